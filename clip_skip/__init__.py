@@ -1,0 +1,1 @@
+"""Clip skip: the layer at which a Stable Diffusion text encoder stops."""

@@ -1,0 +1,157 @@
+"""A text encoder as clip skip sees it, and the tap that takes hidden states out of it.
+
+Any encoder, from any library, is a list of blocks, a final layer norm and a
+native value. `conditionings` runs the encoder's own forward once, with hooks on
+just the blocks that are needed, and returns the conditioning for every value
+that was asked for.
+
+Shapes: B texts, L tokens (77), D channels. h[i] is the output of block i of N,
+h[N] the raw top. Clip skip n above the native value is LN(h[N + 1 - n]); at or
+below it, what the model was published with. See docs/clip-skip.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["TextEncoder", "conditionings", "encode", "from_transformers"]
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """The parts of a text encoder that decide what a clip skip means.
+
+    name:           for people: "CLIP ViT-L/14"
+    tower:          "l", "g" or "h", as in `<clipskip:l=2:g=3>`
+    blocks:         the transformer blocks, bottom to top
+    norm:           the final layer norm, or None where the conditioning is not
+                    normed (SDXL)
+    native:         the clip skip the model was published with, the least that acts
+    missing:        blocks of the full tower that are not loaded, at the top
+    sequence_first: the blocks work on (L, B, D) (open_clip before 2.24)
+    """
+
+    name: str
+    tower: str
+    blocks: Sequence[nn.Module]
+    norm: Callable[[Tensor], Tensor] | None
+    native: int = 1
+    missing: int = 0
+    sequence_first: bool = False
+
+    @cached_property
+    def layers(self) -> int:
+        """N, the blocks of the full tower."""
+        return len(self.blocks) + self.missing
+
+    def clamp(self, value: float) -> float:
+        """The clip skip that `value` comes to on this encoder."""
+        return float(min(max(value, self.native), self.layers))
+
+    def block(self, skip: int) -> int:
+        """The index in `blocks` of the block whose output is h[-skip]."""
+        return self.layers - skip
+
+
+class Enough(Exception):
+    """Raised in a hook, when all that was asked for is there, to end the forward."""
+
+
+def conditionings(
+    encoder: TextEncoder,
+    forward: Callable[[], object],
+    values: Iterable[float],
+    early_exit: bool = True,
+) -> dict[float, Tensor]:
+    """The conditioning (B, L, D) for each of `values`, from one call of `forward`.
+
+    forward: runs the encoder on a batch, in whatever way its host does. With
+    `early_exit` the blocks above the highest one needed do not run, and what
+    `forward` returns (a pooled vector, say) is not to be had.
+    A fraction is the element-wise lerp of its two neighbours, after the norm.
+    Values out of range are clamped. RuntimeError when `forward` did not pass
+    through the encoder's blocks.
+    """
+    asked = {value: encoder.clamp(value) for value in values}
+    skips = {side for value in asked.values() for side in (math.floor(value), math.ceil(value))}
+    if not skips:
+        return {}
+    blocks = {encoder.block(skip) for skip in skips}
+    states: dict[int, Tensor] = {}
+
+    def keep(index: int) -> Callable[..., None]:
+        def hook(_block: nn.Module, _inputs: object, output: Any) -> None:
+            states[index] = output[0] if isinstance(output, tuple) else output
+            if early_exit and index == max(blocks):
+                raise Enough
+
+        return hook
+
+    hooks = [encoder.blocks[index].register_forward_hook(keep(index)) for index in blocks]
+    try:
+        forward()
+    except Enough:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if states.keys() != blocks:
+        raise RuntimeError(f"the blocks of {encoder.name} were not run")
+    whole = {skip: finish(encoder, states[encoder.block(skip)]) for skip in skips}
+    return {value: blend(whole, clamped) for value, clamped in asked.items()}
+
+
+def finish(encoder: TextEncoder, state: Tensor) -> Tensor:
+    """The conditioning (B, L, D) that a block's output makes."""
+    if encoder.sequence_first:
+        state = state.permute(1, 0, 2)
+    return encoder.norm(state) if encoder.norm else state
+
+
+def blend(whole: dict[int, Tensor], value: float) -> Tensor:
+    low, high = math.floor(value), math.ceil(value)
+    return whole[low] if low == high else torch.lerp(whole[low], whole[high], value - low)
+
+
+def encode(
+    encoder: TextEncoder,
+    forward: Callable[[Tensor], object],
+    tokens: Tensor,
+    values: Sequence[float],
+) -> Tensor:
+    """The conditioning (B, L, D) of `tokens` (B, L), a clip skip for each row.
+
+    Rows with the same tokens are run once, whatever their values; `forward` is
+    called with the distinct rows. ValueError when the counts differ.
+    """
+    if len(tokens) != len(values):
+        raise ValueError(f"{len(tokens)} texts, but {len(values)} clip skips")
+    places: dict[tuple[int, ...], int] = {}
+    where = [places.setdefault(tuple(row), len(places)) for row in tokens.tolist()]
+    distinct = tokens[[where.index(place) for place in range(len(places))]]
+    states = conditionings(encoder, lambda: forward(distinct), set(values))
+    return torch.stack([states[value][place] for value, place in zip(values, where)])
+
+
+def from_transformers(
+    model: nn.Module,
+    name: str = "CLIP ViT-L/14",
+    tower: str = "l",
+    native: int = 1,
+    final_norm: bool = True,
+) -> TextEncoder:
+    """Describes a `transformers` CLIPTextModel (with or without projection).
+
+    SD1 is native=1 with the norm, SDXL's two are native=2 without it.
+    In transformers 5 the parts hang on CLIPTextModel itself, before on its
+    `text_model`.
+    """
+    text: Any = getattr(model, "text_model", model)
+    return TextEncoder(name, tower, tuple(text.encoder.layers), text.final_layer_norm if final_norm else None, native)

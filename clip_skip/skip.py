@@ -1,0 +1,106 @@
+"""A clip-skip value: parse, check, format, and the numbering of other tools.
+
+Clip skip n counts from the top of the full text encoder, as AUTOMATIC1111's
+WebUI counts: 1 is the last layer, N the first one. A fraction such as 1.5 lies
+between its two neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+__all__ = ["Skip", "format", "from_other", "parse"]
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+
+
+def parse(text: str) -> float:
+    """The clip skip that `text` names: "2" is 2.0, "1.5" is 1.5.
+
+    Negative numbers are ComfyUI's way to write the same: "-2" is 2.0.
+    Raises ValueError, with a message fit for a user, for anything else.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("no value is given")
+    if not NUMBER.fullmatch(text):
+        raise ValueError(f"{shorten(text)} is not a number such as 2 or 1.5")
+    return check(float(text))
+
+
+def check(value: object) -> float:
+    """`value` as a clip skip, rounded to 4 decimals; ValueError when it is not one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{shorten(str(value))} is not a number")
+    try:
+        number = round(abs(float(value)), 4)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("the value is not a finite number")
+    if number < 1:
+        raise ValueError(f"{format(number)} is below 1, the last layer")
+    return number
+
+
+def format(value: float) -> str:
+    """The shortest text that `parse` reads as `value`: 2.0 is "2", 1.5 is "1.5"."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def shorten(text: str, limit: int = 40) -> str:
+    """`text` in quotation marks, for a message: printable, cut to `limit` characters."""
+    text = "".join(character if character.isprintable() else "\ufffd" for character in text[: limit + 1])
+    return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}…"'
+
+
+@dataclass(frozen=True)
+class Skip:
+    """What one tag, the panel or an axis asks for; None is "not said here".
+
+    value: every encoder, unless `l` or `g` says otherwise
+    l, g:  CLIP ViT-L/14 (SD1, SDXL) and OpenCLIP ViT-bigG/14 (SDXL)
+    hires: every encoder, in the hires pass
+    """
+
+    value: float | None = None
+    l: float | None = None
+    g: float | None = None
+    hires: float | None = None
+
+    def at(self, tower: str, hires: bool) -> float | None:
+        """The value for the encoder `tower` ("l", "g" or "h") in the given pass."""
+        if hires and self.hires is not None:
+            return self.hires
+        own = {"l": self.l, "g": self.g}.get(tower)
+        return self.value if own is None else own
+
+    def __str__(self) -> str:
+        parts = [] if self.value is None else [format(self.value)]
+        for name in ("l", "g", "hires"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name}={format(value)}")
+        return ":".join(parts)
+
+
+def from_other(tool: str, value: float, sdxl: bool = False) -> float:
+    """The clip skip that another tool's number means.
+
+    tool: "comfyui" (`stop_at_clip_layer`), "diffusers" (`clip_skip`),
+    "sdnext" or "kohya" (`--clip_skip`). Raises ValueError where the other
+    tool's number has no effect (kohya on SDXL) or the tool is unknown.
+    """
+    if tool == "comfyui":
+        return check(value)
+    if tool == "diffusers":
+        return check(value + (2 if sdxl else 1))
+    if tool == "sdnext":
+        return check(value + (1 if sdxl else 0))
+    if tool == "kohya":
+        if sdxl:
+            raise ValueError("kohya ignores --clip_skip on SDXL")
+        return check(value)
+    raise ValueError(f"unknown tool {shorten(tool)}")

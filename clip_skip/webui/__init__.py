@@ -1,0 +1,1 @@
+"""What runs inside a WebUI: the only folder that imports `modules.*`."""

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""One command for each thing a developer or a newcomer does; needs only Python and pip.
+
+    python dev.py demo      what clip skip does, as a picture: demo/grid.png
+    python dev.py test      every check: ruff, mypy, pytest
+    python dev.py run ...   any command in the environment, as in: python dev.py run clip-skip --help
+
+The environment is made in .venv on first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+INSTALLED = VENV / "clip-skip-installed"
+CPU_TORCH = "https://download.pytorch.org/whl/cpu"
+
+
+def run(*command: object) -> int:
+    """Runs a command in the repository, its output on the screen; returns its exit status."""
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return subprocess.run([str(part) for part in command], cwd=ROOT, env=environment).returncode
+
+
+def prepare() -> None:
+    """Makes .venv and installs what pyproject.toml asks for, unless that is done."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + sys.version
+    if PYTHON.exists() and INSTALLED.exists() and INSTALLED.read_text() == wanted:
+        return
+    if not PYTHON.exists() or run(
+        PYTHON, "-c", f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    ):
+        print("Making .venv ...", flush=True)
+        venv.create(VENV, with_pip=True, clear=True)
+    print("Installing what Clip Skip needs into .venv (on first use, some minutes) ...", flush=True)
+    pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--upgrade-strategy", "only-if-needed")
+    if platform.system() == "Linux" and not shutil.which("nvidia-smi"):
+        print("No NVIDIA GPU: trying PyTorch's own CPU build, which is much smaller.", flush=True)
+        quick = ("--retries", "0", "--timeout", "15", "--quiet", "--index-url", CPU_TORCH)
+        if run(*pip, *quick, "torch", "torchvision"):
+            print("That is not to be had here; the usual build will do.", flush=True)
+    if run(*pip, "--editable", ".[standalone,test]"):
+        sys.exit("The installation failed; pip's message is above.")
+    INSTALLED.write_text(wanted)
+
+
+def demo(*arguments: str) -> int:
+    return run(PYTHON, "-m", "clip_skip", "sweep", "--model", "demo", "--out", "demo", *arguments)
+
+
+def test(*arguments: str) -> int:
+    """All checks, the quick ones first; `arguments` are for pytest."""
+    for check in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)):
+        print("$", *check, flush=True)
+        if run(PYTHON, "-m", *check):
+            return 1
+    print("$ pytest", *arguments, flush=True)
+    return run(PYTHON, "-m", "pytest", *arguments)
+
+
+def main() -> int:
+    name, *arguments = sys.argv[1:] or ["help"]
+    if sys.version_info < (3, 10):
+        sys.exit(f"Clip Skip needs Python 3.10 or newer; this is {platform.python_version()}.")
+    if name not in ("demo", "test", "run"):
+        print(__doc__)
+        return 0 if name in ("help", "-h", "--help") else 2
+    prepare()
+    return {"demo": demo, "test": test, "run": run}[name](*arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

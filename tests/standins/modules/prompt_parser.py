@@ -1,0 +1,25 @@
+import re
+
+
+class SdConditioning(list):
+    def __init__(self, prompts, is_negative_prompt=False, copy_from=None):
+        super().__init__(prompts)
+        self.is_negative_prompt = is_negative_prompt or getattr(copy_from, "is_negative_prompt", False)
+
+
+def get_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_scheduling=False):
+    """One encoding for each distinct prompt; "[a:b:0.5]" at the end has two texts in one call."""
+    cache = {}
+    for prompt in prompts:
+        if prompt not in cache:
+            edit = re.fullmatch(r"(.*)\[([^:]*):([^:]*):[\d.]+\](.*)", prompt, re.DOTALL)
+            texts = [edit[1] + edit[2] + edit[4], edit[1] + edit[3] + edit[4]] if edit else [prompt]
+            cache[prompt] = list(model.get_learned_conditioning(SdConditioning(texts, copy_from=prompts)))
+    return [cache[prompt] for prompt in prompts]
+
+
+def get_multicond_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_scheduling=False):
+    parts = [re.split(r"\bAND\b", prompt) for prompt in prompts]
+    flat = SdConditioning(dict.fromkeys(part for several in parts for part in several), copy_from=prompts)
+    encoded = dict(zip(flat, get_learned_conditioning(model, flat, steps, hires_steps, use_old_scheduling)))
+    return [[encoded[part] for part in several] for several in parts]

@@ -1,0 +1,20 @@
+from collections import defaultdict
+
+registered = defaultdict(dict)
+
+
+def clear():
+    registered.clear()
+
+
+def register(category):
+    def on(callback, *, name=None):
+        registered[category][name] = callback
+
+    return on
+
+
+on_script_unloaded = register("script_unloaded")
+on_before_ui = register("before_ui")
+on_before_token_counter = register("before_token_counter")
+on_app_started = register("app_started")

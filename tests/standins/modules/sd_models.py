@@ -1,0 +1,3 @@
+from types import SimpleNamespace
+
+model_data = SimpleNamespace(sd_model=None)

@@ -1,0 +1,177 @@
+"""The tap against an independent reference: `output_hidden_states=True` and the norm."""
+
+import pytest
+import torch
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from clip_skip.encoder import TextEncoder, conditionings, encode, from_transformers
+
+N = 12
+
+
+def random_encoder(layers=N):
+    """A small CLIP text encoder whose layer norms are far from the identity."""
+    config = CLIPTextConfig(
+        vocab_size=100,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        bos_token_id=98,
+        eos_token_id=99,
+        pad_token_id=99,
+    )
+    torch.manual_seed(0)
+    model = CLIPTextModel(config).eval().requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        parameter.copy_(torch.randn_like(parameter) * (0.3 if "norm" in name else 0.2) + ("norm.weight" in name))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_encoder()
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randint(0, 97, (3, 77), generator=generator)
+    rows[:, 0], rows[:, -1] = 98, 99
+    return rows
+
+
+@pytest.fixture(scope="module")
+def reference(model, tokens):
+    """LN(h[-n]) for every n, by the library's own means."""
+    hidden = model(tokens, output_hidden_states=True).hidden_states
+    norm = getattr(model, "text_model", model).final_layer_norm
+    return {skip: norm(hidden[-skip]) for skip in range(1, N + 1)}
+
+
+def test_every_value_in_one_pass_is_exact(model, tokens, reference):
+    encoder = from_transformers(model)
+    assert encoder.layers == N
+    assert torch.equal(reference[1], model(tokens).last_hidden_state)
+    states = conditionings(encoder, lambda: model(tokens), range(1, N + 1))
+    assert all(torch.equal(states[skip], reference[skip]) for skip in range(1, N + 1))
+    assert len({state.sum().item() for state in states.values()}) == N
+
+
+@pytest.mark.parametrize("skip", range(1, N + 1))
+def test_each_value_alone_is_exact(model, tokens, reference, skip):
+    assert torch.equal(conditionings(from_transformers(model), lambda: model(tokens), [skip])[skip], reference[skip])
+
+
+def test_without_norm_and_native_two(model, tokens):
+    """SDXL's CLIP-L: h[-n] as it is; 1 and 2 are what the model was published with."""
+    hidden = model(tokens, output_hidden_states=True).hidden_states
+    encoder = from_transformers(model, native=2, final_norm=False)
+    states = conditionings(encoder, lambda: model(tokens), [1, 2, 3, 12])
+    assert torch.equal(states[1], hidden[-2]) and torch.equal(states[2], hidden[-2])
+    assert torch.equal(states[3], hidden[-3]) and torch.equal(states[12], hidden[1])
+
+
+def test_missing_top_blocks(model, tokens, reference):
+    """A 12-layer tower of which 11 blocks are loaded numbers as the full one does."""
+    short = random_encoder(N - 1)
+    short.load_state_dict({k: v for k, v in model.state_dict().items() if f"layers.{N - 1}." not in k})
+    parts = getattr(short, "text_model", short)
+    encoder = TextEncoder("short", "h", tuple(parts.encoder.layers), parts.final_layer_norm, native=2, missing=1)
+    states = conditionings(encoder, lambda: short(tokens), range(1, N + 1))
+    assert encoder.layers == N
+    assert torch.equal(states[1], reference[2])
+    assert all(torch.equal(states[skip], reference[skip]) for skip in range(2, N + 1))
+
+
+def test_fractions_are_lerps_after_the_norm(model, tokens, reference):
+    states = conditionings(from_transformers(model), lambda: model(tokens), [1.0, 1.5, 2.0, 11.25])
+    assert torch.equal(states[1.0], reference[1]) and torch.equal(states[2.0], reference[2])
+    assert torch.equal(states[1.5], torch.lerp(reference[1], reference[2], 0.5))
+    assert torch.equal(states[11.25], torch.lerp(reference[11], reference[12], 0.25))
+    hidden = model(tokens, output_hidden_states=True).hidden_states
+    before = getattr(model, "text_model", model).final_layer_norm(torch.lerp(hidden[-1], hidden[-2], 0.5))
+    assert not torch.allclose(states[1.5], before, atol=1e-3)
+
+
+def test_out_of_range_is_clamped(model, tokens, reference):
+    states = conditionings(from_transformers(model), lambda: model(tokens), [0.5, 99])
+    assert torch.equal(states[0.5], reference[1]) and torch.equal(states[99], reference[N])
+
+
+def count_blocks(model):
+    ran = []
+    layers = getattr(model, "text_model", model).encoder.layers
+    hooks = [layer.register_forward_hook(lambda *_, i=i: ran.append(i)) for i, layer in enumerate(layers)]
+    return ran, hooks
+
+
+@pytest.mark.parametrize(("values", "blocks"), [([12], 1), ([6, 11], 7), ([1], 12), ([2.5], 11), ([11.5], 2)])
+def test_early_exit_runs_no_block_above_the_highest_needed(model, tokens, values, blocks):
+    ran, hooks = count_blocks(model)
+    conditionings(from_transformers(model), lambda: model(tokens), values)
+    assert ran == list(range(blocks))
+    ran.clear()
+    conditionings(from_transformers(model), lambda: model(tokens), values, early_exit=False)
+    assert ran == list(range(N))
+    for hook in hooks:
+        hook.remove()
+
+
+def test_without_early_exit_the_forward_returns(model, tokens):
+    results = []
+    conditionings(from_transformers(model), lambda: results.append(model(tokens)), [3], early_exit=False)
+    assert torch.equal(results[0].pooler_output, model(tokens).pooler_output)
+
+
+def test_a_value_for_each_row(model, tokens, reference):
+    rows = encode(from_transformers(model), model, tokens, [1, 5, 1.5])
+    assert torch.allclose(rows[0], reference[1][0], atol=1e-5)
+    assert torch.allclose(rows[1], reference[5][1], atol=1e-5)
+    assert torch.allclose(rows[2], torch.lerp(reference[1][2], reference[2][2], 0.5), atol=1e-5)
+    with pytest.raises(ValueError, match="3 texts, but 2"):
+        encode(from_transformers(model), model, tokens, [1, 2])
+
+
+def test_equal_rows_are_run_once(model, tokens):
+    sizes = []
+
+    def forward(distinct):
+        sizes.append(len(distinct))
+        return model(distinct)
+
+    repeated = tokens[[0, 1, 0, 0, 1]]
+    rows = encode(from_transformers(model), forward, repeated, [1, 2, 3, 1, 2])
+    assert sizes == [2]
+    pair = conditionings(from_transformers(model), lambda: model(tokens[:2]), [1, 2, 3])
+    want = [pair[1][0], pair[2][1], pair[3][0], pair[1][0], pair[2][1]]
+    assert torch.equal(rows, torch.stack(want))
+
+
+def test_no_hooks_remain(model, tokens):
+    layers = getattr(model, "text_model", model).encoder.layers
+    before = [dict(layer._forward_hooks) for layer in layers]  # transformers 5 has some of its own
+
+    def fail():
+        raise KeyError("in the forward")
+
+    conditionings(from_transformers(model), lambda: model(tokens), [3])
+    with pytest.raises(KeyError):
+        conditionings(from_transformers(model), fail, [3])
+    with pytest.raises(RuntimeError, match="were not run"):
+        conditionings(from_transformers(model), lambda: None, [3])
+    assert [dict(layer._forward_hooks) for layer in layers] == before
+    assert conditionings(from_transformers(model), fail, []) == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_within_rounding(tokens, dtype, reference):
+    half = random_encoder().to(dtype)
+    states = conditionings(from_transformers(half), lambda: half(tokens), range(1, N + 1))
+    hidden = half(tokens, output_hidden_states=True).hidden_states
+    norm = getattr(half, "text_model", half).final_layer_norm
+    for skip in range(1, N + 1):
+        assert torch.equal(states[skip], norm(hidden[-skip]))
+        error = (states[skip].float() - reference[skip]).norm() / reference[skip].norm()
+        assert error < 0.05

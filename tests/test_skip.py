@@ -1,0 +1,90 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clip_skip import skip
+from clip_skip.skip import Skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2", 2.0), ("1.5", 1.5), ("-2", 2.0), (" 12 ", 12.0), ("+3", 3.0), ("2.", 2.0), ("1.00004", 1.0), ("999", 999.0)],
+)
+def test_parse(text, value):
+    assert skip.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no value"),
+        ("abc", '"abc" is not a number'),
+        ("nan", "not a number"),
+        ("inf", "not a number"),
+        ("1e3", "not a number"),
+        ("0", "0 is below 1"),
+        ("0.5", "0.5 is below 1"),
+        ("-0", "below 1"),
+        ("1" * 400, "not a finite number"),
+        ("1,5", "not a number"),
+        ("--2", "not a number"),
+        ("2" * 50 + "x", "…"),
+        ("a\x1b[31m\n", "not a number"),
+    ],
+)
+def test_parse_names_what_is_wrong(text, reason):
+    with pytest.raises(ValueError) as error:
+        skip.parse(text)
+    assert reason in str(error.value)
+    assert str(error.value).isprintable()
+
+
+@given(st.text())
+def test_parse_raises_nothing_else(text):
+    try:
+        assert skip.parse(text) >= 1
+    except ValueError:
+        pass
+
+
+@given(st.floats(min_value=1, max_value=1e6))
+def test_format_and_parse_round_trip(value):
+    checked = skip.check(value)
+    assert skip.parse(skip.format(checked)) == checked
+    assert skip.format(skip.parse(skip.format(checked))) == skip.format(checked)
+
+
+@pytest.mark.parametrize("value", [None, "2", True, [2], float("nan"), float("inf"), 10**400, 0, 0.99])
+def test_check_refuses(value):
+    with pytest.raises(ValueError):
+        skip.check(value)
+
+
+@pytest.mark.parametrize(
+    ("tool", "number", "sdxl", "ours"),
+    [
+        ("comfyui", -2, False, 2),
+        ("diffusers", 1, False, 2),
+        ("diffusers", 1, True, 3),
+        ("sdnext", 2, False, 2),
+        ("sdnext", 2, True, 3),
+        ("kohya", 2, False, 2),
+    ],
+)
+def test_other_tools(tool, number, sdxl, ours):
+    assert skip.from_other(tool, number, sdxl) == ours
+
+
+def test_other_tools_without_an_answer():
+    with pytest.raises(ValueError, match="kohya ignores"):
+        skip.from_other("kohya", 2, sdxl=True)
+    with pytest.raises(ValueError, match="unknown tool"):
+        skip.from_other("paint", 2)
+
+
+def test_skip_by_tower_and_pass():
+    assert [Skip(2).at(tower, hires) for tower in "lgh" for hires in (False, True)] == [2] * 6
+    mixed = Skip(2, l=3, g=4, hires=5)
+    assert [mixed.at(tower, False) for tower in "lgh"] == [3, 4, 2]
+    assert [mixed.at(tower, True) for tower in "lgh"] == [5, 5, 5]
+    assert Skip(g=4).at("l", False) is None

@@ -1,0 +1,280 @@
+"""The real script on stand-ins for the host, in the order of a generation."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from .test_encoder import random_encoder
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "clip_skip.py"
+
+
+class Host:
+    """A host with a small SD1 model and this extension."""
+
+    def __init__(self):
+        from modules import prompt_parser, script_callbacks, sd_hijack_clip, shared
+
+        script_callbacks.clear()
+        self.parser, self.callbacks, self.shared = prompt_parser, script_callbacks.registered, shared
+        self.original = prompt_parser.get_learned_conditioning
+        self.stage = sd_hijack_clip.FrozenCLIPEmbedderWithCustomWords(torch.nn.Module())
+        self.stage.wrapped.transformer = random_encoder()
+        self.model = torch.nn.Module()
+        self.model.cond_stage_model = self.stage
+        self.model.is_sd1 = True
+        self.model.get_learned_conditioning = lambda texts: self.stage(texts)
+        shared.sd_model = self.model
+        self.load()
+
+    def load(self):
+        """As the host loads a script, also on Reload UI."""
+        spec = importlib.util.spec_from_file_location("clip_skip.py", SCRIPT)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.script = module.ClipSkipScript()
+
+    def generate(self, prompts, negatives=("",), args=(False,), fail=False, **more):
+        """The conditionings (prompt, negative) of one batch, and `p`."""
+        p = SimpleNamespace(
+            prompts=list(prompts),
+            negative_prompts=list(negatives),
+            all_prompts=list(prompts),
+            extra_generation_params={},
+            comments=[],
+            setup_prompts=lambda: None,
+            batch_size=len(prompts),
+            iteration=0,
+            **more,
+        )
+        p.comment = p.comments.append
+        self.script.before_process(p, *args)
+        p.setup_prompts()
+        self.script.before_process_batch(p, *args, prompts=p.prompts)
+        p.prompts = self.parse(p.prompts)
+        if more.get("enable_hr"):
+            p.hr_prompts = self.parse(p.all_hr_prompts)
+            p.hr_negative_prompts = p.all_hr_negative_prompts
+        self.script.process_batch(p, *args)
+        if fail:
+            raise RuntimeError("in the host")
+        p.uc = self.parser.get_learned_conditioning(self.model, self.parser.SdConditioning(p.negative_prompts), 20)
+        p.c = self.parser.get_multicond_learned_conditioning(self.model, self.parser.SdConditioning(p.prompts), 20)
+        return p
+
+    def parse(self, prompts):
+        from modules import extra_networks
+
+        return extra_networks.parse_prompts(prompts)[0]
+
+    def at(self, skip, text):
+        """The host's own conditioning of `text` at `skip`."""
+        self.shared.opts.data["CLIP_stop_at_last_layers"] = skip
+        try:
+            return self.stage([text])[0]
+        finally:
+            del self.shared.opts.data["CLIP_stop_at_last_layers"]
+
+
+@pytest.fixture
+def host(standins):
+    return Host()
+
+
+def conditioning(p, image=0, sub_prompt=0, text=0):
+    return p.c[image][sub_prompt][text]
+
+
+@pytest.mark.parametrize("skip", range(1, 13))
+def test_tag_and_panel_are_the_hosts_value(host, skip):
+    want, want_negative = host.at(skip, "a cow"), host.at(skip, "bad")
+    for prompt, args in (
+        (f"<clipskip:{skip}> a cow", (False,)),
+        ("a cow", (True, skip)),
+        ("a cow", ({"enabled": True, "clip_skip": skip},)),
+    ):
+        p = host.generate([prompt], ["bad"], args)
+        assert torch.equal(conditioning(p), want)
+        assert torch.equal(p.uc[0][0], want_negative)
+
+
+def test_unused_it_is_the_host(host):
+    p = host.generate(["a <lora:x:1> cow"], ["bad <b>"])
+    assert p.prompts == ["a  cow"] and p.negative_prompts == ["bad <b>"]
+    assert torch.equal(conditioning(p), host.at(1, "a cow"))
+    assert p.extra_generation_params == {} and p.comments == []
+
+
+def test_long_prompts_batches_and_sub_prompts(host):
+    long = " ".join(f"word{n}" for n in range(200))
+    p = host.generate([f"<clipskip:3>{long}", "a <clipskip:2>AND b", "plain"], ["<clipskip:5>bad", "bad", "bad"])
+    assert torch.equal(conditioning(p), host.at(3, long)) and conditioning(p).shape == (231, 32)
+    assert torch.equal(conditioning(p, 1, 0), host.at(2, "a")) and torch.equal(conditioning(p, 1, 1), host.at(2, "b"))
+    assert torch.equal(conditioning(p, 2), host.at(1, "plain"))
+    assert [torch.equal(row[0], host.at(skip, "bad")) for row, skip in zip(p.uc, (5, 2, 1))] == [True] * 3
+
+
+def test_prompt_editing_has_two_values_in_one_call(host):
+    p = host.generate(["[<clipskip:1>:<clipskip:6>:0.5]a cow"])
+    want = host.stage(["a cow", "a cow"])
+    assert torch.equal(conditioning(p, text=0), want[0])
+    assert torch.allclose(conditioning(p, text=1), host.at(6, "a cow"), atol=1e-5)
+
+
+def test_a_text_without_a_value_takes_the_hosts(host):
+    host.shared.opts.data["CLIP_stop_at_last_layers"] = 4
+    p = host.generate(["[<clipskip:6>::0.5]a cow"])
+    assert torch.allclose(conditioning(p, text=1), host.at(4, "a cow"), atol=1e-5)
+    assert torch.allclose(conditioning(p, text=0), host.at(6, "a cow"), atol=1e-5)
+
+
+def test_one_text_is_encoded_once_for_all_its_values(host):
+    host.stage.encoded.clear()
+    p = host.generate([f"<clipskip:{skip}>a cow" for skip in range(1, 13)], ["bad"] * 12)
+    assert len(host.stage.encoded) == 2
+    assert all(torch.equal(conditioning(p, skip - 1), host.at(skip, "a cow")) for skip in range(1, 13))
+
+
+def test_a_value_for_an_encoder_that_is_not_there(host):
+    p = host.generate(["<clipskip:g=3>a cow"])
+    assert torch.equal(conditioning(p), host.at(1, "a cow"))
+
+
+def test_hires_prompts(host):
+    hires = {"enable_hr": True, "all_hr_prompts": ["<lora:x:1>a <clipskip:3>cow"], "all_hr_negative_prompts": ["bad"]}
+    p = host.generate(["<clipskip:2:hires=4>a cow"], ["bad"], **hires)
+    hr = host.parser.get_multicond_learned_conditioning(host.model, host.parser.SdConditioning(p.hr_prompts), 20)
+    assert torch.equal(hr[0][0][0], host.at(3, "a cow"))
+    assert torch.equal(conditioning(p), host.at(2, "a cow"))
+    hires["all_hr_prompts"] = ["a dog"]
+    p = host.generate(["<clipskip:2:hires=4>a cow"], ["bad"], **hires)
+    hr = host.parser.get_multicond_learned_conditioning(host.model, host.parser.SdConditioning(p.hr_prompts), 20)
+    assert torch.equal(hr[0][0][0], host.at(4, "a dog"))
+    assert p.all_hr_prompts == ["a dog"]
+
+
+def test_an_empty_prompt_is_empty_again(host):
+    seen = []
+    host.model.get_learned_conditioning = lambda texts: seen.append(list(texts)) or host.stage(texts)
+    host.generate(["<clipskip:2>"], [" <clipskip:3> "])
+    assert seen == [[""], [""]]
+
+
+def test_the_conditioning_keeps_its_attributes(host):
+    seen = []
+    host.model.get_learned_conditioning = lambda texts: seen.append(texts) or host.stage(texts)
+    prompts = host.parser.SdConditioning(["<clipskip:2>x"], is_negative_prompt=True)
+    host.parser.get_learned_conditioning(host.model, prompts, 20)
+    assert seen[0].is_negative_prompt and type(seen[0]) is host.parser.SdConditioning
+
+
+def test_models_without_an_encoder_of_ours(host):
+    host.model.cond_stage_model = torch.nn.Module()
+    host.model.is_sd1, host.model.is_sdxl = False, True
+    p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
+    assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
+    assert p.comments == ["Clip skip: tags and the panel have no effect on SDXL yet."]
+
+
+def test_warnings_reach_the_user_once_and_the_api(host, caplog):
+    p = host.generate(["<clipskip:x>a<clipskip:99>"] * 2, ["bad"] * 2)
+    assert len(p.comments) == 2
+    assert '"<clipskip:x>" was ignored' in p.comments[0]
+    assert "99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used" in p.comments[1]
+    assert [record.getMessage() for record in caplog.records] == p.comments
+    processed = SimpleNamespace(js=lambda: '{"seed": 1}')
+    host.script.postprocess(p, processed)
+    answer = json.loads(processed.js())
+    assert answer["seed"] == 1 and len(answer["clip_skip_warnings"]) == 2
+
+
+def test_wrong_arguments_end_the_generation(host):
+    with pytest.raises(ValueError, match="clip_skip") as error:
+        host.generate(["a cow"], args=({"clip_skip": 13},))
+    assert error.value.status_code == 422 and "clip_skip" in error.value.detail
+
+
+def test_nothing_stays_on_the_model(host):
+    before = dict(host.model.__dict__), dict(host.stage.__dict__)
+    host.generate(["<clipskip:2>a cow"])
+    host.stage.wrapped.transformer.forward, forward = None, host.stage.wrapped.transformer.forward
+    with pytest.raises(TypeError):
+        host.generate(["<clipskip:2>a cow"])
+    host.stage.wrapped.transformer.forward = forward
+    assert (host.model.__dict__, host.stage.__dict__) == before
+
+
+def test_reload_and_unload(host):
+    for _ in range(10):
+        host.callbacks["script_unloaded"]["clip_skip"]()
+        assert host.parser.get_learned_conditioning is host.original
+        host.load()
+    assert {name: len(callbacks) for name, callbacks in host.callbacks.items()} == {
+        "script_unloaded": 1,
+        "before_ui": 1,
+        "before_token_counter": 1,
+        "app_started": 1,
+    }
+    assert torch.equal(conditioning(host.generate(["<clipskip:2>a cow"])), host.at(2, "a cow"))
+
+
+def test_another_extensions_wrapper_stays(host):
+    ours = host.parser.get_learned_conditioning
+    theirs = lambda *args, **kwargs: ours(*args, **kwargs)
+    host.parser.get_learned_conditioning = theirs
+    host.callbacks["script_unloaded"]["clip_skip"]()
+    assert host.parser.get_learned_conditioning is theirs
+    encoded = theirs(host.model, ["<clipskip:2>a"], 20)
+    assert torch.equal(encoded[0][0], host.stage(["<clipskip:2>a"])[0])
+
+
+def test_token_counter(host):
+    params = SimpleNamespace(prompt="[<clipskip:1>:<clipskip:>:0.5] cow")
+    host.callbacks["before_token_counter"]["clip_skip"](params)
+    assert params.prompt == "[::0.5] cow"
+
+
+def test_ui_has_no_side_effects_and_pastes(host):
+    inputs = [host.script.ui(False), host.script.ui(False)]
+    assert [len(one) for one in inputs] == [5, 5]
+    assert [component.value for component in inputs[0]] == [False, 1.0, 0.0, 0.0, 0.0]
+    p = host.generate(["a"], args=(True, 1.5, 3, 0, 0))
+    pasted = [target(p.extra_generation_params) for _, target in host.script.infotext_fields]
+    assert pasted == [True, 1.5, 3.0, 0.0, 0.0]
+    assert [target({"Clip skip": "2"}) for _, target in host.script.infotext_fields] == [False, *[None] * 4]
+
+
+def test_header_slider_is_added_once(host):
+    from modules.shared import DEFAULT_QUICKSETTINGS, Options
+
+    from clip_skip.webui.header import add_slider
+
+    opts = Options()
+    add_slider(opts)
+    assert opts.quicksettings_list == ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
+    assert DEFAULT_QUICKSETTINGS == ["sd_model_checkpoint"]
+    add_slider(opts)
+    assert opts.quicksettings_list == ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
+    removed = Options({**json.loads(json.dumps(opts.data)), "quicksettings_list": ["sd_model_checkpoint"]})
+    add_slider(removed)
+    assert removed.quicksettings_list == ["sd_model_checkpoint"]
+    own = Options({"quicksettings_list": ["CLIP_stop_at_last_layers", "sd_vae"]})
+    add_slider(own)
+    assert own.quicksettings_list == ["CLIP_stop_at_last_layers", "sd_vae"]
+
+
+def test_api_route(host):
+    routes = {}
+    app = SimpleNamespace(add_api_route=lambda path, answer, methods: routes.update({path: answer}))
+    host.callbacks["app_started"]["clip_skip"](None, app)
+    answer = routes["/clip-skip/v1/encoders"]
+    assert answer() == {"model": None, "header_acts": False, "encoders": []}
+    from modules import sd_models
+
+    sd_models.model_data.sd_model = host.model
+    encoder = {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 1}
+    assert answer() == {"model": "SD1", "header_acts": True, "encoders": [encoder]}

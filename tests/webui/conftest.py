@@ -1,0 +1,83 @@
+"""Tests against a running WebUI. They need its address in CLIP_SKIP_WEBUI_URL
+(started with --api), and some also CLIP_SKIP_PLAIN_URL: the same WebUI with the
+same checkpoint, without this extension (--disable-extra-extensions)."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SETTINGS = {"width": 64, "height": 64, "steps": 4, "seed": 1, "cfg_scale": 7, "sampler_name": "Euler"}
+
+
+class WebUI:
+    """A client of one WebUI's API."""
+
+    def __init__(self, url):
+        self.url = url.rstrip("/")
+
+    def call(self, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            return json.load(answer)
+
+    def answer(self, prompt, negative="", route="txt2img", **settings):
+        """The API's answer, its `info` read."""
+        body = {**SETTINGS, "prompt": prompt, "negative_prompt": negative, **settings}
+        answer = self.call(f"/sdapi/v1/{route}", body)
+        answer["info"] = json.loads(answer["info"])
+        return answer
+
+    def pictures(self, prompt, negative="", **settings):
+        """The pictures as pixels, without the grid of a batch."""
+        answer = self.answer(prompt, negative, **settings)
+        return [pixels(image) for image in answer["images"][answer["info"]["index_of_first_image"] :]]
+
+    def picture(self, prompt, negative="", **settings):
+        return self.pictures(prompt, negative, **settings)[0]
+
+    def at(self, skip, prompt, negative="", **settings):
+        """The picture with the host's own clip skip at `skip`."""
+        return self.picture(prompt, negative, override_settings={"CLIP_stop_at_last_layers": skip}, **settings)
+
+
+def pixels(encoded):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"), dtype=np.int16)
+
+
+def infotext(encoded):
+    return Image.open(io.BytesIO(base64.b64decode(encoded))).info["parameters"]
+
+
+def client(variable):
+    url = os.environ.get(variable)
+    if not url:
+        pytest.skip(f"{variable} is not set: no WebUI to test against")
+    webui = WebUI(url)
+    # v1.10.1 does not take back the first override of an option that was never set
+    webui.call("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1, "emphasis": "Original"})
+    return webui
+
+
+@pytest.fixture(scope="session")
+def webui():
+    return client("CLIP_SKIP_WEBUI_URL")
+
+
+@pytest.fixture(scope="session")
+def plain():
+    return client("CLIP_SKIP_PLAIN_URL")
+
+
+def same(first, second, within=0):
+    """Whether two pictures are equal, up to `within` of 255 in each pixel."""
+    return first.shape == second.shape and int(np.abs(first - second).max()) <= within

@@ -1,0 +1,290 @@
+"""Tags and panel make the right pictures, by pixels, in a running WebUI with an SD1 checkpoint."""
+
+import random
+import urllib.error
+
+import pytest
+
+from .conftest import infotext, pixels, same
+
+PROMPT = "a red cow on a green field, masterpiece"
+NEGATIVE = "blurry, bad quality"
+SKIPS = range(1, 13)
+
+
+def panel(**values):
+    return {"alwayson_scripts": {"Clip Skip": {"args": [{"enabled": True, **values}]}}}
+
+
+@pytest.fixture(scope="module")
+def stock(webui):
+    """The host's own pictures at every value."""
+    pictures = [webui.at(skip, PROMPT, NEGATIVE) for skip in SKIPS]
+    assert len({picture.tobytes() for picture in pictures}) == 12, "the checkpoint does not react to clip skip"
+    return dict(zip(SKIPS, pictures))
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_unused_is_the_host_without_the_extension(plain, stock, skip):
+    assert same(plain.at(skip, PROMPT, NEGATIVE), stock[skip])
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_tag_is_the_header_value(webui, stock, skip):
+    assert same(webui.picture(f"<clipskip:{skip}> {PROMPT}", NEGATIVE), stock[skip])
+    assert same(webui.picture(f"{PROMPT}<clipskip:-{skip}>", NEGATIVE), stock[skip])
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_panel_is_the_header_value(webui, stock, skip):
+    assert same(webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=skip)), stock[skip])
+
+
+def test_precedence(webui, stock):
+    assert same(webui.at(5, f"<clipskip:2> {PROMPT}", NEGATIVE, **panel(clip_skip=3)), stock[2])
+    assert same(webui.at(5, PROMPT, NEGATIVE, **panel(clip_skip=3)), stock[3])
+
+
+def test_negative_prompt_alone(webui, stock):
+    """At CFG 1 only the prompt counts, so its value shows there and the negative's does not."""
+    tagged = webui.picture(PROMPT, f"{NEGATIVE} <clipskip:3>")
+    assert not same(tagged, stock[1]) and not same(tagged, stock[3])
+    assert same(tagged, webui.picture(f"<clipskip:1> {PROMPT}", f"<clipskip:3>{NEGATIVE}"))
+    assert same(tagged, webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=1, negative=3)))
+    assert same(
+        webui.picture(PROMPT, f"{NEGATIVE}<clipskip:3>", cfg_scale=1), webui.picture(PROMPT, NEGATIVE, cfg_scale=1)
+    )
+    swapped = webui.picture(f"<clipskip:3>{PROMPT}", f"{NEGATIVE}<clipskip:1>", cfg_scale=1)
+    assert same(swapped, webui.at(3, PROMPT, NEGATIVE, cfg_scale=1))
+
+
+@pytest.mark.parametrize("batch", [4, 1])
+def test_each_picture_of_a_batch_has_its_own(webui, batch):
+    """The host's prompt matrix makes four prompts of this one, in batches."""
+    matrix = {"script_name": "prompt matrix", "script_args": [False, False, "positive", "comma", 0]}
+    prompt = f"{PROMPT}|<clipskip:2>|<clipskip:5>"
+    pictures = webui.pictures(prompt, NEGATIVE, batch_size=batch, **matrix)
+    texts = (PROMPT, f"{PROMPT}, <clipskip:2>", f"{PROMPT}, <clipskip:5>", f"{PROMPT}, <clipskip:2>, <clipskip:5>")
+    singles = [webui.picture(text, NEGATIVE) for text in texts]
+    assert len({single.tobytes() for single in singles}) == 4
+    assert len(pictures) == 4
+    assert all(same(one, other, within=2 if batch > 1 else 0) for one, other in zip(singles, pictures))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a cow BREAK a field BREAK sky",
+        " ".join(f"word{number}" for number in range(110)),
+        "a (red:1.4) cow, [faint], ((bright))",
+        "a [red:blue:0.5] cow [with::2] horns",
+        "a [red|blue] cow",
+        "a cow AND a (green:1.2) field :0.6",
+        "a cow :1.3",
+        "",
+        "a cow # a comment\n",
+        r"a \(literal\) cow [broken",
+    ],
+)
+@pytest.mark.parametrize("emphasis", ["Original", "No norm", "None"])
+def test_tags_beside_the_hosts_own_syntax(webui, prompt, emphasis):
+    override = {"emphasis": emphasis}
+    want = webui.picture(prompt, NEGATIVE, override_settings={**override, "CLIP_stop_at_last_layers": 4})
+    anywhere = [f"<clipskip:4>{prompt}"] + ([] if "AND" in prompt else [f"{prompt}\n<clipskip:4>"])
+    for tagged in anywhere:
+        assert same(webui.picture(tagged, NEGATIVE, override_settings=override), want)
+    if prompt:
+        assert not same(want, webui.picture(prompt, NEGATIVE, override_settings=override))
+
+
+def test_prompt_editing_changes_the_value_on_the_way(webui, stock):
+    edited = webui.picture(f"[<clipskip:1>:<clipskip:6>:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
+    assert not same(edited, stock[1]) and not same(edited, stock[6])
+    assert same(webui.picture(f"[<clipskip:1>:<clipskip:6>:4]{PROMPT}", NEGATIVE), stock[1])
+    late = webui.picture(f"[<clipskip:6>:<clipskip:1>:0]{PROMPT}", NEGATIVE)
+    assert same(late, stock[1])
+    everywhere = webui.picture(f"[<clipskip:6>|<clipskip:6>]{PROMPT}", f"<clipskip:6>{NEGATIVE}")
+    assert same(everywhere, stock[6])
+    turns = webui.picture(f"[<clipskip:1>|<clipskip:6>]{PROMPT}", NEGATIVE)
+    assert not same(turns, stock[1]) and not same(turns, stock[6]) and not same(turns, edited)
+
+
+def test_sub_prompts_have_their_own(webui):
+    one, two = "a cow", "a field"
+    mixed = webui.picture(f"<clipskip:2>{one} AND <clipskip:4>{two}", NEGATIVE)
+    assert not same(mixed, webui.at(2, f"{one} AND {two}", NEGATIVE))
+    assert not same(mixed, webui.at(4, f"{one} AND {two}", NEGATIVE))
+    assert same(mixed, webui.at(2, f"{one} AND {two}<clipskip:4>", f"<clipskip:2>{NEGATIVE}"))
+    assert same(webui.picture(f"<clipskip:4>{one} AND {two}", NEGATIVE), webui.at(4, f"{one} AND {two}", NEGATIVE))
+    only_second = webui.picture(f"{one} :0 AND <clipskip:4>{two}", f"{NEGATIVE}<clipskip:4>")
+    assert same(only_second, webui.at(4, f"{one} :0 AND {two}", NEGATIVE))
+
+
+def test_hires_pass(webui):
+    hires = {
+        "enable_hr": True,
+        "hr_scale": 2,
+        "denoising_strength": 0.6,
+        "hr_upscaler": "Latent",
+        "hr_second_pass_steps": 3,
+    }
+    both = {skip: webui.at(skip, PROMPT, NEGATIVE, **hires) for skip in (1, 3)}
+    assert same(webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, **hires), both[3])
+    mixed = webui.picture(f"<clipskip:3:hires=1>{PROMPT}", NEGATIVE, **hires)
+    assert not same(mixed, both[1]) and not same(mixed, both[3])
+    assert same(mixed, webui.picture(PROMPT, NEGATIVE, **hires, **panel(clip_skip=3, hires=1)))
+    assert same(mixed, webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, hr_prompt=f"<clipskip:1>{PROMPT}", **hires))
+    assert same(
+        webui.picture(
+            f"<clipskip:hires=3>{PROMPT}", NEGATIVE, override_settings={"CLIP_stop_at_last_layers": 3}, **hires
+        ),
+        both[3],
+    )
+    negative = webui.picture(PROMPT, NEGATIVE, hr_negative_prompt=f"{NEGATIVE}<clipskip:3>", **hires)
+    assert not same(negative, both[1])
+    intermediate = webui.answer(f"<clipskip:3:hires=1>{PROMPT}", f"<clipskip:2>{NEGATIVE}", **hires)
+    assert "\ue0c0" not in str(intermediate["info"])
+
+
+def test_fractions(webui, stock):
+    assert same(webui.picture(f"<clipskip:1.0>{PROMPT}", NEGATIVE), stock[1])
+    assert same(webui.picture(f"<clipskip:2.0>{PROMPT}", NEGATIVE), stock[2])
+    half = webui.picture(f"<clipskip:1.5>{PROMPT}", NEGATIVE)
+    assert not same(half, stock[1]) and not same(half, stock[2])
+    assert same(half, webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=1.5)))
+
+
+def test_nothing_stale(webui, stock):
+    """A, B, A: with every pair of ways to ask, the picture in between changes nothing."""
+    ways = {
+        "tag": lambda: webui.picture(f"<clipskip:1.5>{PROMPT}", NEGATIVE),
+        "panel": lambda: webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=2.5)),
+        "negative": lambda: webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=1, negative=3)),
+        "header": lambda: webui.at(4, PROMPT, NEGATIVE),
+        "nothing": lambda: webui.picture(PROMPT, NEGATIVE),
+    }
+    first = {name: way() for name, way in ways.items()}
+    assert len({picture.tobytes() for picture in first.values()}) == len(ways)
+    for one in ways:
+        for other in ways:
+            assert same(ways[one](), first[one]) and same(ways[other](), first[other])
+    assert same(first["nothing"], stock[1])
+
+
+def test_img2img(webui, stock):
+    import base64
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(stock[1].astype("uint8")).save(buffer, "PNG")
+    start = {
+        "route": "img2img",
+        "init_images": [base64.b64encode(buffer.getvalue()).decode()],
+        "denoising_strength": 0.8,
+    }
+    assert same(webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, **start), webui.at(3, PROMPT, NEGATIVE, **start))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"prompt": f"<clipskip:2.5>{PROMPT}", "negative": f"<clipskip:3>{NEGATIVE}"},
+        {"prompt": PROMPT, "negative": NEGATIVE, **panel(clip_skip=2.5, negative=3)},
+        {"prompt": PROMPT, "negative": NEGATIVE, **panel(clip_skip=2)},
+        {"prompt": f"<clipskip:4>{PROMPT}", "negative": NEGATIVE, "override_settings": {"CLIP_stop_at_last_layers": 2}},
+    ],
+)
+def test_pasted_back_it_is_the_same_picture(webui, made):
+    first = webui.answer(**made)["images"][0]
+    again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(first)})["images"][0]
+    assert same(pixels(first), pixels(again))
+    assert infotext(first) == infotext(again)
+
+
+def test_infotext(webui):
+    text = infotext(webui.answer(PROMPT, NEGATIVE, **panel(clip_skip=1.5, negative=2, hires=3))["images"][0])
+    assert "Clip skip panel: 1.5, Clip skip negative: 2, Clip skip hires: 3" in text
+    assert "Clip skip: " not in text
+    assert infotext(webui.answer(f"<clipskip:2> {PROMPT}", NEGATIVE)["images"][0]).startswith(
+        f"<clipskip:2> {PROMPT}\n"
+    )
+    assert "lip skip" not in infotext(webui.answer(PROMPT, NEGATIVE)["images"][0])
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        ([{"enabled": True, "clip_skip": "two"}], "clip_skip"),
+        ([{"enabled": True, "clip_skip": 13}], "clip_skip"),
+        ([{"enabled": True, "negative": 0.5}], "negative"),
+        ([{"enabled": 1}], "enabled"),
+        ([{"skip": 2}], "skip"),
+        ([True, 2, 3, 4, 99], "clip_g"),
+        ([True, [2]], "clip_skip"),
+    ],
+)
+def test_wrong_arguments_are_refused(webui, args, named):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        webui.answer(PROMPT, alwayson_scripts={"Clip Skip": {"args": args}})
+    assert error.value.code == 422
+    assert named in error.value.read().decode()
+
+
+def test_arguments_by_position(webui, stock):
+    args = {"alwayson_scripts": {"Clip Skip": {"args": [True, 3, 0, 0, 0]}}}
+    assert same(webui.picture(PROMPT, NEGATIVE, **args), stock[3])
+
+
+def test_after_a_failure_the_next_picture_is_plain(webui, stock):
+    before = webui.call("/sdapi/v1/options")
+    with pytest.raises(urllib.error.HTTPError):
+        webui.answer(f"<clipskip:3>{PROMPT}", NEGATIVE, enable_hr=True, hr_upscaler="no such upscaler")
+    with pytest.raises(urllib.error.HTTPError):
+        webui.answer(PROMPT, sampler_name="Euler", width=64, refiner_checkpoint="no such model", **panel(clip_skip=4))
+    assert same(webui.picture(PROMPT, NEGATIVE), stock[1])
+    assert webui.call("/sdapi/v1/options") == before
+
+
+def test_after_an_interrupt_the_next_picture_is_plain(webui, stock):
+    import threading
+    import time
+
+    before = webui.call("/sdapi/v1/options")
+    job = threading.Thread(target=webui.answer, args=(f"<clipskip:3>{PROMPT}",), kwargs={"steps": 150, "width": 128})
+    job.start()
+    for _ in range(200):
+        time.sleep(0.02)
+        if webui.call("/sdapi/v1/progress")["state"]["sampling_step"] > 2:
+            break
+    webui.call("/sdapi/v1/interrupt", {})
+    job.join()
+    assert same(webui.picture(PROMPT, NEGATIVE), stock[1])
+    assert webui.call("/sdapi/v1/options") == before
+
+
+def test_bad_tags_are_told(webui, stock):
+    answer = webui.answer(f"<clipskip:abc> {PROMPT}", f"<clipskip:99>{NEGATIVE}")
+    told = " ".join(answer["info"]["clip_skip_warnings"])
+    assert '"<clipskip:abc>"' in told and "99" in told and "12" in told
+    assert same(webui.picture(f"<clipskip:99> {PROMPT}", NEGATIVE), stock[12])
+    for bad in ("<clipskip:>", "<clipskip:0>", "<clipskip:nan>", "<clipskip:1e999>", "<clipskip:x=2>", "<clipskip>"):
+        answer = webui.answer(f"{bad} {PROMPT}", NEGATIVE)
+        assert same(pixels(answer["images"][0]), stock[1])
+        assert bad in " ".join(answer["info"]["clip_skip_warnings"])
+
+
+def test_nothing_typed_in_a_tag_fails(webui):
+    """500 random tags, 500 pictures, and a warning for each bad one."""
+    from clip_skip import tags
+
+    draw = random.Random(2881122569)
+    alphabet = "0123456789.-+=:lghires ,[](){}|\\\"'<AND\n\té漢\U0001f600\ue0c0\ue0c1\0%e"
+    for _ in range(500):
+        body = "".join(draw.choice(alphabet) for _ in range(draw.randrange(0, 12)))
+        prompt = f"a <clipskip:{body}> cow"
+        answer = webui.answer(prompt, f"<clipskip:{body}>", steps=1)
+        assert len(answer["images"]) == 1
+        for warning in tags.warnings([prompt]):
+            assert warning in answer["info"]["clip_skip_warnings"]
