@@ -81,7 +81,7 @@ def conditionings(
     """
     asked = {value: encoder.clamp(value) for value in values}
     skips = {side for value in asked.values() for side in (math.floor(value), math.ceil(value))}
-    if not skips:
+    if not skips and early_exit:
         return {}
     blocks = {encoder.block(skip) for skip in skips}
     states: dict[int, Tensor] = {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,7 @@ __all__ = [
     "strip",
     "values",
     "warnings",
+    "without_prompt_tag",
 ]
 
 TOWERS = ("l", "g", "h")
@@ -119,6 +121,19 @@ def prompt_tag(prompt: str) -> Skip | None:
     return next(sub_prompts(*scan(prompt))).whole
 
 
+def without_prompt_tag(prompt: str) -> str:
+    """`prompt` without the tags that `prompt_tag` reads; all others stay as they are."""
+    clean, found = scan(prompt)
+    first = next(sub_prompts(clean, found))
+    read = {id(tag) for tag in first.tags} - {id(tag) for tag in first.inner}
+    pieces, at = [], 0
+    for tag in found:
+        if id(tag) not in read:
+            pieces += [clean[at : tag.position], tag.text]
+            at = tag.position
+    return "".join([*pieces, clean[at:]])
+
+
 def mark(text: str, follows: Sequence[Skip] = (), hires: bool = False, negative: bool = False) -> str:
     """`text` without its tags, each sub-prompt led by a marker of what it asks for.
 
@@ -196,12 +211,14 @@ def prompt_values(prompt: str, negative: str, default: float, tower: str = "l") 
     return read(marked)[1].get(tower, default), read(marked_negative)[1].get(tower, default)
 
 
-@dataclass(frozen=True)
+@dataclass
 class SubPrompt:
-    """`text`, from position `start` on; its tag outside brackets; later ones inside them."""
+    """`text`, from position `start` on, and its good tags: `whole` is what the last one
+    outside brackets asks for, `inner` are the ones inside brackets after that."""
 
     text: str
     start: int
+    tags: list[Tag]
     whole: Skip | None
     inner: list[Tag]
 
@@ -209,21 +226,21 @@ class SubPrompt:
 def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterator[SubPrompt]:
     """The sub-prompts of a text without tags, AND at the end of all but the last."""
     cuts = [] if single else [match.end() for match in AND.finditer(text)]
-    good, index = [tag for tag in tags if tag.skip], 0
+    good = deque(tag for tag in tags if tag.skip)
     for start, end in zip([0, *cuts], [*cuts, len(text)]):
-        here = text[start:end]
-        spans = brackets(here)
+        part = SubPrompt(text[start:end], start, [], None, [])
+        spans = brackets(part.text)
         begins = [span[0] for span in spans]
-        whole, inner = None, []
-        while index < len(good) and (good[index].position < end or end == len(text)):
-            at = good[index].position - start
+        while good and (good[0].position < end or end == len(text)):
+            tag = good.popleft()
+            at = tag.position - start
             span = bisect_left(begins, at) - 1
-            if span >= 0 and at <= spans[span][1] and not beside_number(here, at):
-                inner.append(good[index])
+            part.tags.append(tag)
+            if span >= 0 and at <= spans[span][1] and not beside_number(part.text, at):
+                part.inner.append(tag)
             else:
-                whole, inner = good[index].skip, []
-            index += 1
-        yield SubPrompt(here, start, whole, inner)
+                part.whole, part.inner = tag.skip, []
+        yield part
 
 
 def brackets(text: str) -> list[tuple[int, int]]:

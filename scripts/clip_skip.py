@@ -5,12 +5,16 @@ from modules import script_callbacks, scripts, shared
 from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
-from clip_skip import panel, tags
-from clip_skip.webui import api, generation, header
+from clip_skip import panel, sweep_settings, tags
+from clip_skip.webui import api, axes, cfg, generation, header, sweep, sweep_ui
 from clip_skip.webui.conditioning import Conditioning
+
+conditioning = Conditioning()
 
 
 class ClipSkipScript(scripts.Script):
+    """The panel, and what happens to every generation."""
+
     def title(self):
         return panel.TITLE
 
@@ -42,23 +46,56 @@ class ClipSkipScript(scripts.Script):
     def before_process(self, p, *args):
         generation.begin(p, args)
 
+    def process(self, p, *args):
+        generation.prepare(p)
+
     def before_process_batch(self, p, *args, **kwargs):
         generation.mark_prompts(p)
+
+    def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
+        conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
 
     def process_batch(self, p, *args, **kwargs):
         generation.mark_hires_prompts(p)
 
+    def process_before_every_sampling(self, p, *args, **kwargs):
+        cfg.scale_each(p)
+
     def postprocess(self, p, processed, *args):
         generation.end(p, processed)
+
+
+class ClipSkipSweepScript(scripts.Script):
+    """The sweep, in the list of scripts."""
+
+    def __init__(self):
+        self.host_components = {}
+
+    def title(self):
+        return sweep_settings.TITLE
+
+    def after_component(self, component, elem_id=None, **kwargs):
+        self.host_components[elem_id] = component
+
+    def ui(self, is_img2img):
+        components, self.infotext_fields = sweep_ui.build(self, self.host_components)
+        return components
+
+    def run(self, p, *args):
+        return sweep.run(p, sweep_settings.SweepSettings.from_args(args), conditioning.remember)
 
 
 def strip_for_token_counter(params):
     params.prompt = tags.strip(params.prompt)
 
 
-conditioning = Conditioning()
+def before_ui():
+    header.add_slider(shared.opts)
+    axes.add_axes()
+
+
 conditioning.install()
 script_callbacks.on_script_unloaded(conditioning.remove, name="clip_skip")
-script_callbacks.on_before_ui(lambda: header.add_slider(shared.opts), name="clip_skip")
+script_callbacks.on_before_ui(before_ui, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
 script_callbacks.on_app_started(api.add_routes, name="clip_skip")

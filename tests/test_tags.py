@@ -147,6 +147,22 @@ def test_prompt_values():
     assert tags.prompt_values("a", "b", 5) == (5, 5)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "without"),
+    [
+        ("a cow", "a cow"),
+        ("<clipskip:2> a <clipskip:3>cow", " a cow"),
+        ("<clipskip:2>a AND <clipskip:4>b", "a AND <clipskip:4>b"),
+        ("<clipskip:2>[<clipskip:3>::0.5] a <clipskip:x>", "[<clipskip:3>::0.5] a <clipskip:x>"),
+        ("[<clipskip:3>::0.5] a <clipskip:2>", "[::0.5] a "),
+        ("<clipskip:2>", ""),
+    ],
+)
+def test_without_prompt_tag(prompt, without):
+    assert tags.without_prompt_tag(prompt) == without
+    assert tags.prompt_tag(without) is None
+
+
 @given(texts, texts)
 def test_any_text(prompt, negative):
     """No text raises; no tag is left; what has no tag is as it was."""
@@ -160,6 +176,7 @@ def test_any_text(prompt, negative):
         assert [tags.read(text)[0] for text in marked] == [
             tags.MARKER.sub("", tags.strip(t)) for t in (prompt, negative)
         ]
+    assert tags.prompt_tag(tags.without_prompt_tag(prompt)) is None
     if not found and not tags.scan(negative)[1]:
         assert tags.resolve(prompt, negative) == (prompt, negative)
 

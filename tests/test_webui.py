@@ -36,14 +36,17 @@ class Host:
         spec = importlib.util.spec_from_file_location("clip_skip.py", SCRIPT)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        self.script = module.ClipSkipScript()
+        self.script, self.sweep_script = module.ClipSkipScript(), module.ClipSkipSweepScript()
 
-    def generate(self, prompts, negatives=("",), args=(False,), fail=False, **more):
+    def generate(self, prompts, negatives=("",), args=(False,), overrides_of=None, **more):
         """The conditionings (prompt, negative) of one batch, and `p`."""
         p = SimpleNamespace(
             prompts=list(prompts),
             negative_prompts=list(negatives),
             all_prompts=list(prompts),
+            all_negative_prompts=list(negatives),
+            main_prompt=prompts[0],
+            main_negative_prompt=negatives[0],
             extra_generation_params={},
             comments=[],
             setup_prompts=lambda: None,
@@ -52,16 +55,19 @@ class Host:
             **more,
         )
         p.comment = p.comments.append
+        if overrides_of:
+            p.clip_skip_overrides = overrides_of.clip_skip_overrides
+            p.extra_generation_params = overrides_of.extra_generation_params
         self.script.before_process(p, *args)
         p.setup_prompts()
+        self.script.process(p, *args)
+        p.prompts, p.negative_prompts = list(p.all_prompts), list(p.all_negative_prompts)
         self.script.before_process_batch(p, *args, prompts=p.prompts)
         p.prompts = self.parse(p.prompts)
         if more.get("enable_hr"):
             p.hr_prompts = self.parse(p.all_hr_prompts)
             p.hr_negative_prompts = p.all_hr_negative_prompts
         self.script.process_batch(p, *args)
-        if fail:
-            raise RuntimeError("in the host")
         p.uc = self.parser.get_learned_conditioning(self.model, self.parser.SdConditioning(p.negative_prompts), 20)
         p.c = self.parser.get_multicond_learned_conditioning(self.model, self.parser.SdConditioning(p.prompts), 20)
         return p

@@ -8,7 +8,7 @@ gone again when it returns. Texts without markers take the host's own way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -22,12 +22,18 @@ from clip_skip.webui.encoders import HostEncoder, encoders
 
 __all__ = ["Conditioning"]
 
+Encoded = tuple[Tensor | None, dict[float, Tensor]]
+"""The host's own conditioning of a text, if it was needed, and the one for each value."""
+
 
 class Conditioning:
     """The wrapper around the host's function; `install` puts it on, `remove` takes it off."""
 
     def __init__(self) -> None:
         self.original: Callable[..., Any] | None = None
+        self.wanted: set[float] = set()
+        self.memory: dict[tuple[Any, ...], Encoded] | None = None
+        self.networks: Any = None
 
     def install(self) -> None:
         self.original = prompt_parser.get_learned_conditioning
@@ -44,20 +50,30 @@ class Conditioning:
         assert self.original
         if self.wrapper is None or not any(tags.asks(text) for text in prompts):
             return self.original(model, prompts, *args, **kwargs)
-        with shadow(model, prompts):
+        with self.shadow(model, prompts):
             return self.original(model, prompts, *args, **kwargs)
 
+    @contextmanager
+    def remember(self, values: Iterable[float]) -> Iterator[None]:
+        """While open, what was encoded is kept between calls, with `values` taken out of every pass."""
+        self.wanted, self.memory = set(values), {}
+        try:
+            yield
+        finally:
+            self.wanted, self.memory = set(), None
 
-@contextmanager
-def shadow(model: Any, prompts: list[str]) -> Iterator[None]:
-    """While open, `model` takes texts with markers and encodes each as it asks."""
-    hosts = encoders(model)
-    call = Call({h.encoder.tower: tags.values(prompts, h.encoder.tower) for h in hosts})
-    with ExitStack() as stack:
-        stack.enter_context(replaced(model, "get_learned_conditioning", call.texts))
-        for host in hosts:
-            stack.enter_context(replaced(host.module, "encode_with_transformers", call.tokens, host))
-        yield
+    @contextmanager
+    def shadow(self, model: Any, prompts: list[str]) -> Iterator[None]:
+        """While open, `model` takes texts with markers and encodes each as it asks."""
+        hosts = encoders(model)
+        wanted = {h.encoder.tower: tags.values(prompts, h.encoder.tower) | self.wanted for h in hosts}
+        weights = (getattr(model, "sd_checkpoint_info", None) and model.sd_checkpoint_info.filename, self.networks)
+        call = Call(wanted, {} if self.memory is None else self.memory, weights)
+        with ExitStack() as stack:
+            stack.enter_context(replaced(model, "get_learned_conditioning", call.texts))
+            for host in hosts:
+                stack.enter_context(replaced(host.module, "encode_with_transformers", call.tokens, host))
+            yield
 
 
 @contextmanager
@@ -78,16 +94,16 @@ def replaced(module: Any, name: str, function: Callable[..., Any], *first: Any) 
 class Call:
     """One call of the host's function: the texts it is at, and what was encoded for them.
 
-    wanted: every value that occurs in the call, by tower. All come out of the
-    first pass over a text, and later chunks of equal text are not encoded again.
+    wanted: every value that is asked for, by tower. All come out of the first
+    pass over a text, and `encoded` keeps them, so that no text is run twice.
+    weights: what besides a text decides what it is encoded to.
     """
 
-    def __init__(self, wanted: dict[str, set[float]]) -> None:
-        self.wanted = wanted
+    def __init__(self, wanted: dict[str, set[float]], encoded: dict[tuple[Any, ...], Encoded], weights: Any) -> None:
+        self.wanted, self.encoded, self.weights = wanted, encoded, weights
         self.asked: list[dict[str, float]] = []
         self.clean: tuple[str, ...] = ()
         self.chunk: dict[str, int] = {}
-        self.encoded: dict[tuple[Any, ...], tuple[Tensor | None, dict[float, Tensor]]] = {}
 
     def texts(self, original: Callable[..., Any], texts: list[str]) -> Any:
         """In the place of the model's `get_learned_conditioning`: takes the markers out."""
@@ -104,23 +120,22 @@ class Call:
         if len(values) != len(tokens):
             raise RuntimeError(f"Clip skip: {len(tokens)} rows of tokens for {len(values)} texts")
         chunk = self.chunk[tower] = self.chunk.get(tower, -1) + 1
-        own, states = self.states(host, original, tokens, (self.clean, tower, chunk), None in values)
+        own, states = self.run(host, original, tokens, (self.weights, self.clean, tower, chunk), None in values)
         rows = [own if value is None else states[value] for value in values]
         if all(row is rows[0] for row in rows):
             return rows[0]
         return torch.stack([row[index] for index, row in enumerate(rows)])
 
-    def states(
+    def run(
         self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor, key: tuple[Any, ...], need_own: bool
-    ) -> tuple[Tensor | None, dict[float, Tensor]]:
+    ) -> Encoded:
         """The host's own conditioning (if needed) and the one for each wanted value."""
-        if key not in self.encoded or (need_own and self.encoded[key][0] is None):
-            wanted = self.wanted[host.encoder.tower]
-            own: list[Tensor] = []
-            if wanted:
-                run = lambda: own.append(original(tokens))
-                states = conditionings(host.encoder, run, wanted, early_exit=not need_own)
-            else:
-                own, states = [original(tokens)], {}
-            self.encoded[key] = (own[0] if own else None, states)
-        return self.encoded[key]
+        wanted = self.wanted[host.encoder.tower]
+        own, states = self.encoded.get(key, (None, {}))
+        if (need_own and own is None) or not wanted <= states.keys():
+            results: list[Tensor] = []
+            forward = lambda: results.append(original(tokens))
+            states = conditionings(host.encoder, forward, wanted, early_exit=not need_own)
+            own = results[0] if results else None
+            self.encoded[key] = (own, states)
+        return own, states

@@ -1,7 +1,9 @@
 """One generation: what its prompts and the panel ask for, put into its texts.
 
-Works on `p`, the host's processing object, in the order HOSTS calls a script:
-`begin`, then for each batch `mark_prompts` and `mark_hires_prompts`, then `end`.
+Works on `p`, the host's processing object, in the order in which the host calls a
+script: `begin`, `prepare`, then for each batch `mark_prompts` and
+`mark_hires_prompts`, then `end`. A sweep or an axis sets `p.clip_skip_overrides`,
+one for each picture or one for all.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from typing import Any
 from modules import extra_networks, shared
 
 from clip_skip import tags
+from clip_skip.override import Override
 from clip_skip.panel import Panel
 from clip_skip.skip import format
-from clip_skip.webui.encoders import encoders, kind
+from clip_skip.webui.encoders import encoders, header_acts, kind
 
-__all__ = ["begin", "end", "mark_hires_prompts", "mark_prompts"]
+__all__ = ["begin", "end", "mark_hires_prompts", "mark_prompts", "prepare"]
 
 log = logging.getLogger("clip_skip")
 
@@ -33,14 +36,14 @@ class BadArguments(ValueError):
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
-    """Reads the panel, puts it into the infotext, and refuses wrong arguments.
+    """Reads the panel, and refuses wrong arguments.
 
     The host swallows what a script raises here, so the refusal waits in
     `setup_prompts`, the first step of the generation that may fail.
     """
     p.clip_skip_warnings = []
     try:
-        p.clip_skip_panel = Panel.from_args(args)
+        p.clip_skip_panels = [Panel.from_args(args)]
     except ValueError as error:
         message = f"Clip Skip: {error}"
 
@@ -48,16 +51,52 @@ def begin(p: Any, args: Sequence[Any]) -> None:
             raise BadArguments(message)
 
         p.setup_prompts = refuse
-        return
-    p.extra_generation_params.update(p.clip_skip_panel.infotext())
+
+
+def prepare(p: Any) -> None:
+    """Applies the overrides to panel and texts, and puts the panel into the infotext."""
+    (panel,) = p.clip_skip_panels
+    overrides = getattr(p, "clip_skip_overrides", None)
+    entries: dict[str, Any] = dict(panel.infotext())
+    if overrides:
+        entries = override(p, panel, overrides)
+    p.extra_generation_params = {**p.extra_generation_params, **entries}
+
+
+def override(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
+    """Replaces the panel by one for each picture; returns their infotext entries.
+
+    A picture that the host alone can make (one whole value for everything) gets
+    the host's own `Clip skip`, so that it can be made again without this extension.
+    """
+    acts = header_acts(shared.sd_model)
+    header = float(shared.opts.CLIP_stop_at_last_layers) if acts else 1.0
+    each = overrides * len(p.all_prompts) if len(overrides) == 1 else overrides
+    panels = [one.panel(panel, prompt, header) for one, prompt in zip(each, p.all_prompts)]
+    for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
+        if getattr(p, first, None):
+            texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
+            setattr(p, first, [prompt for prompt, _ in texts])
+            setattr(p, second, [negative for _, negative in texts])
+    main = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
+    p.main_prompt, p.main_negative_prompt = main
+    p.clip_skip_panels = panels
+    plain = acts and all(one == Panel(True, int(one.clip_skip)) for one in panels)
+    made = [{"Clip skip": format(one.clip_skip)} if plain else one.infotext() for one in panels]
+    entries = {key: [entry.get(key) for entry in made] for key in {key: None for entry in made for key in entry}}
+    if plain:
+        entries = {"Clip skip": [None if value == "1" else value for value in entries["Clip skip"]]}
+    else:
+        entries["Clip skip"] = None
+    return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}
 
 
 def mark_prompts(p: Any) -> None:
     """Before the host takes the tags out of the prompts of a batch: markers in their place."""
     tell(p, tags.warnings([*p.prompts, *p.negative_prompts]))
     tell_no_effect(p, [*p.prompts, *p.negative_prompts])
-    for index, (prompt, negative) in enumerate(zip(list(p.prompts), list(p.negative_prompts))):
-        p.prompts[index], p.negative_prompts[index] = marked(p, prompt, negative)
+    for index, pair in enumerate(zip(list(p.prompts), list(p.negative_prompts))):
+        p.prompts[index], p.negative_prompts[index] = marked(p, index, *pair)
 
 
 def mark_hires_prompts(p: Any) -> None:
@@ -69,8 +108,8 @@ def mark_hires_prompts(p: Any) -> None:
     prompts, negatives = p.all_hr_prompts[batch], p.all_hr_negative_prompts[batch]
     tell(p, tags.warnings([*prompts, *negatives]))
     pairs = [
-        marked(p, prompt, negative, hires=True, first_pass=first_pass)
-        for prompt, negative, first_pass in zip(prompts, negatives, p.all_prompts[batch])
+        marked(p, index, *texts, hires=True)
+        for index, texts in enumerate(zip(prompts, negatives, p.all_prompts[batch]))
     ]
     p.hr_prompts = extra_networks.parse_prompts([prompt for prompt, _ in pairs])[0]
     p.hr_negative_prompts = [negative for _, negative in pairs]
@@ -84,10 +123,14 @@ def end(p: Any, processed: Any) -> None:
         processed.js = lambda: json.dumps({**json.loads(original()), "clip_skip_warnings": told})
 
 
-def marked(p: Any, prompt: str, negative: str, hires: bool = False, first_pass: str = "") -> tuple[str, str]:
+def marked(
+    p: Any, index: int, prompt: str, negative: str, first_pass: str = "", hires: bool = False
+) -> tuple[str, str]:
+    """The texts of picture `index` of the batch, with markers of what they ask for."""
     if not encoders(shared.sd_model):
         return tags.strip(prompt), tags.strip(negative)
-    panel = p.clip_skip_panel
+    index += p.iteration * p.batch_size
+    panel = p.clip_skip_panels[index if len(p.clip_skip_panels) > 1 else 0]
     skips = panel.skips() if panel.enabled else (None, None)
     texts = tags.resolve(prompt, negative, *skips, hires=hires, first_pass=first_pass)
     for host in encoders(shared.sd_model):
@@ -100,7 +143,7 @@ def marked(p: Any, prompt: str, negative: str, hires: bool = False, first_pass: 
 
 
 def tell_no_effect(p: Any, texts: Sequence[str]) -> None:
-    if not encoders(shared.sd_model) and (p.clip_skip_panel.enabled or any(tags.asks(text) for text in texts)):
+    if not encoders(shared.sd_model) and (p.clip_skip_panels[0].enabled or any(tags.asks(text) for text in texts)):
         tell(p, [f"tags and the panel have no effect on {kind(shared.sd_model)} yet."])
 
 

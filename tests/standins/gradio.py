@@ -1,6 +1,18 @@
 """Stands in for gradio: components that remember how they were made."""
 
 
-class Slider:
-    def __init__(self, **settings):
+class Component:
+    def __init__(self, *values, **settings):
         self.__dict__.update(settings)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def click(self, function, inputs, outputs, **settings):
+        self.clicked = function, outputs
+
+
+Slider = Textbox = Radio = Checkbox = Button = Row = Component

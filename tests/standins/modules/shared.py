@@ -1,10 +1,24 @@
+from types import SimpleNamespace
+
 DEFAULT_QUICKSETTINGS = ["sd_model_checkpoint"]  # one object for the whole host, as there
+
+DEFAULTS = {
+    "quicksettings_list": DEFAULT_QUICKSETTINGS,
+    "CLIP_stop_at_last_layers": 1,
+    "img_max_size_mp": 200,
+    "enable_pnginfo": True,
+    "grid_save": True,
+    "grid_format": "png",
+    "grid_extended_filename": False,
+    "return_mask": False,
+    "return_mask_composite": False,
+}
 
 
 class Options:
     def __init__(self, data=None):
         self.data = dict(data or {})
-        self.data_labels = {"quicksettings_list": DEFAULT_QUICKSETTINGS, "CLIP_stop_at_last_layers": 1}
+        self.data_labels = DEFAULTS
 
     def get_default(self, name):
         return self.data_labels[name]
@@ -15,3 +29,5 @@ class Options:
 
 opts = Options()
 sd_model = None
+state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1)
+total_tqdm = SimpleNamespace(updateTotal=lambda total: None)

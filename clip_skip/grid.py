@@ -1,0 +1,136 @@
+"""The labelled picture of a grid: a column head per column, a row head per row, blank where a cell is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain
+from typing import cast
+
+from PIL import Image, ImageDraw, ImageFont
+
+INK = (24, 24, 27)
+PAPER = (255, 255, 255)
+BLANK = (240, 240, 242)
+SMALLEST_TYPE = 9
+
+
+def draw(
+    pictures: Iterable[Iterable[Image.Image | None]],
+    column_labels: Sequence[str],
+    row_labels: Sequence[str],
+    margin: int = 0,
+    title: Sequence[str] = (),
+    cell_size: tuple[int, int] | None = None,
+) -> Image.Image:
+    """An RGB picture of all cells at full size.
+
+    `pictures` holds a row per entry of `row_labels`, and each row a picture, or None where there is none, per entry
+    of `column_labels`. `margin` is the space between cells in pixels; every line of `title` stands above the grid.
+    With `cell_size` (width, height) given, rows are taken one at a time, so that a generator keeps memory low;
+    without it the cells are as large as the largest picture. Smaller pictures are centred in their cells.
+    """
+    if cell_size is None:
+        pictures = [list(row) for row in pictures]
+        cell_size = _largest(chain.from_iterable(pictures))
+    width, height = cell_size
+    heads = _Labels.fit(column_labels, width - 8, _type_size(width, height))
+    sides = _Labels.fit(row_labels, max(width * 3 // 4, 48), _type_size(width, height))
+    left = sides.width + sides.line if any(row_labels) else 0
+    grid_width = _extent(width, len(column_labels), margin)
+    grid_height = _extent(height, len(row_labels), margin)
+    top_lines = _Labels.fit(title, left + grid_width - 8, _type_size(width, height)) if title else None
+    title_height = sum(top_lines.heights) + heads.line // 2 if top_lines else 0
+    top = title_height + (max(heads.heights) + heads.line // 2 if any(column_labels) else 0)
+
+    canvas = Image.new("RGB", (left + grid_width, top + grid_height), PAPER)
+    ink = ImageDraw.Draw(canvas)
+    if top_lines:
+        offset = heads.line // 4
+        for index, lines_height in enumerate(top_lines.heights):
+            top_lines.write(ink, index, (left + grid_width) / 2, offset + lines_height / 2)
+            offset += lines_height
+    for column in range(len(column_labels)):
+        heads.write(ink, column, left + column * (width + margin) + width / 2, (title_height + top) / 2)
+    for row, cells in zip(range(len(row_labels)), pictures):
+        upper = top + row * (height + margin)
+        sides.write(ink, row, left / 2, upper + height / 2)
+        for column, picture in zip(range(len(column_labels)), cells):
+            box = (left + column * (width + margin), upper)
+            if picture is None:
+                canvas.paste(BLANK, (*box, box[0] + width, box[1] + height))
+            else:
+                spare = (width - picture.width) // 2, (height - picture.height) // 2
+                canvas.paste(picture.convert("RGB"), (box[0] + spare[0], box[1] + spare[1]))
+    return canvas
+
+
+class _Labels:
+    """Labels broken into lines that fit into a width, all in one size of type."""
+
+    def __init__(self, font: ImageFont.FreeTypeFont, labels: list[list[str]]) -> None:
+        self.font = font
+        self.labels = labels
+        ascent, descent = font.getmetrics()
+        self.line = ascent + descent
+        self.heights = [self.line * len(lines) for lines in labels]
+        self.width = max((round(font.getlength(line)) for lines in labels for line in lines), default=0)
+
+    @classmethod
+    def fit(cls, labels: Sequence[str], width: int, size: int) -> _Labels:
+        """In `size`, or in the largest smaller type whose longest word is no wider than `width` pixels."""
+        words = [word for label in labels for word in label.split()]
+        while size > SMALLEST_TYPE and any(_font(size).getlength(word) > width for word in words):
+            size -= 1
+        font = _font(size)
+        return cls(font, [_wrap(label, font, width) for label in labels])
+
+    def write(self, ink: ImageDraw.ImageDraw, index: int, x: float, y: float) -> None:
+        """Write label `index` with its middle at `x`, `y`."""
+        y -= self.heights[index] / 2
+        for line in self.labels[index]:
+            ink.text((round(x - self.font.getlength(line) / 2), round(y)), line, font=self.font, fill=INK)
+            y += self.line
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """The lines of `text`, none wider than `width`: broken at spaces, and inside a word only if it must be."""
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}".strip()
+        if font.getlength(joined) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own type in `size` pixels (Pillow 10.1 and later), else the one matplotlib brings."""
+    try:
+        return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+    except TypeError:
+        from matplotlib.font_manager import findfont
+
+        return ImageFont.truetype(findfont("DejaVu Sans"), size)
+
+
+def _type_size(width: int, height: int) -> int:
+    return min(max((width + height) // 26, 12), 44)
+
+
+def _extent(size: int, count: int, margin: int) -> int:
+    return size * count + margin * max(count - 1, 0)
+
+
+def _largest(pictures: Iterable[Image.Image | None]) -> tuple[int, int]:
+    sizes = [picture.size for picture in pictures if picture is not None]
+    if not sizes:
+        raise ValueError("there is no picture to take the size of the cells from")
+    return max(width for width, _ in sizes), max(height for _, height in sizes)

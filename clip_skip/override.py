@@ -1,0 +1,49 @@
+"""What a sweep or an axis sets for one picture, over its tags and the panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clip_skip import tags
+from clip_skip.panel import Panel
+
+__all__ = ["Override"]
+
+
+@dataclass(frozen=True)
+class Override:
+    """The clip skip of prompt, negative prompt and hires pass; None leaves it as it is.
+
+    It stands in for the prompt's tag and the panel. A sub-prompt's own tag stays.
+    """
+
+    prompt: float | None = None
+    negative: float | None = None
+    hires: float | None = None
+
+    def texts(self, prompt: str, negative: str) -> tuple[str, str]:
+        """The two texts without the tags that this override stands in for."""
+        return tags.without_prompt_tag(prompt), negative if self.negative is None else tags.strip(negative)
+
+    def panel(self, panel: Panel, prompt: str, header: float) -> Panel:
+        """The panel that makes this picture of `prompt`, where it is `panel` that is set.
+
+        header: what the host's own value comes to, for what nothing else sets.
+        """
+        tag = tags.prompt_tag(prompt)
+        own, own_negative = panel.skips() if panel.enabled else (None, None)
+        levels = [level for level in (tag, own) if level]
+        negative_levels = [level for level in (tag, own_negative) if level]
+        clip_skip = _first([self.prompt, *(level.at("l", False) for level in levels), header])
+        negative = _first([self.negative, *(level.at("l", False) for level in negative_levels), header])
+        return Panel(
+            True,
+            clip_skip,
+            0.0 if negative == clip_skip else negative,
+            _first([self.hires, *(level.hires for level in levels), 0.0]),
+            _first([*(level.g for level in levels), 0.0]),
+        )
+
+
+def _first(values: list[float | None]) -> float:
+    return next(value for value in values if value is not None)

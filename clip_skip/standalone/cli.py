@@ -1,0 +1,131 @@
+"""The `clip-skip` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from clip_skip import tags
+from clip_skip.standalone import header, job
+from clip_skip.standalone.demo_model import CHECKPOINT
+from clip_skip.standalone.infotext import Settings
+from clip_skip.standalone.samplers import SAMPLERS
+from clip_skip.sweep import Plan, SweepError, parse_axis
+
+DEMO_PROMPT = "a large red circle left of a small blue square"
+SEED = 2881122569
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv`; its exit code. Arguments that cannot be used end it with code 2."""
+    parser = argparse.ArgumentParser(prog="clip-skip", description="See what clip skip does.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "sweep",
+        help="a grid of clip skips and CFG scales with one seed",
+        description="Make a grid of clip skips and CFG scales with one seed. Run again on the same folder, it makes "
+        "only what is missing or changed.",
+    )
+    _add_arguments(command)
+    arguments = parser.parse_args(argv)
+    try:
+        return _sweep(arguments)
+    except (SweepError, ArgumentError) as error:
+        command.error(str(error))
+    except KeyboardInterrupt:
+        print(f"\nStopped. What is finished is in {arguments.out}; the same command goes on with it.", file=sys.stderr)
+        return 130
+
+
+class ArgumentError(ValueError):
+    """An argument that cannot be used; the message names it."""
+
+
+def _add_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model", default="demo", metavar="FILE", help="an SD1 checkpoint (.safetensors), or demo, the one in the box")
+    add("--prompt", help=f"default, with --model demo: {DEMO_PROMPT}")
+    add("--negative", default="", help="the negative prompt; a <clipskip:n> in it stays")
+    add("--skips", default="1-12", help="clip skips, as in the X/Y/Z plot: 1-12, 1-3 (+0.5), 1-12 [4], 1, 2, 2.5")
+    add("--cfg", default="4, 7, 11", help="CFG scales, in the same syntax")
+    add("--seed", type=int, default=SEED, help="default: %(default)s")
+    add("--steps", type=int, default=20, help="default: %(default)s")
+    add("--size", help="512, or 512x768 (width, height); default: 512, for the demo 128")
+    add("--sampler", default="DPM++ 2M Karras", help="default: %(default)s")
+    add("--batch", type=int, default=0, help="cells per batch; default: chosen to fit the device")
+    add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
+    add("--out", type=Path, default=Path("sweep"), metavar="DIR", help="default: %(default)s")
+    add("--report", action="store_true", help="also measure what changes with what (report.png)")
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    cfg_scales = parse_axis(arguments.cfg, "--cfg", 0, 100)
+    clip_skips = parse_axis(arguments.skips, "--skips", 1, 1000)
+    width, height = _size(arguments.size or ("128" if arguments.model == "demo" else "512"))
+    _within("--steps", arguments.steps, 1, 1000)
+    _within("--seed", arguments.seed, 0, 2**32 - 1)
+    _within("--batch", arguments.batch, 0, 4096)
+    prompt = arguments.prompt
+    if prompt is None:
+        if arguments.model != "demo":
+            raise ArgumentError("--prompt is needed with a model of your own")
+        prompt = DEMO_PROMPT
+
+    if arguments.sampler not in SAMPLERS:
+        raise ArgumentError(f"--sampler: {arguments.sampler!r} is not one of {', '.join(SAMPLERS)}")
+    import torch  # slow, so not before the arguments are known to be good
+
+    device = _device(arguments.device, torch.cuda.is_available())
+    path = Path(arguments.model)
+    if arguments.model == "demo":
+        path = CHECKPOINT if CHECKPOINT.exists() else _random_model()
+    try:
+        sizes = header.inspect(path)
+        clip_skips = parse_axis(arguments.skips, "--skips", 1, sizes.text_layers)
+        if width % sizes.vae_factor or height % sizes.vae_factor:
+            raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
+        for warning in tags.warnings([prompt, arguments.negative]):
+            print(warning, file=sys.stderr)
+        settings = Settings(
+            path.stem, prompt, arguments.negative, arguments.seed, arguments.steps, width, height, arguments.sampler
+        )
+        plan = Plan(clip_skips, cfg_scales)
+        figures = job.run(job.Job(path, settings, plan, device, arguments.batch, arguments.out, arguments.report))
+    except header.CheckpointError as error:
+        raise ArgumentError(f"--model: {error}") from error
+    made, kept = figures["cells_made"], figures["cells_kept"]
+    print(f"{made} cells made, {kept} kept, in {figures['seconds']:.1f} s: {arguments.out / 'index.html'}")
+    return 0
+
+
+def _random_model() -> Path:
+    from clip_skip.standalone.random_model import random_model
+
+    return random_model(Path.home() / ".cache" / "clip-skip")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height from `512` or `512x768`."""
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(number.isdecimal() and len(number) <= 4 for number in numbers):
+        raise ArgumentError(f"--size: {text!r} is not a size such as 512 or 512x768")
+    width, height = int(numbers[0]), int(numbers[-1])
+    _within("--size", min(width, height), 64, 4096)
+    _within("--size", max(width, height), 64, 4096)
+    return width, height
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ArgumentError(f"{name}: {value} is outside {low} to {high}")
+
+
+def _device(text: str | None, has_cuda: bool) -> str:
+    name = text or ("cuda" if has_cuda else "cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise ArgumentError(f"--device: {name!r} is not cpu, cuda, cuda:1 or mps")
+    if name.startswith("cuda") and not has_cuda:
+        raise ArgumentError("--device: there is no CUDA GPU that torch can use")
+    return name

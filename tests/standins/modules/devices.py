@@ -1,0 +1,8 @@
+import torch
+
+device = torch.device("cpu")
+dtype_unet = torch.float32
+
+
+def torch_gc():
+    pass

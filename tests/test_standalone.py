@@ -1,0 +1,500 @@
+"""The standalone host, on a small model with random weights and on the real diffusers and transformers."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("open_clip")
+
+from PIL import Image  # noqa: E402
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from clip_skip.standalone import checkpoint, header, sizes, tokens  # noqa: E402
+from clip_skip.standalone.cli import main  # noqa: E402
+from clip_skip.standalone.demo_model import write_encoder  # noqa: E402
+from clip_skip.standalone.engine import Batch, Engine, Shot, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.folder import Folder  # noqa: E402
+from clip_skip.standalone.header import CheckpointError  # noqa: E402
+from clip_skip.standalone.infotext import Settings, clip_skips, infotext  # noqa: E402
+from clip_skip.standalone.random_model import SMALL, random_model  # noqa: E402
+from clip_skip.standalone.samplers import SAMPLERS, scheduler  # noqa: E402
+from clip_skip.standalone.sizes import Sizes  # noqa: E402
+from clip_skip.standalone.weights import shapes  # noqa: E402
+from clip_skip.sweep import Cell, Plan  # noqa: E402
+
+PROMPT, NEGATIVE = "a photo of a cow in a field", "blurry, <clipskip:3> dark"
+LONG = "a cow, " * 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Small matrices are faster so, and other tests may be running."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return random_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def models(model):
+    return checkpoint.load(model)
+
+
+@pytest.fixture(scope="module")
+def engine(models):
+    return Engine(models)
+
+
+@pytest.fixture(scope="module")
+def clip_tokenizer(tmp_path_factory):
+    from transformers import CLIPTokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_encoder(folder)
+    return CLIPTokenizer.from_pretrained(str(folder))
+
+
+def batch(*shots, sampler="DPM++ 2M Karras", steps=3, size=64):
+    return Batch(shots, steps, size, size, sampler)
+
+
+def largest_difference(one, other):
+    return np.abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max()
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Sizes(),
+        SMALL,
+        Sizes(unet=(32, 64), attention=(False, True), unet_depth=3, vae=(32, 64, 64), vae_depth=1, text_layers=5),
+        Sizes(unet=(64,), attention=(True,), unet_depth=1, text=128, text_heads=2, text_inner=64, positions=32),
+    ],
+)
+def test_sizes_are_read_from_the_shapes_that_belong_to_them(wanted):
+    assert sizes.read(shapes(wanted), wanted.unet_heads, wanted.text_heads) == wanted
+
+
+def test_published_size_of_stable_diffusion_1():
+    counts = dict.fromkeys((sizes.UNET, sizes.VAE, sizes.TEXT), 0)
+    for name, shape in shapes(Sizes()).items():
+        counts[next(prefix for prefix in counts if name.startswith(prefix))] += int(np.prod(shape))
+    assert list(counts.values()) == [859_520_964, 83_653_863, 123_060_480]
+
+
+def test_every_weight_is_loaded(model, models):
+    assert models.sizes == SMALL == header.inspect(model)
+    loaded = 0
+    for module in (models.unet, models.vae, models.text_encoder):
+        assert not module.training
+        loaded += sum(weight.numel() for weight in module.parameters())
+    assert loaded == sum(weight.numel() for weight in load_file(model).values())
+    assert models.unet.config.attention_head_dim == 4
+    assert models.text_encoder.config.num_attention_heads == 4
+
+
+def test_the_random_model_is_the_same_everywhere_and_has_live_norms(model, tmp_path):
+    again = load_file(random_model(tmp_path))
+    for name, weight in load_file(model).items():
+        assert torch.equal(weight, again[name])
+    norm = sizes.TEXT + "final_layer_norm"
+    assert again[norm + ".bias"].std() > 0.05 and again[norm + ".weight"].std() > 0.05
+
+
+def test_other_spellings_of_the_same_checkpoint(model, models, tmp_path):
+    weights = load_file(model)
+    variant = {name.replace(sizes.TEXT, header.OLD_TEXT): weight.float() for name, weight in weights.items()}
+    variant[header.OLD_TEXT + "embeddings.position_ids"] = torch.arange(77)[None]
+    for index, name in enumerate(weights):
+        if name.startswith(sizes.UNET):
+            variant["model_ema." + name[len("model.") :].replace(".", "")] = torch.zeros(1)
+        if index < 3:
+            variant[f"optimizer.{index}"] = torch.zeros(1)
+    save_file(variant, tmp_path / "v.safetensors", metadata={"clip_skip.unet_heads": "4", "clip_skip.text_heads": "4"})
+    loaded = checkpoint.load(tmp_path / "v.safetensors")
+    for one, other in zip(models.text_encoder.parameters(), loaded.text_encoder.parameters()):
+        assert torch.equal(one, other)
+    assert torch.equal(models.unet.conv_in.weight, loaded.unet.conv_in.weight)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"conditioner.embedders.0.x", "model.diffusion_model.x", "first_stage_model.x"}, "SDXL checkpoint"),
+        ({"cond_stage_model.model.x", "model.diffusion_model.x", "first_stage_model.x"}, "SD2 checkpoint"),
+        ({"lora_unet_x.lora_up.weight"}, "a LoRA"),
+        ({"model.diffusion_model.double_blocks.0.x"}, "Flux"),
+        ({"emb_params"}, "textual inversion"),
+        ({"something"}, "no UNet and no text encoder and no VAE"),
+    ],
+)
+def test_other_models_are_named(names, message, tmp_path):
+    save_file({name: torch.zeros(1) for name in names}, tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: [w.pop(n) for n in list(w) if n.startswith(sizes.VAE)], "it has no VAE"),
+        (lambda w: w.pop(f"{sizes.UNET}middle_block.0.in_layers.0.bias"), "not a complete SD1 checkpoint"),
+        (lambda w: w.pop(f"{sizes.TEXT}encoder.layers.0.mlp.fc1.weight"), "not a complete SD1 checkpoint"),
+        (lambda w: w.update({f"{sizes.UNET}input_blocks.0.0.weight": torch.zeros(32, 9, 3, 3)}), "inpainting"),
+        (lambda w: w.update({f"{sizes.UNET}out.0.bias": torch.zeros(7)}), "size mismatch"),
+    ],
+)
+def test_incomplete_and_odd_checkpoints_are_refused(change, message, model, tmp_path):
+    weights = load_file(model)
+    change(weights)
+    save_file(weights, tmp_path / "m.safetensors", metadata={"clip_skip.unet_heads": "4"})
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(tmp_path / "m.safetensors")
+
+
+def test_broken_files_are_refused(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(CheckpointError, match="no such file"):
+        checkpoint.load(path)
+    for content in (b"", b"garbage" * 100, model.read_bytes()[:1_000_000], model.read_bytes()[:100]):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"not a complete \.safetensors file"):
+            checkpoint.load(path)
+    save_file(load_file(model), path, metadata={"clip_skip.text_heads": "many"})
+    with pytest.raises(CheckpointError, match="'many', not a number of heads"):
+        checkpoint.load(path)
+
+
+def test_the_digest_tells_models_apart(model, tmp_path):
+    weights = load_file(model)
+    weights[f"{sizes.UNET}out.2.bias"][0] += 1
+    with safe_open(model, "pt") as file:
+        save_file(weights, tmp_path / "m.safetensors", metadata=file.metadata())
+    assert header.digest(tmp_path / "m.safetensors") != header.digest(model)
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a photo of a cat",
+        "Don't (1 girl, solo:1.5), 3D's  \n x",
+        "ünïcödé 日本語 🐄🐄!!",
+        "é é 12345 foo_bar",
+        LONG,
+    ],
+)
+def test_tokens_equal_those_of_transformers(text, clip_tokenizer):
+    ours = tokens.tokenizer().encode(text, add_special_tokens=False).ids
+    assert ours == clip_tokenizer(text, add_special_tokens=False).input_ids
+
+
+def test_chunks():
+    tokenizer = tokens.tokenizer()
+    assert tokens.chunks(tokenizer, "").tolist() == [[tokens.START, *[tokens.END] * 76]]
+    rows = tokens.chunks(tokenizer, LONG)
+    assert rows.shape == (2, 77)
+    assert (rows[:, 0] == tokens.START).all() and (rows[:, 76] == tokens.END).all()
+    inner = rows[:, 1:76].flatten().tolist()[:120]
+    assert inner == tokenizer.encode(LONG, add_special_tokens=False).ids
+    assert tokens.chunks(tokenizer, "a " * 75).shape == (1, 77)
+
+
+# Conditionings
+
+
+def test_each_text_is_encoded_once_for_all_values(models):
+    engine = Engine(models)
+    engine.conditioner.prepare(PROMPT, range(1, 13))
+    engine.conditioner.prepare(NEGATIVE, [3])
+    shots = [Shot(PROMPT, NEGATIVE, skip, 7, 1) for skip in range(1, 13)]
+    engine.make(batch(*shots[:6], steps=1))
+    engine.make(batch(*shots[6:], steps=1))
+    assert engine.conditioner.passes == 2
+
+
+@pytest.mark.parametrize("text", [PROMPT, LONG])
+def test_conditionings_equal_the_hidden_states(text, engine):
+    model = engine.models.text_encoder
+    norm = getattr(model, "text_model", model).final_layer_norm
+    rows = tokens.chunks(tokens.tokenizer(), text)
+    with torch.inference_mode():
+        states = model(rows, output_hidden_states=True).hidden_states
+        for skip in range(1, 13):
+            expected = norm(states[-skip]).flatten(0, 1)[None]
+            assert torch.equal(engine.conditioner([text], [skip]), expected)
+        between = torch.lerp(norm(states[-1]), norm(states[-2]), 0.25).flatten(0, 1)[None]
+        assert torch.equal(engine.conditioner([text], [1.25]), between)
+
+
+def test_shorter_texts_are_followed_by_the_empty_one(engine):
+    both = engine.conditioner([PROMPT, LONG], [2, 3])
+    assert both.shape == (2, 154, SMALL.text)
+    assert torch.equal(both[:1], torch.cat([engine.conditioner([PROMPT], [2]), engine.conditioner([""], [2])], 1))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "given", "expected"),
+    [
+        ("cow", "dark", 4, (4, 4)),
+        ("<clipskip:2>cow", "dark", 4, (4, 4)),
+        ("<clipskip:2>cow", "dark", None, (2, 2)),
+        ("cow", "dark <clipskip:3>", 4, (4, 3)),
+        ("cow", "dark", None, (1, 1)),
+    ],
+)
+def test_the_sweep_replaces_the_prompts_tag_and_keeps_the_negative_ones(prompt, negative, given, expected):
+    assert clip_skips(prompt, negative, given) == expected
+
+
+# Pictures
+
+
+def pipeline_pictures(models, clip_tokenizer, sampler, cells, prompt, negative, seed, steps, size):
+    """The same cells by the straightforward way: one call of diffusers' pipeline each."""
+    try:
+        from diffusers import StableDiffusionPipeline
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"this diffusers has no pipeline for this transformers: {error}")
+    if not hasattr(models.text_encoder, "text_model"):  # diffusers' clip_skip looks there; transformers 5 has none
+        object.__setattr__(models.text_encoder, "text_model", models.text_encoder)
+    pipeline = StableDiffusionPipeline(
+        vae=models.vae,
+        text_encoder=models.text_encoder,
+        tokenizer=clip_tokenizer,
+        unet=models.unet,
+        scheduler=scheduler(sampler),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    for skip, cfg_scale in cells:
+        yield pipeline(
+            prompt,
+            negative_prompt=negative,
+            clip_skip=skip - 1 or None,  # diffusers' k is our k + 1, and it never applies to the negative prompt
+            guidance_scale=cfg_scale,
+            num_inference_steps=steps,
+            width=size,
+            height=size,
+            generator=torch.Generator().manual_seed(seed),
+        ).images[0]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_pictures_equal_those_of_the_diffusers_pipeline(sampler, engine, models, clip_tokenizer):
+    cells = [(1, 4), (2, 7), (5, 11)]
+    shots = [Shot(PROMPT, "<clipskip:1>dark", skip, cfg_scale, 7) for skip, cfg_scale in cells]
+    expected = list(pipeline_pictures(models, clip_tokenizer, sampler, cells, PROMPT, "dark", 7, 3, 64))
+    together = engine.make(batch(*shots, sampler=sampler)).pictures
+    for shot, picture, reference in zip(shots, together, expected):
+        alone = engine.make(batch(shot, sampler=sampler)).pictures[0]
+        assert largest_difference(alone, reference) == 0
+        assert largest_difference(picture, alone) <= 1
+    assert largest_difference(expected[0], expected[2]) > 10
+
+
+def test_a_batch_may_mix_seeds_texts_and_values(engine):
+    shots = [Shot(PROMPT, "", 2.5, 4, 1), Shot("another", NEGATIVE, None, 9.3, 2), Shot(PROMPT, "", 2, 1, 1)]
+    together = engine.make(batch(*shots, sampler="Euler a"))
+    assert together.latents.shape == (3, 4, 8, 8)
+    for index, shot in enumerate(shots):
+        alone = engine.make(batch(shot, sampler="Euler a"))
+        assert largest_difference(alone.pictures[0], together.pictures[index]) <= 1
+        assert torch.allclose(alone.latents[0], together.latents[index], atol=1e-3, rtol=1e-3)
+
+
+def test_texts_of_different_length(engine):
+    long = engine.make(batch(Shot(LONG, NEGATIVE, 2, 7, 1))).pictures[0]
+    assert largest_difference(long, engine.make(batch(Shot(LONG[:60], NEGATIVE, 2, 7, 1))).pictures[0]) > 0
+
+
+def test_tags_do_not_reach_the_encoder(engine):
+    one, other = engine.make(batch(Shot("<clipskip:3>cow", "", None, 7, 1), Shot("cow", "", 3, 7, 1))).pictures
+    assert largest_difference(one, other) == 0
+
+
+def test_what_counts_as_out_of_memory():
+    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate"))
+    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("size mismatch"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+# The folder and the command
+
+SETTINGS = Settings("m", "<clipskip:5>a cow", "dark <clipskip:3>", 1, 20, 64, 96, "Euler a")
+
+
+def test_infotext_is_that_of_the_webui():
+    assert infotext(SETTINGS, Cell(0, 0, 2.0, 7.5)) == (
+        "a cow\nNegative prompt: dark <clipskip:3>\n"
+        "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 1, Size: 64x96, Model: m, Clip skip: 2"
+    )
+    fraction = infotext(SETTINGS, Cell(0, 0, 1.5, 7.0))
+    assert fraction.startswith("<clipskip:1.5>a cow\n")
+    assert "Clip skip" not in fraction
+
+
+def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    plan = Plan((1.0, 2.0), (7.0,))
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    arguments = (plan.cells, pictures, np.zeros((2, 4, 1, 1)), ["one", "zwei ü"])
+    replace, calls = os.replace, []
+
+    def killed_at(count):
+        def patched(*paths):
+            calls.append(paths)
+            if len(calls) > count:
+                raise KeyboardInterrupt
+            replace(*paths)
+
+        return patched
+
+    for count in range(6):
+        folder = Folder(tmp_path / str(count), {"seed": 1})
+        calls.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", killed_at(count))
+            try:
+                folder.save(*arguments)
+            except KeyboardInterrupt:
+                assert count < 5
+        again = Folder(tmp_path / str(count), {"seed": 1})
+        assert len(again.done(plan.cells)) == (2 if count else 0)
+        assert (again.latents(plan) is not None) == bool(count)
+        if not count:
+            again.save(*arguments)
+        assert [picture.info["parameters"] for picture in next(again.rows(plan))] == ["one", "zwei ü"]
+        assert sorted(path.suffix for path in again.cells.iterdir()) == [".npy", ".npy", ".png", ".png"]
+
+
+def test_only_complete_cells_with_the_same_settings_count(tmp_path):
+    plan = Plan((1.0, 2.0, 3.0), (7.0,))
+    folder = Folder(tmp_path, {"seed": 1})
+    folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
+    assert folder.done(plan.cells) == set(plan.cells)
+    whole = (folder.cells / folder.name(plan.cells[0])).read_bytes()
+    (folder.cells / folder.name(plan.cells[0])).write_bytes(whole[:-20])
+    (folder.cells / folder.name(plan.cells[1])).write_bytes(b"")
+    assert folder.done(plan.cells) == {plan.cells[2]}
+    assert Folder(tmp_path, {"seed": 2}).done(plan.cells) == set()
+
+
+def sweep(model, out, *more):
+    arguments = ["sweep", "--model", model, "--prompt", PROMPT, "--negative", NEGATIVE, "--steps", "2", "--size", "64"]
+    return [*map(str, arguments), "--device", "cpu", "--out", str(out), *more]
+
+
+@pytest.fixture(scope="module")
+def finished(model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("sweep")
+    assert main(sweep(model, out, "--skips", "1-4", "--cfg", "4,7", "--batch", "3", "--report")) == 0
+    return out
+
+
+def test_what_a_sweep_leaves(finished):
+    assert {path.name for path in finished.iterdir()} == {"cells", "grid.png", "index.html", "report.png", "sweep.json"}
+    record = json.loads((finished / "sweep.json").read_text(encoding="utf-8"))
+    assert record["run"]["cells_made"] == 8 and record["run"]["encoder_passes"] == 2
+    assert record["clip_skips"] == [1, 2, 3, 4] and record["cfg_scales"] == [4, 7]
+    assert sum(record["report"]["latents"][part] for part in ("clip_skip", "cfg", "interaction")) == pytest.approx(1)
+    for cell in record["cells"]:
+        assert cell["negative_clip_skip"] == 3
+        with Image.open(finished / cell["file"]) as picture:
+            assert picture.size == (64, 64)
+            assert picture.info["parameters"] == cell["infotext"]
+    assert (
+        cell["infotext"]
+        in json.loads(
+            (finished / "index.html")
+            .read_text(encoding="utf-8")
+            .split('type="application/json">')[1]
+            .split("</script>")[0]
+        )["cells"][-1]["infotext"]
+    )
+
+
+def test_run_again_it_makes_only_what_is_missing_or_changed(finished, model, capsys):
+    times = {path: path.stat().st_mtime_ns for path in (finished / "cells").iterdir()}
+    next(iter(times)).with_suffix(".png").unlink()
+    assert main(sweep(model, finished, "--skips", "1-5", "--cfg", "4,7")) == 0
+    assert "3 cells made, 7 kept" in capsys.readouterr().out
+    kept = [path for path, before in times.items() if path.stat().st_mtime_ns == before]
+    assert len(kept) == 14
+    assert main(sweep(model, finished, "--skips", "1-2", "--cfg", "4", "--seed", "5")) == 0
+    assert "2 cells made, 0 kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--skips", "1-13"], "--skips: '1-13' is outside 1 to 12"),
+        (["--skips", "x"], "--skips: 'x'"),
+        (["--cfg", "nan"], "--cfg: 'nan'"),
+        (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
+        (["--size", "1x2x3"], "--size: '1x2x3'"),
+        (["--size", "8"], "--size: 8 is outside"),
+        (["--steps", "0"], "--steps: 0 is outside"),
+        (["--seed", "-1"], "--seed: -1 is outside"),
+        (["--sampler", "PLMS"], "--sampler: 'PLMS' is not one of DPM++ 2M Karras"),
+        (["--device", "tpu"], "--device: 'tpu'"),
+        (["--model", "missing.safetensors"], "--model: missing.safetensors: there is no such file"),
+    ],
+)
+def test_bad_arguments_end_with_code_2(arguments, message, model, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(sweep(model, tmp_path / "out", *arguments))
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_tags_are_told_and_the_rest_is_used(model, tmp_path, capsys):
+    arguments = sweep(model, tmp_path, "--skips", "1", "--cfg", "7", "--negative", "dark <clipskip:abc>")
+    assert main(arguments) == 0
+    assert "<clipskip:abc>" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+def test_killed_ten_times_it_ends_with_the_same_grid(model, tmp_path, monkeypatch):
+    options = ("--skips", "1-6", "--cfg", "4,7", "--batch", "2", "--steps", "3")
+    began = time.monotonic()
+    assert main(sweep(model, tmp_path / "whole", *options)) == 0
+    took = time.monotonic() - began
+    replace = os.replace
+    moments = random.Random(0)
+    finished = []
+    for _ in range(10):
+        child = os.fork()
+        if child == 0:
+            monkeypatch.setattr(os, "replace", lambda *paths: (time.sleep(0.01), replace(*paths)))
+            os._exit(main(sweep(model, tmp_path / "killed", *options)))
+        time.sleep(took * moments.uniform(0, 0.6))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        finished.append(len(list((tmp_path / "killed" / "cells").glob("*.png"))))
+    assert finished == sorted(finished)
+    assert main(sweep(model, tmp_path / "killed", *options)) == 0
+    assert (tmp_path / "killed" / "grid.png").read_bytes() == (tmp_path / "whole" / "grid.png").read_bytes()

@@ -1,0 +1,275 @@
+"""The sweep script and the X/Y/Z axes on stand-ins for the host."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+from clip_skip.sweep_settings import INFOTEXT, SweepSettings
+
+from .test_webui import Host
+
+
+@pytest.fixture
+def host(standins):
+    return Host()
+
+
+class Batches:
+    """Makes pictures of the right number and infotext, and remembers each batch."""
+
+    def __init__(self, host):
+        self.host, self.made, self.encoded = host, [], host.stage.encoded
+        self.fail_above = 99
+        self.before = lambda: None
+
+    def __call__(self, p):
+        from modules import processing
+
+        self.before()
+        if p.batch_size > self.fail_above:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        done = self.host.generate(p.prompt, p.negative_prompt, overrides_of=p)
+        p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
+        self.made.append((p, done))
+        texts = [processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)]
+        return processing.Processed(p, [Image.new("RGB", (16, 16)) for _ in texts], p.seed, infotexts=texts)
+
+
+def job(host, **more):
+    p = SimpleNamespace(
+        prompt="a cow",
+        negative_prompt="bad",
+        seed=-1,
+        subseed=7,
+        subseed_strength=0,
+        cfg_scale=7.0,
+        n_iter=1,
+        batch_size=1,
+        width=16,
+        height=16,
+        steps=4,
+        sampler_name="Euler",
+        enable_hr=False,
+        do_not_save_grid=False,
+        do_not_save_samples=False,
+        outpath_grids="grids",
+        extra_generation_params={},
+        comments={},
+        make=Batches(host),
+    )
+    p.comment = lambda text: p.comments.update({text: 1})
+    p.__dict__.update(more)
+    return p
+
+
+def test_cells_in_one_batch_with_a_value_and_a_scale_each(host):
+    p = job(host)
+    host.stage.encoded.clear()
+    result = host.sweep_script.run(p, {"clip_skips": "1-12", "cfg_scales": "4, 7"})
+    ((batch, done),) = p.make.made
+    assert len(host.stage.encoded) == 2
+    assert batch.seed == [1234] * 24 and batch.batch_size == 24 and batch.n_iter == 1
+    assert batch.clip_skip_cfg_scales == [4] * 12 + [7] * 12 and batch.cfg_scale == 4
+    assert torch.equal(done.c[4][0][0], host.at(5, "a cow")) and torch.equal(done.uc[16][0], host.at(5, "bad"))
+    assert len(result.images) == 25 and result.index_of_first_image == 1
+    assert result.infotexts[1] == "a cow\nCFG scale: 4, Seed: 1234"
+    assert result.infotexts[17] == "a cow\nCFG scale: 7, Seed: 1234, Clip skip: 5"
+    assert "Script: Clip skip sweep" in result.infotexts[0]
+    assert "Sweep clip skips: 1-12, Sweep CFG scales: 4, 7, Sweep apply to: both" in result.infotexts[0]
+    assert "CFG scale: 7.0" in result.infotexts[0]
+
+
+def test_batches_share_their_encodings(host):
+    p = job(host)
+    host.stage.encoded.clear()
+    host.sweep_script.run(p, {"clip_skips": "1-6", "cfg_scales": "4, 7", "cells_per_batch": 5})
+    assert [batch.batch_size for batch, _ in p.make.made] == [5, 5, 2]
+    assert len(host.stage.encoded) == 2
+    assert all(torch.equal(d.c[i][0][0], host.at(int(s), "a cow")) for _, d in p.make.made[1:2] for i, s in [(0, 6), (1, 1)])
+
+
+@pytest.mark.parametrize(("apply_to", "prompt_skip", "negative_skip"), [("prompt", 3, 1), ("negative", 1, 3)])
+def test_one_side(host, apply_to, prompt_skip, negative_skip):
+    p = job(host)
+    result = host.sweep_script.run(p, {"clip_skips": "3", "cfg_scales": "7", "apply_to": apply_to})
+    ((_, done),) = p.make.made
+    assert torch.equal(done.c[0][0][0], host.at(prompt_skip, "a cow"))
+    assert torch.equal(done.uc[0][0], host.at(negative_skip, "bad"))
+    assert f"Clip skip panel: {prompt_skip}, Clip skip negative: {negative_skip}" in result.infotexts[1]
+    assert "Clip skip panel" not in result.infotexts[0]
+
+
+def test_tags_in_the_prompt(host):
+    p = job(host, prompt="<clipskip:9>a cow AND <clipskip:4>b")
+    result = host.sweep_script.run(p, {"clip_skips": "2, 3", "cfg_scales": "7"})
+    ((_, done),) = p.make.made
+    assert torch.equal(done.c[1][0][0], host.at(3, "a cow")) and torch.equal(done.c[1][1][0], host.at(4, "b"))
+    assert result.infotexts[1].startswith("a cow AND <clipskip:4>b\n")
+
+
+def test_out_of_memory_halves_the_batch(host):
+    p = job(host)
+    p.make.fail_above = 3
+    result = host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7"})
+    assert [batch.batch_size for batch, _ in p.make.made] == [2, 2, 2, 2]
+    assert len(result.images) == 9
+    assert "Out of memory: the sweep went on with 2 cells per batch." in p.comments
+    p.make.fail_above = 0
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7"})
+
+
+def test_interrupt_and_skip(host):
+    p = job(host)
+    state = host.shared.state
+
+    def interrupt():
+        state.interrupted = len(p.make.made) == 2
+
+    p.make.before = interrupt
+    result = host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 2})
+    assert len(p.make.made) == 3 and len(result.images) == 1 + 4
+    state.interrupted = False
+    p = job(host)
+
+    def skip():
+        state.skipped = len(p.make.made) == 1
+
+    p.make.before = skip
+    result = host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 2})
+    assert len(p.make.made) == 4 and len(result.images) == 1 + 6
+
+
+def test_batch_count_makes_grids(host):
+    p = job(host, n_iter=3, seed=10)
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "7"})
+    assert [batch.seed for batch, _ in p.make.made] == [[10] * 2, [11] * 2, [12] * 2]
+    assert result.index_of_first_image == 3 and len(result.images) == 3 + 6
+    assert [re.search(r"Seed: (\d+)", text)[1] for text in result.infotexts[:3]] == ["10", "11", "12"]
+
+
+def test_samplers_across_the_batch_go_one_at_a_time(host):
+    p = job(host, sampler_name="DPM adaptive")
+    host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "7"})
+    assert [batch.batch_size for batch, _ in p.make.made] == [1, 1]
+    assert "DPM adaptive looks across the batch" in next(iter(p.comments))
+
+
+def test_size_is_checked_first(host):
+    p = job(host, width=4096, height=4096)
+    with pytest.raises(ValueError, match="Resulting grid would be too large"):
+        host.sweep_script.run(p, {})
+    assert p.make.made == []
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (({"clip_skips": "0"},), "Clip skips: '0'"),
+        (({"cfg_scales": "4, x"},), "CFG scales: 'x'"),
+        (({"apply_to": "all"},), "apply_to"),
+        (({"margin": -1},), "margin"),
+        (({"legend": 1},), "legend"),
+        (({"cells_per_batch": 1.5},), "cells_per_batch"),
+        (({"cells": 1},), "cells"),
+        (("1-12", 7), "cfg_scales"),
+    ],
+)
+def test_wrong_arguments(host, args, named):
+    with pytest.raises(ValueError, match=named):
+        host.sweep_script.run(job(host), *args)
+
+
+def test_public_names_stay():
+    assert list(SweepSettings.__dataclass_fields__) == [
+        "clip_skips",
+        "cfg_scales",
+        "apply_to",
+        "cells_per_batch",
+        "legend",
+        "include_cells",
+        "save_cells",
+        "margin",
+        "report",
+    ]
+    assert SweepSettings() == SweepSettings("1-12", "4, 7, 11", "both", 0, True, True, False, 0, False)
+    assert list(INFOTEXT.values()) == ["Sweep clip skips", "Sweep CFG scales", "Sweep apply to"]
+
+
+def test_ui(host):
+    host.sweep_script.is_img2img = False
+    prompt = object()
+    host.sweep_script.after_component(prompt, elem_id="txt2img_prompt")
+    components = host.sweep_script.ui(False)
+    assert SweepSettings.from_args([component.value for component in components]) == SweepSettings()
+    restored = [target if isinstance(target, str) else target({"Sweep apply to": "negative"}) for _, target in host.sweep_script.infotext_fields]
+    assert restored == ["Sweep clip skips", "Sweep CFG scales", "Negative prompt"]
+
+
+def test_saved_like_the_hosts_grids(host):
+    from modules import images
+
+    images.saved.clear()
+    host.sweep_script.run(job(host), {"clip_skips": "1, 2", "cfg_scales": "7", "include_cells": False})
+    ((path, name, settings),) = images.saved
+    assert (path, name, settings["grid"], settings["extension"]) == ("grids", "clip_skip_sweep", True, "png")
+    host.sweep_script.run(job(host, do_not_save_grid=True), {"clip_skips": "1, 2", "cfg_scales": "7"})
+    assert len(images.saved) == 1
+
+
+def test_cfg_scale_for_each_picture():
+    from clip_skip.webui.cfg import scale_each
+
+    class Denoiser:
+        def combine_denoised(self, x_out, conds_list, uncond, cond_scale):
+            return [[(index, weight * cond_scale) for index, weight in conds] for conds in conds_list]
+
+    p = SimpleNamespace(cfg_scale=4.0, clip_skip_cfg_scales=[4, 7], sampler=SimpleNamespace(model_wrap_cfg=Denoiser()))
+    scale_each(p)
+    conds = [[(0, 1.0)], [(1, 1.0), (2, 0.5)]]
+    combine = p.sampler.model_wrap_cfg.combine_denoised
+    assert combine(None, conds, None, 4.0) == [[(0, 4.0)], [(1, 7.0), (2, 3.5)]]
+    assert combine(None, conds, None, 1.0) == [[(0, 1.0)], [(1, 1.0), (2, 0.5)]]  # a step without the negative prompt
+    plain = SimpleNamespace(cfg_scale=4.0, sampler=SimpleNamespace(model_wrap_cfg=Denoiser()))
+    scale_each(plain)
+    assert "combine_denoised" not in plain.sampler.model_wrap_cfg.__dict__
+
+
+class AxisOption:
+    def __init__(self, label, type, apply, format_value=None, confirm=None, choices=None):
+        self.__dict__.update(locals())
+
+
+def test_axes_are_added_once_and_set_their_part(host):
+    from modules import scripts
+
+    plot = SimpleNamespace(axis_options=[], AxisOption=AxisOption)
+    script = type("Script", (), {"__module__": "xyz_grid.py"})
+    scripts.scripts_data[:] = [SimpleNamespace(script_class=script, module=plot)]
+    for _ in range(3):
+        host.callbacks["before_ui"]["clip_skip"]()
+    axes = {option.label: option for option in plot.axis_options}
+    assert list(axes) == [
+        "[Clip Skip] Prompt and negative",
+        "[Clip Skip] Prompt",
+        "[Clip Skip] Negative",
+        "[Clip Skip] Hires",
+    ]
+    both, prompt = axes["[Clip Skip] Prompt and negative"], axes["[Clip Skip] Prompt"]
+    assert both.choices() == [str(n) for n in range(1, 13)]
+    assert both.format_value(None, both, 1.5) == "Clip Skip: Prompt and negative: 1.5"
+    with pytest.raises(ValueError, match="below 1"):
+        both.confirm(None, [1.0, 0.5])
+    p = SimpleNamespace(extra_generation_params={})
+    both.apply(p, 2.0, [])
+    done = host.generate(["a cow"], ["bad"], overrides_of=p)
+    assert torch.equal(done.c[0][0][0], host.at(2, "a cow")) and torch.equal(done.uc[0][0], host.at(2, "bad"))
+    assert done.extra_generation_params == {"Clip skip": "2"}
+    prompt.apply(p, 3.0, [])
+    done = host.generate(["a cow"], ["bad"], overrides_of=p)
+    assert torch.equal(done.c[0][0][0], host.at(3, "a cow")) and torch.equal(done.uc[0][0], host.at(2, "bad"))
+    both.apply(p, 1.0, [])
+    assert host.generate(["a"], ["b"], overrides_of=p).extra_generation_params == {"Clip skip": None}
