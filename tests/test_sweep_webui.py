@@ -34,7 +34,9 @@ class Batches:
         done = self.host.generate(p.prompt, p.negative_prompt, overrides_of=p)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
         self.made.append((p, done))
-        texts = [processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)]
+        texts = [
+            processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)
+        ]
         return processing.Processed(p, [Image.new("RGB", (16, 16)) for _ in texts], p.seed, infotexts=texts)
 
 
@@ -88,7 +90,9 @@ def test_batches_share_their_encodings(host):
     host.sweep_script.run(p, {"clip_skips": "1-6", "cfg_scales": "4, 7", "cells_per_batch": 5})
     assert [batch.batch_size for batch, _ in p.make.made] == [5, 5, 2]
     assert len(host.stage.encoded) == 2
-    assert all(torch.equal(d.c[i][0][0], host.at(int(s), "a cow")) for _, d in p.make.made[1:2] for i, s in [(0, 6), (1, 1)])
+    assert all(
+        torch.equal(d.c[i][0][0], host.at(int(s), "a cow")) for _, d in p.make.made[1:2] for i, s in [(0, 6), (1, 1)]
+    )
 
 
 @pytest.mark.parametrize(("apply_to", "prompt_skip", "negative_skip"), [("prompt", 3, 1), ("negative", 1, 3)])
@@ -205,7 +209,10 @@ def test_ui(host):
     host.sweep_script.after_component(prompt, elem_id="txt2img_prompt")
     components = host.sweep_script.ui(False)
     assert SweepSettings.from_args([component.value for component in components]) == SweepSettings()
-    restored = [target if isinstance(target, str) else target({"Sweep apply to": "negative"}) for _, target in host.sweep_script.infotext_fields]
+    restored = [
+        target if isinstance(target, str) else target({"Sweep apply to": "negative"})
+        for _, target in host.sweep_script.infotext_fields
+    ]
     assert restored == ["Sweep clip skips", "Sweep CFG scales", "Negative prompt"]
 
 
