@@ -44,13 +44,13 @@ def prepare() -> None:
         print("Making .venv ...", flush=True)
         venv.create(VENV, with_pip=True, clear=True)
     print("Installing what Clip Skip needs into .venv (on first use, some minutes) ...", flush=True)
-    pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--upgrade-strategy", "only-if-needed")
+    pip = (PYTHON, "-m", "pip", "--disable-pip-version-check")
     if platform.system() == "Linux" and not shutil.which("nvidia-smi"):
         print("No NVIDIA GPU: trying PyTorch's own CPU build, which is much smaller.", flush=True)
         quick = ("--retries", "0", "--timeout", "15", "--quiet", "--index-url", CPU_TORCH)
-        if run(*pip, *quick, "torch", "torchvision"):
+        if run(*pip, "--isolated", "install", *quick, "torch", "torchvision"):
             print("That is not to be had here; the usual build will do.", flush=True)
-    if run(*pip, "--editable", ".[standalone,test]"):
+    if run(*pip, "install", "--editable", ".[standalone,test]"):
         sys.exit("The installation failed; pip's message is above.")
     INSTALLED.write_text(wanted)
 
