@@ -1,3 +1,4 @@
+import gc
 import time
 from pathlib import Path
 
@@ -215,6 +216,9 @@ def test_time_is_linear(part):
         tags.resolve(text, text)
         return time.process_time() - start
 
-    seconds(10_000)
-    short = min(seconds(30_000) for _ in range(3))
-    assert seconds(240_000) < 40 * short + 0.1
+    gc.disable()  # its full collections are not linear
+    try:
+        short = min(seconds(30_000) for _ in range(3))
+        assert min(seconds(240_000) for _ in range(2)) < 40 * short + 0.1
+    finally:
+        gc.enable()
