@@ -17,6 +17,14 @@ from PIL import Image
 
 SETTINGS = {"width": 64, "height": 64, "steps": 4, "seed": 1, "cfg_scale": 7, "sampler_name": "Euler"}
 
+HIRES = {
+    "enable_hr": True,
+    "hr_scale": 2,
+    "denoising_strength": 0.6,
+    "hr_upscaler": "Latent",
+    "hr_second_pass_steps": 3,
+}
+
 
 class WebUI:
     """A client of one WebUI's API."""
@@ -64,7 +72,8 @@ def client(variable):
         pytest.skip(f"{variable} is not set: no WebUI to test against")
     webui = WebUI(url)
     # v1.10.1 does not take back the first override of an option that was never set
-    webui.call("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1, "emphasis": "Original"})
+    unset = {"CLIP_stop_at_last_layers": 1, "emphasis": "Original", "use_old_emphasis_implementation": False}
+    webui.call("/sdapi/v1/options", unset)
     return webui
 
 

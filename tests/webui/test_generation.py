@@ -5,7 +5,7 @@ import urllib.error
 
 import pytest
 
-from .conftest import infotext, pixels, same
+from .conftest import HIRES, infotext, pixels, same
 
 PROMPT = "a red cow on a green field, masterpiece"
 NEGATIVE = "blurry, bad quality"
@@ -97,9 +97,31 @@ def test_tags_beside_the_hosts_own_syntax(webui, prompt, emphasis):
         assert not same(want, webui.picture(prompt, NEGATIVE, override_settings=override))
 
 
+def test_textual_inversion(webui):
+    loaded = list(webui.call("/sdapi/v1/embeddings")["loaded"])
+    if not loaded:
+        pytest.skip("the WebUI has no textual inversion embedding for this checkpoint")
+    prompt = f"a cow, {loaded[0]}, a field"
+    for skip in (1, 4):
+        want = webui.at(skip, prompt, NEGATIVE)
+        assert same(webui.picture(f"<clipskip:{skip}>{prompt}", NEGATIVE), want)
+        assert not same(want, webui.at(skip, "a cow, a field", NEGATIVE))
+    mixed = webui.picture(f"<clipskip:4>{prompt} AND <clipskip:4>a cow", f"<clipskip:4>{loaded[0]}")
+    assert same(mixed, webui.at(4, f"{prompt} AND a cow", loaded[0]))
+
+
+def test_the_old_emphasis(webui):
+    old, prompt = {"use_old_emphasis_implementation": True}, "a (red:1.4) cow, [faint]"
+    want = webui.picture(prompt, NEGATIVE, override_settings={**old, "CLIP_stop_at_last_layers": 4})
+    assert same(webui.picture(f"<clipskip:4>{prompt}", NEGATIVE, override_settings=old), want)
+    assert not same(want, webui.picture(prompt, NEGATIVE, override_settings=old))
+
+
 def test_prompt_editing_changes_the_value_on_the_way(webui, stock):
     edited = webui.picture(f"[<clipskip:1>:<clipskip:6>:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
     assert not same(edited, stock[1]) and not same(edited, stock[6])
+    words = webui.picture(f"[<clipskip:1>x:<clipskip:6>x:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
+    assert not same(words, edited)
     assert same(webui.picture(f"[<clipskip:1>:<clipskip:6>:4]{PROMPT}", NEGATIVE), stock[1])
     late = webui.picture(f"[<clipskip:6>:<clipskip:1>:0]{PROMPT}", NEGATIVE)
     assert same(late, stock[1])
@@ -121,28 +143,21 @@ def test_sub_prompts_have_their_own(webui):
 
 
 def test_hires_pass(webui):
-    hires = {
-        "enable_hr": True,
-        "hr_scale": 2,
-        "denoising_strength": 0.6,
-        "hr_upscaler": "Latent",
-        "hr_second_pass_steps": 3,
-    }
-    both = {skip: webui.at(skip, PROMPT, NEGATIVE, **hires) for skip in (1, 3)}
-    assert same(webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, **hires), both[3])
-    mixed = webui.picture(f"<clipskip:3:hires=1>{PROMPT}", NEGATIVE, **hires)
+    both = {skip: webui.at(skip, PROMPT, NEGATIVE, **HIRES) for skip in (1, 3)}
+    assert same(webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, **HIRES), both[3])
+    mixed = webui.picture(f"<clipskip:3:hires=1>{PROMPT}", NEGATIVE, **HIRES)
     assert not same(mixed, both[1]) and not same(mixed, both[3])
-    assert same(mixed, webui.picture(PROMPT, NEGATIVE, **hires, **panel(clip_skip=3, hires=1)))
-    assert same(mixed, webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, hr_prompt=f"<clipskip:1>{PROMPT}", **hires))
+    assert same(mixed, webui.picture(PROMPT, NEGATIVE, **HIRES, **panel(clip_skip=3, hires=1)))
+    assert same(mixed, webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, hr_prompt=f"<clipskip:1>{PROMPT}", **HIRES))
     assert same(
         webui.picture(
-            f"<clipskip:hires=3>{PROMPT}", NEGATIVE, override_settings={"CLIP_stop_at_last_layers": 3}, **hires
+            f"<clipskip:hires=3>{PROMPT}", NEGATIVE, override_settings={"CLIP_stop_at_last_layers": 3}, **HIRES
         ),
         both[3],
     )
-    negative = webui.picture(PROMPT, NEGATIVE, hr_negative_prompt=f"{NEGATIVE}<clipskip:3>", **hires)
+    negative = webui.picture(PROMPT, NEGATIVE, hr_negative_prompt=f"{NEGATIVE}<clipskip:3>", **HIRES)
     assert not same(negative, both[1])
-    intermediate = webui.answer(f"<clipskip:3:hires=1>{PROMPT}", f"<clipskip:2>{NEGATIVE}", **hires)
+    intermediate = webui.answer(f"<clipskip:3:hires=1>{PROMPT}", f"<clipskip:2>{NEGATIVE}", **HIRES)
     assert "\ue0c0" not in str(intermediate["info"])
 
 

@@ -1,0 +1,186 @@
+"""The sweep and the axes against the host's own X/Y/Z plot, by pixels, in a running WebUI."""
+
+import threading
+import time
+import urllib.error
+
+import pytest
+
+from .conftest import HIRES, infotext, pixels, same
+
+PROMPT, NEGATIVE = "a red cow on a green field", "blurry"
+SMALL = {"clip_skips": "1, 2, 12", "cfg_scales": "4, 7"}
+
+
+@pytest.fixture(scope="module")
+def axes(webui):
+    """The place of each axis in the X/Y/Z plot's list for txt2img."""
+    scripts = webui.call("/sdapi/v1/script-info")
+    plot = next(script for script in scripts if script["name"] == "x/y/z plot" and not script["is_img2img"])
+    choices = plot["args"][0]["choices"]
+    return {label: index for index, label in enumerate(choices)}
+
+
+def plot(webui, axes, x, xs, y="CFG Scale", ys="4, 7", **settings):
+    """The cells of the host's X/Y/Z plot, row by row, and their infotexts."""
+    csv = [axes[x], xs, [], axes[y], ys, [], 0, "", [], False, True, False, False, False, False, False, 0, True]
+    answer = webui.answer(PROMPT, NEGATIVE, script_name="x/y/z plot", script_args=csv, **settings)
+    return [pixels(image) for image in answer["images"][1:]], answer["info"]["infotexts"][1:]
+
+
+def sweep(webui, prompt=PROMPT, negative=NEGATIVE, settings=None, **arguments):
+    """The answer of the sweep script."""
+    args = {"script_name": "clip skip sweep", "script_args": [{**SMALL, **arguments}]}
+    return webui.answer(prompt, negative, **args, **(settings or {}))
+
+
+def cells(answer):
+    return [pixels(image) for image in answer["images"][answer["info"]["index_of_first_image"] :]]
+
+
+@pytest.mark.parametrize(("per_batch", "within"), [(1, 0), (0, 2)])
+def test_the_whole_sweep_is_the_hosts_plot(webui, axes, per_batch, within):
+    theirs, _ = plot(webui, axes, "Clip skip", "1-12", ys="4, 7, 11")
+    answer = sweep(webui, clip_skips="1-12", cfg_scales="4, 7, 11", cells_per_batch=per_batch)
+    ours = cells(answer)
+    assert len(ours) == len(theirs) == 36
+    assert len({picture.tobytes() for picture in theirs}) == 36
+    assert all(same(one, other, within) for one, other in zip(ours, theirs))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sampler_name": "DPM++ 2M", "scheduler": "Karras"},
+        {"sampler_name": "Euler a"},
+        {"sampler_name": "DPM++ SDE"},
+        {"sampler_name": "DDIM"},
+        {"sampler_name": "DPM adaptive"},
+        {
+            "enable_hr": True,
+            "hr_scale": 2,
+            "denoising_strength": 0.6,
+            "hr_upscaler": "Latent",
+            "hr_second_pass_steps": 2,
+        },
+        {"subseed": 5, "subseed_strength": 0.5},
+    ],
+)
+def test_with_the_hosts_settings(webui, axes, settings):
+    theirs, _ = plot(webui, axes, "Clip skip", "1, 2, 12", **settings)
+    alone = cells(sweep(webui, settings=settings, cells_per_batch=1))
+    assert all(same(one, other) for one, other in zip(alone, theirs))
+    together = cells(sweep(webui, settings=settings))
+    assert all(same(one, other, within=2) for one, other in zip(together, theirs))
+
+
+def test_img2img(webui):
+    """One cell at a time: the host draws at random what it reads from the start picture, once for each of a batch."""
+    start = webui.answer(PROMPT)["images"][0]
+    common = {"route": "img2img", "init_images": [start], "denoising_strength": 0.8}
+    pictures = cells(sweep(webui, settings=common, cells_per_batch=1))
+    for index, (scale, skip) in enumerate((scale, skip) for scale in (4, 7) for skip in (1, 2, 12)):
+        assert same(pictures[index], webui.at(skip, PROMPT, NEGATIVE, **{**common, "cfg_scale": scale}))
+
+
+def test_infotexts(webui):
+    answer = sweep(webui, cells_per_batch=1)
+    grid, first = answer["images"][0], answer["images"][1]
+    assert "Clip skip" not in infotext(first)
+    assert 'Script: Clip skip sweep, Sweep clip skips: "1, 2, 12", Sweep CFG scales: "4, 7"' in infotext(grid)
+    for image in answer["images"][1:]:
+        again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        assert same(pixels(image), pixels(again))
+
+
+def test_a_cell_pasted_where_the_extension_is_not(webui, plain):
+    for image in sweep(webui, cells_per_batch=1)["images"][1:]:
+        again = plain.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        assert same(pixels(image), pixels(again))
+
+
+@pytest.mark.parametrize("side", ["prompt", "negative"])
+def test_one_side(webui, side):
+    answer = sweep(webui, apply_to=side, clip_skips="1.5, 3", cfg_scales="7", cells_per_batch=1)
+    for image, skip in zip(answer["images"][1:], ("1.5", "3")):
+        tagged = {
+            "prompt": (f"<clipskip:{skip}>{PROMPT}", f"<clipskip:1>{NEGATIVE}"),
+            "negative": (PROMPT, f"<clipskip:{skip}>{NEGATIVE}"),
+        }
+        assert same(pixels(image), webui.picture(*tagged[side]))
+        again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        assert same(pixels(image), pixels(again))
+
+
+def test_tags_in_the_prompt(webui):
+    answer = sweep(webui, "<clipskip:5>a cow AND <clipskip:4>b", clip_skips="2", cfg_scales="7", cells_per_batch=1)
+    assert same(cells(answer)[0], webui.picture("<clipskip:2>a cow AND <clipskip:4>b", NEGATIVE))
+
+
+def test_beside_the_panel_and_by_position(webui):
+    panel = {"alwayson_scripts": {"Clip Skip": {"args": [True, 6, 0, 0, 0]}}}
+    plainly = cells(sweep(webui, cells_per_batch=1))
+    beside = cells(sweep(webui, settings=panel, cells_per_batch=1))
+    assert all(same(one, other) for one, other in zip(plainly, beside))
+    args = ["1, 2, 12", "4, 7", "both", 1, True, True, False, 0, False]
+    answer = webui.answer(PROMPT, NEGATIVE, script_name="clip skip sweep", script_args=args)
+    assert all(same(one, other) for one, other in zip(plainly, cells(answer)))
+
+
+def test_batch_count_and_report(webui):
+    answer = sweep(webui, settings={"n_iter": 2}, report=True)
+    assert len(answer["images"]) == 2 + 12 + 2
+    seeds = webui.picture(PROMPT, NEGATIVE, seed=2, cfg_scale=4)
+    assert same(pixels(answer["images"][2 + 6]), seeds, within=2)
+
+
+@pytest.mark.parametrize("wrong", [{"clip_skips": "0"}, {"cfg_scales": "x"}, {"margin": "1"}, {"no": 1}])
+def test_wrong_arguments(webui, wrong):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        sweep(webui, **wrong)
+    assert error.value.code >= 400
+
+
+def test_interrupt_keeps_what_is_finished(webui):
+    answer = {}
+    settings = {"steps": 40}
+    run = lambda: answer.update(sweep(webui, settings=settings, cells_per_batch=1))
+    job = threading.Thread(target=run)
+    job.start()
+    for _ in range(2000):
+        time.sleep(0.01)
+        state = webui.call("/sdapi/v1/progress?skip_current_image=true")["state"]
+        if state["job_no"] == 2 and state["sampling_step"] > 1:
+            break
+    assert state["job_count"] == 6
+    webui.call("/sdapi/v1/interrupt", {})
+    job.join()
+    assert len(answer["images"]) == 1 + 2
+    whole = cells(sweep(webui, settings=settings, cells_per_batch=1))
+    assert all(same(one, other) for one, other in zip(cells(answer), whole))
+
+
+def test_axes(webui, axes):
+    label = "[Clip Skip] Prompt and negative"
+    assert [name for name in axes if name.startswith("[Clip Skip]")] == [
+        label,
+        "[Clip Skip] Prompt",
+        "[Clip Skip] Negative",
+        "[Clip Skip] Hires",
+    ]
+    theirs, _ = plot(webui, axes, "Clip skip", "1, 2, 1")
+    ours, texts = plot(webui, axes, label, "1, 2, 1")
+    assert all(same(one, other) for one, other in zip(ours, theirs))
+    assert same(ours[0], ours[2]) and not same(ours[0], ours[1])
+    assert "Clip skip: 2" in texts[1] and "Clip skip" not in texts[2]
+    halves, texts = plot(webui, axes, label, "1-3 (+0.5)", ys="7")
+    assert len(halves) == 5 and "Clip skip panel: 1.5" in texts[1]
+    assert same(halves[1], webui.picture(f"<clipskip:1.5>{PROMPT}", NEGATIVE))
+    sides, _ = plot(webui, axes, "[Clip Skip] Prompt", "1, 3", "[Clip Skip] Negative", "1, 5")
+    assert same(sides[3], webui.picture(f"<clipskip:3>{PROMPT}", f"<clipskip:5>{NEGATIVE}"))
+    seeds, _ = plot(webui, axes, label, "2, 3", "Seed", "1, 9")
+    assert same(seeds[3], webui.at(3, PROMPT, NEGATIVE, seed=9))
+    replaced, _ = plot(webui, axes, label, "2, 3", "Prompt S/R", "cow, dog")
+    assert same(replaced[3], webui.at(3, PROMPT.replace("cow", "dog"), NEGATIVE))
+    passes, _ = plot(webui, axes, "[Clip Skip] Hires", "1, 3", ys="7", **HIRES)
+    assert same(passes[1], webui.picture(f"<clipskip:1:hires=3>{PROMPT}", NEGATIVE, **HIRES))
