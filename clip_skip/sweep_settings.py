@@ -23,7 +23,7 @@ LABELS = {
     "cells_per_batch": "Cells per batch (0 = automatic)",
     "legend": "Draw legend",
     "include_cells": "Include cell pictures",
-    "save_cells": "Save cell pictures",
+    "save_cells": "Save cell pictures and a page to view them",
     "margin": "Margin in pixels",
     "report": "Report",
 }

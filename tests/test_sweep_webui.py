@@ -227,6 +227,13 @@ def test_saved_like_the_hosts_grids(host):
     assert len(images.saved) == 1
 
 
+def test_the_viewer_beside_the_saved_grid(host, tmp_path):
+    settings = {"clip_skips": "1, 2", "cfg_scales": "7", "save_cells": True}
+    host.sweep_script.run(job(host, outpath_grids=str(tmp_path)), settings)
+    page = (tmp_path / "clip_skip_sweep.html").read_text(encoding="utf8")
+    assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
+
+
 def test_cfg_scale_for_each_picture():
     from clip_skip.webui.cfg import scale_each
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from clip_skip import tags
 from clip_skip.standalone import header, job
-from clip_skip.standalone.demo_model import CHECKPOINT
+from clip_skip.standalone.demo_model import CHECKPOINT, write_demo_model
 from clip_skip.standalone.infotext import Settings
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.sweep import Plan, SweepError, parse_axis
 
-DEMO_PROMPT = "a large red circle left of a small blue square"
+DEMO_PROMPT = "a large red circle on a white background"
 SEED = 2881122569
 
 
@@ -29,7 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "only what is missing or changed.",
     )
     _add_arguments(command)
+    writing = commands.add_parser("demo-model", help="write the model in the box where a WebUI finds it")
+    writing.add_argument("folder", type=Path, metavar="DIR", help="such as models/Stable-diffusion of the WebUI")
     arguments = parser.parse_args(argv)
+    if arguments.command == "demo-model":
+        print(write_demo_model(arguments.folder))
+        return 0
     try:
         return _sweep(arguments)
     except (SweepError, ArgumentError) as error:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import torch
 from modules import devices, images, processing, shared
 from PIL import Image
 
-from clip_skip import grid, sweep
+from clip_skip import grid, sweep, viewer
 from clip_skip.panel import FIELDS
 from clip_skip.skip import format
 from clip_skip.sweep import Cell, Plan
@@ -160,22 +161,13 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     if not results:
         return processing.Processed(p, [], p.seed, "")
     grids = [(draw(settings, plan, done), text) for _, done, text in results]
-    for (picture, text), (job, _, _) in zip(grids, results):
+    for (picture, text), (job, done, _) in zip(grids, results):
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = text
         if shared.opts.grid_save and not p.do_not_save_grid:
-            images.save_image(
-                picture,
-                p.outpath_grids,
-                "clip_skip_sweep",
-                info=text,
-                extension=shared.opts.grid_format,
-                prompt=job.last.all_prompts[0],
-                seed=job.seed,
-                short_filename=not shared.opts.grid_extended_filename,
-                grid=True,
-                p=p,
-            )
+            saved = save_grid(job, picture, text)
+            if settings.save_cells and saved:
+                Path(saved).with_suffix(".html").write_text(page(plan, done, text), encoding="utf8")
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
     shown = [*grids, *(cells if settings.include_cells else [])]
     if settings.report:
@@ -188,6 +180,37 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
         infotexts=[text for _, text in shown],
         index_of_first_image=len(grids),
     )
+
+
+def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
+    """Saves the grid where the host saves grids, named by its patterns; the file's path."""
+    return images.save_image(
+        picture,
+        job.outpath_grids,
+        "clip_skip_sweep",
+        info=text,
+        extension=shared.opts.grid_format,
+        prompt=job.last.all_prompts[0],
+        seed=job.seed,
+        short_filename=not shared.opts.grid_extended_filename,
+        grid=True,
+        p=job,
+    )[0]
+
+
+def page(plan: Plan, done: Done, about: str) -> str:
+    """The viewer's page of one grid."""
+    size = next(iter(done.values()))[0].size
+    embed = viewer.embed(len(done), size)
+    views = [viewer.View(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
+    reference = plan.clip_skips.index(min(plan.clip_skips))
+    return viewer.page(TITLE, about, *heads(plan), views, size[0], reference)
+
+
+def heads(plan: Plan) -> tuple[list[str], list[str]]:
+    """What stands above the columns and beside the rows."""
+    columns = [f"Clip skip: {format(value)}" for value in plan.clip_skips]
+    return columns, [f"CFG scale: {whole(value)}" for value in plan.cfg_scales]
 
 
 def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
@@ -204,9 +227,8 @@ def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
 
 def draw(settings: SweepSettings, plan: Plan, done: Done) -> Image.Image:
     rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
-    columns = [f"Clip skip: {format(value)}" for value in plan.clip_skips] if settings.legend else [""] * len(rows[0])
-    heads = [f"CFG scale: {whole(value)}" for value in plan.cfg_scales] if settings.legend else [""] * len(rows)
-    return grid.draw(rows, columns, heads, settings.margin)
+    columns, sides = heads(plan) if settings.legend else ([""] * len(plan.clip_skips), [""] * len(rows))
+    return grid.draw(rows, columns, sides, settings.margin)
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:

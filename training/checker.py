@@ -1,0 +1,155 @@
+"""What is in a picture, read from its pixels: objects with colour, shape, size and place, and the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from training import data
+
+FOREGROUND = 0.22
+"""How far from the background's colour a pixel of an object is; red, green and blue each run from 0 to 1."""
+INSIDE = 2 * data.FRAME + 1
+"""Pixels at the border that are frame, or mixed with it."""
+SMALLEST = 90  # pixels; a small star has about 230
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object as the pixels show it. ``x``, ``y`` are its centroid in pixels, ``area`` its pixels without holes."""
+
+    colour: str
+    shape: str
+    size: str
+    x: float
+    y: float
+    area: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Per object what is right; None where the caption does not say. ``count``: as many objects as asked for."""
+
+    colours: tuple[bool, ...]
+    shapes: tuple[bool, ...]
+    sizes: tuple[bool, ...] | None
+    places: bool | None
+    background: bool | None
+    count: bool
+
+
+def nearest(colour: np.ndarray, palette: dict[str, tuple[int, int, int]]) -> str:
+    """The name in ``palette`` (0..255) of the colour closest to ``colour`` [3] (0..1)."""
+    return min(palette, key=lambda name: float(np.square(np.array(palette[name]) / 255 - colour).sum()))
+
+
+def background_colour(picture: np.ndarray) -> np.ndarray:
+    """The median colour [3] of the 4 pixels next to the frame of ``picture`` [128, 128, 3]."""
+    return np.median(picture[_within(INSIDE) & ~_within(INSIDE + 4)], axis=0)
+
+
+def _within(inset: int) -> np.ndarray:
+    """Which pixels are more than ``inset`` from the border."""
+    mask = np.zeros((data.PICTURE_SIZE, data.PICTURE_SIZE), bool)
+    mask[inset:-inset, inset:-inset] = True
+    return mask
+
+
+def find(picture: torch.Tensor) -> tuple[list[Found], str]:
+    """The objects in ``picture`` [3, 128, 128] (0..1), the largest first, and the background's name."""
+    pixels = picture.permute(1, 2, 0).numpy()
+    background = background_colour(pixels)
+    foreground = np.linalg.norm(pixels - background, axis=2) > FOREGROUND
+    foreground &= _within(INSIDE)
+    parts, _ = ndimage.label(ndimage.binary_opening(foreground, np.ones((2, 2))))
+    things = []
+    for number, area in enumerate(np.bincount(parts.ravel())[1:], start=1):
+        if area >= SMALLEST:
+            things.append(_describe(parts == number, pixels))
+    return sorted(things, key=lambda thing: -thing.area), nearest(background, data.BACKGROUNDS)
+
+
+def judge(picture: torch.Tensor, scene: data.Scene, mentions: data.Mentions) -> Verdict:
+    """Hold ``picture`` [3, 128, 128] (0..1) against the scene that its caption describes."""
+    things, background = find(picture)
+    wanted = scene.things
+    orders = list(permutations(things[: len(wanted)], len(wanted))) or [()]
+    if len(wanted) == 2 and mentions.place and orders != [()]:
+        along = "x" if "left" in {thing.place for thing in wanted} else "y"
+        orders = [order for order in orders if _same_order(order, wanted, along)]
+    order = max(orders, key=lambda order: _likeness(order, wanted))
+    pairs = [*zip(order, wanted)] or [(None, thing) for thing in wanted]
+    enough = len(order) == len(wanted)
+    places = None
+    if mentions.place:
+        places = enough and all(_place(thing, len(wanted)) == want.place for thing, want in pairs)
+    return Verdict(
+        colours=tuple(enough and thing.colour == want.colour for thing, want in pairs),
+        shapes=tuple(enough and thing.shape == want.shape for thing, want in pairs),
+        sizes=tuple(enough and thing.size == want.size for thing, want in pairs) if mentions.size else None,
+        places=places,
+        background=background == scene.background if mentions.background else None,
+        count=len(things) == len(wanted),
+    )
+
+
+def _same_order(order: tuple, wanted: tuple, along: str) -> bool:
+    return (getattr(order[0], along) < getattr(order[1], along)) == (
+        getattr(wanted[0], along) < getattr(wanted[1], along)
+    )
+
+
+def _likeness(order: tuple, wanted: tuple) -> int:
+    return sum((thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, wanted))
+
+
+def _place(thing: Found, count: int) -> str:
+    """The closest of the five places; with two objects the centre is not one."""
+    places = {name: at for name, at in data.PLACES.items() if count == 1 or name != "centre"}
+    return min(places, key=lambda name: (places[name][0] - thing.x) ** 2 + (places[name][1] - thing.y) ** 2)
+
+
+def _describe(mask: np.ndarray, pixels: np.ndarray) -> Found:
+    inside = ndimage.binary_erosion(mask, iterations=2)
+    colour = np.median(pixels[inside if inside.any() else mask], axis=0)
+    filled = ndimage.binary_fill_holes(mask)
+    area, (y, x) = int(filled.sum()), ndimage.center_of_mass(filled)
+    shape, radius = ("ring", np.sqrt(mask.sum() / _moments("ring")[0])), 0.0
+    if mask.sum() > 0.93 * area:
+        shape = _best_template(filled, area, x, y)
+    name, radius = shape
+    size = "small" if radius < 22 else "large"
+    return Found(nearest(colour, data.COLOURS), name, size, float(x), float(y), area)
+
+
+@cache
+def _moments(shape: str) -> tuple[float, float]:
+    """Area over radius squared, and how far below its origin the centroid lies, over the radius."""
+    axis = torch.arange(-100.0, 101.0)
+    mask = data.signed_distance(shape, axis[None, :].expand(201, 201), axis[:, None].expand(201, 201), 50.0) < 0
+    return float(mask.sum()) / 2500, float(axis[mask.nonzero()[:, 0]].mean()) / 50
+
+
+def _best_template(filled: np.ndarray, area: int, x: float, y: float) -> tuple[str, float]:
+    """The shape that, drawn with the same area and centroid, overlaps best with ``filled``, and its radius."""
+    rows, columns = (torch.arange(float(length)) for length in filled.shape)
+    truth = torch.from_numpy(filled)
+    best, found = -1.0, ("none", 0.0)
+    for shape in data.SHAPES:
+        if shape == "ring":
+            continue
+        ratio, below = _moments(shape)
+        radius = (area / ratio) ** 0.5
+        dy, dx = (rows - y)[:, None], (columns - x)[None, :]
+        for angle in (-0.1, 0.0, 0.1):
+            cos, sin = np.cos(angle), np.sin(angle)
+            drawn = data.signed_distance(shape, cos * dx + sin * dy, cos * dy - sin * dx + below * radius, radius) < 0
+            overlap = float((drawn & truth).sum() / (drawn | truth).sum())
+            if overlap > best:
+                best, found = overlap, (shape, radius)
+    return found if best > 0.7 else ("none", found[1])
