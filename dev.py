@@ -29,8 +29,10 @@ CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 
 def run(*command: object) -> int:
     """Runs a command in the repository, its output on the screen; returns its exit status."""
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
-    return subprocess.run([str(part) for part in command], cwd=ROOT, env=environment).returncode
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    program = shutil.which(str(command[0]), path=path) or str(command[0])
+    arguments = [str(part) for part in command[1:]]
+    return subprocess.run([program, *arguments], cwd=ROOT, env={**os.environ, "PATH": path}).returncode
 
 
 def prepare() -> None:

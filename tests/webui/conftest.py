@@ -10,6 +10,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,11 +67,19 @@ def infotext(encoded):
     return Image.open(io.BytesIO(base64.b64decode(encoded))).info["parameters"]
 
 
+def pytest_collection_modifyitems(items):
+    """Skips what has no WebUI to test against, and says so once for each file."""
+    needs = {"webui": "CLIP_SKIP_WEBUI_URL", "plain": "CLIP_SKIP_PLAIN_URL"}
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        missing = [needs[name] for name in item.fixturenames if name in needs and not os.environ.get(needs[name])]
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"{' and '.join(missing)} not set: no WebUI to test against"))
+
+
 def client(variable):
-    url = os.environ.get(variable)
-    if not url:
-        pytest.skip(f"{variable} is not set: no WebUI to test against")
-    webui = WebUI(url)
+    webui = WebUI(os.environ[variable])
     # v1.10.1 does not take back the first override of an option that was never set
     unset = {"CLIP_stop_at_last_layers": 1, "emphasis": "Original", "use_old_emphasis_implementation": False}
     webui.call("/sdapi/v1/options", unset)

@@ -83,6 +83,30 @@ def test_img2img(webui):
         assert same(pictures[index], webui.at(skip, PROMPT, NEGATIVE, **{**common, "cfg_scale": scale}))
 
 
+def test_inpainting(webui):
+    start = webui.answer(PROMPT)["images"][0]
+    mask = webui.answer(PROMPT, seed=3)["images"][0]
+    common = {"route": "img2img", "init_images": [start], "mask": mask, "denoising_strength": 0.8}
+    pictures = cells(sweep(webui, settings=common, cells_per_batch=1))
+    assert len(pictures) == 6
+    assert same(pictures[4], webui.at(2, PROMPT, NEGATIVE, **{**common, "cfg_scale": 7}))
+
+
+def test_lora(webui):
+    webui.call("/sdapi/v1/refresh-loras", {})
+    loras = webui.call("/sdapi/v1/loras")
+    if not loras:
+        pytest.skip("the WebUI has no LoRA")
+    prompt = f"{PROMPT} <lora:{loras[0]['name']}:1>"
+    answer = sweep(webui, prompt, cells_per_batch=1)
+    want = [webui.at(skip, prompt, NEGATIVE, cfg_scale=scale) for scale in (4, 7) for skip in (1, 2, 12)]
+    assert all(same(one, other) for one, other in zip(cells(answer), want))
+    assert not same(want[0], webui.at(1, PROMPT, NEGATIVE, cfg_scale=4))
+    assert same(webui.picture(f"<clipskip:2>{prompt}", NEGATIVE, cfg_scale=4), want[1])
+    without = webui.picture(f"<clipskip:2>{PROMPT}", NEGATIVE, cfg_scale=4)
+    assert same(without, webui.at(2, PROMPT, NEGATIVE, cfg_scale=4))
+
+
 def test_infotexts(webui):
     answer = sweep(webui, cells_per_batch=1)
     grid, first = answer["images"][0], answer["images"][1]
