@@ -118,3 +118,26 @@ def test_it_draws_what_it_is_told_and_clip_skip_matters(model: Model) -> None:
     assert sum(verdict.colours[0] for verdict in verdicts) >= 9
     assert sum(verdict.shapes[0] for verdict in verdicts) >= 8
     assert not torch.allclose(model.pictures(texts[:1]), model.pictures(texts[:1], skip=8), atol=0.05)
+
+
+def test_diffusers_own_loader_reads_it(written: Path) -> None:
+    """`from_single_file` with the yaml beside it; tokenizer and encoder come from the folder beside it."""
+    from diffusers import StableDiffusionPipeline
+    from transformers import CLIPTokenizer
+
+    from clip_skip.standalone import checkpoint
+
+    models = checkpoint.load(written, "cpu", torch.float32)
+    pipeline = StableDiffusionPipeline.from_single_file(
+        str(written),
+        original_config=str(written.with_suffix(".yaml")),
+        tokenizer=CLIPTokenizer.from_pretrained(written.with_suffix("")),
+        text_encoder=models.text_encoder,
+        safety_checker=None,
+        feature_extractor=None,
+        local_files_only=True,
+        torch_dtype=torch.float32,
+    )
+    for ours, theirs in ((models.unet, pipeline.unet), (models.vae, pipeline.vae)):
+        assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()))
+    assert pipeline.unet.config.attention_head_dim == models.unet.config.attention_head_dim

@@ -46,7 +46,10 @@ def test_precedence(webui, stock):
 
 
 def test_negative_prompt_alone(webui, stock):
-    """At CFG 1 only the prompt counts, so its value shows there and the negative's does not."""
+    """At CFG 0 the picture is the negative prompt's alone, at CFG 1 the prompt's."""
+    tagged_0 = webui.picture(PROMPT, f"{NEGATIVE} <clipskip:3>", cfg_scale=0)
+    assert same(tagged_0, webui.at(3, PROMPT, NEGATIVE, cfg_scale=0))
+    assert not same(tagged_0, webui.at(1, PROMPT, NEGATIVE, cfg_scale=0))
     tagged = webui.picture(PROMPT, f"{NEGATIVE} <clipskip:3>")
     assert not same(tagged, stock[1]) and not same(tagged, stock[3])
     assert same(tagged, webui.picture(f"<clipskip:1> {PROMPT}", f"<clipskip:3>{NEGATIVE}"))
