@@ -1,6 +1,6 @@
 """What the extension adds to the start of a WebUI, which has torch and Pillow loaded in any case.
 
-    python benchmarks/imports.py
+python benchmarks/imports.py
 """
 
 from __future__ import annotations
