@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["TextEncoder", "conditionings", "encode", "from_transformers"]
+__all__ = ["TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class TextEncoder:
     def block(self, skip: int) -> int:
         """The index in `blocks` of the block whose output is h[-skip]."""
         return self.layers - skip
+
+
+STORED_H = 23
+"""Blocks of an OpenCLIP-H tower that was stored without its last one."""
 
 
 class Enough(Exception):
@@ -151,7 +155,31 @@ def from_transformers(
 
     SD1 is native=1 with the norm, SDXL's two are native=2 without it.
     In transformers 5 the parts hang on CLIPTextModel itself, before on its
-    `text_model`.
+    `text_model`. An OpenCLIP-H tower that was stored without its last block, as
+    SD2's is for diffusers and Forge, is numbered as the full one.
     """
     text: Any = getattr(model, "text_model", model)
-    return TextEncoder(name, tower, tuple(text.encoder.layers), text.final_layer_norm if final_norm else None, native)
+    blocks = tuple(text.encoder.layers)
+    missing = int(tower == "h" and len(blocks) == STORED_H)
+    return TextEncoder(name, tower, blocks, text.final_layer_norm if final_norm else None, native, missing)
+
+
+def from_open_clip(
+    model: nn.Module,
+    name: str = "OpenCLIP ViT-H/14",
+    tower: str = "h",
+    native: int = 2,
+    final_norm: bool = True,
+    sequence_first: bool | None = None,
+) -> TextEncoder:
+    """Describes the text tower of an `open_clip` model: `transformer.resblocks` and `ln_final`.
+
+    SD2's ViT-H/14 is native=2 with the norm, SDXL's ViT-bigG/14 ("g") native=2 without it.
+    sequence_first: whether the caller runs the blocks on (L, B, D); None asks the
+    model, which says `batch_first` from open_clip 2.24 on and is not before.
+    """
+    text: Any = model if hasattr(model, "transformer") else model.text
+    if sequence_first is None:
+        sequence_first = not getattr(text.transformer, "batch_first", False)
+    norm = text.ln_final if final_norm else None
+    return TextEncoder(name, tower, tuple(text.transformer.resblocks), norm, native, sequence_first=sequence_first)

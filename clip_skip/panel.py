@@ -12,18 +12,27 @@ from clip_skip.skip import Skip, check, format, shorten
 __all__ = ["FIELDS", "TITLE", "Field", "Panel"]
 
 TITLE = "Clip Skip"
+DEEPEST = 32.0
+"""The layers of the largest text encoder, OpenCLIP ViT-bigG/14."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One slider. `same` names what 0 stands for; a field without it has no 0."""
+    """One slider. `same` names what 0 stands for; a field without it has no 0.
+
+    Values up to DEEPEST are taken; `shown` is where the slider ends for SD1 and SDXL.
+    """
 
     name: str
     label: str
     infotext: str
     default: float
-    maximum: float
+    shown: float
     same: str = ""
+
+    @property
+    def maximum(self) -> float:
+        return DEEPEST
 
     @property
     def minimum(self) -> float:
@@ -73,6 +82,16 @@ class Panel:
             bool(given.get("enabled", False)),
             **{field.name: read(field, given[field.name]) for field in FIELDS if field.name in given},
         )
+
+    def check_depth(self, layers: int | None) -> None:
+        """ValueError names the field that is deeper than `layers`; None is any depth."""
+        for field in FIELDS:
+            value = getattr(self, field.name)
+            if layers is not None and value > layers and field.name != "clip_g":
+                raise ValueError(
+                    f"{field.name}: {format(value)} is not from {format(field.minimum)} to {layers}, "
+                    "the layers of the loaded model"
+                )
 
     def skips(self) -> tuple[Skip, Skip]:
         """What the panel asks for in the prompt and in the negative prompt."""

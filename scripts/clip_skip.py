@@ -6,7 +6,7 @@ from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
 from clip_skip import panel, sweep_settings, tags
-from clip_skip.webui import api, axes, cfg, generation, header, sweep, sweep_ui
+from clip_skip.webui import api, axes, cfg, forge, generation, header, sweep, sweep_ui
 from clip_skip.webui.conditioning import Conditioning
 
 conditioning = Conditioning()
@@ -26,7 +26,7 @@ class ClipSkipScript(scripts.Script):
             sliders = [
                 gr.Slider(
                     minimum=field.minimum,
-                    maximum=field.maximum,
+                    maximum=field.shown,
                     step=0.1,
                     value=field.default,
                     label=field.full_label,
@@ -90,12 +90,18 @@ def strip_for_token_counter(params):
 
 
 def before_ui():
-    header.add_slider(shared.opts)
+    header.add_slider(shared.opts, forge.has_slider())
     axes.add_axes()
 
 
+def put_back():
+    conditioning.remove()
+    give_slider_back()
+
+
 conditioning.install()
-script_callbacks.on_script_unloaded(conditioning.remove, name="clip_skip")
+give_slider_back = forge.keep_slider()
+script_callbacks.on_script_unloaded(put_back, name="clip_skip")
 script_callbacks.on_before_ui(before_ui, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
 script_callbacks.on_app_started(api.add_routes, name="clip_skip")

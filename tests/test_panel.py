@@ -7,7 +7,7 @@ from clip_skip.skip import Skip
 def test_public_names_stay():
     """Users' saved defaults, pictures and API calls depend on these."""
     assert TITLE == "Clip Skip"
-    assert [(f.name, f.infotext, f.default, f.minimum, f.maximum) for f in FIELDS] == [
+    assert [(f.name, f.infotext, f.default, f.minimum, f.shown) for f in FIELDS] == [
         ("clip_skip", "Clip skip panel", 1, 1, 12),
         ("negative", "Clip skip negative", 0, 0, 12),
         ("hires", "Clip skip hires", 0, 0, 12),
@@ -37,7 +37,7 @@ def test_one_mapping_or_by_position():
         ([{"clip_skip": True}], "clip_skip"),
         ([{"negative": False}], "negative"),
         ([{"negative": 0.5}], "negative"),
-        ([{"hires": 12.5}], "hires"),
+        ([{"hires": 32.5}], "hires"),
         ([{"clip_g": 33}], "clip_g"),
         ([{"enabled": "yes"}], "enabled"),
         ([{"clipskip": 2}], "clipskip"),
@@ -47,6 +47,14 @@ def test_one_mapping_or_by_position():
 def test_errors_name_the_field(args, named):
     with pytest.raises(ValueError, match=named):
         Panel.from_args(args)
+
+
+def test_too_deep_for_the_model_names_the_field():
+    Panel(True, 12, 12, 12, 32).check_depth(12)
+    Panel(True, 24).check_depth(24)
+    Panel(True, 24).check_depth(None)
+    with pytest.raises(ValueError, match="negative: 13 is not from 0 to 12"):
+        Panel(True, 12, 13).check_depth(12)
 
 
 def test_what_it_asks_for():

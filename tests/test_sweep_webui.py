@@ -234,14 +234,16 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path):
     assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
 
 
-def test_cfg_scale_for_each_picture():
+def test_cfg_scale_for_each_picture(standins):
     from clip_skip.webui.cfg import scale_each
 
     class Denoiser:
         def combine_denoised(self, x_out, conds_list, uncond, cond_scale):
             return [[(index, weight * cond_scale) for index, weight in conds] for conds in conds_list]
 
-    p = SimpleNamespace(cfg_scale=4.0, clip_skip_cfg_scales=[4, 7], sampler=SimpleNamespace(model_wrap_cfg=Denoiser()))
+    p = SimpleNamespace(
+        sd_model=None, cfg_scale=4.0, clip_skip_cfg_scales=[4, 7], sampler=SimpleNamespace(model_wrap_cfg=Denoiser())
+    )
     scale_each(p)
     conds = [[(0, 1.0)], [(1, 1.0), (2, 0.5)]]
     combine = p.sampler.model_wrap_cfg.combine_denoised

@@ -180,10 +180,12 @@ def test_the_conditioning_keeps_its_attributes(host):
 
 def test_models_without_an_encoder_of_ours(host):
     host.model.cond_stage_model = torch.nn.Module()
-    host.model.is_sd1, host.model.is_sdxl = False, True
+    host.model.is_sd1, host.model.is_sd3 = False, True
     p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
     assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
-    assert p.comments == ["Clip skip: tags and the panel have no effect on SDXL yet."]
+    assert p.comments == [
+        "Clip skip: tags and the panel have no effect on SD3, whose text encoders stop where they were made to."
+    ]
 
 
 def test_warnings_reach_the_user_once_and_the_api(host, caplog):
@@ -200,8 +202,12 @@ def test_warnings_reach_the_user_once_and_the_api(host, caplog):
 
 def test_wrong_arguments_end_the_generation(host):
     with pytest.raises(ValueError, match="clip_skip") as error:
-        host.generate(["a cow"], args=({"clip_skip": 13},))
+        host.generate(["a cow"], args=({"clip_skip": 33},))
     assert error.value.status_code == 422 and "clip_skip" in error.value.detail
+    deep = ({"enabled": True, "hires": 13},)
+    with pytest.raises(ValueError, match="hires: 13 is not from 0 to 12") as error:
+        host.generate(["a cow"], args=deep, is_api=True)
+    assert error.value.status_code == 422 and "hires" in error.value.detail
 
 
 def test_nothing_stays_on_the_model(host):

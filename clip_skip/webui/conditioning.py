@@ -18,7 +18,8 @@ from torch import Tensor
 
 from clip_skip import tags
 from clip_skip.encoder import conditionings
-from clip_skip.webui.encoders import HostEncoder, encoders
+from clip_skip.webui.encoders import encoders
+from clip_skip.webui.host_encoder import HostEncoder
 
 __all__ = ["Conditioning"]
 
@@ -114,17 +115,24 @@ class Call:
         return original(prompt_parser.SdConditioning(self.clean, copy_from=texts))
 
     def tokens(self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor) -> Tensor:
-        """In the place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D)."""
+        """In the place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
+
+        A pooled vector (B, D) is the full tower's, whatever was asked for."""
         tower = host.encoder.tower
         values = [asked.get(tower) for asked in self.asked]
         if len(values) != len(tokens):
             raise RuntimeError(f"Clip skip: {len(tokens)} rows of tokens for {len(values)} texts")
         chunk = self.chunk[tower] = self.chunk.get(tower, -1) + 1
-        own, states = self.run(host, original, tokens, (self.weights, self.clean, tower, chunk), None in values)
+        need_own = host.pooled or None in values
+        own, states = self.run(host, original, tokens, (self.weights, self.clean, tower, chunk), need_own)
         rows = [own if value is None else states[value] for value in values]
         if all(row is rows[0] for row in rows):
-            return rows[0]
-        return torch.stack([row[index] for index, row in enumerate(rows)])
+            made = rows[0]
+        else:
+            made = torch.stack([row[index] for index, row in enumerate(rows)])
+        if host.pooled:
+            made.pooled = own.pooled
+        return made
 
     def run(
         self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor, key: tuple[Any, ...], need_own: bool

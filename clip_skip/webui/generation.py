@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modules import extra_networks, shared
@@ -19,7 +19,7 @@ from clip_skip import tags
 from clip_skip.override import Override
 from clip_skip.panel import Panel
 from clip_skip.skip import format
-from clip_skip.webui.encoders import encoders, header_acts, kind
+from clip_skip.webui.encoders import encoders, header_skip, header_value, kind
 
 __all__ = ["begin", "end", "mark_hires_prompts", "mark_prompts", "prepare"]
 
@@ -39,18 +39,36 @@ def begin(p: Any, args: Sequence[Any]) -> None:
     """Reads the panel, and refuses wrong arguments.
 
     The host swallows what a script raises here, so the refusal waits in
-    `setup_prompts`, the first step of the generation that may fail.
+    `setup_prompts`, the first step of the generation that may fail; by then the
+    model is loaded. On the page a value that is too deep for it is clamped, and said.
     """
     p.clip_skip_warnings = []
+    setup_prompts = p.setup_prompts
     try:
-        p.clip_skip_panels = [Panel.from_args(args)]
+        panel = Panel.from_args(args)
     except ValueError as error:
-        message = f"Clip Skip: {error}"
+        p.setup_prompts = refusal(error)
+        return
+    p.clip_skip_panels = [panel]
 
-        def refuse() -> None:
-            raise BadArguments(message)
+    def check_and_setup() -> None:
+        try:
+            panel.check_depth(max((host.encoder.layers for host in encoders(shared.sd_model)), default=None))
+        except ValueError as error:
+            refusal(error)()
+        setup_prompts()
 
-        p.setup_prompts = refuse
+    if panel != Panel() and getattr(p, "is_api", False):
+        p.setup_prompts = check_and_setup
+
+
+def refusal(error: ValueError) -> Callable[[], None]:
+    message = f"Clip Skip: {error}"
+
+    def refuse() -> None:
+        raise BadArguments(message)
+
+    return refuse
 
 
 def prepare(p: Any) -> None:
@@ -69,10 +87,9 @@ def override(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, A
     A picture that the host alone can make (one whole value for everything) gets
     the host's own `Clip skip`, so that it can be made again without this extension.
     """
-    acts = header_acts(shared.sd_model)
-    header = float(shared.opts.CLIP_stop_at_last_layers) if acts else 1.0
+    header = header_skip(shared.sd_model)
     each = overrides * len(p.all_prompts) if len(overrides) == 1 else overrides
-    panels = [one.panel(panel, prompt, header) for one, prompt in zip(each, p.all_prompts)]
+    panels = [one.panel(panel, prompt, header or 1.0) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
             texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
@@ -81,12 +98,12 @@ def override(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, A
     main = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
     p.main_prompt, p.main_negative_prompt = main
     p.clip_skip_panels = panels
-    plain = acts and all(one == Panel(True, int(one.clip_skip)) for one in panels)
-    made = [{"Clip skip": format(one.clip_skip)} if plain else one.infotext() for one in panels]
-    entries = {key: [entry.get(key) for entry in made] for key in {key: None for entry in made for key in entry}}
-    if plain:
-        entries = {"Clip skip": [None if value == "1" else value for value in entries["Clip skip"]]}
+    alone = [one == Panel(True, one.clip_skip) and header_value(shared.sd_model, one.clip_skip) for one in panels]
+    if all(alone):
+        entries: dict[str, Any] = {"Clip skip": [None if value == 1 else str(value) for value in alone]}
     else:
+        made = [one.infotext() for one in panels]
+        entries = {key: [entry.get(key) for entry in made] for key in {key: None for entry in made for key in entry}}
         entries["Clip skip"] = None
     return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}
 
@@ -144,7 +161,8 @@ def marked(
 
 def tell_no_effect(p: Any, texts: Sequence[str]) -> None:
     if not encoders(shared.sd_model) and (p.clip_skip_panels[0].enabled or any(tags.asks(text) for text in texts)):
-        tell(p, [f"tags and the panel have no effect on {kind(shared.sd_model)} yet."])
+        model = kind(shared.sd_model)
+        tell(p, [f"tags and the panel have no effect on {model}, whose text encoders stop where they were made to."])
 
 
 def tell(p: Any, messages: Sequence[str]) -> None:

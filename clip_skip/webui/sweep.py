@@ -132,8 +132,9 @@ def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> li
     p.prompt, p.negative_prompt = [job.prompt] * len(cells), [job.negative_prompt] * len(cells)
     p.seed, p.subseed = [job.seed] * len(cells), [job.subseed] * len(cells)
     p.batch_size = len(cells)
-    p.cfg_scale = next((scale for scale in scales if scale != 1), 1.0)
-    p.clip_skip_cfg_scales = scales if len(set(scales)) > 1 else None
+    p.cfg_scale, p.clip_skip_cfg_scales = scales[0], None
+    if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
+        p.cfg_scale, p.clip_skip_cfg_scales = next((scale for scale in scales if scale not in (0, 1)), 2.0), scales
     p.clip_skip_overrides = [settings.override(cell.clip_skip) for cell in cells]
     p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
     processed = processing.process_images(p)

@@ -5,6 +5,7 @@ DEFAULT_QUICKSETTINGS = ["sd_model_checkpoint"]  # one object for the whole host
 DEFAULTS = {
     "quicksettings_list": DEFAULT_QUICKSETTINGS,
     "CLIP_stop_at_last_layers": 1,
+    "sdxl_clip_l_skip": False,
     "img_max_size_mp": 200,
     "enable_pnginfo": True,
     "grid_save": True,

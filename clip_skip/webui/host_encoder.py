@@ -1,0 +1,27 @@
+"""A text encoder as a host holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clip_skip.encoder import TextEncoder
+
+__all__ = ["NAMES", "HostEncoder"]
+
+NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
+
+
+@dataclass(frozen=True)
+class HostEncoder:
+    """The host's module, whose `encode_with_transformers(tokens)` runs `encoder`.
+
+    pooled: that function's result carries a vector of the full tower, as its attribute `pooled`.
+    header: what turns the host's own clip-skip value into ours when it is added;
+    None where the host's value does not reach this encoder.
+    """
+
+    module: Any
+    encoder: TextEncoder
+    pooled: bool = False
+    header: int | None = None

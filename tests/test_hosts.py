@@ -1,0 +1,263 @@
+"""Every kind of model in every host, on stand-ins with the hosts' own names, order and real towers."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from . import host_models
+from .host_models import MODELS, tokenize
+
+LAYERS = {"SD1": 12, "SD2": 24, "SDXL": 12, "refiner": 32}
+NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2, "refiner": 2}
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def model(name, standins):
+    return MODELS[name]()
+
+
+def only(*kinds):
+    """Those of the models that are of one of `kinds`."""
+    return pytest.mark.parametrize("name", [name for name in MODELS if name.split()[-1] in kinds])
+
+
+@pytest.fixture
+def encode(standins):
+    """Encodes a text as the host does, with the extension's wrapper on."""
+    from modules import prompt_parser
+
+    from clip_skip.webui.conditioning import Conditioning
+
+    conditioning = Conditioning()
+    conditioning.install()
+
+    def encode(model, prompts, negative=False):
+        texts = prompt_parser.SdConditioning(prompts, is_negative_prompt=negative)
+        return [schedule[0] for schedule in prompt_parser.get_learned_conditioning(model, texts, 20)]
+
+    yield encode
+    conditioning.remove()
+
+
+def parts(model, conds):
+    """The conditioning of each tower, (77, D) each."""
+    whole = conds["crossattn"] if isinstance(conds, dict) else conds
+    return whole.split(host_models.WIDTH, dim=-1)
+
+
+def reference(embedder, text, skip, normed):
+    """h[-n] with or without the norm, from all the states of one run; an H tower may lack its last block."""
+    states, _ = embedder.states(tokenize([text]))
+    missing = 1 if len(states) == 23 else 0
+    state = states[-(skip - missing)][0]
+    return embedder.norm(state) if normed else state
+
+
+def test_every_value_is_the_reference(name, model, encode):
+    """Up to native it is the host's own, above that LN(h[-n]) or h[-n]; the pooled vector never changes."""
+    kind = name.split()[-1]
+    (stock,) = encode(model, ["a cow"])
+    for skip in range(1, 33):
+        (made,) = encode(model, [f"<clipskip:{skip}>a cow"])
+        if skip <= NATIVE[kind]:
+            assert all(map(torch.equal, parts(model, made), parts(model, stock)))
+        for embedder, part in zip(model.embedders, parts(model, made)):
+            deepest = len(embedder.states(tokenize(["a"]))[0])
+            deepest += deepest == 23
+            at = min(max(skip, NATIVE[kind]), deepest)
+            want = reference(embedder, "a cow", at, kind in ("SD1", "SD2"))
+            assert torch.equal(part, want), (skip, deepest)
+        if isinstance(made, dict):
+            assert torch.equal(made["vector"], stock["vector"])
+
+
+@only("SDXL")
+def test_towers_apart(name, model, encode):
+    (stock,) = encode(model, ["a cow"])
+    (made,) = encode(model, ["<clipskip:l=3>a cow"])
+    (both,) = encode(model, ["<clipskip:l=3:g=20>a cow"])
+    l, g = model.embedders
+    assert torch.equal(parts(model, made)[0], reference(l, "a cow", 3, False))
+    assert torch.equal(parts(model, made)[1], parts(model, stock)[1])
+    assert torch.equal(parts(model, both)[1], reference(g, "a cow", 20, False))
+
+
+def test_mixed_batches_and_fractions(name, model, encode):
+    texts = ["<clipskip:3>a cow", "a cow", "<clipskip:5.5>a hen"]
+    made = encode(model, texts)
+    alone = [encode(model, [text])[0] for text in texts]
+    for one, other in zip(made, alone):
+        assert all(map(torch.equal, parts(model, one), parts(model, other)))
+    low, high = encode(model, ["<clipskip:5>a hen"])[0], encode(model, ["<clipskip:6>a hen"])[0]
+    for part, *ends in zip(parts(model, made[2]), parts(model, low), parts(model, high)):
+        assert torch.equal(part, torch.lerp(*ends, 0.5))
+
+
+def test_two_texts_of_one_call_keep_their_own_pooled_vectors(name, model, encode):
+    """Prompt editing encodes both texts at once, each at its own value."""
+    (schedule,) = encode_schedule(model, "[<clipskip:3>a cow:<clipskip:9>two hens:0.5]")
+    for made, text in zip(schedule, ("<clipskip:3>a cow", "<clipskip:9>two hens")):
+        (want,) = encode(model, [text])
+        assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(parts(model, made), parts(model, want)))
+        if isinstance(made, dict):
+            assert torch.allclose(made["vector"], want["vector"], atol=1e-5)
+
+
+def encode_schedule(model, prompt):
+    from modules import prompt_parser
+
+    from clip_skip import tags
+
+    return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([tags.mark(prompt)]), 20)
+
+
+@only("SDXL", "refiner")
+def test_an_empty_negative_prompt_stays_zero(name, model, encode):
+    (made,) = encode(model, ["<clipskip:3>"], negative=True)
+    assert not made["crossattn"].any() and not made["vector"].any()
+    (made,) = encode(model, ["<clipskip:3>x"], negative=True)
+    assert made["crossattn"].any()
+
+
+def test_nothing_stays_on_the_model(name, model, encode):
+    before = [set(part.__dict__) for part in (model, *model.embedders)]
+    encode(model, ["<clipskip:3>a cow"])
+    assert [set(part.__dict__) for part in (model, *model.embedders)] == before
+
+
+HEADER = {
+    # name: (the host's value reaches it, what 3 in the header is in our numbering)
+    "A1111 SD2": (False, None),
+    "A1111 SDXL": (False, None),
+    "A1111 SDXL refiner": (False, None),
+    "Forge SD2": (True, 4.0),
+}
+
+
+def test_what_the_header_does(name, model):
+    from modules import shared
+
+    from clip_skip.webui.encoders import header_acts, header_skip, header_value, kind
+
+    shared.opts.data["CLIP_stop_at_last_layers"] = 3
+    acts, same = HEADER.get(name, (True, 3.0))
+    assert (header_acts(model), header_skip(model)) == (acts, same)
+    assert kind(model) == ("SDXL refiner" if "refiner" in name else name.split()[-1])
+    if acts:
+        assert header_value(model, same) == 3
+        assert header_value(model, 1) == 1
+    assert header_value(model, 2.5) is None and header_value(model, 13) is None
+    del shared.opts.data["CLIP_stop_at_last_layers"]
+
+
+def test_header_on_sdxl_in_a1111_reaches_l_alone_when_told_to(standins):
+    from modules import shared
+
+    from clip_skip.webui.encoders import header_acts, header_skip
+
+    model = MODELS["A1111 SDXL"]()
+    shared.opts.data["sdxl_clip_l_skip"] = True
+    assert header_acts(model) and header_skip(model) is None
+
+
+def test_forge_classic_ignores_the_header_beyond_sd1(standins):
+    from clip_skip.webui.encoders import encoders
+
+    def classic(embedder):
+        del embedder.minimal_clip_skip
+        return host_models.Model("sd1", embedder)
+
+    assert encoders(classic(host_models.CLIP_SD_15_L(12)))[0].header == 0
+    assert encoders(classic(host_models.CLIP_SD_21_H(24)))[0].header is None
+
+
+def test_later_models_have_no_encoder_of_ours(standins):
+    from clip_skip.webui.encoders import encoders, kind
+
+    engine = host_models.ClassicTextProcessingEngine(12, "clip_l", 1, True, return_pooled=True)
+    model = host_models.Engine("flux", engine, host_models.ClassicTextProcessingEngine(2, "clip_g", 1, True))
+    assert encoders(model) == [] and kind(model) == "Engine"
+    model.is_sd3 = True
+    assert encoders(model) == [] and kind(model) == "SD3"
+    assert encoders(None) == [] and kind(None) == "this model"
+
+
+class Unet:
+    def __init__(self):
+        self.functions = []
+
+    def clone(self):
+        return Unet()
+
+    def set_model_sampler_post_cfg_function(self, function):
+        self.functions.append(function)
+
+
+def generation(**more):
+    objects = SimpleNamespace(unet=Unet())
+    model = SimpleNamespace(forge_objects=objects)
+    return SimpleNamespace(sd_model=model, cfg_scale=4.0, clip_skip_cfg_scales=[4, 7, 0, 1], **more)
+
+
+def test_forge_scales_each_picture(standins):
+    from clip_skip.webui.cfg import scale_each
+
+    p = generation()
+    before = p.sd_model.forge_objects.unet
+    scale_each(p)
+    assert before.functions == []
+    (scaled,) = p.sd_model.forge_objects.unet.functions
+    cond, uncond = torch.randn(4, 4, 8, 8), torch.randn(4, 4, 8, 8)
+    made = scaled({"denoised": uncond + 4.0 * (cond - uncond), "uncond_denoised": uncond, "cond_denoised": cond})
+    for index, scale in enumerate((4, 7, 0, 1)):
+        assert torch.allclose(made[index], (uncond + scale * (cond - uncond))[index], atol=1e-4)
+    for left_out in (None, torch.zeros_like(cond)):  # a step without the negative prompt
+        assert scaled({"denoised": cond, "uncond_denoised": left_out}) is cond
+
+
+def test_forge_leaves_a_hires_pass_with_its_own_scale(standins):
+    from clip_skip.webui.cfg import scale_each
+
+    for more, functions in (({"is_hr_pass": True, "hr_cfg": 5.0}, 0), ({"is_hr_pass": True}, 1)):
+        p = generation(**more)
+        scale_each(p)
+        assert len(p.sd_model.forge_objects.unet.functions) == functions
+
+
+@pytest.fixture
+def forge_header(standins, monkeypatch):
+    """Forge's module of the header's widgets."""
+    import sys
+
+    def on_preset_change(preset=None):
+        return [{"visible": True}, {"visible": preset == "sd", "value": 1}, {"visible": False, "value": 1}]
+
+    module = SimpleNamespace(ui_clip_skip=None, on_preset_change=on_preset_change)
+    monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_entry=module))
+    monkeypatch.setitem(sys.modules, "modules_forge.main_entry", module)
+    return module
+
+
+def test_forges_slider_keeps_its_value_and_stays_in_sight(forge_header):
+    from modules import shared
+
+    from clip_skip.webui import forge, header
+
+    original = forge_header.on_preset_change
+    put_back = forge.keep_slider()
+    shared.opts.data["CLIP_stop_at_last_layers"] = 5
+    for preset in ("sd", "xl"):
+        updates = forge_header.on_preset_change(preset)
+        assert updates[1] == {"visible": True, "value": 5}
+        assert updates[2] == {"visible": False, "value": 1}
+    put_back()
+    assert forge_header.on_preset_change is original
+    opts = shared.Options()
+    header.add_slider(opts, forge.has_slider())
+    assert opts.quicksettings_list is shared.DEFAULT_QUICKSETTINGS
