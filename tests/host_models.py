@@ -224,7 +224,7 @@ class Model(torch.nn.Module):
         made = [embedder(texts) for embedder in self.embedders]
         if not getattr(self, "is_sdxl", False):
             return made[0]
-        pooled = [pair[1] for pair in made if isinstance(pair, tuple)][0]
+        pooled = next(pair[1] for pair in made if isinstance(pair, tuple))
         crossattn = torch.cat([one[0] if isinstance(one, tuple) else one for one in made], dim=2)
         keep = not (getattr(texts, "is_negative_prompt", False) and all(text == "" for text in texts))
         return {"crossattn": crossattn * keep, "vector": pooled * keep}

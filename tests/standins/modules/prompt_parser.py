@@ -15,9 +15,12 @@ def get_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_sc
             edit = re.fullmatch(r"(.*)\[([^:]*):([^:]*):[\d.]+\](.*)", prompt, re.DOTALL)
             texts = [edit[1] + edit[2] + edit[4], edit[1] + edit[3] + edit[4]] if edit else [prompt]
             conds = model.get_learned_conditioning(SdConditioning(texts, copy_from=prompts))
-            one = lambda index: {k: v[index] for k, v in conds.items()} if isinstance(conds, dict) else conds[index]
-            cache[prompt] = [one(index) for index in range(len(texts))]
+            cache[prompt] = [part(conds, index) for index in range(len(texts))]
     return [cache[prompt] for prompt in prompts]
+
+
+def part(conds, index):
+    return {key: value[index] for key, value in conds.items()} if isinstance(conds, dict) else conds[index]
 
 
 def get_multicond_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_scheduling=False):
