@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from clip_skip.encoder import TextEncoder, conditionings, encode, from_transformers
+from clip_skip.encoder import TextEncoder, conditionings, encode, from_open_clip, from_transformers
+
+from .host_models import open_clip_tower, randomize, run_open_clip
 
 N = 12
 
@@ -179,3 +181,65 @@ def test_half_precision_within_rounding(tokens, dtype, reference):
         assert torch.equal(states[skip], norm(hidden[-skip]))
         error = (states[skip].float() - reference[skip]).norm() / reference[skip].norm()
         assert error < 0.05
+
+
+OPEN_CLIP = [("h", 24, True), ("g", 32, False)]
+
+
+@pytest.mark.parametrize(("tower", "layers", "normed"), OPEN_CLIP)
+def test_open_clip_is_exact_at_every_value(tokens, tower, layers, normed):
+    """SD2's ViT-H and SDXL's ViT-bigG in their full depths; the pooled vector is the full tower's."""
+    model = open_clip_tower(layers)
+    states = run_open_clip(model, tokens)
+    want = [model.ln_final(state) if normed else state for state in states]
+    encoder = from_open_clip(model, tower=tower, final_norm=normed)
+    assert (encoder.layers, encoder.native) == (layers, 2)
+    pooled = []
+    run = lambda: pooled.append(model.encode_text(tokens))
+    made = conditionings(encoder, run, range(1, layers + 1), early_exit=False)
+    assert torch.equal(made[1], want[-2])
+    assert all(torch.equal(made[skip], want[-skip]) for skip in range(2, layers + 1))
+    assert len({state.sum().item() for state in made.values()}) == layers - 1
+    assert torch.equal(pooled[0], model.encode_text(tokens))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("tower", "layers", "normed"), OPEN_CLIP)
+def test_open_clip_in_half_precision_within_rounding(tokens, tower, layers, normed, dtype):
+    model = open_clip_tower(layers)
+    whole = conditionings(
+        from_open_clip(model, tower=tower, final_norm=normed), lambda: model.encode_text(tokens), range(2, layers + 1)
+    )
+    half = open_clip_tower(layers).to(dtype)
+    encoder = from_open_clip(half, tower=tower, final_norm=normed)
+    try:
+        made = conditionings(encoder, lambda: half.encode_text(tokens), range(2, layers + 1))
+    except RuntimeError as error:
+        pytest.skip(f"torch {torch.__version__} cannot run this on a CPU: {error}")
+    for skip, state in made.items():
+        assert state.dtype == dtype
+        assert (state.float() - whole[skip]).norm() < 0.1 * whole[skip].norm()
+
+
+def test_big_g_of_transformers(tokens):
+    """SDXL's second tower as diffusers and Forge hold it, with a projection."""
+    config = CLIPTextConfig(
+        vocab_size=100,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=32,
+        num_attention_heads=4,
+        projection_dim=16,
+        hidden_act="gelu",
+        bos_token_id=98,
+        eos_token_id=99,
+        pad_token_id=0,
+    )
+    model = randomize(CLIPTextModelWithProjection(config))
+    outputs = model(tokens, output_hidden_states=True)
+    pooled = []
+    run = lambda: pooled.append(model(tokens).text_embeds)
+    encoder = from_transformers(model, "OpenCLIP ViT-bigG/14", "g", native=2, final_norm=False)
+    made = conditionings(encoder, run, range(1, 33), early_exit=False)
+    assert all(torch.equal(made[skip], outputs.hidden_states[-max(skip, 2)]) for skip in range(1, 33))
+    assert torch.equal(pooled[0], outputs.text_embeds)
