@@ -24,6 +24,7 @@ HIRES = {
     "denoising_strength": 0.6,
     "hr_upscaler": "Latent",
     "hr_second_pass_steps": 3,
+    "hr_additional_modules": [],  # Forge's API fails without it
 }
 
 
@@ -57,6 +58,21 @@ class WebUI:
     def at(self, skip, prompt, negative="", **settings):
         """The picture with the host's own clip skip at `skip`."""
         return self.picture(prompt, negative, override_settings={"CLIP_stop_at_last_layers": skip}, **settings)
+
+    def again(self, image):
+        """The picture, encoded, that the infotext of `image` makes when it is pasted."""
+        try:
+            return self.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        except urllib.error.HTTPError:
+            self.check_infotext()
+            raise
+
+    def check_infotext(self):
+        """Skips the test when the host's API does not take infotext at all, as Forge's."""
+        try:
+            self.call("/sdapi/v1/txt2img", {"infotext": "a cow\nSteps: 1, Sampler: Euler, Seed: 1, Size: 64x64"})
+        except urllib.error.HTTPError as error:
+            pytest.skip(f"the API of this WebUI takes no infotext: status {error.code} without anything of ours in it")
 
 
 def pixels(encoded):

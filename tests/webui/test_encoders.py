@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from .conftest import HIRES, infotext, pixels, same
+from .conftest import HIRES, pixels, same
 
 PROMPT, NEGATIVE = "a (red:1.3) cow, masterpiece", "blurry"
 SDXL_DEPTHS = [3, 7, 12]
@@ -69,7 +69,7 @@ def check_cells(webui, answer, skips):
     for image, (scale, skip) in zip(images, [(scale, skip) for scale in (4, 7) for skip in skips]):
         want = webui.picture(f"<clipskip:{skip}>{PROMPT}", NEGATIVE, cfg_scale=scale)
         assert same(pixels(image), want)
-        again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        again = webui.again(image)
         assert same(pixels(again), want)
     assert len(images) == 2 * len(skips)
 

@@ -216,7 +216,7 @@ def test_img2img(webui, stock):
 )
 def test_pasted_back_it_is_the_same_picture(webui, made):
     first = webui.answer(**made)["images"][0]
-    again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(first)})["images"][0]
+    again = webui.again(first)
     assert same(pixels(first), pixels(again))
     assert infotext(first) == infotext(again)
 

@@ -56,13 +56,7 @@ def test_the_whole_sweep_is_the_hosts_plot(webui, axes, per_batch, within):
         {"sampler_name": "DPM++ SDE"},
         {"sampler_name": "DDIM"},
         {"sampler_name": "DPM adaptive"},
-        {
-            "enable_hr": True,
-            "hr_scale": 2,
-            "denoising_strength": 0.6,
-            "hr_upscaler": "Latent",
-            "hr_second_pass_steps": 2,
-        },
+        HIRES,
         {"subseed": 5, "subseed_strength": 0.5},
     ],
 )
@@ -113,7 +107,7 @@ def test_infotexts(webui):
     assert "Clip skip" not in infotext(first)
     assert 'Script: Clip skip sweep, Sweep clip skips: "1, 2, 12", Sweep CFG scales: "4, 7"' in infotext(grid)
     for image in answer["images"][1:]:
-        again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        again = webui.again(image)
         assert same(pixels(image), pixels(again))
 
 
@@ -132,7 +126,7 @@ def test_one_side(webui, side):
             "negative": (PROMPT, f"<clipskip:{skip}>{NEGATIVE}"),
         }
         assert same(pixels(image), webui.picture(*tagged[side]))
-        again = webui.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        again = webui.again(image)
         assert same(pixels(image), pixels(again))
 
 
