@@ -1,12 +1,9 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
-import gradio as gr
 from modules import script_callbacks, scripts, shared
-from modules.infotext_utils import PasteField
-from modules.ui_components import InputAccordion
 
 from clip_skip import panel, sweep_settings, tags
-from clip_skip.webui import api, axes, cfg, forge, generation, header, sweep, sweep_ui
+from clip_skip.webui import api, axes, cfg, forge, generation, header, panel_ui, sweep, sweep_ui
 from clip_skip.webui.conditioning import Conditioning
 
 conditioning = Conditioning()
@@ -22,25 +19,8 @@ class ClipSkipScript(scripts.Script):
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img):
-        with InputAccordion(False, label=panel.TITLE, elem_id=self.elem_id("enabled")) as enabled:
-            sliders = [
-                gr.Slider(
-                    minimum=field.minimum,
-                    maximum=field.shown,
-                    step=0.1,
-                    value=field.default,
-                    label=field.full_label,
-                    elem_id=self.elem_id(field.name),
-                )
-                for field in panel.FIELDS
-            ]
-        self.infotext_fields = [
-            PasteField(enabled, lambda infotext: panel.FIELDS[0].infotext in infotext),
-            *(
-                PasteField(slider, lambda infotext, field=field: panel.restored(field, infotext))
-                for slider, field in zip(sliders, panel.FIELDS)
-            ),
-        ]
+        enabled, sliders = panel_ui.build(self)
+        self.infotext_fields = panel_ui.restored(enabled, sliders)
         return [enabled, *sliders]
 
     def before_process(self, p, *args):

@@ -284,9 +284,18 @@ def test_api_route(host):
     app = SimpleNamespace(add_api_route=lambda path, answer, methods: routes.update({path: answer}))
     host.callbacks["app_started"]["clip_skip"](None, app)
     answer = routes["/clip-skip/v1/encoders"]
-    assert answer() == {"model": None, "header_acts": False, "encoders": []}
+    assert answer() == {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
     from modules import sd_models
 
     sd_models.model_data.sd_model = host.model
-    encoder = {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 1}
-    assert answer() == {"model": "SD1", "header_acts": True, "encoders": [encoder]}
+    encoder = {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 1, "header": {"offset": 0, "least": 1}}
+    assert answer() == {"model": "SD1", "checkpoint": None, "header_acts": True, "encoders": [encoder]}
+    read = routes["/clip-skip/v1/read"]
+    told = read({"prompt": "<clipskip:3:g=5>a", "negative": "<clipskip:x>"})
+    assert told["tag"] == "<clipskip:3:g=5>" and told["values"] == {"l": 3.0, "g": 5.0, "h": 3.0}
+    assert len(told["warnings"]) == 1 and '"<clipskip:x>" was ignored' in told["warnings"][0]
+    assert read({}) == {"tag": None, "values": {}, "warnings": [], "suggestions": [], "problems": []}
+    sd_models.model_data.forge_loading_parameters = {"checkpoint_info": object()}
+    assert answer()["model"] is None  # Forge loads what is selected with the first picture
+    del sd_models.model_data.forge_loading_parameters
+    sd_models.model_data.sd_model = None

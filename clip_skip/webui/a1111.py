@@ -23,7 +23,7 @@ def describe(module: Any) -> HostEncoder | None:
         return HostEncoder(module, from_transformers(module.wrapped.transformer), header=0)
     if kind == "FrozenCLIPEmbedderForSDXLWithCustomWords":
         encoder = from_transformers(module.wrapped.transformer, native=2, final_norm=False)
-        return HostEncoder(module, encoder, header=0 if shared.opts.sdxl_clip_l_skip else None)
+        return HostEncoder(module, encoder, header=0 if shared.opts.sdxl_clip_l_skip else None, least=1)
     if kind == "FrozenOpenCLIPEmbedderWithCustomWords":
         return HostEncoder(module, from_open_clip(module.wrapped.model, sequence_first=True))
     if kind == "FrozenOpenCLIPEmbedder2WithCustomWords":

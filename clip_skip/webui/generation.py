@@ -20,6 +20,7 @@ from clip_skip.override import Override
 from clip_skip.panel import Panel
 from clip_skip.skip import format
 from clip_skip.webui.encoders import encoders, header_skip, header_value, kind
+from clip_skip.webui.language import translate
 
 __all__ = ["begin", "end", "mark_hires_prompts", "mark_prompts", "prepare"]
 
@@ -170,5 +171,5 @@ def tell(p: Any, messages: Sequence[str]) -> None:
     for message in messages:
         if message not in p.clip_skip_warnings:
             p.clip_skip_warnings.append(message)
-            p.comment(f"Clip skip: {message}")
+            p.comment(f"Clip skip: {translate(message)}")
             log.warning("Clip skip: %s", message)

@@ -19,9 +19,11 @@ class HostEncoder:
     pooled: that function's result carries a vector of the full tower, as its attribute `pooled`.
     header: what turns the host's own clip-skip value into ours when it is added;
     None where the host's value does not reach this encoder.
+    least: the least that acts of that; 0 is the encoder's native value.
     """
 
     module: Any
     encoder: TextEncoder
     pooled: bool = False
     header: int | None = None
+    least: int = 0

@@ -15,4 +15,5 @@ class Component:
         self.clicked = function, outputs
 
 
-Slider = Textbox = Radio = Checkbox = Button = Row = Component
+Slider = Textbox = Radio = Checkbox = Button = Row = HTML = Component
+update = dict

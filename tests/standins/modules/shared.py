@@ -6,6 +6,7 @@ DEFAULTS = {
     "quicksettings_list": DEFAULT_QUICKSETTINGS,
     "CLIP_stop_at_last_layers": 1,
     "sdxl_clip_l_skip": False,
+    "localization": "None",
     "img_max_size_mp": 200,
     "enable_pnginfo": True,
     "grid_save": True,
