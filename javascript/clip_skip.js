@@ -44,9 +44,10 @@
     clipSkip.insertTag = (tab, tag, negative = false) => {
         const area = clipSkip.prompt(tab, negative);
         const [start, end] = clipSkip.tagAt(area.value, area.selectionStart) || [area.selectionStart, area.selectionEnd];
-        clipSkip.write(area, area.value.slice(0, start) + tag + area.value.slice(end));
+        const written = /[^\s<>()[\]|:]$/.test(area.value.slice(0, start)) ? ` ${tag}` : tag;
+        clipSkip.write(area, area.value.slice(0, start) + written + area.value.slice(end));
         area.focus();
-        area.setSelectionRange(start + tag.length, start + tag.length);
+        area.setSelectionRange(start + written.length, start + written.length);
     };
 
     /** Where the tag begins and ends in which the cursor is, or nothing. */

@@ -119,7 +119,7 @@
         if (!note && warnings.length) {
             note = clipSkip.element("div", {id: `${tab}_clip_skip_warnings`, className: "clip-skip-warnings"});
             note.setAttribute("role", "status");
-            prompt.after(note);
+            prompt.append(note);
         }
         const text = warnings.join("\n");
         if (note && note.textContent !== text) note.textContent = text;

@@ -52,6 +52,8 @@
         return {l: all, h: all, g: value("clip_g") || all};
     }
 
+    const valueIn = (tab) => (clipSkip.panelOn(tab) && Number(clipSkip.panel(tab, "clip_skip").value)) || clipSkip.headerValue();
+
     /** The line of the readout: what wins, and where the encoders stop. */
     clipSkip.line = (tab) => {
         const {model, encoders} = known;
@@ -122,9 +124,9 @@
             known = encoders;
             setDepths();
         }
-        const texts = {prompt: clipSkip.prompt(tab).value, negative: clipSkip.prompt(tab, true)?.value || "", header: clipSkip.headerValue()};
+        const texts = {prompt: clipSkip.prompt(tab).value, negative: clipSkip.prompt(tab, true)?.value || "", value: valueIn(tab)};
         const interesting = /clipskip|<lora:|<lyco:/i.test(texts.prompt + texts.negative) || read.tag || read.warnings.length;
-        const answer = await ask("read", JSON.stringify([texts, interesting ? 1 : 0, known.checkpoint]), "read", texts);
+        const answer = await ask("read", JSON.stringify([interesting ? texts : texts.value, known.checkpoint]), "read", texts);
         if (answer) read = answer;
         if (encoders || answer) show();
     }

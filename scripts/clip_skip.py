@@ -3,10 +3,11 @@
 from modules import script_callbacks, scripts, shared
 
 from clip_skip import panel, sweep_settings, tags
-from clip_skip.webui import api, axes, cfg, forge, generation, header, panel_ui, sweep, sweep_ui
+from clip_skip.webui import api, axes, cfg, forge, generation, header, panel_ui, suggestions, sweep, sweep_ui
 from clip_skip.webui.conditioning import Conditioning
 
 conditioning = Conditioning()
+problems_told = set()
 
 
 class ClipSkipScript(scripts.Script):
@@ -37,6 +38,8 @@ class ClipSkipScript(scripts.Script):
 
     def process_batch(self, p, *args, **kwargs):
         generation.mark_hires_prompts(p)
+        if p.iteration == 0:
+            generation.tell(p, suggestions.tell(p, problems_told))
 
     def process_before_every_sampling(self, p, *args, **kwargs):
         cfg.scale_each(p)

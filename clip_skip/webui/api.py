@@ -8,6 +8,7 @@ from typing import Any
 from modules import sd_models
 
 from clip_skip import tags
+from clip_skip.webui import suggestions
 from clip_skip.webui.encoders import encoders, header_acts, kind
 from clip_skip.webui.language import translate
 
@@ -59,7 +60,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 
 def read(texts: dict[str, Any]) -> dict[str, Any]:
-    """What {"prompt", "negative", "header"} come to, for the readout.
+    """What {"prompt", "negative", "value"} come to, for the page.
 
     tag: the prompt's tag as it is written shortest, or null; values: what it asks
     for by tower; warnings: a sentence for each bad tag, in the host's language.
@@ -71,10 +72,5 @@ def read(texts: dict[str, Any]) -> dict[str, Any]:
         "tag": f"<clipskip:{tag}>" if tag else None,
         "values": {tower: value for tower, value in values.items() if value is not None},
         "warnings": [translate(warning) for warning in tags.warnings([prompt, negative])],
-        **suggested(selected(), prompt, values.get("l"), texts.get("header")),
+        **suggestions.answer(selected(), prompt, texts.get("value")),
     }
-
-
-def suggested(model: Any, prompt: str, asked: float | None, header: Any) -> dict[str, Any]:
-    """The suggestions for `prompt`, where `asked` or else the header's value is in effect."""
-    return {"suggestions": [], "problems": []}

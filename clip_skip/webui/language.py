@@ -29,8 +29,12 @@ def translated(text: str, language: str, depth: int = 3) -> str:
         match = pattern.fullmatch(text)
         if match and depth:
             parts = {name: translated(part, language, depth - 1) for name, part in match.groupdict().items()}
-            return re.sub(r"\{(\w+)\}", lambda name: parts.get(name[1], name[0]), translation)
+            return fill(translation, parts)
     return text
+
+
+def fill(template: str, parts: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: parts.get(name[1], name[0]), template)
 
 
 @lru_cache(maxsize=4)

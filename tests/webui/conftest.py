@@ -24,7 +24,8 @@ HIRES = {
     "denoising_strength": 0.6,
     "hr_upscaler": "Latent",
     "hr_second_pass_steps": 3,
-    "hr_additional_modules": [],  # Forge's API fails without it
+    "hr_additional_modules": [],  # Forge's API fails without it, and its hires pass
+    "hr_cfg": 7,  # has no negative prompt at its default of 1
 }
 
 
