@@ -18,6 +18,7 @@ from clip_skip.panel import FIELDS
 from clip_skip.skip import format
 from clip_skip.sweep import Cell, Plan
 from clip_skip.sweep_settings import TITLE, SweepSettings
+from clip_skip.webui import generation
 
 __all__ = ["run"]
 
@@ -173,7 +174,7 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     shown = [*grids, *(cells if settings.include_cells else [])]
     if settings.report:
         shown += [(report, text) for _, done, text in results if (report := draw_report(p, plan, done))]
-    return processing.Processed(
+    processed = processing.Processed(
         p,
         [picture for picture, _ in shown],
         results[0][0].seed,
@@ -181,6 +182,8 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
         infotexts=[text for _, text in shown],
         index_of_first_image=len(grids),
     )
+    generation.end(results[0][0].last, processed)
+    return processed
 
 
 def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:

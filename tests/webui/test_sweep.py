@@ -178,6 +178,44 @@ def test_interrupt_keeps_what_is_finished(webui):
     assert all(same(one, other) for one, other in zip(cells(answer), whole))
 
 
+def test_skip_leaves_one_cell_out(webui):
+    answer = {}
+    settings = {"steps": 40}
+    job = threading.Thread(target=lambda: answer.update(sweep(webui, settings=settings, cells_per_batch=1)))
+    job.start()
+    for _ in range(2000):
+        time.sleep(0.01)
+        state = webui.call("/sdapi/v1/progress?skip_current_image=true")["state"]
+        if state["job_no"] == 1 and state["sampling_step"] > 1:
+            break
+    webui.call("/sdapi/v1/skip", {})
+    job.join()
+    whole = cells(sweep(webui, settings=settings, cells_per_batch=1))
+    made = cells(answer)
+    assert len(made) == 5
+    assert all(same(one, other) for one, other in zip(made, [whole[0], *whole[2:]]))
+
+
+def test_bad_tags_are_told(webui):
+    answer = sweep(webui, f"<clipskip:abc>{PROMPT}", clip_skips="2", cfg_scales="7")
+    assert '"<clipskip:abc>"' in " ".join(answer["info"]["clip_skip_warnings"])
+
+
+def test_beside_a_script_that_patches_the_unet(webui):
+    """FreeU stands for ControlNet: it changes the UNet before every sampling, where the host has it."""
+    scripts = webui.call("/sdapi/v1/scripts")["txt2img"]
+    name = next((script for script in scripts if script.startswith("freeu")), None)
+    if not name:
+        pytest.skip("the WebUI has no FreeU")
+    freeu = {"alwayson_scripts": {name: {"args": [True, 1.3, 1.4, 0.9, 0.2, 0, 1]}}}
+    made = cells(sweep(webui, settings=freeu, cells_per_batch=1))
+    want = [webui.at(skip, PROMPT, NEGATIVE, cfg_scale=scale, **freeu) for scale in (4, 7) for skip in (1, 2, 12)]
+    assert all(same(one, other) for one, other in zip(made, want))
+    together = cells(sweep(webui, settings=freeu))
+    assert all(same(one, other, within=2) for one, other in zip(together, want))
+    assert not same(want[0], webui.at(1, PROMPT, NEGATIVE, cfg_scale=4))
+
+
 def test_axes(webui, axes):
     label = "[Clip Skip] Prompt and negative"
     assert [name for name in axes if name.startswith("[Clip Skip]")] == [
