@@ -67,16 +67,31 @@
         return [tag(value("clip_skip") || 1), value("negative") ? tag(value("negative")) : ""];
     };
 
-    // Opening the panel changes nothing: it starts from the header's value.
+    // Opening or ticking the panel changes nothing: it starts from the header's value.
     function startFromHeader(tab) {
+        const header = clipSkip.headerValue();
+        const number = clipSkip.panel(tab, "clip_skip");
+        if (number && header > 1 && Number(number.value) === 1) clipSkip.write(number, header);
+    }
+
+    function watchPanel(tab) {
         const accordion = clipSkip.find(`#script_${tab}_clip_skip_enabled`);
-        if (!accordion) return;
-        accordion.addEventListener("click", (event) => {
+        const label = accordion?.querySelector(".label-wrap");
+        if (!label) return;
+        const click = (event) => {
             // only a user's own click: a paste opens the panel too, and brings its value along
-            if (!event.isTrusted || !event.target.closest(".label-wrap, .input-accordion-checkbox")) return;
-            const header = clipSkip.headerValue();
-            const number = clipSkip.panel(tab, "clip_skip");
-            if (number && header > 1 && Number(number.value) === 1) clipSkip.write(number, header);
+            if (event.isTrusted && label.contains(event.target)) startFromHeader(tab);
+        };
+        accordion.addEventListener("click", click, true);
+        if (label.tagName === "BUTTON") return;
+        // gradio 3's accordion cannot be opened without a mouse
+        label.tabIndex = 0;
+        label.setAttribute("role", "button");
+        label.addEventListener("keydown", (event) => {
+            if (event.target !== label || !["Enter", " "].includes(event.key)) return;
+            event.preventDefault();
+            startFromHeader(tab);
+            label.click();
         });
     }
 
@@ -97,5 +112,5 @@
         place.append(button, clipSkip.element("div", {className: "clip-skip-suggestions"}));
     }
 
-    onUiLoaded(() => clipSkip.tabs().forEach((tab) => (startFromHeader(tab), addTagButton(tab))));
+    onUiLoaded(() => clipSkip.tabs().forEach((tab) => (watchPanel(tab), addTagButton(tab))));
 })();
