@@ -3,7 +3,19 @@
 from modules import script_callbacks, scripts, shared
 
 from clip_skip import panel, sweep_settings, tags
-from clip_skip.webui import api, axes, cfg, forge, generation, header, panel_ui, suggestions, sweep, sweep_ui
+from clip_skip.webui import (
+    api,
+    axes,
+    cfg,
+    forge,
+    generation,
+    header,
+    layers_tab,
+    panel_ui,
+    suggestions,
+    sweep,
+    sweep_ui,
+)
 from clip_skip.webui.conditioning import Conditioning
 
 conditioning = Conditioning()
@@ -87,4 +99,5 @@ give_slider_back = forge.keep_slider()
 script_callbacks.on_script_unloaded(put_back, name="clip_skip")
 script_callbacks.on_before_ui(before_ui, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
+script_callbacks.on_ui_tabs(layers_tab.build, name="clip_skip")
 script_callbacks.on_app_started(api.add_routes, name="clip_skip")

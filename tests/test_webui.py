@@ -229,6 +229,7 @@ def test_reload_and_unload(host):
         "script_unloaded": 1,
         "before_ui": 1,
         "before_token_counter": 1,
+        "ui_tabs": 1,
         "app_started": 1,
     }
     assert torch.equal(conditioning(host.generate(["<clipskip:2>a cow"])), host.at(2, "a cow"))

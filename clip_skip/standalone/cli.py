@@ -31,10 +31,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_arguments(command)
     writing = commands.add_parser("demo-model", help="write the model in the box where a WebUI finds it")
     writing.add_argument("folder", type=Path, metavar="DIR", help="such as models/Stable-diffusion of the WebUI")
+    looking = commands.add_parser(
+        "layers",
+        help="how alike the text encoder's layers are for a prompt",
+        description="Draw how alike the layers of a text encoder are for a prompt, from one pass.",
+    )
+    _add_layers_arguments(looking)
     arguments = parser.parse_args(argv)
     if arguments.command == "demo-model":
         print(write_demo_model(arguments.folder))
         return 0
+    if arguments.command == "layers":
+        return _layers(arguments, looking)
     try:
         return _sweep(arguments)
     except (SweepError, ArgumentError) as error:
@@ -65,6 +73,27 @@ def _add_arguments(command: argparse.ArgumentParser) -> None:
     add("--report", action="store_true", help="also measure what changes with what (report.png)")
 
 
+def _add_layers_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
+    add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
+    add("--dark", action="store_true", help="light on dark")
+    add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+
+
+def _layers(arguments: argparse.Namespace, command: argparse.ArgumentParser) -> int:
+    from clip_skip.standalone import layers_command
+
+    path = _demo_checkpoint() if arguments.model == "demo" else Path(arguments.model)
+    try:
+        print(layers_command.run(path, arguments.prompt, arguments.tower, arguments.dark, arguments.out))
+    except (header.CheckpointError, OSError) as error:
+        command.error(f"--model: {error}")
+    print(arguments.out)
+    return 0
+
+
 def _sweep(arguments: argparse.Namespace) -> int:
     cfg_scales = parse_axis(arguments.cfg, "--cfg", 0, 100)
     clip_skips = parse_axis(arguments.skips, "--skips", 1, 1000)
@@ -83,9 +112,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
     import torch  # slow, so not before the arguments are known to be good
 
     device = _device(arguments.device, torch.cuda.is_available())
-    path = Path(arguments.model)
-    if arguments.model == "demo":
-        path = CHECKPOINT if CHECKPOINT.exists() else _random_model()
+    path = _demo_checkpoint() if arguments.model == "demo" else Path(arguments.model)
     try:
         sizes = header.inspect(path)
         clip_skips = parse_axis(arguments.skips, "--skips", 1, sizes.text_layers)
@@ -105,10 +132,10 @@ def _sweep(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _random_model() -> Path:
+def _demo_checkpoint() -> Path:
     from clip_skip.standalone.random_model import random_model
 
-    return random_model(Path.home() / ".cache" / "clip-skip")
+    return CHECKPOINT if CHECKPOINT.exists() else random_model(Path.home() / ".cache" / "clip-skip")
 
 
 def _size(text: str) -> tuple[int, int]:

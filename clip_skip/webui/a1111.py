@@ -25,7 +25,8 @@ def describe(module: Any) -> HostEncoder | None:
         encoder = from_transformers(module.wrapped.transformer, native=2, final_norm=False)
         return HostEncoder(module, encoder, header=0 if shared.opts.sdxl_clip_l_skip else None, least=1)
     if kind == "FrozenOpenCLIPEmbedderWithCustomWords":
-        return HostEncoder(module, from_open_clip(module.wrapped.model, sequence_first=True))
+        encoder = from_open_clip(module.wrapped.model, sequence_first=True)
+        return HostEncoder(module, encoder, unrun=getattr(module.wrapped, "layer_idx", 0))
     if kind == "FrozenOpenCLIPEmbedder2WithCustomWords":
         model = module.wrapped.model
         encoder = from_open_clip(model, NAMES["g"], "g", final_norm=False, sequence_first=True)

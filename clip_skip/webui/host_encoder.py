@@ -19,6 +19,7 @@ class HostEncoder:
     pooled: that function's result carries a vector of the full tower, as its attribute `pooled`.
     header: what turns the host's own clip-skip value into ours when it is added;
     None where the host's value does not reach this encoder.
+    unrun: the blocks at the top that the host does not run.
     least: the least that acts of that; 0 is the encoder's native value.
     """
 
@@ -27,3 +28,4 @@ class HostEncoder:
     pooled: bool = False
     header: int | None = None
     least: int = 0
+    unrun: int = 0

@@ -15,5 +15,5 @@ class Component:
         self.clicked = function, outputs
 
 
-Slider = Textbox = Radio = Checkbox = Button = Row = HTML = Component
+Slider = Textbox = Radio = Checkbox = Button = Row = HTML = Column = Blocks = Image = Component
 update = dict

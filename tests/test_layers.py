@@ -1,0 +1,148 @@
+"""The layers view: numbers against an independent computation, labels, figure, command and tab."""
+
+import numpy as np
+import pytest
+import torch
+
+from clip_skip import layers, layers_figure
+from clip_skip.encoder import from_open_clip, from_transformers
+from clip_skip.standalone import cli
+
+from .host_models import MODELS, clip_tower, open_clip_tower, run_open_clip, tokenize
+
+LABELS = ("<start>", "a", "red", "cow", "<end>")
+
+
+def independent(states, norm):
+    """Similarity (N, N) and distance (N, T), with numpy alone."""
+    rows = np.stack([(norm(state) if norm else state)[0, : len(LABELS)].double().numpy() for state in states])
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    similarity = np.array([[(one * other).sum(-1).mean() for other in rows] for one in rows])
+    return similarity, np.array([1 - (row * rows[-1]).sum(-1) for row in rows])
+
+
+def check(measured, states, norm):
+    similarity, distance = independent(states, norm)
+    assert measured.similarity.shape == (len(states), len(states))
+    assert np.allclose(measured.similarity, similarity, atol=1e-6)
+    assert np.allclose(measured.distance, distance, atol=1e-6)
+    assert np.allclose(measured.distance[-1], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("native", "normed"), [(1, True), (2, False)])
+def test_clip_l_of_sd1_and_sdxl(native, normed):
+    tower, tokens = clip_tower(12), tokenize(["a red cow"])
+    encoder = from_transformers(tower, native=native, final_norm=normed)
+    passes = []
+    forward = lambda: passes.append(1) or tower(tokens)
+    measured = layers.measure(encoder, forward, LABELS)
+    states = tower(tokens, output_hidden_states=True).hidden_states[1:]
+    check(measured, states, getattr(tower, "text_model", tower).final_layer_norm if normed else None)
+    assert len(passes) == 1
+    assert measured.numbers == tuple(range(1, 13)) and measured.clip_skips == tuple(range(12, 0, -1))
+    assert bool(measured.notes) == (native == 2)
+
+
+@pytest.mark.parametrize(("tower", "count", "normed"), [("h", 24, True), ("g", 32, False)])
+def test_open_clip_of_sd2_and_sdxl(tower, count, normed):
+    model, tokens = open_clip_tower(count), tokenize(["a red cow"])
+    encoder = from_open_clip(model, tower=tower, final_norm=normed)
+    measured = layers.measure(encoder, lambda: model.encode_text(tokens), LABELS)
+    check(measured, run_open_clip(model, tokens), model.ln_final if normed else None)
+
+
+def made_up(*steps):
+    """Layers whose neighbours have the similarities `steps`."""
+    angles = np.cumsum([0, *np.arccos(steps)])
+    similarity = np.cos(angles[:, None] - angles)
+    numbers = tuple(range(1, len(angles) + 1))
+    distance = 1 - np.repeat(similarity[-1][:, None], 2, axis=1)
+    return layers.Layers("made up", ("<start>", "<end>"), numbers, numbers[::-1], similarity, distance)
+
+
+def test_the_sentence_names_where_the_layers_break():
+    assert made_up(0.98, 0.95, 0.42).sentence() == (
+        "The largest step is from layer 3 to 4 (clip skip 2 to 1): cosine similarity 0.42, "
+        "where the other neighbours have 0.95 to 0.98."
+    )
+    assert "from layer 1 to 2" in made_up(0.3, 0.9, 0.9).sentence()
+    assert made_up(0.5).sentence().endswith("cosine similarity 0.50.")
+    assert "no step" in made_up().sentence()
+
+
+def test_what_cannot_be_measured_is_told():
+    tower = clip_tower(12)
+    encoder = from_transformers(tower)
+    with pytest.raises(ValueError, match="78 labels for 77 tokens"):
+        layers.measure(encoder, lambda: tower(tokenize(["a"])), ["x"] * 78)
+    with pytest.raises(RuntimeError, match="not run"):
+        layers.measure(encoder, lambda: None, LABELS)
+    torch.nn.init.constant_(encoder.blocks[3].layer_norm1.weight, float("nan"))
+    with pytest.raises(RuntimeError, match="not finite"):
+        layers.measure(encoder, lambda: tower(tokenize(["a"])), LABELS)
+
+
+def test_labels_are_words():
+    words = ["<|startoftext|>", "illu", "stration</w>", "ã", "ģ", "<|endoftext|>"]
+    assert layers.labels(words)[:3] == ("<start>", "illu-", "stration</w>".removesuffix("</w>"))
+    assert layers.labels(words)[-1] == "<end>"
+    assert layers.label("\u0125</w>") == "\\x83"  # a byte that is no text by itself
+    assert layers.label("caf\u00c3\u00a9</w>") == "caf\u00e9"
+
+
+@pytest.mark.parametrize("tokens", [2, 12, 40, 77])
+def test_the_figure_is_drawn_light_and_dark(tokens):
+    layered = made_up(*[0.9] * 11)
+    words = ("<start>", *[f"word{n}" for n in range(tokens - 2)], "<end>")
+    distance = np.repeat(layered.distance[:, :1], tokens, axis=1)
+    layered = layers.Layers("t", words, layered.numbers, layered.clip_skips, layered.similarity, distance)
+    light, dark = layers_figure.draw(layered), layers_figure.draw(layered, dark=True)
+    assert light.size == dark.size and light.size[0] == 1430
+    assert light.getpixel((2, 2)) == (255, 255, 255) and max(dark.getpixel((2, 2))) < 40
+
+
+def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
+    out = tmp_path / "new" / "layers.png"
+    assert cli.main(["layers", "--prompt", "a red <clipskip:3> circle", "--out", str(out)]) == 0
+    assert "The largest step is from layer" in capsys.readouterr().out
+    assert out.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit):
+        cli.main(["layers", "--model", str(tmp_path / "none.safetensors"), "--out", str(out)])
+    assert "none.safetensors" in capsys.readouterr().err
+
+
+class Chunk:
+    def __init__(self, text):
+        self.tokens, self.fixes = tokenize([text])[0].tolist(), []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_tab_on_every_host(standins, name):
+    from modules import shared
+
+    from clip_skip.webui import layers_tab
+
+    shared.sd_model = model = MODELS[name]()
+    for embedder in model.embedders:
+        embedder.id_end = 99
+        embedder.tokenize_line = lambda text: ([Chunk(text)], 3)
+        embedder.tokenizer = type("Tokenizer", (), {"convert_ids_to_tokens": lambda self, token: f"t{token}</w>"})()
+        embedder.wrapped.layer_idx = 1
+    sentence, picture = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], False)
+    assert sentence.startswith("The largest step is from layer") and picture.size[0] == 1430
+    towers = {host.encoder.tower: host for host in layers_tab.encoders(model)}
+    host = towers.get("g") or next(iter(towers.values()))
+    measured = layers_tab.measure("a red cow", "g")
+    assert measured.tokens[0] == "<start>" and measured.tokens[-1] == "<end>" and len(measured.tokens) == 5
+    run = len(host.encoder.blocks) - (1 if name == "A1111 SD2" else 0)
+    assert len(measured.numbers) == run
+
+
+def test_the_tab_without_an_encoder(standins):
+    from modules import shared
+
+    from clip_skip.webui import layers_tab
+
+    shared.sd_model = torch.nn.Module()
+    shared.sd_model.is_sd3 = True
+    assert layers_tab.show("a", "", False) == ("There is nothing to show for SD3.", None)
