@@ -61,24 +61,26 @@ class Layers:
         return len(self.steps) - 1 - int(np.argmin(self.steps[::-1])) if len(self.steps) else None
 
     def sentence(self) -> str:
-        """Where the layers break: the largest step between neighbours, beside the others."""
+        """Where the layers break: the largest step between neighbours beside the others, and the one to the top."""
         index = self.largest_step
         if index is None:
             return "There is one layer, so there is no step between layers."
+        others = np.delete(self.steps, index)
+        digits = distinct(self.steps[index], *([others.min(), others.max()] if len(others) else []))
         below, above = self.numbers[index : index + 2]
         skip_below, skip_above = self.clip_skips[index : index + 2]
-        others = np.delete(self.steps, index)
-        low, high, step = (others.min(), others.max(), self.steps[index]) if len(others) else (0.0, 0.0, self.steps[0])
-        digits = next((n for n in (2, 3, 4) if f"{step:.{n}f}" != f"{low:.{n}f}"), 5)
         text = (
             f"The largest step is from layer {below} to {above} (clip skip {skip_below} to {skip_above}): "
-            f"cosine similarity {step:.{digits}f}"
+            f"cosine similarity {self.steps[index]:.{digits}f}"
         )
-        if not len(others):
+        if len(others) == 0:
             return f"{text}."
-        ends = list(dict.fromkeys(f"{value:.{digits}f}" for value in (low, high)))
-        neighbours = "neighbours have" if len(others) > 1 else "neighbour has"
-        return f"{text}, where the other {neighbours} {' to '.join(ends)}."
+        ends = dict.fromkeys(f"{value:.{digits}f}" for value in (others.min(), others.max()))
+        text += f", where the other {'neighbours have' if len(others) > 1 else 'neighbour has'} {' to '.join(ends)}."
+        if index == len(others):
+            return text
+        below, above = self.numbers[-2:]
+        return f"{text} The step to the last layer, {below} to {above}, has {self.steps[-1]:.{digits}f}."
 
 
 def measure(
@@ -121,6 +123,15 @@ def measure(
 def row_of(state: Tensor, tokens: int) -> Tensor:
     """The first row of a conditioning (B, L, D) with tokens of length 1: (tokens, D) in float64."""
     return normalize(state[0, :tokens].detach().cpu().double(), dim=-1)
+
+
+def distinct(least: float, *others: float) -> int:
+    """The decimals, 2 to 5, with which `least` is told from the others, and none of these looks like 1."""
+    for digits in (2, 3, 4):
+        texts = [f"{value:.{digits}f}" for value in others]
+        if f"{least:.{digits}f}" not in texts and float(max(texts, default="0")) < 1:
+            return digits
+    return 5
 
 
 def notes_on(encoder: TextEncoder, highest: int) -> list[str]:

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from clip_skip.layers import Layers
@@ -21,6 +20,9 @@ __all__ = ["draw"]
 
 WIDTH, TOP, ROW, DPI = 13.0, 6.3, 0.32, 110
 """Inches: the picture, its upper part, a token's row; and dots per inch."""
+
+FILLED = 0.9
+"""How much of a row the highest curve takes."""
 
 LONGEST = 16
 """Letters of a token's label."""
@@ -44,7 +46,7 @@ DARK = Colours("#0b0f19", "#e6e8ee", "#767d8f", "#56b4e9", "#5d7f9f", "#f08a3c")
 def draw(layers: Layers, dark: bool = False) -> Image.Image:
     """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for each token."""
     colours = DARK if dark else LIGHT
-    columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 12), 4)
+    columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 4 * count), 4)
     rows = -(-len(layers.tokens) // columns)
     heading = [fill(sentence, 130) for sentence in (layers.sentence(), *layers.notes)]
     lines = 1 + sum(text.count("\n") + 1 for text in heading)
@@ -53,7 +55,7 @@ def draw(layers: Layers, dark: bool = False) -> Image.Image:
         figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         head, top, bottom = figure.subfigures(3, 1, height_ratios=heights)
-        draw_head(head, layers.title, heading)
+        draw_head(head, heights[0], layers.title, heading)
         left, right = top.subplots(1, 2, width_ratios=(1.25, 1))
         draw_similarity(top, left, layers)
         draw_steps(right, layers, colours)
@@ -71,10 +73,9 @@ def style(colours: Colours) -> dict[str, object]:
     return {**fonts, **{name: colour for names, colour in named for name in names}}
 
 
-def draw_head(head: SubFigure, title: str, sentences: list[str]) -> None:
-    inch = 1 / head.figure.get_size_inches()[1] / head.bbox_relative.height
-    head.text(0.01, 1 - 0.12 * inch, title, va="top", fontsize=13, fontweight="bold")
-    head.text(0.01, 1 - 0.44 * inch, "\n".join(sentences), va="top", fontsize=10, linespacing=1.4)
+def draw_head(head: SubFigure, height: float, title: str, sentences: list[str]) -> None:
+    head.text(0.008, 1 - 0.12 / height, title, va="top", fontsize=13, fontweight="bold")
+    head.text(0.008, 1 - 0.45 / height, "\n".join(sentences), va="top", fontsize=10, linespacing=1.45)
 
 
 def draw_similarity(part: SubFigure, axes: Axes, layers: Layers) -> None:
@@ -125,23 +126,31 @@ def draw_steps(axes: Axes, layers: Layers, colours: Colours) -> None:
 
 
 def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colours: Colours) -> None:
-    """A row for each token, with its curve; all have the same scale, and the mean as a faint line."""
-    title = "Each token's distance from the last layer (1 - cosine similarity); dotted: the mean of all tokens"
-    part.suptitle(title, fontsize=10.5)
-    tallest = float(layers.distance.max()) or 1.0
-    mean = layers.distance.mean(1)
+    """A row for each token, with its curve; all have the same scale, and the mean as a dotted line."""
+    highest = float(layers.distance.max()) or 1.0
+    part.suptitle(
+        "How far each token is from itself at the last layer (1 - cosine similarity); "
+        f"from one line to the next: {highest / FILLED:.2g}; dotted: the mean of all tokens",
+        fontsize=10.5,
+    )
+    scaled = FILLED * layers.distance / highest
+    mean = scaled.mean(1)
+    places = range(len(layers.tokens))
     for column, axes in enumerate(part.subplots(1, columns, squeeze=False)[0]):
-        places = range(column * rows, min((column + 1) * rows, len(layers.tokens)))
-        axes.set(ylim=(rows + 0.1, -0.1), xlim=(layers.numbers[0] - 0.2, layers.numbers[-1] + 0.2), xlabel="layer")
-        for row, place in enumerate(places):
-            curve = row + 1 - 0.9 * layers.distance[:, place] / tallest
-            axes.plot(layers.numbers, row + 1 - 0.9 * mean / tallest, color=colours.faint, lw=0.8, ls=":")
-            axes.fill_between(layers.numbers, row + 1, curve, color=colours.curve, alpha=0.25, lw=0)
+        shown = places[column * rows : (column + 1) * rows]
+        for row, place in enumerate(shown, 1):
+            curve = row - scaled[:, place]
+            axes.axhline(row, color=colours.faint, lw=0.5)
+            axes.fill_between(layers.numbers, row, curve, color=colours.curve, alpha=0.25, lw=0)
+            axes.plot(layers.numbers, row - mean, color=colours.text, lw=0.9, ls=":")
             axes.plot(layers.numbers, curve, color=colours.curve, lw=1.4)
-            axes.axhline(row + 1, color=colours.faint, lw=0.4)
-        names = [f"{written(layers.tokens[place])}  {place}" for place in places]
-        axes.set_yticks([row + 0.6 for row in range(len(names))], names, fontsize=8.5)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_yticks(np.arange(len(shown)) + 0.6, [f"{written(layers.tokens[n])}  {n}" for n in shown], fontsize=8.5)
+        each = max(1, -(-len(layers.numbers) * columns // 26))
+        ticks = range(len(layers.numbers))[::-1][::each]
+        names = [f"{layers.numbers[index]}\n({layers.clip_skips[index]})" for index in ticks]
+        axes.set_xticks([layers.numbers[index] for index in ticks], names, fontsize=8)
+        axes.set(ylim=(rows + 0.1, 0), xlabel="layer (clip skip)")
+        axes.margins(x=0.02)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
 

@@ -1,3 +1,5 @@
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,3 +21,33 @@ def standins(monkeypatch):
     monkeypatch.syspath_prepend(str(STANDINS))
     yield
     forget()
+
+
+QUIET = ("background-networking", "component-update", "sync", "gpu", "quic")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, driven by Playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM:
+        pytest.skip("no browser to test with: neither chromium nor google-chrome is there, and CHROMIUM names none")
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def contrast():
+    """Checks the contrast of what matches `selector` with axe-core; returns what it found wrong."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+    def check(page, selector):
+        options = {"runOnly": ["color-contrast", "button-name", "label", "aria-valid-attr-value"]}
+        found = axe.Axe().run(page, context=selector, options=options).response["violations"]
+        return [(one["id"], node["html"], node["failureSummary"]) for one in found for node in one["nodes"]]
+
+    return check

@@ -32,7 +32,7 @@ def build() -> list[tuple[Any, str, str]]:
                 dark = gr.Checkbox(label="Dark", elem_id="clip_skip_layers_dark")
                 button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
         sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
-        picture = gr.Image(label="Layers", type="pil", interactive=False, elem_id="clip_skip_layers_picture")
+        picture = gr.Image(label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture")
         button.click(show, [prompt, tower, dark], [sentence, picture], show_progress=True)
     return [(tab, TITLE, "clip_skip_layers")]
 

@@ -1,21 +1,11 @@
 """The page of a running WebUI in a real browser, Chromium driven by Playwright."""
 
 import os
-import shutil
 
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
 
-QUIET = ("background-networking", "component-update", "sync")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-quic",
-    *(f"--disable-{name}" for name in QUIET),
-]
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 HOSTS_OWN = (
     "ERR_NAME_NOT_RESOLVED",
     "ERR_INTERNET_DISCONNECTED",
@@ -25,16 +15,6 @@ HOSTS_OWN = (
     "manifest.json",
 )
 READOUT, PROMPT = "#clip_skip_readout", "#txt2img_prompt textarea"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("no Chromium: set CHROMIUM to one")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -237,3 +217,32 @@ def test_the_keyboard_alone_reaches_everything(page):
     assert reached[-1] == "Insert as a tag" and reached.count("range") == 4, reached
     page.keyboard.press("Enter")
     assert page.locator(PROMPT).input_value() == "<clipskip:2>"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast_of_what_is_ours(webui, page, contrast, theme):
+    page.goto(f"{webui.url}/?__theme={theme}")
+    page.wait_for_selector(READOUT, timeout=90_000)
+    page.locator("#script_txt2img_clip_skip_enabled .label-wrap").click()
+    prompt = page.locator(PROMPT)
+    prompt.click()
+    page.keyboard.type("<clipskip:x> <clipskip:")
+    page.wait_for_selector("#clip_skip_completion")
+    expect(page, "was ignored", "#txt2img_clip_skip_warnings")
+    ours = (READOUT, "#clip_skip_completion", "#txt2img_clip_skip_warnings", "#script_txt2img_clip_skip_tools")
+    assert [found for place in ours for found in contrast(page, place)] == []
+
+
+def test_the_layers_tab(page):
+    page.locator("#tabs button", has_text="Clip Skip layers").first.click()
+    page.locator("#clip_skip_layers_prompt textarea").fill("a red cow <clipskip:3>")
+    page.locator("#clip_skip_layers_show").click()
+    sentence = page.locator("#clip_skip_layers_sentence textarea")
+    for _ in range(120):
+        if "The largest step is from layer" in sentence.input_value():
+            break
+        page.wait_for_timeout(500)
+    assert "The largest step is from layer" in sentence.input_value()
+    picture = page.locator("#clip_skip_layers_picture img")
+    sync_api.expect(picture).to_be_visible(timeout=30_000)
+    assert picture.evaluate("image => image.naturalWidth") == 1430
