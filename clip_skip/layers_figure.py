@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from textwrap import fill
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.text import Text
 from PIL import Image
 
 from clip_skip.layers import Layers
@@ -21,8 +21,14 @@ __all__ = ["draw"]
 WIDTH, TOP, ROW, DPI = 13.0, 6.3, 0.32, 110
 """Inches: the picture, its upper part, a token's row; and dots per inch."""
 
+FONT = "DejaVu Sans"
+"""The one that matplotlib brings."""
+
 FILLED = 0.9
 """How much of a row the highest curve takes."""
+
+TITLE = 10.5
+"""The size of the parts' titles, in points."""
 
 LONGEST = 16
 """Letters of a token's label."""
@@ -48,29 +54,35 @@ def draw(layers: Layers, dark: bool = False) -> Image.Image:
     colours = DARK if dark else LIGHT
     columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 4 * count), 4)
     rows = -(-len(layers.tokens) // columns)
-    heading = [fill(sentence, 130) for sentence in (layers.sentence(), *layers.notes)]
-    lines = 1 + sum(text.count("\n") + 1 for text in heading)
-    heights = (0.45 + 0.22 * lines, TOP, 1.25 + ROW * rows)
-    with matplotlib.rc_context(style(colours)):
-        figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        head, top, bottom = figure.subfigures(3, 1, height_ratios=heights)
-        draw_head(head, heights[0], layers.title, heading)
-        left, right = top.subplots(1, 2, width_ratios=(1.25, 1))
-        draw_similarity(top, left, layers)
-        draw_steps(right, layers, colours)
-        draw_tokens(bottom, layers, rows, columns, colours)
-        canvas.draw()
+    heading = [fill(sentence, 165) for sentence in (layers.sentence(), *layers.notes)]
+    lines = sum(text.count("\n") + 1 for text in heading)
+    heights = (0.65 + 0.21 * lines, TOP, 1.25 + ROW * rows)
+    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    head, top, bottom = figure.subfigures(3, 1, height_ratios=heights)
+    draw_head(head, heights[0], layers.title, heading)
+    left, right = top.subplots(1, 2, width_ratios=(1.25, 1))
+    draw_similarity(top, left, layers)
+    draw_steps(right, layers, colours)
+    draw_tokens(bottom, layers, rows, columns, colours)
+    paint(figure, colours)
+    canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def style(colours: Colours) -> dict[str, object]:
-    texts = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
-    lines = ("axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
-    backs = ("figure.facecolor", "axes.facecolor")
-    named = ((texts, colours.text), (lines, colours.faint), (backs, colours.back))
-    fonts = {"font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10.5, "text.parse_math": False}
-    return {**fonts, **{name: colour for names, colour in named for name in names}}
+def paint(figure: Figure, colours: Colours) -> None:
+    """The colours of all but the data, and the font, on this figure alone: matplotlib's settings are the process's."""
+    figure.set_facecolor(colours.back)
+    for part in figure.subfigs:
+        part.set_facecolor(colours.back)
+    for axes in figure.findobj(lambda artist: hasattr(artist, "spines")):
+        axes.set_facecolor(colours.back)
+        axes.tick_params(colors=colours.faint, labelcolor=colours.text)
+        axes.spines[:].set_edgecolor(colours.faint)
+    for text in figure.findobj(Text):
+        text.set(fontfamily=FONT, parse_math=False)
+        if text.get_color() == "black":
+            text.set_color(colours.text)
 
 
 def draw_head(head: SubFigure, height: float, title: str, sentences: list[str]) -> None:
@@ -94,12 +106,12 @@ def draw_similarity(part: SubFigure, axes: Axes, layers: Layers) -> None:
         second.set_label_text("clip skip")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title("How alike the layers are (cosine similarity, mean over the tokens)")
+    axes.set_title("How alike the layers are (cosine similarity, mean over the tokens)", fontsize=TITLE)
     part.colorbar(image, ax=axes, pad=0.02, shrink=0.8).outline.set_visible(False)
     if count <= 14:
         middle = (image.norm.vmin + 1) / 2
         for (row, column), value in np.ndenumerate(values):
-            colour = "black" if value > middle else "white"
+            colour = "#000000" if value > middle else "#ffffff"
             text = f"{value:.2f}".replace("0.", ".", 1)
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7.5)
 
@@ -116,11 +128,11 @@ def draw_steps(axes: Axes, layers: Layers, colours: Colours) -> None:
     names = [f"{low} to {high}  ({skip} to {less})" for low, high, skip, less in pairs]
     axes.set_yticks(range(len(apart)), names, fontsize=size)
     axes.set(
-        title="Each step from a layer to the next",
         ylabel="layers  (clip skips)",
         xlabel="1 - cosine similarity; at the bar: cosine similarity",
         xlim=(0, 1.2 * max(apart, default=0) or 1),
     )
+    axes.set_title("Each step from a layer to the next", fontsize=TITLE)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -130,8 +142,8 @@ def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colour
     highest = float(layers.distance.max()) or 1.0
     part.suptitle(
         "How far each token is from itself at the last layer (1 - cosine similarity); "
-        f"from one line to the next: {highest / FILLED:.2g}; dotted: the mean of all tokens",
-        fontsize=10.5,
+        f"a row is {highest / FILLED:.2g} high; dotted: the mean of all tokens",
+        fontsize=TITLE,
     )
     scaled = FILLED * layers.distance / highest
     mean = scaled.mean(1)
@@ -164,4 +176,4 @@ def written(token: str) -> str:
 
 @cache
 def font_letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
+    return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())

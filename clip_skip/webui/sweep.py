@@ -19,6 +19,7 @@ from clip_skip.skip import format
 from clip_skip.sweep import Cell, Plan
 from clip_skip.sweep_settings import TITLE, SweepSettings
 from clip_skip.webui import generation
+from clip_skip.webui.language import translate
 
 __all__ = ["run"]
 
@@ -60,7 +61,7 @@ def batch_limit(p: Any, cells: int, wanted: int) -> int:
     """How many cells to make at once; `wanted` 0 leaves it to the free memory."""
     if p.sampler_name in ACROSS_THE_BATCH:
         if wanted != 1 and cells > 1:
-            p.comment(f"{p.sampler_name} looks across the batch, so the cells were made one at a time.")
+            p.comment(translate(f"{p.sampler_name} looks across the batch, so the cells were made one at a time."))
         return 1
     if wanted:
         return min(wanted, cells)
@@ -114,7 +115,7 @@ def make_cells(job: Any, settings: SweepSettings, plan: Plan, limit: int) -> Don
     def halved(size: int) -> None:
         devices.torch_gc()
         shared.state.job_count += 1
-        job.comment(f"Out of memory: the sweep went on with {size} cells per batch.")
+        job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
     def make(cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
         return make_batch(job, settings, cells)
@@ -243,7 +244,7 @@ def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
 def draw_report(p: Any, plan: Plan, done: Done) -> Image.Image | None:
     """The report's figure; None, and a comment, when cells are missing."""
     if len(done) < len(plan.cells):
-        p.comment("The report needs every cell, so there is none.")
+        p.comment(translate("The report needs every cell, so there is none."))
         return None
     import numpy as np
 
@@ -251,5 +252,5 @@ def draw_report(p: Any, plan: Plan, done: Done) -> Image.Image | None:
 
     pictures = np.stack([[np.asarray(done[cell][0].convert("RGB")) for cell in row] for row in rows_of(plan)])
     measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales)
-    p.comment(report.conclusion(measured))
+    p.comment(translate(report.conclusion(measured)))
     return report.draw(measured)

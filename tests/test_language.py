@@ -1,0 +1,95 @@
+"""Japanese and Korean: complete, with their placeholders, and reached by every message."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from clip_skip import panel, sweep_settings, tags
+
+ROOT = Path(__file__).parents[1]
+LANGUAGES = ("ja_JP", "ko_KR")
+SENTENCES = {
+    name: json.loads((ROOT / "localizations" / f"{name}.json").read_text(encoding="utf8")) for name in LANGUAGES
+}
+SAME = {"Clip Skip", "Clip skip"}
+
+
+def placeholders(text):
+    return sorted(re.findall(r"\{\w+\}", text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_translated_with_its_placeholders(language):
+    assert SENTENCES[language].keys() == SENTENCES["ja_JP"].keys()
+    for text, translation in SENTENCES[language].items():
+        assert placeholders(text) == placeholders(translation), text
+        assert (translation != text) == (text not in SAME), text
+
+
+def test_every_text_of_the_page_has_a_translation():
+    sources = [file.read_text(encoding="utf8") for file in (ROOT / "javascript").glob("*.js")]
+    asked = {text for source in sources for text in re.findall(r'\btr\(\s*"([^"]+)"', source)}
+    assert len(asked) > 8
+    labels = {panel.TITLE, sweep_settings.TITLE, *(field.full_label for field in panel.FIELDS)}
+    labels |= {*sweep_settings.LABELS.values(), *sweep_settings.APPLY_TO.values()}
+    widgets = [(ROOT / "clip_skip" / "webui" / name).read_text() for name in ("layers_tab.py", "sweep_ui.py")]
+    labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
+    assert (asked | labels) - SENTENCES["ja_JP"].keys() == set()
+
+
+HOSTILE = ["<clipskip:>", "<clipskip:abc>", "<clipskip:0>", "<clipskip:nan>", "<clipskip:1e999>", "<clipskip:x=2>"]
+HOSTILE += ["<clipskip>", "<clipskip:2:3>", "<clipskip:l=1:l=2>", "<clipskip:{tag}>", "<clipskip:(.*)+[a-z]{2}\\d>"]
+MESSAGES = [
+    *tags.warnings(HOSTILE[:8]),
+    *tags.warnings(HOSTILE[8:]),
+    *tags.warnings(f"<clipskip:a{n}>" for n in range(30))[-1:],
+    "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
+    "tags and the panel have no effect on SD3, whose text encoders stop where they were made to.",
+    'LoRA "two" was trained at clip skip 2; this picture used 1.',
+    'Checkpoint "model" recommends clip skip 2; now it is 1.5.',
+    '"two.safetensors" could not be read: header too small.',
+    "Of what differs between the pixels of these pictures, 80% goes with clip skip, 15% with CFG, "
+    "and 5% with the two together.",
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_comes_out_translated(standins, language):
+    from clip_skip.webui.language import translated
+
+    for message in MESSAGES:
+        told = translated(message, language)
+        assert told != message, message
+        assert not re.search(r"\b(ignored|number|deeper|trained|could)\b", told), told
+        quoted = re.findall(r'"[^"]*"', message)
+        assert all(text in told for text in quoted if "<" in text or "." in text), (message, told)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_layers_sentences_come_out_translated(standins, language):
+    from clip_skip.webui.language import translated
+
+    from .test_layers import made_up
+
+    for layers in (made_up(0.98, 0.95, 0.42), made_up(0.9, 0.3), made_up(0.5), made_up()):
+        assert "layer" not in translated(layers.sentence(), language)
+
+
+def test_other_languages_and_other_texts_stay_as_they_are(standins):
+    from clip_skip.webui.language import translate, translated
+
+    assert translate(MESSAGES[0]) == MESSAGES[0]
+    for language in ("None", None, "xx_XX", "../../etc/passwd"):
+        assert translated(MESSAGES[0], language) == MESSAGES[0]
+    assert translated("a text of nobody", "ja_JP") == "a text of nobody"
+
+
+def test_a_long_message_is_quick(standins):
+    from clip_skip.webui.language import translated
+
+    start = time.perf_counter()
+    translated("clip skip " * 1000 + "; used was used", "ja_JP")
+    assert time.perf_counter() - start < 5
