@@ -92,12 +92,12 @@ def test_sdxl_towers_apart(webui, sdxl, skip):
     assert same(both, webui.picture(f"<clipskip:l={skip}:g={skip}>{PROMPT}", NEGATIVE))
     assert same(both, webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=skip)))
     assert same(l, webui.picture(PROMPT, NEGATIVE, **panel(clip_skip=skip, clip_g=2)))
-    if "sdxl_clip_l_skip" in webui.call("/sdapi/v1/options"):
+    if sdxl["header_acts"]:
+        assert same(both, webui.at(skip, PROMPT, NEGATIVE))
+    else:
         option = {"sdxl_clip_l_skip": True, "CLIP_stop_at_last_layers": skip}
         assert same(l, webui.picture(PROMPT, NEGATIVE, override_settings=option))
         assert same(both, webui.picture(f"<clipskip:{skip}>{PROMPT}", NEGATIVE, override_settings=option))
-    elif sdxl["header_acts"]:
-        assert same(both, webui.at(skip, PROMPT, NEGATIVE))
 
 
 def test_sdxl_deeper_than_l(webui, sdxl):
@@ -129,7 +129,6 @@ def test_sdxl_sweep_hires_and_paste(webui, sdxl):
     args = {"clip_skips": "1, 3, 12", "cfg_scales": "4, 7", "cells_per_batch": 1}
     script = {"script_name": "clip skip sweep", "script_args": [args]}
     alone = webui.answer(PROMPT, NEGATIVE, **script)
-    check_cells(webui, alone, (1, 3, 12))
     args["cells_per_batch"] = 0
     together = webui.answer(PROMPT, NEGATIVE, **script)
     pairs = zip(alone["images"][1:], together["images"][1:])
@@ -137,6 +136,7 @@ def test_sdxl_sweep_hires_and_paste(webui, sdxl):
     hires = webui.picture(f"<clipskip:3:hires=6>{PROMPT}", NEGATIVE, **HIRES)
     assert not same(hires, webui.picture(f"<clipskip:3>{PROMPT}", NEGATIVE, **HIRES))
     assert same(hires, webui.picture(PROMPT, NEGATIVE, **HIRES, **panel(clip_skip=3, hires=6)))
+    check_cells(webui, alone, (1, 3, 12))
 
 
 def test_sdxl_lora(webui, sdxl):
@@ -149,11 +149,11 @@ def test_sdxl_lora(webui, sdxl):
     assert same(webui.picture(f"<clipskip:2>{prompt}", NEGATIVE), webui.picture(prompt, NEGATIVE))
     deep = webui.picture(f"<clipskip:l=5>{prompt}", NEGATIVE)
     assert not same(deep, webui.picture(f"<clipskip:l=5>{PROMPT}", NEGATIVE))
-    if "sdxl_clip_l_skip" in webui.call("/sdapi/v1/options"):
+    if sdxl["header_acts"]:
+        assert same(webui.picture(f"<clipskip:5>{prompt}", NEGATIVE), webui.at(5, prompt, NEGATIVE))
+    else:
         option = {"sdxl_clip_l_skip": True, "CLIP_stop_at_last_layers": 5}
         assert same(deep, webui.picture(prompt, NEGATIVE, override_settings=option))
-    elif sdxl["header_acts"]:
-        assert same(webui.picture(f"<clipskip:5>{prompt}", NEGATIVE), webui.at(5, prompt, NEGATIVE))
     assert same(webui.picture(PROMPT, NEGATIVE), stock)
 
 
