@@ -61,7 +61,7 @@ class Layers:
         return len(self.steps) - 1 - int(np.argmin(self.steps[::-1])) if len(self.steps) else None
 
     def sentence(self) -> str:
-        """Where the layers break: the largest step between neighbours beside the others, and the one to the top."""
+        """Where the layers break: the largest step between neighbours, beside the others."""
         index = self.largest_step
         if index is None:
             return "There is one layer, so there is no step between layers."
@@ -76,11 +76,16 @@ class Layers:
         if len(others) == 0:
             return f"{text}."
         ends = dict.fromkeys(f"{value:.{digits}f}" for value in (others.min(), others.max()))
-        text += f", where the other {'neighbours have' if len(others) > 1 else 'neighbour has'} {' to '.join(ends)}."
-        if index == len(others):
-            return text
+        neighbours = "neighbours have" if len(others) > 1 else "neighbour has"
+        return f"{text}, where the other {neighbours} {' to '.join(ends)}."
+
+    def sentences(self) -> tuple[str, ...]:
+        """The sentence, the step to the last layer where that is not the largest, and the notes."""
+        if self.largest_step in (None, len(self.steps) - 1):
+            return (self.sentence(), *self.notes)
         below, above = self.numbers[-2:]
-        return f"{text} The step to the last layer, {below} to {above}, has {self.steps[-1]:.{digits}f}."
+        last = f"The step to the last layer, {below} to {above}, has {self.steps[-1]:.{distinct(0, self.steps[-1])}f}."
+        return (self.sentence(), last, *self.notes)
 
 
 def measure(

@@ -54,7 +54,7 @@ def draw(layers: Layers, dark: bool = False) -> Image.Image:
     colours = DARK if dark else LIGHT
     columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 4 * count), 4)
     rows = -(-len(layers.tokens) // columns)
-    heading = [fill(sentence, 165) for sentence in (layers.sentence(), *layers.notes)]
+    heading = [fill(sentence, 165) for sentence in layers.sentences()]
     lines = sum(text.count("\n") + 1 for text in heading)
     heights = (0.65 + 0.21 * lines, TOP, 1.25 + ROW * rows)
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")

@@ -1,5 +1,6 @@
 """Japanese and Korean: complete, with their placeholders, and reached by every message."""
 
+import ast
 import json
 import re
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from clip_skip import panel, sweep_settings, tags
+from clip_skip.encoder import TextEncoder
+from clip_skip.layers import notes_on, notes_on_chunks
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ("ja_JP", "ko_KR")
@@ -26,6 +29,7 @@ def test_every_sentence_is_translated_with_its_placeholders(language):
     assert SENTENCES[language].keys() == SENTENCES["ja_JP"].keys()
     for text, translation in SENTENCES[language].items():
         assert placeholders(text) == placeholders(translation), text
+        assert len({*placeholders(text)}) == len(placeholders(text)) and "}{" not in text, text
         assert (translation != text) == (text not in SAME), text
 
 
@@ -64,8 +68,8 @@ def test_every_message_comes_out_translated(standins, language):
         told = translated(message, language)
         assert told != message, message
         assert not re.search(r"\b(ignored|number|deeper|trained|could)\b", told), told
-        quoted = re.findall(r'"[^"]*"', message)
-        assert all(text in told for text in quoted if "<" in text or "." in text), (message, told)
+        assert all(text in told for text in re.findall(r'"[^"]*"', message)), (message, told)
+        assert {*re.findall(r"\d+(?:\.\d+)?", message)} <= {*re.findall(r"\d+(?:\.\d+)?", told)}, told
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -74,8 +78,14 @@ def test_the_layers_sentences_come_out_translated(standins, language):
 
     from .test_layers import made_up
 
-    for layers in (made_up(0.98, 0.95, 0.42), made_up(0.9, 0.3), made_up(0.5), made_up()):
-        assert "layer" not in translated(layers.sentence(), language)
+    notes = (*notes_on_chunks(3), *notes_on(TextEncoder("", "l", [0] * 12, None, 2), 1))
+    notes += tuple(note for highest in (2, 3) for note in notes_on(TextEncoder("", "l", [0] * 12, None, 2), highest))
+    assert len(notes) == 4
+    steps = [(0.98, 0.95, 0.42), (0.42, 0.98, 0.95), (0.42, 0.98, 0.98), (0.42, 0.98), (0.9, 0.3), (0.5,), ()]
+    for sentence in [sentence for one in steps for sentence in made_up(*one).sentences()] + [*notes]:
+        told = translated(sentence, language)
+        assert not re.search(r"\b(layers?|to|has|the|of|is)\b", told), told
+        assert {*re.findall(r"\d+(?:\.\d+)?", sentence)} <= {*re.findall(r"\d+(?:\.\d+)?", told)}, told
 
 
 def test_other_languages_and_other_texts_stay_as_they_are(standins):
@@ -87,9 +97,57 @@ def test_other_languages_and_other_texts_stay_as_they_are(standins):
     assert translated("a text of nobody", "ja_JP") == "a text of nobody"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["girl to woman", "pixels", "a value", "x; now it is 3", "{name}", "\\1 (.+)* $"])
+def test_names_and_what_was_typed_stay_as_they_are(standins, language, name):
+    from clip_skip.webui.language import translated
+
+    messages = [
+        f'LoRA "{name}" was trained at clip skip 2; this picture used 1.',
+        f'Checkpoint "{name}" recommends clip skip 2; now it is 1.',
+        f'"{name}.safetensors" could not be read: failed to open the file.',
+        *tags.warnings([f"<clipskip:{name}>"]),
+    ]
+    for message in messages:
+        told = translated(message, language)
+        assert told != message and all(text in told for text in re.findall(r'"[^"]*"', message)), told
+    assert "failed to open the file" in translated(messages[2], language)
+
+
+def messages_in(source, *calls):
+    """The texts that the functions `calls` are given in `source`, with 7 for what varies."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in calls:
+            parts = [part for part in node.args if isinstance(part, (ast.Constant, ast.JoinedStr))]
+            for part in parts:
+                pieces = part.values if isinstance(part, ast.JoinedStr) else [part]
+                yield "".join(str(piece.value) if isinstance(piece, ast.Constant) else "7" for piece in pieces)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_in_the_sources_is_known(standins, language):
+    from clip_skip.webui.language import translated
+
+    asked = {"generation.py": "tell", "layers_tab.py": "LookupError", "sweep.py": "translate"}
+    found = [
+        message
+        for file, call in asked.items()
+        for message in messages_in((ROOT / "clip_skip" / "webui" / file).read_text(encoding="utf8"), call)
+    ]
+    for file in ("skip.py", "tags.py"):  # the reasons of a bad tag
+        source = (ROOT / "clip_skip" / file).read_text(encoding="utf8")
+        found += [text for text in messages_in(source, "ValueError") if not text.startswith(("kohya", "unknown tool"))]
+    assert len(found) > 10
+    untold = {text for text in found if translated(text, language) == text}
+    assert untold <= {"7 is not a number"}  # a value that no text can have
+
+
 def test_a_long_message_is_quick(standins):
     from clip_skip.webui.language import translated
 
     start = time.perf_counter()
     translated("clip skip " * 1000 + "; used was used", "ja_JP")
+    for text in SENTENCES["ja_JP"]:  # many places at which each piece of a sentence may stand, and no end to it
+        first, *others = re.split(r"\{\w+\}", text)
+        translated(first + " ".join(others) * (10_000 // len(text)) + "!", "ja_JP")
     assert time.perf_counter() - start < 5

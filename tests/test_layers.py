@@ -1,14 +1,25 @@
 """The layers view: numbers against an independent computation, labels, figure, command and tab."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
+import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
+from transformers import CLIPTextModel
 
 from clip_skip import layers, layers_figure
 from clip_skip.encoder import from_open_clip, from_transformers
-from clip_skip.standalone import cli
+from clip_skip.standalone import cli, layers_command
+from clip_skip.standalone import tokens as bpe
+from clip_skip.standalone.configs import text_config
+from clip_skip.standalone.demo_model import CHECKPOINT
+from clip_skip.standalone.header import CheckpointError
+from clip_skip.standalone.sizes import Sizes
 
-from .host_models import MODELS, clip_tower, open_clip_tower, run_open_clip, tokenize
+from .host_models import MODELS, clip_tower, open_clip_tower, randomize, run_open_clip, tokenize
 
 LABELS = ("<start>", "a", "red", "cow", "<end>")
 
@@ -70,6 +81,12 @@ def test_the_sentence_names_where_the_layers_break():
     assert "no step" in made_up().sentence()
 
 
+def test_the_step_to_the_last_layer_is_told_where_it_is_not_the_largest():
+    assert len(made_up(0.98, 0.95, 0.42).sentences()) == 1
+    assert made_up(0.3, 0.9, 0.998).sentences()[1] == "The step to the last layer, 3 to 4, has 0.998."
+    assert len(made_up().sentences()) == 1
+
+
 def test_what_cannot_be_measured_is_told():
     tower = clip_tower(12)
     encoder = from_transformers(tower)
@@ -111,6 +128,51 @@ def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
     assert "none.safetensors" in capsys.readouterr().err
 
 
+def save(path, **parts):
+    """A checkpoint in half precision of the text towers `parts`, by the beginning of their weights' names."""
+    left_out = ("visual", "logit_scale", "attn_mask", "embeddings.position_ids")
+    weights = {
+        prefix + name: weight.half()
+        for prefix, tower in parts.items()
+        for name, weight in tower.state_dict().items()
+        if not name.startswith(left_out)
+    }
+    save_file(weights, path)
+
+
+def large_clip(width, layers):
+    """CLIP's text encoder with heads of 64 and the whole vocabulary."""
+    sizes = Sizes(text=width, text_inner=2 * width, text_layers=layers, text_heads=width // 64)
+    model = CLIPTextModel(text_config(sizes))
+    return randomize(getattr(model, "text_model", model)).half().float()
+
+
+def large_open_clip(width, layers):
+    vision = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": width, "heads": width // 64, "layers": layers}
+    return randomize(open_clip.CLIP(width, vision, text)).half().float()
+
+
+def test_the_command_on_sdxl_and_sd2_files(tmp_path):
+    clip, tower = large_clip(64, 5), large_open_clip(128, 6)
+    xl, sd2 = tmp_path / "xl.safetensors", tmp_path / "sd2.safetensors"
+    save(xl, **{"conditioner.embedders.0.transformer.text_model.": clip, "conditioner.embedders.1.model.": tower})
+    save(sd2, **{"cond_stage_model.model.": tower})
+    tokens = bpe.chunks(bpe.tokenizer(), "a red cow")
+    states = run_open_clip(tower, tokens)
+    check(layers_command.measure(xl, "a red cow"), clip(tokens, output_hidden_states=True).hidden_states[1:], None)
+    check(layers_command.measure(xl, "a red <clipskip:2>cow", "g"), states, None)
+    check(layers_command.measure(sd2, "a red cow"), states, tower.ln_final)
+    assert layers_command.measure(xl, "a red cow").tokens == LABELS
+    with pytest.raises(CheckpointError, match="no tower g, but h"):
+        layers_command.measure(sd2, "a red cow", "g")
+
+
+def test_a_long_prompt_is_limited_to_its_first_chunk():
+    measured = layers_command.measure(CHECKPOINT, "cow " * 80)
+    assert len(measured.tokens) == 77 and measured.notes[0].startswith("The prompt has 2 chunks")
+
+
 class Chunk:
     def __init__(self, text):
         self.tokens, self.fixes = tokenize([text])[0].tolist(), []
@@ -146,3 +208,24 @@ def test_the_tab_without_an_encoder(standins):
     shared.sd_model = torch.nn.Module()
     shared.sd_model.is_sd3 = True
     assert layers_tab.show("a", "", False) == ("There is nothing to show for SD3.", None)
+    shared.sd_model = None
+    assert layers_tab.show("a", "", False) == ("No model is loaded.", None)
+
+
+def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypatch):
+    from modules import shared
+
+    def run_and_wait_result(function, *args):
+        try:
+            return function(*args)
+        except Exception:
+            return None
+
+    thread = SimpleNamespace(run_and_wait_result=run_and_wait_result)
+    monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_thread=thread))
+    from clip_skip.webui import layers_tab
+
+    shared.sd_model = torch.nn.Module()
+    assert layers_tab.show("a", "", False) == ("There is nothing to show for this model.", None)
+    shared.sd_model = MODELS["Forge SD1"]()  # has no tokenize_line here, so it fails
+    assert layers_tab.show("a", "", False) == (layers_tab.FAILED, None)

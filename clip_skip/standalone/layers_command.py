@@ -32,13 +32,13 @@ NAMES = {"g": "OpenCLIP ViT-bigG/14", "h": "OpenCLIP ViT-H/14"}
 
 
 def run(model: Path, prompt: str, tower: str | None, dark: bool, out: Path) -> str:
-    """Write the picture to `out`; the sentence, and the notes, a line each. Raises `CheckpointError` or OSError."""
+    """Write the picture to `out`; what it shows in sentences, a line each. Raises `CheckpointError` or OSError."""
     measured = measure(model, prompt, tower)
     picture = layers_figure.draw(measured, dark)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as unfinished:
         picture.save(unfinished, format="PNG")
-    return "\n".join([measured.sentence(), *measured.notes])
+    return "\n".join(measured.sentences())
 
 
 def measure(model: Path, prompt: str, tower: str | None = None) -> Layers:
@@ -80,7 +80,7 @@ def load(path: Path, tower: str | None = None) -> tuple[TextEncoder, nn.Module]:
         module = clip(weights, sizes_of(weights, path), path)
         return encoder.from_transformers(module, native=2, final_norm=False), module
     module = open_clip_tower(weights, path)
-    described = encoder.from_open_clip(module, NAMES[tower], tower, final_norm=tower == "h", sequence_first=False)
+    described = encoder.from_open_clip(module, NAMES[tower], tower, final_norm=tower == "h")
     return described, module
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from modules import shared
 __all__ = ["translate"]
 
 FOLDER = Path(__file__).parents[2] / "localizations"
+NAME = re.compile(r"\{(\w+)\}")
 
 
 def translate(text: str) -> str:
@@ -25,31 +27,51 @@ def translate(text: str) -> str:
 
 
 def translated(text: str, language: str, depth: int = 3) -> str:
-    for pattern, translation in templates(language):
-        match = pattern.fullmatch(text)
-        if match and depth:
-            parts = {name: translated(part, language, depth - 1) for name, part in match.groupdict().items()}
-            return fill(translation, parts)
+    if quoted(text):
+        return text
+    for pieces, translation in templates(language):
+        parts = matched(pieces, text)
+        if parts is not None and depth:
+            return fill(translation, {name: translated(part, language, depth - 1) for name, part in parts.items()})
     return text
 
 
+def matched(pieces: Sequence[str], text: str) -> dict[str, str] | None:
+    """What `text` has in the place of each name, at least a character and as little as fits; None for another text.
+
+    pieces: texts and names in turn, a text first and last. Linear in the length of `text` for each name.
+    """
+    start = pieces[0]
+    if len(pieces) == 1 or not text.startswith(start):
+        return {} if text == start else None
+    parts, at = {}, len(start)
+    for index in range(1, len(pieces), 2):
+        name, after = pieces[index : index + 2]
+        if index < len(pieces) - 2:
+            end = text.find(after, at + 1)
+        else:
+            end = len(text) - len(after) if text.endswith(after) else -1
+        if end <= at:
+            return None
+        parts[name] = text[at:end]
+        at = end + len(after)
+    return parts
+
+
+def quoted(text: str) -> bool:
+    """Whether it is a name or what a person typed."""
+    return text.startswith('"') and text.endswith('"')
+
+
 def fill(template: str, parts: dict[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: parts.get(name[1], name[0]), template)
+    return NAME.sub(lambda name: parts.get(name[1], name[0]), template)
 
 
 @lru_cache(maxsize=4)
-def templates(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """Each sentence as a pattern, the longest first, and its translation."""
+def templates(language: str) -> list[tuple[list[str], str]]:
+    """Each sentence cut at its {names}, the longest first, and its translation."""
     file = FOLDER / f"{Path(str(language)).name}.json"
     if not file.is_file():
         return []
     sentences = json.loads(file.read_text(encoding="utf8"))
-    return [(pattern(text), sentences[text]) for text in sorted(sentences, key=len, reverse=True)]
-
-
-def pattern(template: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{(\w+)\}", template)
-    return re.compile(
-        "".join(f"(?P<{piece}>.+?)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)),
-        re.DOTALL,
-    )
+    return [(NAME.split(text), sentences[text]) for text in sorted(sentences, key=len, reverse=True)]

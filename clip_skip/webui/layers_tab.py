@@ -18,6 +18,7 @@ __all__ = ["build", "show"]
 
 TITLE = "Clip Skip layers"
 TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
+FAILED = "That failed; the console says why."
 
 
 def build() -> list[tuple[Any, str, str]]:
@@ -32,24 +33,32 @@ def build() -> list[tuple[Any, str, str]]:
                 dark = gr.Checkbox(label="Dark", elem_id="clip_skip_layers_dark")
                 button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
         sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
-        picture = gr.Image(label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture")
+        picture = gr.Image(
+            label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
+        )
         button.click(show, [prompt, tower, dark], [sentence, picture], show_progress=True)
     return [(tab, TITLE, "clip_skip_layers")]
 
 
 def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any]:
-    """The sentence and the picture; a sentence alone where there is nothing to show."""
+    """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show."""
     with queue_lock:
-        try:
-            measured = on_main_thread(measure, prompt, TOWERS.get(tower, "l"))
-        except LookupError as error:
-            return translate(str(error.args[0])), None
-    lines = [measured.sentence(), *measured.notes]
-    return "\n".join(map(translate, lines)), layers_figure.draw(measured, dark)
+        measured = on_main_thread(measure_or_say, prompt, TOWERS.get(tower, "l"))
+    if not isinstance(measured, layers.Layers):
+        return translate(measured or FAILED), None
+    return "\n".join(map(translate, measured.sentences())), layers_figure.draw(measured, dark)
+
+
+def measure_or_say(prompt: str, tower: str) -> layers.Layers | str:
+    """The layers, or why there are none: Forge's thread loses what is raised on it."""
+    try:
+        return measure(prompt, tower)
+    except LookupError as error:
+        return str(error.args[0])
 
 
 def on_main_thread(function: Any, *args: Any) -> Any:
-    """Forge keeps all work with models on one thread."""
+    """Forge keeps all work with models on one thread, whose answer is None when the function failed."""
     try:
         from modules_forge import main_thread
     except ImportError:
@@ -65,6 +74,8 @@ def measure(prompt: str, tower: str) -> layers.Layers:
     if hasattr(sd_models, "forge_model_reload"):
         sd_models.forge_model_reload()
     model = shared.sd_model
+    if model is None:
+        raise LookupError("No model is loaded.")
     hosts = {host.encoder.tower: host for host in encoders(model)}
     if not hosts:
         raise LookupError(f"There is nothing to show for {kind(model)}.")
