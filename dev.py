@@ -3,6 +3,7 @@
 
     python dev.py demo      what clip skip does, as a picture: demo/grid.png
     python dev.py test      every check: ruff, mypy, pytest
+    python dev.py app       the page in the browser: pictures, sweeps and layers
     python dev.py run ...   any command in the environment, as in: python dev.py run clip-skip --help
 
 The environment is made in .venv on first use.
@@ -52,7 +53,7 @@ def prepare() -> None:
         quick = ("--retries", "0", "--timeout", "15", "--quiet", "--index-url", CPU_TORCH)
         if run(*pip, "--isolated", "install", *quick, "torch", "torchvision"):
             print("That is not to be had here; the usual build will do.", flush=True)
-    if run(*pip, "install", "--editable", ".[standalone,test]"):
+    if run(*pip, "install", "--editable", ".[standalone,app,test]"):
         sys.exit("The installation failed; pip's message is above.")
     INSTALLED.write_text(wanted)
 
@@ -61,12 +62,27 @@ def demo(*arguments: str) -> int:
     return run(PYTHON, "-m", "clip_skip", "sweep", "--model", "demo", "--out", "demo", *arguments)
 
 
+def app(*arguments: str) -> int:
+    return run(PYTHON, "-m", "clip_skip", "app", *arguments)
+
+
+def find_browser() -> None:
+    """A browser for the tests: the machine's own, Playwright's, or, in CI, Debian's. Without one they are skipped."""
+    if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
+        return
+    print("No Chromium or Chrome: trying Playwright's.", flush=True)
+    if run(PYTHON, "-m", "playwright", "install", "chromium") and os.environ.get("CI") and shutil.which("apt-get"):
+        run("apt-get", "update", "-qq")
+        run("apt-get", "install", "-y", "-qq", "chromium", "fonts-noto-cjk", "fonts-noto-color-emoji")
+
+
 def test(*arguments: str) -> int:
     """All checks, the quick ones first; `arguments` are for pytest."""
     for check in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)):
         print("$", *check, flush=True)
         if run(PYTHON, "-m", *check):
             return 1
+    find_browser()
     print("$ pytest", *arguments, flush=True)
     return run(PYTHON, "-m", "pytest", *arguments)
 
@@ -75,11 +91,11 @@ def main() -> int:
     name, *arguments = sys.argv[1:] or ["help"]
     if sys.version_info < (3, 10):
         sys.exit(f"Clip Skip needs Python 3.10 or newer; this is {platform.python_version()}.")
-    if name not in ("demo", "test", "run"):
+    if name not in ("demo", "test", "app", "run"):
         print(__doc__)
         return 0 if name in ("help", "-h", "--help") else 2
     prepare()
-    return {"demo": demo, "test": test, "run": run}[name](*arguments)
+    return {"demo": demo, "test": test, "app": app, "run": run}[name](*arguments)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clip_skip.skip import format
+
 __all__ = ["TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers"]
 
 
@@ -54,6 +56,13 @@ class TextEncoder:
     def clamp(self, value: float) -> float:
         """The clip skip that `value` comes to on this encoder."""
         return float(min(max(value, self.native), self.layers))
+
+    def too_deep(self, value: float) -> list[str]:
+        """The sentence for the user when `value` is deeper than the encoder."""
+        if value <= self.layers:
+            return []
+        deep = f"clip skip {format(value)} is deeper than the {self.layers} layers of {self.name}"
+        return [f"{deep}; {self.layers} was used."]
 
     def block(self, skip: int) -> int:
         """The index in `blocks` of the block whose output is h[-skip]."""

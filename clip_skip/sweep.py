@@ -8,6 +8,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from clip_skip.skip import shorten
+
 MAX_VALUES = 1_000
 """The most values one axis may have."""
 
@@ -102,15 +104,15 @@ def parse_axis(text: str, field: str, low: float, high: float) -> tuple[float, .
     `MAX_VALUES` values and everything else raise `SweepError`, in a time that does not depend on what was typed.
     """
     if len(text) > MAX_TEXT:
-        raise SweepError(f"{field}: {len(text):,} characters are too many, starting with {_quote(text)}")
+        raise SweepError(f"{field}: {len(text):,} characters are too many, starting with {shorten(text)}")
     values: dict[float, None] = {}
     for part in re.split(r"[,\n]", text):
         if part := part.strip():
             values.update(dict.fromkeys(_values(part, field, low, high)))
             if len(values) > MAX_VALUES:
-                raise SweepError(f"{field}: more than {MAX_VALUES:,} values, reached at {_quote(part)}")
+                raise SweepError(f"{field}: more than {MAX_VALUES:,} values, reached at {shorten(part)}")
     if not values:
-        raise SweepError(f"{field}: {_quote(text)} names no value")
+        raise SweepError(f"{field}: {shorten(text)} names no value")
     return tuple(values)
 
 
@@ -121,7 +123,7 @@ def _values(part: str, field: str, low: float, high: float) -> list[float]:
     match = _RANGE.fullmatch(part)
     if match is None:
         raise SweepError(
-            f"{field}: {_quote(part)} is neither a number nor a range such as 1-12, 1-3 (+0.5) or 1-12 [4]"
+            f"{field}: {shorten(part)} is neither a number nor a range such as 1-12, 1-3 (+0.5) or 1-12 [4]"
         )
     start = _bounded(match[1], part, field, low, high)
     end = _bounded(match[2], part, field, low, high)
@@ -134,19 +136,19 @@ def _values(part: str, field: str, low: float, high: float) -> list[float]:
 def _steps(start: float, end: float, step: float, part: str, field: str) -> list[float]:
     """`start`, `start + step` and so on, not beyond `end`."""
     if step == 0:
-        raise SweepError(f"{field}: the step in {_quote(part)} is zero")
+        raise SweepError(f"{field}: the step in {shorten(part)} is zero")
     if (end - start) * step < 0:
-        raise SweepError(f"{field}: the step in {_quote(part)} leads away from the end")
+        raise SweepError(f"{field}: the step in {shorten(part)} leads away from the end")
     steps = (end - start) / step + 1e-9
     if not steps < MAX_VALUES:
-        raise SweepError(f"{field}: {_quote(part)} names more than {MAX_VALUES:,} values")
+        raise SweepError(f"{field}: {shorten(part)} names more than {MAX_VALUES:,} values")
     return [round(start + index * step, 4) for index in range(int(steps) + 1)]
 
 
 def _spread(start: float, end: float, count: float, part: str, field: str) -> list[float]:
     """`count` values from `start` to `end`, evenly spread."""
     if not 1 <= count <= MAX_VALUES:
-        raise SweepError(f"{field}: {_quote(part)} must name between 1 and {MAX_VALUES:,} values")
+        raise SweepError(f"{field}: {shorten(part)} must name between 1 and {MAX_VALUES:,} values")
     last = max(int(count) - 1, 1)
     return [round(start + (end - start) * index / last, 4) for index in range(int(count))]
 
@@ -154,13 +156,8 @@ def _spread(start: float, end: float, count: float, part: str, field: str) -> li
 def _bounded(number: str, part: str, field: str, low: float, high: float) -> float:
     value = float(number)
     if not low <= value <= high or math.isinf(value):
-        raise SweepError(f"{field}: {_quote(part)} is outside {low:g} to {high:g}")
+        raise SweepError(f"{field}: {shorten(part)} is outside {low:g} to {high:g}")
     return value
-
-
-def _quote(part: str) -> str:
-    """`part` in quotes, shortened to what fits into a message."""
-    return repr(part if len(part) <= 40 else part[:37] + "...")
 
 
 def _check_limit(limit: int) -> None:

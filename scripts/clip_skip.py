@@ -77,7 +77,7 @@ class ClipSkipSweepScript(scripts.Script):
         return components
 
     def run(self, p, *args):
-        return sweep.run(p, sweep_settings.SweepSettings.from_args(args), conditioning.remember)
+        return sweep.run(p, sweep.settings(args), conditioning.remember)
 
 
 def strip_for_token_counter(params):

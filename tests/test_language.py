@@ -10,6 +10,7 @@ import pytest
 
 from clip_skip import panel, sweep_settings, tags
 from clip_skip.encoder import TextEncoder
+from clip_skip.language import translated
 from clip_skip.layers import notes_on, notes_on_chunks
 
 ROOT = Path(__file__).parents[1]
@@ -61,9 +62,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_message_comes_out_translated(standins, language):
-    from clip_skip.webui.language import translated
-
+def test_every_message_comes_out_translated(language):
     for message in MESSAGES:
         told = translated(message, language)
         assert told != message, message
@@ -73,9 +72,7 @@ def test_every_message_comes_out_translated(standins, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_layers_sentences_come_out_translated(standins, language):
-    from clip_skip.webui.language import translated
-
+def test_the_layers_sentences_come_out_translated(language):
     from .test_layers import made_up
 
     notes = (*notes_on_chunks(3), *notes_on(TextEncoder("", "l", [0] * 12, None, 2), 1))
@@ -89,7 +86,7 @@ def test_the_layers_sentences_come_out_translated(standins, language):
 
 
 def test_other_languages_and_other_texts_stay_as_they_are(standins):
-    from clip_skip.webui.language import translate, translated
+    from clip_skip.webui.language import translate
 
     assert translate(MESSAGES[0]) == MESSAGES[0]
     for language in ("None", None, "xx_XX", "../../etc/passwd"):
@@ -99,9 +96,7 @@ def test_other_languages_and_other_texts_stay_as_they_are(standins):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", ["girl to woman", "pixels", "a value", "x; now it is 3", "{name}", "\\1 (.+)* $"])
-def test_names_and_what_was_typed_stay_as_they_are(standins, language, name):
-    from clip_skip.webui.language import translated
-
+def test_names_and_what_was_typed_stay_as_they_are(language, name):
     messages = [
         f'LoRA "{name}" was trained at clip skip 2; this picture used 1.',
         f'Checkpoint "{name}" recommends clip skip 2; now it is 1.',
@@ -125,9 +120,7 @@ def messages_in(source, *calls):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_message_in_the_sources_is_known(standins, language):
-    from clip_skip.webui.language import translated
-
+def test_every_message_in_the_sources_is_known(language):
     asked = {"generation.py": "tell", "layers_tab.py": "LookupError", "sweep.py": "translate"}
     found = [
         message
@@ -142,9 +135,7 @@ def test_every_message_in_the_sources_is_known(standins, language):
     assert untold <= {"7 is not a number"}  # a value that no text can have
 
 
-def test_a_long_message_is_quick(standins):
-    from clip_skip.webui.language import translated
-
+def test_a_long_message_is_quick():
     start = time.perf_counter()
     translated("clip skip " * 1000 + "; used was used", "ja_JP")
     for text in SENTENCES["ja_JP"]:  # many places at which each piece of a sentence may stand, and no end to it

@@ -450,9 +450,9 @@ def test_run_again_it_makes_only_what_is_missing_or_changed(finished, model, cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--skips", "1-13"], "--skips: '1-13' is outside 1 to 12"),
-        (["--skips", "x"], "--skips: 'x'"),
-        (["--cfg", "nan"], "--cfg: 'nan'"),
+        (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
+        (["--skips", "x"], '--skips: "x"'),
+        (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
         (["--size", "1x2x3"], "--size: '1x2x3'"),
         (["--size", "8"], "--size: 8 is outside"),

@@ -172,8 +172,8 @@ def test_size_is_checked_first(host):
 @pytest.mark.parametrize(
     ("args", "named"),
     [
-        (({"clip_skips": "0"},), "Clip skips: '0'"),
-        (({"cfg_scales": "4, x"},), "CFG scales: 'x'"),
+        (({"clip_skips": "0"},), 'Clip skips: "0"'),
+        (({"cfg_scales": "4, x"},), 'CFG scales: "x"'),
         (({"apply_to": "all"},), "apply_to"),
         (({"margin": -1},), "margin"),
         (({"legend": 1},), "legend"),
@@ -185,6 +185,12 @@ def test_size_is_checked_first(host):
 def test_wrong_arguments(host, args, named):
     with pytest.raises(ValueError, match=named):
         host.sweep_script.run(job(host), *args)
+
+
+def test_a_wrong_axis_is_told_in_the_hosts_language(host, monkeypatch):
+    monkeypatch.setattr(host.shared.opts, "localization", "ja_JP", raising=False)
+    with pytest.raises(ValueError, match='Clip skipの値："0"は1から32の範囲にありません'):
+        host.sweep_script.run(job(host), {"clip_skips": "0"})
 
 
 def test_public_names_stay():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clip_skip import tags
 from clip_skip.standalone import header, job
+from clip_skip.standalone.app import assets
 from clip_skip.standalone.demo_model import CHECKPOINT, write_demo_model
 from clip_skip.standalone.infotext import Settings
 from clip_skip.standalone.samplers import SAMPLERS
@@ -37,12 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Draw how alike the layers of a text encoder are for a prompt, from one pass.",
     )
     _add_layers_arguments(looking)
+    serving = commands.add_parser("app", help="a page in the browser: pictures, sweeps and layers")
+    _add_app_arguments(serving)
     arguments = parser.parse_args(argv)
     if arguments.command == "demo-model":
         print(write_demo_model(arguments.folder))
         return 0
     if arguments.command == "layers":
         return _layers(arguments, looking)
+    if arguments.command == "app":
+        return _app(arguments, serving)
     try:
         return _sweep(arguments)
     except (SweepError, ArgumentError) as error:
@@ -80,6 +85,36 @@ def _add_layers_arguments(command: argparse.ArgumentParser) -> None:
     add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
     add("--dark", action="store_true", help="light on dark")
     add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+
+
+def _add_app_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model", default="demo", metavar="FILE", help="an SD1 checkpoint (.safetensors), or demo, the one in the box")
+    add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
+    add("--port", type=int, help="default: the first free one from 7860 on")
+    add("--language", choices=assets.languages(), help="default: English")
+    add("--no-browser", action="store_true", help="do not open a browser")
+    add("--out", type=Path, default=Path("clip-skip-app"), metavar="DIR", help="for what is made; default: %(default)s")
+
+
+def _app(arguments: argparse.Namespace, command: argparse.ArgumentParser) -> int:
+    try:
+        import torch
+
+        from clip_skip.standalone.app import page
+    except ImportError as error:
+        command.error(f"{error}; the page needs: pip install clip-skip[standalone,app]")
+    demo = arguments.model == "demo"
+    try:
+        device = _device(arguments.device, torch.cuda.is_available())
+        studio = page.Studio(_demo_checkpoint() if demo else Path(arguments.model), device, arguments.out)
+        prompt, size = (DEMO_PROMPT, 128) if demo else ("", 512)
+        page.main(page.Page(studio, prompt, SEED, size, arguments.language), arguments.port, not arguments.no_browser)
+    except header.CheckpointError as error:
+        command.error(f"--model: {error}")
+    except (ArgumentError, OSError) as error:
+        command.error(str(error))
+    return 0
 
 
 def _layers(arguments: argparse.Namespace, command: argparse.ArgumentParser) -> int:

@@ -12,9 +12,12 @@ from transformers import CLIPTextModel
 from clip_skip import encoder, tags
 from clip_skip.standalone.tokens import chunks
 
+KEPT = 32
+"""How many texts stay encoded."""
+
 
 class Conditioner:
-    """Encodes texts, and keeps what it has encoded.
+    """Encodes texts, and keeps what it has encoded of the last ones.
 
     The text that counts is the one without tags: texts that differ in their tags alone are encoded once.
     """
@@ -31,6 +34,8 @@ class Conditioner:
         """Encode `text` at all `values` in one pass, unless that has been done."""
         text = tags.strip(text)
         kept = self._kept.setdefault(text, {})
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
         missing = {self.encoder.clamp(value) for value in values} - kept.keys()
         if not missing:
             return

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from clip_skip import skip
-from clip_skip.standalone.files import replacing
+from clip_skip.standalone.files import png_texts, replacing, save_picture
 from clip_skip.sweep import Cell, Plan
 
 DIGEST = "clip_skip_settings"
@@ -83,11 +83,8 @@ class Folder:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
         self._unfinished.mkdir()
         for cell, picture, latent, text in zip(cells, pictures, latents, infotexts):
-            info = PngImagePlugin.PngInfo()
-            info.add_text("parameters", text) if text.isascii() else info.add_itxt("parameters", text)
-            info.add_text(DIGEST, self.digest(cell))
             path = self._unfinished / self.name(cell)
-            picture.save(path, pnginfo=info)
+            picture.save(path, pnginfo=png_texts({"parameters": text, DIGEST: self.digest(cell)}))
             np.save(path.with_suffix(".npy"), latent.astype(np.float16))
         os.replace(self._unfinished, self._finished)
         self._move()
@@ -99,8 +96,7 @@ class Folder:
 
     def write_picture(self, name: str, picture: Image.Image) -> None:
         """Put a PNG beside the cells."""
-        with replacing(self.path / name) as unfinished:
-            picture.save(unfinished, format="PNG")
+        save_picture(picture, self.path / name)
 
     def _move(self) -> None:
         """Move the files of a finished batch to their places, latents first: a picture says that both are there."""

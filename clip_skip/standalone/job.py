@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +18,16 @@ from clip_skip.standalone import header
 from clip_skip.standalone.folder import Folder
 from clip_skip.standalone.infotext import Settings, clip_skips, infotext
 from clip_skip.sweep import Cell, Plan
+
+if TYPE_CHECKING:
+    from clip_skip.standalone.engine import Engine
+
+OnStep = Callable[[int, int, str], None]
+"""Called after every step with the steps done, all steps, and what is being made. It may raise `Interrupted`."""
+
+
+class Interrupted(Exception):
+    """Ends a sweep. What is finished is kept."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +43,10 @@ class Job:
     report: bool
 
 
-def run(job: Job) -> dict[str, object]:
+def run(job: Job, engine: Engine | None = None, on_step: OnStep = lambda done, total, what: None) -> dict[str, object]:
     """Make the cells of `job` that its folder lacks, then grid.png, sweep.json and index.html.
 
+    engine: one with the job's model on its device; with None it is loaded, when there is something to make.
     Returns what sweep.json holds under "run". Raises `CheckpointError` if the model cannot be used.
     """
     began = time.monotonic()
@@ -43,11 +55,11 @@ def run(job: Job) -> dict[str, object]:
     folder = Folder(job.out, made_with)
     done = folder.done(job.plan.cells)
     waiting = [cell for cell in job.plan.cells if cell not in done]
-    figures: dict[str, object] = {"cells_made": len(waiting), "cells_kept": len(done)}
+    figures: dict[str, object] = {"cells_made": 0, "cells_kept": len(done)}
     if waiting:
-        figures.update(_make(job, dtype, folder, waiting))
+        figures.update(_make(job, engine or _engine(job, dtype), folder, waiting, on_step))
     record = {**_record(job, folder), "made_with": made_with}
-    if job.report:
+    if job.report and figures["cells_made"] == len(waiting):
         record["report"] = _report(job.plan, folder)
     _present(job, folder)
     figures["seconds"] = round(time.monotonic() - began, 3)
@@ -55,41 +67,60 @@ def run(job: Job) -> dict[str, object]:
     return figures
 
 
-def _make(job: Job, dtype: str, folder: Folder, waiting: Sequence[Cell]) -> dict[str, object]:
-    """Make the cells of `waiting`; what that took, for sweep.json."""
+def _engine(job: Job, dtype: str) -> Engine:
     import torch  # this and what is built on it is slow to import, and not needed when nothing is missing
 
     from clip_skip.standalone.checkpoint import load
-    from clip_skip.standalone.engine import Batch, Engine, Made, Shot, fitting, is_out_of_memory
+    from clip_skip.standalone.engine import Engine
+
+    return Engine(load(job.model, job.device, getattr(torch, dtype)))
+
+
+def _make(job: Job, engine: Engine, folder: Folder, waiting: Sequence[Cell], on_step: OnStep) -> dict[str, object]:
+    """Make the cells of `waiting`; what that took, for sweep.json."""
+    from clip_skip.standalone.engine import Batch, Made, Shot, fitting, is_out_of_memory
 
     settings = job.settings
-    engine = Engine(load(job.model, job.device, getattr(torch, dtype)))
+    passes = engine.conditioner.passes
     values = [clip_skips(settings.prompt, settings.negative, value) for value in job.plan.clip_skips]
     engine.conditioner.prepare(settings.prompt, [value for value, _ in values])
     engine.conditioner.prepare(settings.negative, [value for _, value in values])
     limit = job.batch or fitting(engine, settings.width, settings.height)
+    figures: dict[str, object] = {}
     made = 0
     with tqdm(total=len(waiting) * settings.steps, unit="step") as bar:
 
         def smaller(new: int) -> None:
             nonlocal limit
             limit = new
+            figures["out_of_memory"] = True
             tqdm.write(f"Out of memory: going on with {limit} cells per batch. --batch {limit} avoids the wait.")
 
         def make(cells: tuple[Cell, ...]) -> Made:
             bar.n = made * settings.steps
-            bar.set_description(f"cell {made + 1} to {made + len(cells)} of {len(waiting)}")
+            what = f"cell {made + 1} to {made + len(cells)} of {len(waiting)}"
+            bar.set_description(what)
             shots = tuple(
                 Shot(settings.prompt, settings.negative, cell.clip_skip, cell.cfg_scale, settings.seed)
                 for cell in cells
             )
             batch = Batch(shots, settings.steps, settings.width, settings.height, settings.sampler)
-            return engine.make(batch, lambda: bar.update(len(cells)))
 
-        for cells, result in sweep.run(waiting, limit, make, is_out_of_memory, smaller):
-            folder.save(cells, result.pictures, result.latents.numpy(), [infotext(settings, cell) for cell in cells])
-            made += len(cells)
-    return {"cells_per_batch": limit, "encoder_passes": engine.conditioner.passes}
+            def step() -> None:
+                bar.update(len(cells))
+                on_step(int(bar.n), len(waiting) * settings.steps, what)
+
+            return engine.make(batch, step)
+
+        try:
+            for cells, result in sweep.run(waiting, limit, make, is_out_of_memory, smaller):
+                texts = [infotext(settings, cell) for cell in cells]
+                folder.save(cells, result.pictures, result.latents.numpy(), texts)
+                made += len(cells)
+        except Interrupted:
+            figures["interrupted"] = True
+    passes = engine.conditioner.passes - passes
+    return {**figures, "cells_made": made, "cells_per_batch": limit, "encoder_passes": passes}
 
 
 def _record(job: Job, folder: Folder) -> dict[str, object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import open_clip.transformer
 import torch
 from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -15,7 +16,7 @@ from clip_skip import encoder, layers, layers_figure, tags
 from clip_skip.encoder import TextEncoder
 from clip_skip.layers import Layers
 from clip_skip.standalone.configs import text_config
-from clip_skip.standalone.files import replacing
+from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.header import CheckpointError, opened
 from clip_skip.standalone.sizes import TEXT, Sizes
 from clip_skip.standalone.tokens import END, chunks, tokenizer
@@ -34,10 +35,7 @@ NAMES = {"g": "OpenCLIP ViT-bigG/14", "h": "OpenCLIP ViT-H/14"}
 def run(model: Path, prompt: str, tower: str | None, dark: bool, out: Path) -> str:
     """Write the picture to `out`; what it shows in sentences, a line each. Raises `CheckpointError` or OSError."""
     measured = measure(model, prompt, tower)
-    picture = layers_figure.draw(measured, dark)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as unfinished:
-        picture.save(unfinished, format="PNG")
+    save_picture(layers_figure.draw(measured, dark), out)
     return "\n".join(measured.sentences())
 
 
@@ -47,17 +45,21 @@ def measure(model: Path, prompt: str, tower: str | None = None) -> Layers:
     tower: "l" or "g", where SDXL has both; None is the first one. Raises `CheckpointError`.
     """
     described, module = load(model, tower)
-    bpe = tokenizer()
+    return measure_loaded(described, module, tokenizer(), prompt, model.stem)
+
+
+def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, prompt: str, model: str) -> Layers:
+    """The same for a text encoder `module` in memory and its description; `model` is its checkpoint's name."""
     rows = chunks(bpe, tags.strip(prompt))
-    row = rows[:1]
-    length = row[0].tolist().index(END) + 1
-    words = [bpe.id_to_token(token) for token in row[0, :length].tolist()]
+    length = rows[0].tolist().index(END) + 1
+    words = [bpe.id_to_token(token) for token in rows[0, :length].tolist()]
+    row = rows[:1].to(next(module.parameters()).device)
     with torch.inference_mode():
         return layers.measure(
             described,
             lambda: module(row),
             layers.labels(words),
-            title=f"{model.stem}, {described.name}",
+            title=f"{model}, {described.name}",
             notes=layers.notes_on_chunks(len(rows)),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from modules import sd_models
 
-from clip_skip import tags
+from clip_skip import reading
 from clip_skip.webui import suggestions
 from clip_skip.webui.encoders import encoders, header_acts, kind
 from clip_skip.webui.language import translate
@@ -62,15 +62,10 @@ def describe(model: Any) -> dict[str, Any]:
 def read(texts: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "value"} come to, for the page.
 
-    tag: the prompt's tag as it is written shortest, or null; values: what it asks
-    for by tower; warnings: a sentence for each bad tag, in the host's language.
+    What the tags come to is told by `clip_skip.reading`, in the host's language.
     """
     prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
-    tag = tags.prompt_tag(prompt)
-    values = {tower: tag.at(tower, False) for tower in ("l", "g", "h")} if tag else {}
     return {
-        "tag": f"<clipskip:{tag}>" if tag else None,
-        "values": {tower: value for tower, value in values.items() if value is not None},
-        "warnings": [translate(warning) for warning in tags.warnings([prompt, negative])],
+        **reading.read(prompt, negative, translate),
         **suggestions.answer(selected(), prompt, texts.get("value")),
     }

@@ -18,7 +18,6 @@ from modules import extra_networks, shared
 from clip_skip import tags
 from clip_skip.override import Override
 from clip_skip.panel import Panel
-from clip_skip.skip import format
 from clip_skip.webui.encoders import encoders, header_skip, header_value, kind
 from clip_skip.webui.language import translate
 
@@ -152,11 +151,8 @@ def marked(
     skips = panel.skips() if panel.enabled else (None, None)
     texts = tags.resolve(prompt, negative, *skips, hires=hires, first_pass=first_pass)
     for host in encoders(shared.sd_model):
-        encoder = host.encoder
-        for value in sorted(tags.values(texts, encoder.tower)):
-            if value > encoder.layers:
-                deep = f"clip skip {format(value)} is deeper than the {encoder.layers} layers of {encoder.name}"
-                tell(p, [f"{deep}; {encoder.layers} was used."])
+        for value in sorted(tags.values(texts, host.encoder.tower)):
+            tell(p, host.encoder.too_deep(value))
     return texts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
@@ -21,13 +21,21 @@ from clip_skip.sweep_settings import TITLE, SweepSettings
 from clip_skip.webui import generation
 from clip_skip.webui.language import translate
 
-__all__ = ["run"]
+__all__ = ["run", "settings"]
 
 ACROSS_THE_BATCH = {"DPM adaptive"}
 """Samplers whose step depends on the whole batch."""
 
 Done = dict[Cell, tuple[Image.Image, str]]
 """Finished cells: picture and infotext."""
+
+
+def settings(args: Sequence[Any]) -> SweepSettings:
+    """The settings from the script's arguments. ValueError names the field that is wrong; an axis's is for the page."""
+    try:
+        return SweepSettings.from_args(args)
+    except sweep.SweepError as error:
+        raise sweep.SweepError(translate(str(error))) from None
 
 
 def run(p: Any, settings: SweepSettings, remember: Callable[..., AbstractContextManager[None]]) -> Any:

@@ -29,6 +29,7 @@ def page(webui, browser):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(webui.url)
     page.wait_for_selector(READOUT, timeout=90_000)
+    page.wait_for_function("Object.keys(opts).length > 0")  # the host's own shortcuts need them
     expect(page, "stops after layer")
     yield page
     context.close()

@@ -1,0 +1,25 @@
+"""What a prompt's tags come to, as the page is told while it is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from clip_skip import tags
+
+__all__ = ["read"]
+
+
+def read(prompt: str, negative: str, translate: Callable[[str], str] = str) -> dict[str, Any]:
+    """The page's "tag", "values" and "warnings".
+
+    tag: the prompt's tag as it is written shortest, or None; values: what it asks for by tower; warnings: a sentence
+    for each bad tag, translated.
+    """
+    tag = tags.prompt_tag(prompt)
+    values = {tower: tag.at(tower, False) for tower in tags.TOWERS} if tag else {}
+    return {
+        "tag": f"<clipskip:{tag}>" if tag else None,
+        "values": {tower: value for tower, value in values.items() if value is not None},
+        "warnings": [translate(warning) for warning in tags.warnings([prompt, negative])],
+    }

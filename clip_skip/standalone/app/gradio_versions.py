@@ -1,0 +1,45 @@
+"""What differs between gradio 3.41 and 6, asked of the version at hand."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import gradio as gr
+
+THEME = {"theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])}
+"""Gradio's own, without the fonts that it would fetch."""
+
+
+def told(message: str) -> gr.Error:
+    """An error for the page, which some versions of gradio take for HTML."""
+    if "HTML" in (gr.Error.__init__.__doc__ or ""):
+        message = html.escape(message, quote=False)
+    return gr.Error(message, **taken(gr.Error.__init__, print_exception=False))
+
+
+def taken(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
+    """Those of `options` that this version of gradio knows."""
+    known = inspect.signature(function).parameters
+    return {name: value for name, value in options.items() if name in known}
+
+
+def listen(
+    event: Any, function: Any, inputs: Any = None, outputs: Any = None, script: str | None = None, queue: bool = True
+) -> None:
+    """`js` was `_js` in gradio 3."""
+    name = "js" if "js" in inspect.signature(event).parameters else "_js"
+    event(function, inputs, outputs, queue=queue, **{name: script})
+
+
+def image(label: str, name: str, visible: bool = True) -> Any:
+    """A picture that is shown from its file, so that nothing in it is lost. Nothing is shared with other servers."""
+    more = taken(gr.Image.__init__, alt_text=label, show_share_button=False, buttons=["download", "fullscreen"])
+    return gr.Image(
+        label=label, show_label=False, type="filepath", interactive=False, visible=visible, elem_id=name, **more
+    )

@@ -1,0 +1,211 @@
+"""The standalone page, in gradio 3.41 to 6: what the WebUI's extension shows, with a model and no WebUI."""
+
+from __future__ import annotations
+
+import html
+import webbrowser
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from clip_skip.language import translated
+from clip_skip.standalone.app import assets
+from clip_skip.standalone.app.gradio_versions import THEME, image, listen, taken, told
+from clip_skip.standalone.app.routes import PREFIX, add_routes
+from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio, Sweep
+from clip_skip.standalone.engine import is_out_of_memory
+from clip_skip.standalone.samplers import SAMPLERS
+from clip_skip.sweep import SweepError
+from clip_skip.sweep_settings import LABELS, SweepSettings
+
+IS_DARK = "(prompt, dark) => [prompt, Boolean(document.querySelector('.dark'))]"
+
+PROGRESS = gr.Progress()
+"""Gradio finds it as the default of a function's last parameter."""
+
+
+class Page:
+    """The page of a `Studio`, in a language of `localizations`."""
+
+    def __init__(self, studio: Studio, prompt: str, seed: int, size: int, language: str | None = None) -> None:
+        self.studio = studio
+        self.language = language
+        self.words = assets.words(language)
+        self.blocks = gr.Blocks(**taken(gr.Blocks.__init__, title="Clip Skip", analytics_enabled=False, **THEME))
+        with self.blocks:
+            slider = self._header()
+            with gr.Row():
+                with gr.Column(scale=2, min_width=320):
+                    fields = self._fields(prompt, seed, size)
+                    cfg_scale = gr.Slider(0, 30, 7, step=0.5, label=self.tr("CFG scale"))
+                with gr.Column(scale=3, min_width=320):
+                    with gr.Tab(self.tr("Picture")):
+                        self._picture_tab([*fields, slider, cfg_scale])
+                    with gr.Tab(self.tr("Sweep")):
+                        self._sweep_tab(fields)
+                    with gr.Tab(self.tr("Layers")):
+                        self._layers_tab(fields[0])
+            listen(self.blocks.load, None, None, None, assets.script(self._data()))
+        self.blocks.queue()
+
+    def tr(self, text: str, **values: object) -> str:
+        """`text` in the page's language, with {name} replaced by values["name"]."""
+        return self.words.get(text, text).format(**values)
+
+    def translate(self, sentence: str) -> str:
+        """A sentence of the library in the page's language."""
+        folder = assets.root() / "localizations"
+        return translated(sentence, self.language, folder=folder) if self.language else sentence
+
+    def _data(self) -> dict[str, Any]:
+        opts = {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": self.studio.path.stem}
+        return {"opts": opts, "localization": self.words}
+
+    def _header(self) -> Any:
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                name = html.escape(self.studio.path.name)
+                gr.HTML(f"<h1>Clip Skip</h1><p>{name}</p>", elem_id="clip_skip_app_title")
+            with gr.Column(scale=3, min_width=320):
+                most, label = self.studio.encoder.layers, self.tr("Clip skip")
+                return gr.Slider(1, most, 1, step=1, label=label, elem_id="setting_CLIP_stop_at_last_layers")
+
+    def _fields(self, prompt: str, seed: int, size: int) -> list[Any]:
+        """The widgets of `Studio.settings`, in its order."""
+        factor = self.studio.engine.models.sizes.vae_factor
+        texts = [
+            gr.Textbox(prompt, label=self.tr("Prompt"), lines=4, elem_id="txt2img_prompt"),
+            gr.Textbox("", label=self.tr("Negative prompt"), lines=2, elem_id="txt2img_neg_prompt"),
+        ]
+        with gr.Row():
+            run = [
+                gr.Number(seed, label=self.tr("Seed (-1 = random)"), precision=0, min_width=130),
+                gr.Slider(1, 100, 20, step=1, label=self.tr("Steps"), min_width=130, elem_id="clip_skip_app_steps"),
+            ]
+        with gr.Row():
+            shape = [
+                gr.Slider(64, 1024, size, step=factor, label=self.tr(label), min_width=130)
+                for label in ("Width", "Height")
+            ]
+        sampler = gr.Dropdown(list(SAMPLERS), value=next(iter(SAMPLERS)), label=self.tr("Sampler"))
+        return [*texts, *run, *shape, sampler]
+
+    def _start_button(self, label: str, name: str) -> Any:
+        """The button that starts something, and beside it the one that ends it."""
+        with gr.Row():
+            start = gr.Button(self.tr(label), variant="primary", elem_id=name)
+            stop = gr.Button(self.tr("Interrupt"), elem_id=f"{name}_interrupt")
+        listen(stop.click, self.studio.interrupt, queue=False)  # the queue is where what it ends runs
+        return start
+
+    def _picture_tab(self, inputs: list[Any]) -> None:
+        button = self._start_button("Generate", "clip_skip_app_generate")
+        picture = image(self.tr("Picture"), "clip_skip_app_picture")
+        notes = gr.Markdown(elem_id="clip_skip_app_notes")
+        infotext = gr.Textbox(label=self.tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
+        listen(button.click, self.generate, inputs, [picture, infotext, notes])
+
+    def _sweep_tab(self, fields: list[Any]) -> None:
+        with gr.Row():
+            clip_skips = gr.Textbox(f"1-{self.studio.encoder.layers}", label=self.tr(LABELS["clip_skips"]))
+            cfg_scales = gr.Textbox(SweepSettings.cfg_scales, label=self.tr(LABELS["cfg_scales"]))
+        report = gr.Checkbox(False, label=self.tr(LABELS["report"]), elem_id="clip_skip_app_report")
+        button = self._start_button("Sweep", "clip_skip_app_sweep")
+        grid = image(self.tr("Grid"), "clip_skip_app_grid")
+        links = gr.HTML(elem_id="clip_skip_app_links")
+        figure = image(self.tr("Report"), "clip_skip_app_figure", visible=False)
+        listen(button.click, self.sweep, [*fields, clip_skips, cfg_scales, report], [grid, links, figure])
+
+    def _layers_tab(self, prompt: Any) -> None:
+        dark = gr.Checkbox(visible=False)  # set by IS_DARK
+        button = gr.Button(self.tr("Show layers"), variant="primary", elem_id="clip_skip_app_show_layers")
+        sentences = gr.Textbox(label=self.tr("In a sentence"), interactive=False, elem_id="clip_skip_app_sentences")
+        picture = image(self.tr("Layers"), "clip_skip_app_layers")
+        listen(button.click, self.layers, [prompt, dark], [sentences, picture], IS_DARK)
+
+    def generate(
+        self,
+        prompt: str,
+        negative: str,
+        seed: float,
+        steps: float,
+        width: float,
+        height: float,
+        sampler: str,
+        slider: float,
+        cfg_scale: float,
+        progress: Any = PROGRESS,
+    ) -> tuple[Any, ...]:
+        """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
+        settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler)
+        done = iter(range(1, settings.steps + 1))
+        on_step = lambda: progress((next(done, settings.steps), settings.steps), unit="steps")
+        try:
+            made = self._told(self.studio.picture, settings, slider, cfg_scale, on_step)
+        except Interrupted as interrupted:
+            return gr.update(), gr.update(), self._notes([str(interrupted)])
+        return str(made.path), made.infotext, self._notes(made.notes)
+
+    def sweep(
+        self,
+        prompt: str,
+        negative: str,
+        seed: float,
+        steps: float,
+        width: float,
+        height: float,
+        sampler: str,
+        clip_skips: str,
+        cfg_scales: str,
+        report: bool,
+        progress: Any = PROGRESS,
+    ) -> tuple[str, str, Any]:
+        """The grid's path, links to the sweep's page, and the report's picture."""
+        settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler)
+        on_step = lambda done, total, what: progress((done, total), desc=self.translate(what), unit="steps")
+        made = self._told(self.studio.sweep, settings, clip_skips, cfg_scales, report, on_step)
+        figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
+        return str(made.folder / "grid.png"), self._links(made), figure
+
+    def layers(self, prompt: str, dark: bool) -> tuple[str, str]:
+        """Sentences, and the picture's path."""
+        path, sentences = self.studio.layers(prompt, dark)
+        return "\n".join(map(self.translate, sentences)), str(path)
+
+    def _links(self, made: Sweep) -> str:
+        counts = {"made": made.figures["cells_made"], "kept": made.figures["cells_kept"], "folder": made.folder}
+        said = [self.tr("{made} cells made, {kept} kept; they are in {folder}", **counts)]
+        lines = [html.escape(line) for line in [*said, *map(self.translate, made.notes)]]
+        address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
+        link = f'<a href="{address}" target="_blank">{html.escape(self.tr("Compare the pictures"))}</a>'
+        return "".join(f"<div>{line}</div>" for line in [link, *lines])
+
+    def _notes(self, sentences: list[str]) -> str:
+        return "\n\n".join(html.escape(self.translate(sentence)) for sentence in sentences)
+
+    def _told(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What `function` returns; what is wrong with a field is told in the page."""
+        try:
+            return function(*args)
+        except (FieldError, SweepError) as error:
+            raise told(self.translate(str(error))) from error
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise told(self.translate("Out of memory. A smaller width and height may help.")) from error
+
+
+def main(page: Page, port: int | None = None, browser: bool = True, wait: bool = True) -> str:
+    """Serve `page` until Ctrl+C, or, with `wait` False, until the process ends; its address."""
+    launch = page.blocks.launch
+    options = taken(launch, show_error=True, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
+    app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)
+    studio = page.studio
+    add_routes(app, studio.encoder, studio.path.stem, studio.sweeps, page.translate)
+    if browser:
+        webbrowser.open(address)
+    if wait:
+        print(f"{address} (Ctrl+C ends it)", flush=True)
+        page.blocks.block_thread()
+    return address

@@ -1,0 +1,53 @@
+"""The routes of the standalone page: what its script asks, and the files of its sweeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import FileResponse
+
+from clip_skip.encoder import TextEncoder
+from clip_skip.reading import read
+
+__all__ = ["PREFIX", "add_routes", "describe"]
+
+PREFIX = "/clip-skip/v1"
+SHOWN = ("index.html", "grid.png", "report.png")
+"""The files of a sweep that the page links to."""
+
+
+def add_routes(
+    app: FastAPI, encoder: TextEncoder, checkpoint: str, sweeps: Path, translate: Callable[[str], str] = str
+) -> None:
+    """`encoder`, `checkpoint`: those of the loaded SD1 model; `sweeps`: the folder of the folders of sweeps."""
+
+    def loaded() -> dict[str, Any]:
+        return describe(encoder, checkpoint)
+
+    def read_texts(texts: dict[str, Any]) -> dict[str, Any]:
+        prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
+        return {**read(prompt, negative, translate), "suggestions": [], "problems": []}
+
+    def sweep_file(name: str, file: str) -> FileResponse:
+        path = sweeps / name / file
+        if not re.fullmatch("[0-9a-f]+", name) or file not in SHOWN or not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path)
+
+    for path, method, answer in (
+        ("encoders", "GET", loaded),
+        ("read", "POST", read_texts),
+        ("sweeps/{name}/{file}", "GET", sweep_file),
+    ):
+        app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
+
+
+def describe(encoder: TextEncoder, checkpoint: str) -> dict[str, Any]:
+    """The answer of the WebUI's `encoders` route, for an SD1 model."""
+    one = {"name": encoder.name, "tower": encoder.tower, "layers": encoder.layers, "native": encoder.native}
+    header = {"offset": 0, "least": encoder.native}
+    return {"model": "SD1", "checkpoint": checkpoint, "header_acts": True, "encoders": [{**one, "header": header}]}

@@ -1,0 +1,44 @@
+// What the extension's scripts expect of a WebUI, for a page without one. `window.clipSkipApp` holds its data.
+(function () {
+    const {opts, localization} = window.clipSkipApp;
+    const updated = [];
+    const loaded = [];
+    let ready = false;
+    let timer;
+
+    const find = (selector) => gradioApp().querySelector(selector);
+
+    window.opts = opts;
+    window.localization = localization;
+    window.gradioApp = () => document.querySelector("gradio-app")?.shadowRoot || document;
+    window.updateInput = (target) => target.dispatchEvent(new Event("input", {bubbles: true}));
+    window.onUiLoaded = (callback) => (ready ? callback() : loaded.push(callback));
+    window.onAfterUiUpdate = (callback) => updated.push(callback);
+    window.onOptionsChanged = () => {}; // the one option is the slider, and there is one tab
+    window.onUiTabChange = () => {};
+
+    function afterUpdate() {
+        if (!ready) {
+            if (!find("#txt2img_prompt textarea") || !find("#setting_CLIP_stop_at_last_layers input[type=number]")) return;
+            ready = true;
+            loaded.forEach((callback) => callback());
+        }
+        updated.forEach((callback) => callback());
+    }
+
+    function schedule() {
+        clearTimeout(timer);
+        timer = setTimeout(afterUpdate, 100);
+    }
+
+    // As in the WebUI, Ctrl+Enter generates.
+    function onKey(event) {
+        if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !event.target.matches("textarea, input")) return;
+        event.preventDefault();
+        find("#clip_skip_app_generate")?.click();
+    }
+
+    new MutationObserver(schedule).observe(document.body, {childList: true, subtree: true});
+    document.addEventListener("keydown", onKey);
+    schedule();
+})();

@@ -1,0 +1,199 @@
+"""What the standalone page does with one loaded model: a picture, a sweep, the layers. Without gradio."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clip_skip import layers_figure, skip, tags
+from clip_skip.standalone import header, job, tokens
+from clip_skip.standalone.checkpoint import load
+from clip_skip.standalone.engine import Batch, Engine, Shot
+from clip_skip.standalone.files import save_picture
+from clip_skip.standalone.infotext import Settings, infotext
+from clip_skip.standalone.layers_command import measure_loaded
+from clip_skip.standalone.samplers import SAMPLERS
+from clip_skip.sweep import Cell, Plan, parse_axis
+from clip_skip.sweep_settings import LABELS
+
+SEEDS = 2**32
+SEED_LIMIT = SEEDS - 1
+
+
+class FieldError(ValueError):
+    """A field that cannot be used; the message names it."""
+
+
+Interrupted = job.Interrupted
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on disk, its infotext, and sentences for the user."""
+
+    path: Path
+    infotext: str
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's folder, its report if there is one, what sweep.json holds under "run", and sentences for the user."""
+
+    folder: Path
+    report: Path | None
+    figures: dict[str, Any]
+    notes: list[str]
+
+
+class Studio:
+    """One model, and what it made under `out`: pictures/, sweeps/ and layers.png. One thing is made at a time."""
+
+    def __init__(self, path: Path, device: str, out: Path) -> None:
+        """Raises `CheckpointError` if the model at `path` cannot be used."""
+        dtype = torch.float16 if device.startswith("cuda") else torch.float32
+        self.path, self.device, self.out = path, device, out.resolve()
+        self.tokenizer = tokens.tokenizer()
+        self.engine = Engine(load(path, device, dtype), self.tokenizer)
+        self.encoder = self.engine.conditioner.encoder
+        self._busy = threading.Lock()
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """End what is being made, after its step."""
+        self._interrupted.set()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While nothing else is made."""
+        with self._busy:
+            self._interrupted.clear()
+            yield
+
+    def _go_on(self) -> None:
+        if self._interrupted.is_set():
+            raise Interrupted("Interrupted.")
+
+    @property
+    def sweeps(self) -> Path:
+        return self.out / "sweeps"
+
+    def settings(
+        self, prompt: str, negative: str, seed: float, steps: float, width: float, height: float, sampler: str
+    ) -> Settings:
+        """The fields, checked. Seed -1 is a random one. Raises `FieldError`."""
+        factor = self.engine.models.sizes.vae_factor
+        numbers = {
+            "seed": whole("Seed", seed, -1, SEED_LIMIT),
+            "steps": whole("Steps", steps, 1, 1000),
+            "width": whole("Width", width, 64, 4096, factor),
+            "height": whole("Height", height, 64, 4096, factor),
+        }
+        if sampler not in SAMPLERS:
+            raise FieldError(f"Sampler: {skip.shorten(str(sampler))} is not one of {', '.join(SAMPLERS)}")
+        if numbers["seed"] == -1:
+            numbers["seed"] = secrets.randbelow(SEEDS)
+        return Settings(model=self.path.stem, prompt=prompt, negative=negative, sampler=sampler, **numbers)
+
+    def picture(
+        self, settings: Settings, slider: float, cfg_scale: float, on_step: Callable[[], None] = lambda: None
+    ) -> Picture:
+        """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
+        whole("Clip skip", slider, 1, self.encoder.layers)
+        number("CFG scale", cfg_scale, 0, 100)
+        asked = tags.prompt_values(settings.prompt, settings.negative, float(slider))
+        positive, negative = map(self.encoder.clamp, asked)
+        text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
+        shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
+
+        def step() -> None:
+            self._go_on()
+            on_step()
+
+        with self._alone():
+            batch = Batch((shot,), settings.steps, settings.width, settings.height, settings.sampler)
+            made = self.engine.make(batch, step).pictures[0]
+            path = self._next("pictures", settings.seed)
+            said = infotext(settings, Cell(0, 0, positive, float(cfg_scale)))
+            save_picture(made, path, {"parameters": said})
+        notes = [*tags.warnings([settings.prompt, settings.negative]), *self.encoder.too_deep(max(asked))]
+        return Picture(path, said, notes)
+
+    def sweep(
+        self,
+        settings: Settings,
+        clip_skips: str,
+        cfg_scales: str,
+        report: bool,
+        on_step: job.OnStep = lambda done, total, what: None,
+    ) -> Sweep:
+        """A grid with one seed. Cells that the same settings have made before are kept. Raises `SweepError`."""
+        plan = Plan(
+            parse_axis(clip_skips, LABELS["clip_skips"], 1, self.encoder.layers),
+            parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100),
+        )
+        known = json.dumps([asdict(settings), header.digest(self.path)], sort_keys=True)
+        folder = self.sweeps / hashlib.sha256(known.encode()).hexdigest()[:12]
+
+        def step(done: int, total: int, what: str) -> None:
+            self._go_on()
+            on_step(done, total, what)
+
+        with self._alone():
+            wanted = job.Job(self.path, settings, plan, self.device, 0, folder, report)
+            figures = job.run(wanted, self.engine, step)
+        whole_grid = "interrupted" not in figures
+        notes = [*tags.warnings([settings.prompt, settings.negative]), *_on_sweep(figures, report)]
+        return Sweep(folder, folder / "report.png" if report and whole_grid else None, figures, notes)
+
+    def layers(self, prompt: str, dark: bool) -> tuple[Path, list[str]]:
+        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
+        module = self.engine.models.text_encoder
+        with self._alone():
+            measured = measure_loaded(self.encoder, module, self.tokenizer, prompt, self.path.stem)
+        path = self.out / "layers.png"
+        save_picture(layers_figure.draw(measured, dark), path)
+        return path, list(measured.sentences())
+
+    def _next(self, folder: str, seed: int) -> Path:
+        """A new file's path, numbered as the WebUI numbers."""
+        place = self.out / folder
+        numbers = [int(file.stem.partition("-")[0]) for file in place.glob("[0-9]*-*.png")]
+        return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
+
+
+def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
+    if "out_of_memory" in figures:
+        yield f"Out of memory: the sweep went on with {figures['cells_per_batch']} cells per batch."
+    if "interrupted" in figures:
+        yield "Interrupted: the same sweep, started again, makes only the cells that are missing."
+        if report:
+            yield "The report needs every cell, so there is none."
+
+
+def number(field: str, value: Any, low: int, high: int) -> float:
+    """`value` as a number in these bounds. Raises `FieldError`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise FieldError(f"{field}: nothing is given")
+    if not low <= value <= high:
+        raise FieldError(f"{field}: {value:g} is outside {low} to {high}")
+    return float(value)
+
+
+def whole(field: str, value: Any, low: int, high: int, multiple: int = 1) -> int:
+    """`value` as an integer in these bounds. Raises `FieldError`."""
+    given = number(field, value, low, high)
+    if not given.is_integer():
+        raise FieldError(f"{field}: {given:g} is not a whole number")
+    if given % multiple:
+        raise FieldError(f"{field}: {given:g} is not a multiple of {multiple}")
+    return int(given)

@@ -1,0 +1,271 @@
+"""What the standalone page does, without gradio and without a browser."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clip_skip import panel, sweep_settings
+from clip_skip.language import translated
+from clip_skip.standalone.app import assets
+from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio
+from clip_skip.standalone.demo_model import CHECKPOINT
+from clip_skip.sweep import SweepError
+
+PROMPT = "a large red circle"
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    return Studio(CHECKPOINT, "cpu", tmp_path_factory.mktemp("app"))
+
+
+def settings(studio, prompt=PROMPT, negative="", seed=1, steps=2, width=64, height=64, sampler="Euler"):
+    return studio.settings(prompt, negative, seed, steps, width, height, sampler)
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"), dtype=np.int16)
+
+
+def picture(studio, prompt=PROMPT, slider=1, cfg_scale=7, **others):
+    return studio.picture(settings(studio, prompt, **others), slider, cfg_scale)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"seed": None}, "Seed: nothing is given"),
+        ({"seed": 2**32}, "Seed: 4.29497e+09 is outside -1 to 4294967295"),
+        ({"seed": float("nan")}, "Seed: nan is outside"),
+        ({"steps": 0}, "Steps: 0 is outside 1 to 1000"),
+        ({"steps": 2.5}, "Steps: 2.5 is not a whole number"),
+        ({"width": 65}, "Width: 65 is not a multiple of 8"),
+        ({"height": True}, "Height: nothing is given"),
+        ({"sampler": "PLMS"}, 'Sampler: "PLMS" is not one of DPM++ 2M Karras'),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(studio, field, message):
+    with pytest.raises(FieldError, match=re.escape(message)):
+        settings(studio, **field)
+
+
+@pytest.mark.parametrize(("slider", "cfg_scale"), [(0, 7), (13, 7), (1.5, 7), (None, 7), (1, None), (1, -1), (1, 101)])
+def test_a_slider_out_of_bounds_is_named(studio, slider, cfg_scale):
+    with pytest.raises(FieldError, match=r"^(Clip skip|CFG scale): "):
+        picture(studio, slider=slider, cfg_scale=cfg_scale)
+
+
+def test_seed_minus_1_is_another_one_each_time(studio):
+    seeds = {settings(studio, seed=-1).seed for _ in range(4)}
+    assert len(seeds) == 4 and all(0 <= seed < 2**32 for seed in seeds)
+
+
+@pytest.mark.parametrize("value", [1, 2, 7, 12])
+def test_a_tag_makes_what_the_slider_makes(studio, value):
+    by_slider = picture(studio, slider=value)
+    by_tag = picture(studio, f"<clipskip:{value}>{PROMPT}", slider=5)
+    assert (pixels(by_slider.path) == pixels(by_tag.path)).all()
+    assert by_slider.infotext == by_tag.infotext and f"Clip skip: {value}" in by_tag.infotext
+    assert Image.open(by_tag.path).info["parameters"] == by_tag.infotext
+
+
+def test_the_negative_prompt_follows_or_has_its_own(studio):
+    same = picture(studio, slider=6, negative="blue")
+    followed = picture(studio, slider=6, negative="<clipskip:6>blue")
+    own = picture(studio, slider=6, negative="<clipskip:12>blue")
+    assert (pixels(same.path) == pixels(followed.path)).all()
+    assert (pixels(same.path) != pixels(own.path)).any()
+    assert "Negative prompt: <clipskip:12>blue" in own.infotext
+
+
+def test_what_is_wrong_with_a_tag_is_told(studio):
+    made = picture(studio, "<clipskip:abc> <clipskip:99> a circle 円")
+    assert (pixels(made.path) == pixels(picture(studio, "a circle 円", slider=12).path)).all()
+    assert any('"<clipskip:abc>" was ignored' in note for note in made.notes)
+    assert "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used." in made.notes
+    assert Image.open(made.path).info["parameters"].lstrip().startswith("a circle 円\n")
+
+
+def test_pictures_are_kept_and_numbered(studio):
+    first, second = picture(studio, seed=5).path, picture(studio, seed=5).path
+    assert second.name == f"{int(first.name[:5]) + 1:05}-5.png" and first.is_file()
+
+
+def test_a_cell_of_a_sweep_is_the_picture_of_its_settings(studio):
+    made = studio.sweep(settings(studio), "1, 2.5, 12", "4, 7", report=True)
+    assert made.figures["cells_made"] == 6 and made.figures["encoder_passes"] <= 2 and made.notes == []
+    for skip, cfg_scale in [(1, 4), (12, 7)]:
+        cell = made.folder / "cells" / f"clip-skip-{skip}_cfg-{cfg_scale}.png"
+        assert np.abs(pixels(cell) - pixels(picture(studio, slider=skip, cfg_scale=cfg_scale).path)).max() <= 2
+    assert Image.open(made.report).width > 500
+    again = studio.sweep(settings(studio), "1, 2.5, 12", "4, 7", report=False)
+    assert again.figures["cells_made"] == 0 and again.figures["cells_kept"] == 6
+    assert again.folder == made.folder and again.report is None
+
+
+@pytest.mark.parametrize(("skips", "scales", "field"), [("1-13", "7", "Clip skips"), ("1", "x", "CFG scales")])
+def test_a_bad_axis_is_named(studio, skips, scales, field):
+    with pytest.raises(SweepError, match=f"^{field}: "):
+        studio.sweep(settings(studio), skips, scales, report=False)
+
+
+def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
+    made_before = []
+
+    def interrupt_in_the_second_batch(done, total, what):
+        made_before.append(what)
+        if done > total // 2:
+            studio.interrupt()
+
+    wanted = settings(studio, seed=77)
+    made = studio.sweep(wanted, "1-12", "4, 7", True, interrupt_in_the_second_batch)
+    assert made.figures["cells_made"] == 12 and made.report is None
+    assert dict.fromkeys(made_before) == {"cell 1 to 12 of 24": None, "cell 13 to 24 of 24": None}
+    assert [note.split(":")[0] for note in made.notes] == [
+        "Interrupted",
+        "The report needs every cell, so there is none.",
+    ]
+    grid = pixels(made.folder / "grid.png")
+    again = studio.sweep(wanted, "1-12", "4, 7", True)
+    assert again.figures["cells_kept"] == 12 and again.figures["cells_made"] == 12 and again.report.is_file()
+    whole = pixels(again.folder / "grid.png")
+    half = grid.shape[0] // 2
+    assert (grid[:half] == whole[:half]).all() and (grid[half:] != whole[half:]).any()
+    record = json.loads((again.folder / "sweep.json").read_text(encoding="utf8"))
+    assert record["run"]["cells_kept"] == 12 and "interrupted" not in record["run"]
+
+
+def test_an_interrupted_picture_leaves_nothing_and_the_next_one_is_made(studio):
+    before = sorted((studio.out / "pictures").glob("*"))
+    with pytest.raises(Interrupted):
+        studio.picture(settings(studio), 1, 7, studio.interrupt)
+    assert sorted((studio.out / "pictures").glob("*")) == before
+    studio.interrupt()  # nothing is being made
+    assert picture(studio).path.is_file()
+
+
+def test_out_of_memory_is_told(studio, monkeypatch):
+    make = studio.engine.make
+
+    def short_of_memory(batch, on_step):
+        if len(batch.shots) > 2:
+            raise RuntimeError("CUDA out of memory")
+        return make(batch, on_step)
+
+    monkeypatch.setattr(studio.engine, "make", short_of_memory)
+    made = studio.sweep(settings(studio, seed=78), "1-3", "7", report=False)
+    assert made.notes == ["Out of memory: the sweep went on with 1 cells per batch."]
+    assert made.figures["cells_made"] == 3
+
+
+def test_the_encoder_keeps_a_bounded_number_of_texts(studio):
+    for number in range(40):
+        studio.engine.conditioner.prepare(f"text {number}", [1.0])
+    assert len(studio.engine.conditioner._kept) == 32
+
+
+def test_the_layers(studio):
+    light, sentences = studio.layers("a red circle <clipskip:3>", False)
+    lit = pixels(light).mean()
+    dark, _ = studio.layers("a red circle", True)
+    assert "The largest step is from layer" in sentences[0]
+    assert lit > 180 and pixels(dark).mean() < 90
+
+
+@pytest.fixture
+def client(studio):
+    fastapi = pytest.importorskip("fastapi", reason="fastapi, which gradio brings, is not installed")
+    testclient = pytest.importorskip("fastapi.testclient", reason="httpx, which gradio brings, is not installed")
+    from clip_skip.standalone.app.routes import add_routes
+
+    app = fastapi.FastAPI()
+    add_routes(app, studio.encoder, "demo", studio.sweeps, lambda text: translated(text, "ja_JP"))
+    return testclient.TestClient(app)
+
+
+def test_the_routes_answer_as_the_extensions_do(client):
+    answer = client.get("/clip-skip/v1/encoders?wait=true").json()
+    encoder = {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 1}
+    assert answer.pop("encoders") == [{**encoder, "header": {"offset": 0, "least": 1}}]
+    assert answer == {"model": "SD1", "checkpoint": "demo", "header_acts": True}
+    texts = {"prompt": "<clipskip:2:g=3> a <clipskip:x>", "negative": None}
+    answer = client.post("/clip-skip/v1/read", json=texts).json()
+    assert answer["tag"] == "<clipskip:2:g=3>" and answer["values"] == {"l": 2, "g": 3, "h": 2}
+    assert answer["suggestions"] == answer["problems"] == []
+    assert len(answer["warnings"]) == 1 and "無視" in answer["warnings"][0]
+
+
+def test_the_routes_show_a_sweeps_files_and_no_others(client, studio):
+    made = studio.sweep(settings(studio), "1", "7", report=False)
+    place = f"/clip-skip/v1/sweeps/{made.folder.name}"
+    assert client.get(f"{place}/index.html").text == (made.folder / "index.html").read_text(encoding="utf8")
+    assert client.get(f"{place}/grid.png").headers["content-type"] == "image/png"
+    for path in (
+        f"{place}/sweep.json",
+        f"{place}/../x/grid.png",
+        f"{place}/..%2fgrid.png",
+        "/clip-skip/v1/sweeps/a/grid.png",
+    ):
+        assert client.get(path).status_code == 404
+
+
+def test_the_page_has_every_script_and_both_styles():
+    script = assets.script({"opts": {}, "localization": {}})
+    for file in [
+        *(ROOT / "javascript").glob("*.js"),
+        ROOT / "style.css",
+        assets.HERE / "app.css",
+        assets.HERE / "shim.js",
+    ]:
+        assert json.dumps(file.read_text(encoding="utf8")) in script, file
+    assert assets.languages() == ["ja_JP", "ko_KR"]
+
+
+@pytest.mark.parametrize("language", ["ja_JP", "ko_KR"])
+def test_every_label_of_the_page_is_translated(language):
+    words = assets.words(language)
+    source = (ROOT / "clip_skip" / "standalone" / "app" / "page.py").read_text(encoding="utf8")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    asked = {
+        node.args[position].value
+        for node in calls
+        for function, position in (("self.tr", 0), ("self._start_button", 0), ("self.translate", 0))
+        if ast.unparse(node.func) == function and isinstance(node.args[position], ast.Constant)
+    }
+    asked |= {"Width", "Height", panel.FIELDS[0].full_label, *sweep_settings.LABELS.values()}
+    assert len(asked) > 20
+    assert asked - words.keys() == set()
+    own = json.loads(assets.WORDS.read_text(encoding="utf8"))
+    for text, said in own.items():
+        assert said.keys() == {"ja_JP", "ko_KR"} and text not in said.values(), text
+        placeholders = [sorted(re.findall(r"\{\w+\}", one)) for one in (text, *said.values())]
+        assert placeholders[0] == placeholders[1] == placeholders[2], text
+
+
+@pytest.mark.parametrize("language", ["ja_JP", "ko_KR"])
+def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
+    messages = [
+        "cell 1 to 12 of 36",
+        "Interrupted.",
+        "Interrupted: the same sweep, started again, makes only the cells that are missing.",
+    ]
+    for field in ({"seed": None}, {"steps": 0}, {"steps": 2.5}, {"width": 65}):
+        with pytest.raises(FieldError) as wrong:
+            settings(studio, **field)
+        messages.append(str(wrong.value))
+    huge = "1," * 20_000
+    for axis in ("", "x", "99", "1-3 (0)", "1-3 (-1)", "1-3 [0]", "1-9 (+0.001)", "1-9 (+0.01), 1-9 (+0.0101)", huge):
+        with pytest.raises(SweepError) as wrong:
+            studio.sweep(settings(studio), axis, "7", report=False)
+        messages.append(str(wrong.value))
+    for message in messages:
+        told = translated(message, language)
+        assert told != message and "{" not in told, message
+        assert not re.search(r"\b(is|the|values?|given|of|to|cells)\b", re.sub(r'"[^"]*"', "", told)), told
+        assert all(quoted in told for quoted in re.findall(r'"[^"]*"', message)), told

@@ -1,0 +1,305 @@
+"""The standalone page as `clip-skip app` serves it, in Chromium driven by Playwright."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
+
+PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
+SLIDER = "#setting_CLIP_stop_at_last_layers input[type=number]"
+READOUT, WARNINGS, COMPLETION = "#clip_skip_readout", "#txt2img_clip_skip_warnings", "#clip_skip_completion"
+GENERATE, SWEEP, SHOW = "#clip_skip_app_generate", "#clip_skip_app_sweep", "#clip_skip_app_show_layers"
+GRID, LINKS, NOTES = "#clip_skip_app_grid img", "#clip_skip_app_links", "#clip_skip_app_notes"
+
+
+@pytest.fixture(scope="module")
+def serve(browser, tmp_path_factory):
+    """Starts the command in a language, once for each; its address and its folder."""
+    served = {}
+
+    def serve(language=None):
+        if language not in served:
+            out = tmp_path_factory.mktemp("app")
+            command = [sys.executable, "-m", "clip_skip", "app", "--no-browser", "--out", str(out)]
+            command += ["--language", language] if language else []
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for line in process.stdout:
+                if address := re.match(r"(http://\S+) \(Ctrl\+C ends it\)", line):
+                    break
+            else:
+                pytest.fail(f"the command ended with {process.wait()}")
+            served[language] = address[1], out, process
+        return served[language][:2]
+
+    yield serve
+    for _, _, process in served.values():
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def open_page(browser, serve):
+    """Opens the page; at the end there must be no error in its console."""
+    contexts, errors = [], []
+
+    def on_console(message):
+        if message.type == "error" and "://127.0.0.1" in message.location["url"]:  # gradio 3 asks other servers too
+            errors.append(message.text)
+
+    def open_page(language=None, query="", **viewport):
+        contexts.append(browser.new_context(viewport={"width": 1300, "height": 900, **viewport}))
+        page = contexts[-1].new_page()
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(serve(language)[0] + query)
+        page.wait_for_selector(READOUT, timeout=90_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def expect(page, text, place=READOUT, seconds=15):
+    sync_api.expect(page.locator(place).first).to_contain_text(text, timeout=seconds * 1000)
+
+
+def set_number(page, selector, value):
+    number = page.locator(selector)
+    number.fill(str(value))
+    number.press("Enter")
+    number.blur()
+
+
+def tabs(page):
+    return page.locator("[role=tablist] button:visible, .tab-nav button:visible")
+
+
+def tab(page, name):
+    tabs(page).filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+
+
+def field(page, label):
+    return page.get_by_label(label, exact=True).first
+
+
+def generate(page):
+    """Presses the button; the infotext and the pixels of what comes."""
+    infotext = page.locator("#clip_skip_app_infotext textarea")
+    before = infotext.input_value()
+    page.locator(GENERATE).click()
+    page.wait_for_function(
+        "([at, before]) => document.querySelector(at).value !== before",
+        arg=["#clip_skip_app_infotext textarea", before],
+        timeout=60_000,
+    )
+    return infotext.input_value()
+
+
+def newest(folder, name="pictures/*.png"):
+    return np.asarray(Image.open(max(folder.glob(name), key=lambda file: file.stat().st_mtime)).convert("RGB"))
+
+
+def test_the_readout_says_where_the_encoder_stops_and_what_decides(page):
+    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14")
+    set_number(page, SLIDER, 3)
+    expect(page, "stops after layer 10 of 12")
+    page.locator(PROMPT).fill("a red circle <clipskip:1.5>")
+    expect(page, "the tag <clipskip:1.5> decides: stops between layers 11 and 12 of 12")
+    page.locator(PROMPT).fill("a red circle")
+    expect(page, "stops after layer 10 of 12")
+
+
+def test_completion_and_stepping_by_keyboard(page):
+    prompt = page.locator(PROMPT)
+    prompt.fill("")
+    prompt.press_sequentially("a circle <clipskip:")
+    items = page.locator(f"{COMPLETION} li")
+    sync_api.expect(items).to_have_count(12)
+    assert "layer 11 of 12" in items.nth(1).inner_text()
+    prompt.press("ArrowDown")
+    prompt.press("Enter")
+    assert prompt.input_value() == "a circle <clipskip:2>" and items.count() == 0
+    expect(page, "the tag <clipskip:2> decides")
+    prompt.press("ArrowLeft")
+    prompt.press("Control+ArrowUp")
+    assert prompt.input_value() == "a circle <clipskip:3>"
+
+
+def test_a_bad_tag_is_named_while_typing_and_under_the_picture(page):
+    page.locator(PROMPT).fill("a circle <clipskip:abc>")
+    expect(page, '"<clipskip:abc>" was ignored: "abc" is not a number', WARNINGS)
+    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    generate(page)
+    expect(page, '"<clipskip:abc>" was ignored', NOTES)
+    page.locator(PROMPT).fill("a circle")
+    sync_api.expect(page.locator(WARNINGS)).to_have_text("", timeout=15_000)
+
+
+def test_a_picture_at_the_sliders_value_is_the_one_of_the_tag(page, serve):
+    out = serve()[1]
+    set_number(page, "#clip_skip_app_steps input[type=number]", 4)
+    set_number(page, SLIDER, 12)
+    infotext = generate(page)
+    assert "Clip skip: 12" in infotext and "Steps: 4, Sampler: DPM++ 2M Karras, CFG scale: 7" in infotext
+    by_slider = newest(out)
+    picture = page.locator("#clip_skip_app_picture img")
+    sync_api.expect(picture).to_be_visible()
+    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [128, 128]
+    set_number(page, SLIDER, 1)
+    assert "Clip skip: 1\n" in generate(page) + "\n" and (newest(out) != by_slider).any()
+    page.locator(PROMPT).fill("<clipskip:12>" + page.locator(PROMPT).input_value())
+    assert "Clip skip: 12" in generate(page) and (newest(out) == by_slider).all()
+
+
+def test_a_sweep_with_its_grid_its_page_and_its_report(page):
+    tab(page, "Sweep")
+    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    field(page, "Clip skips").fill("1, 2, 12")
+    field(page, "CFG scales").fill("4, 7")
+    field(page, "Report").check()
+    page.locator(SWEEP).click()
+    expect(page, "6 cells made, 0 kept", LINKS, seconds=60)
+    assert page.locator(GRID).evaluate("image => image.naturalWidth") > 3 * 128
+    sync_api.expect(page.locator("#clip_skip_app_figure img")).to_be_visible()
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Compare the pictures").click()
+    viewer = opened.value
+    sync_api.expect(viewer.locator("#grid img")).to_have_count(6)
+    viewer.close()
+    page.locator(SWEEP).click()
+    expect(page, "0 cells made, 6 kept", LINKS, seconds=60)
+
+
+def test_a_bad_axis_is_named_and_nothing_is_lost(page):
+    tab(page, "Sweep")
+    field(page, "Clip skips").fill("1-13")
+    page.locator(SWEEP).click()
+    expect(page, 'Clip skips: "1-13" is outside 1 to 12', "body")
+    assert field(page, "Clip skips").input_value() == "1-13"
+    page.locator(PROMPT).fill("a <b>bold</b> circle")
+    field(page, "Clip skips").fill("<img src=x>")
+    page.locator(SWEEP).click()
+    expect(page, 'Clip skips: "<img src=x>" is neither a number', "body")
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_progress_interrupt_and_going_on(page):
+    """In the first batch of three nothing is finished; so the interrupt waits for the second one."""
+    tab(page, "Sweep")
+    set_number(page, "#clip_skip_app_steps input[type=number]", 40)
+    page.locator(SWEEP).click()
+    expect(page, "cell 13 to 24 of 36", "body", seconds=120)
+    page.locator(f"{SWEEP}_interrupt").click()
+    expect(page, "Interrupted: the same sweep, started again, makes only", LINKS, seconds=60)
+    expect(page, "12 cells made, 0 kept", LINKS)
+    sync_api.expect(page.locator(GRID)).to_be_visible()
+    field(page, "CFG scales").fill("4")
+    page.locator(SWEEP).click()
+    expect(page, "0 cells made, 12 kept", LINKS, seconds=60)
+
+
+def test_an_interrupted_picture_is_told(page):
+    set_number(page, "#clip_skip_app_steps input[type=number]", 100)
+    page.locator(GENERATE).click()
+    expect(page, "steps", "#clip_skip_app_picture", seconds=30)
+    page.locator(f"{GENERATE}_interrupt").click()
+    expect(page, "Interrupted.", NOTES, seconds=30)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_layers_in_the_pages_theme(open_page, serve, theme):
+    page = open_page(query=f"?__theme={theme}")
+    tab(page, "Layers")
+    page.locator(SHOW).click()
+    sentences = page.locator("#clip_skip_app_sentences textarea")
+    sync_api.expect(sentences).to_have_value(re.compile("The largest step is from layer"), timeout=60_000)
+    sync_api.expect(page.locator("#clip_skip_app_layers img")).to_be_visible(timeout=30_000)
+    assert (newest(serve()[1], "layers.png").mean() > 150) == (theme == "light")
+
+
+def test_the_keyboard_alone_makes_a_picture_and_a_sweep(page):
+    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    page.locator(PROMPT).focus()
+    page.keyboard.press("Control+Enter")
+    sync_api.expect(page.locator("#clip_skip_app_infotext textarea")).to_have_value(
+        re.compile("Steps: 2"), timeout=60_000
+    )
+    reach(page, "Sweep")
+    page.keyboard.press("Enter")
+    reach(page, "1-12")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("1, 12")
+    reach(page, "Sweep")
+    page.keyboard.press("Enter")
+    expect(page, "they are in", LINKS, seconds=60)
+    assert page.locator(GRID).evaluate("image => image.naturalWidth") < 4 * 128
+
+
+def reach(page, text):
+    """Presses Tab until what has `text` has the focus."""
+    reached = []
+    while text not in reached and len(reached) < 40:
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.value || document.activeElement.textContent.trim()"))
+    assert reached[-1] == text, reached
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast_of_what_is_ours(open_page, contrast, theme):
+    page = open_page(query=f"?__theme={theme}")
+    prompt = page.locator(PROMPT)
+    prompt.fill("")
+    prompt.press_sequentially("<clipskip:x> <clipskip:")
+    page.wait_for_selector(COMPLETION)
+    expect(page, "was ignored", WARNINGS)
+    found = [wrong for place in (READOUT, COMPLETION, WARNINGS) for wrong in contrast(page, place)]
+    prompt.fill("a circle")
+    tab(page, "Sweep")
+    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    field(page, "Clip skips").fill("1")
+    page.locator(SWEEP).click()
+    expect(page, "they are in", LINKS, seconds=60)
+    page.wait_for_timeout(1000)  # gradio fades it in
+    assert found + contrast(page, LINKS) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "sweep", "stops", "ignored"),
+    [("ja_JP", "スイープ", "12層中12層目の後で停止", "無視されました"), ("ko_KR", "스윕", "12개", "무시")],
+)
+def test_in_another_language(open_page, language, sweep, stops, ignored):
+    page = open_page(language)
+    expect(page, stops)
+    page.locator(PROMPT).fill("<clipskip:x> a circle")
+    expect(page, ignored, WARNINGS)
+    english = re.compile(
+        r"^(Prompt|Negative prompt|Steps|Width|Height|Sampler|CFG scale|Seed.*|Generate|Interrupt|Sweep)$"
+    )
+    assert page.get_by_text(english).count() == 0
+    tab(page, sweep)
+    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    page.locator(SWEEP).click()
+    expect(page, "36", LINKS, seconds=120)
+    tabs(page).nth(2).click()
+    page.locator(SHOW).click()
+    sentences = page.locator("#clip_skip_app_sentences textarea")
+    sync_api.expect(sentences).to_have_value(re.compile("clip skip 12"), timeout=60_000)
+    assert "largest" not in sentences.input_value()
+
+
+def test_a_narrow_window_needs_no_sideways_scrolling(open_page):
+    page = open_page(width=400)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
