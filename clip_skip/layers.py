@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 
 from clip_skip.encoder import TextEncoder, conditionings
 
-__all__ = ["END", "START", "Layers", "labels", "measure", "notes_on_chunks"]
+__all__ = ["END", "START", "Layers", "labels", "measure", "notes_on_prompt"]
 
 START, END = "<start>", "<end>"
 """The labels of the tokens around a prompt."""
@@ -171,6 +171,14 @@ def label(word: str) -> str:
     return text if word.endswith(_ENDING) else f"{text}-"
 
 
-def notes_on_chunks(count: int) -> list[str]:
-    """What there is to say of a prompt of `count` chunks, the first of which is measured."""
-    return [f"The prompt has {count} chunks of up to 75 tokens; this is the first."] if count > 1 else []
+def notes_on_prompt(chunks: int, parts: int = 1, changes: bool = False) -> list[str]:
+    """What there is to say of a prompt, of which one chunk is measured.
+
+    chunks: of the text that is measured; parts: sub-prompts, between ANDs; changes: whether prompt editing changes it.
+    """
+    notes = [
+        (parts > 1, f"The prompt has {parts} sub-prompts; this is the first."),
+        (changes, "The prompt changes from step to step; this is how it begins."),
+        (chunks > 1, f"The prompt has {chunks} chunks of up to 75 tokens; this is the first."),
+    ]
+    return [note for holds, note in notes if holds]

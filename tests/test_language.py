@@ -11,7 +11,7 @@ import pytest
 from clip_skip import panel, sweep_settings, tags
 from clip_skip.encoder import TextEncoder
 from clip_skip.language import translated
-from clip_skip.layers import notes_on, notes_on_chunks
+from clip_skip.layers import notes_on, notes_on_prompt
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ("ja_JP", "ko_KR")
@@ -75,9 +75,9 @@ def test_every_message_comes_out_translated(language):
 def test_the_layers_sentences_come_out_translated(language):
     from .test_layers import made_up
 
-    notes = (*notes_on_chunks(3), *notes_on(TextEncoder("", "l", [0] * 12, None, 2), 1))
+    notes = (*notes_on_prompt(3, 2, True), *notes_on(TextEncoder("", "l", [0] * 12, None, 2), 1))
     notes += tuple(note for highest in (2, 3) for note in notes_on(TextEncoder("", "l", [0] * 12, None, 2), highest))
-    assert len(notes) == 4
+    assert len(notes) == 6
     steps = [(0.98, 0.95, 0.42), (0.42, 0.98, 0.95), (0.42, 0.98, 0.98), (0.42, 0.98), (0.9, 0.3), (0.5,), ()]
     for sentence in [sentence for one in steps for sentence in made_up(*one).sentences()] + [*notes]:
         told = translated(sentence, language)

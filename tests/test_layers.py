@@ -200,6 +200,23 @@ def test_the_tab_on_every_host(standins, name):
     assert len(measured.numbers) == run
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text", "note"),
+    [
+        ("a <clipskip:2> cow", "a  cow", ""),
+        ("a cow AND a field :1.2", "a cow ", "The prompt has 2 sub-prompts; this is the first."),
+        ("a [red:blue:0.5] cow", "a red cow", "The prompt changes from step to step; this is how it begins."),
+        ("a [<clipskip:1>:<clipskip:3>:0.5] cow", "a  cow", ""),
+    ],
+)
+def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
+    from clip_skip.webui import layers_tab
+
+    first, parts, changes = layers_tab.first_text(prompt)
+    assert first == text
+    assert "".join(layers.notes_on_prompt(1, parts, changes)) == note
+
+
 def test_the_tab_without_an_encoder(standins):
     from modules import shared
 

@@ -60,7 +60,7 @@ def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, pr
             lambda: module(row),
             layers.labels(words),
             title=f"{model}, {described.name}",
-            notes=layers.notes_on_chunks(len(rows)),
+            notes=layers.notes_on_prompt(len(rows)),
         )
 
 

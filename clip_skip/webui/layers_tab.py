@@ -80,7 +80,7 @@ def measure(prompt: str, tower: str) -> layers.Layers:
     if not hosts:
         raise LookupError(f"There is nothing to show for {kind(model)}.")
     host = hosts.get(tower) or next(iter(hosts.values()))
-    text = extra_networks.parse_prompt(tags.strip(prompt))[0]
+    text, parts, changes = first_text(prompt)
     chunks = host.module.tokenize_line(text)[0]
     texts = prompt_parser.SdConditioning([text])
     with torch.no_grad(), devices.autocast():
@@ -88,9 +88,17 @@ def measure(prompt: str, tower: str) -> layers.Layers:
             host.encoder,
             lambda: model.get_learned_conditioning(texts),
             layers.labels(words(host, chunks[0])),
-            notes=layers.notes_on_chunks(len(chunks)),
+            notes=layers.notes_on_prompt(len(chunks), parts, changes),
             unrun=host.unrun,
         )
+
+
+def first_text(prompt: str) -> tuple[str, int, bool]:
+    """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
+    text = extra_networks.parse_prompt(tags.strip(prompt))[0]
+    indexes, texts, _ = prompt_parser.get_multicond_prompt_list([text])
+    schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]
+    return schedule[0][1], len(indexes[0]), len({text for _, text in schedule}) > 1
 
 
 def words(host: HostEncoder, chunk: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """The page of a running WebUI in a real browser, Chromium driven by Playwright."""
 
 import os
+import time
 
 import pytest
 
@@ -177,26 +178,50 @@ def test_the_header_survives_a_reload(page):
         page.wait_for_timeout(2000)
 
 
-def test_a_picture_and_a_sweep_from_the_page(webui, page):
-    page.locator(PROMPT).fill("a red cow on a green field <clipskip:3>")
-    for name, value in (("width", 64), ("height", 64), ("steps", 4)):
+def small(page, steps):
+    for name, value in (("width", 64), ("height", 64), ("steps", steps)):
         set_number(page, page.locator(f"#txt2img_{name} input[type=number]"), value)
     page.locator("#txt2img_seed input").fill("1")
-    page.locator("#txt2img_generate").click()
-    infotext = page.locator("#html_info_txt2img").first
-    sync_api.expect(infotext).to_contain_text("<clipskip:3>", timeout=120_000)
+
+
+def choose_sweep(page, **fields):
     choose = page.locator("#script_list input").first
     choose.click()
     page.locator("ul.options li", has_text="Clip skip sweep").first.click()
-    page.locator(
-        "#script_txt2img_clip_skip_sweep_clip_skips textarea, #script_txt2img_clip_skip_sweep_clip_skips input"
-    ).first.fill("1, 2, 12")
-    page.locator(
-        "#script_txt2img_clip_skip_sweep_cfg_scales textarea, #script_txt2img_clip_skip_sweep_cfg_scales input"
-    ).first.fill("7")
+    for name, value in fields.items():
+        place = f"#script_txt2img_clip_skip_sweep_{name}"
+        page.locator(f"{place} textarea, {place} input[type=number], {place} input:not([type])").first.fill(value)
+
+
+def test_a_picture_and_a_sweep_from_the_page(webui, page):
+    page.locator(PROMPT).fill("a red cow on a green field <clipskip:3>")
+    small(page, steps=4)
+    page.locator("#txt2img_generate").click()
+    infotext = page.locator("#html_info_txt2img").first
+    sync_api.expect(infotext).to_contain_text("<clipskip:3>", timeout=120_000)
+    choose_sweep(page, clip_skips="1, 2, 12", cfg_scales="7")
     page.locator("#txt2img_generate").click()
     sync_api.expect(infotext).to_contain_text('Sweep clip skips: "1, 2, 12"', timeout=240_000)
     assert page.locator("#txt2img_gallery .thumbnails button").count() == 4
+
+
+def test_a_sweep_shows_its_progress_and_is_interrupted(webui, page):
+    began = time.monotonic()
+    webui.answer("a", steps=4)
+    a_step = (time.monotonic() - began) / 4
+    page.locator(PROMPT).fill("a red cow")
+    small(page, steps=min(max(round(20 / 36 / a_step), 1), 20))  # some 20 seconds in all
+    choose_sweep(page, clip_skips="1-12", cfg_scales="4, 7, 11", cells_per_batch="1")
+    page.locator("#txt2img_generate").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.progressDiv .progress')].some(bar => parseFloat(bar.style.width) > 15)",
+        timeout=120_000,
+    )
+    page.locator("#txt2img_interrupt").click()
+    sync_api.expect(page.locator("#html_info_txt2img").first).to_contain_text("Sweep clip skips: 1-12", timeout=60_000)
+    pictures = page.locator("#txt2img_gallery .thumbnails button").count()
+    assert 3 < pictures < 37
+    assert page.locator("#txt2img_generate").is_visible()
 
 
 def test_ticking_the_panel_starts_from_the_header(page):
@@ -247,3 +272,10 @@ def test_the_layers_tab(page):
     picture = page.locator("#clip_skip_layers_picture img")
     sync_api.expect(picture).to_be_visible(timeout=30_000)
     assert picture.evaluate("image => image.naturalWidth") == 1430
+    page.locator("#clip_skip_layers_prompt textarea").fill("a red cow AND a field")
+    page.locator("#clip_skip_layers_show").click()
+    for _ in range(60):
+        if "2 sub-prompts" in sentence.input_value():
+            break
+        page.wait_for_timeout(500)
+    assert "The prompt has 2 sub-prompts; this is the first." in sentence.input_value()
