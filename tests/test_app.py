@@ -11,6 +11,7 @@ from PIL import Image
 
 from clip_skip import panel, sweep_settings
 from clip_skip.language import translated
+from clip_skip.standalone import cli
 from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio
 from clip_skip.standalone.demo_model import CHECKPOINT
@@ -59,6 +60,23 @@ def test_a_field_that_cannot_be_used_is_named(studio, field, message):
 def test_a_slider_out_of_bounds_is_named(studio, slider, cfg_scale):
     with pytest.raises(FieldError, match=r"^(Clip skip|CFG scale): "):
         picture(studio, slider=slider, cfg_scale=cfg_scale)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nowhere.safetensors"], "--model: nowhere.safetensors: there is no such file"),
+        (["--out", str(CHECKPOINT)], "--out: "),
+        (["--port", "99999"], "--port: 99999 is outside 1 to 65535"),
+        (["--device", "tpu"], "--device: 'tpu' is not cpu"),
+        (["--language", "xx"], "argument --language: invalid choice: 'xx'"),
+    ],
+)
+def test_bad_arguments_of_the_command_end_with_code_2(capsys, arguments, message):
+    pytest.importorskip("gradio", reason="gradio is not installed: no page to start")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["app", "--no-browser", *arguments])
+    assert end.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_seed_minus_1_is_another_one_each_time(studio):

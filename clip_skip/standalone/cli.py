@@ -105,15 +105,21 @@ def _app(arguments: argparse.Namespace, command: argparse.ArgumentParser) -> int
     except ImportError as error:
         command.error(f"{error}; the page needs: pip install clip-skip[standalone,app]")
     demo = arguments.model == "demo"
+    prompt, size = (DEMO_PROMPT, 128) if demo else ("", 512)
     try:
+        _within("--port", arguments.port or 1, 1, 65535)
         device = _device(arguments.device, torch.cuda.is_available())
         studio = page.Studio(_demo_checkpoint() if demo else Path(arguments.model), device, arguments.out)
-        prompt, size = (DEMO_PROMPT, 128) if demo else ("", 512)
-        page.main(page.Page(studio, prompt, SEED, size, arguments.language), arguments.port, not arguments.no_browser)
     except header.CheckpointError as error:
         command.error(f"--model: {error}")
-    except (ArgumentError, OSError) as error:
+    except OSError as error:
+        command.error(f"--out: {error}")
+    except ArgumentError as error:
         command.error(str(error))
+    try:
+        page.main(page.Page(studio, prompt, SEED, size, arguments.language), arguments.port, not arguments.no_browser)
+    except OSError as error:
+        command.error(f"--port: {error}")
     return 0
 
 

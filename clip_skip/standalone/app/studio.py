@@ -59,9 +59,10 @@ class Studio:
     """One model, and what it made under `out`: pictures/, sweeps/ and layers.png. One thing is made at a time."""
 
     def __init__(self, path: Path, device: str, out: Path) -> None:
-        """Raises `CheckpointError` if the model at `path` cannot be used."""
+        """Raises `CheckpointError` if the model at `path` cannot be used, OSError if `out` cannot be written to."""
         dtype = torch.float16 if device.startswith("cuda") else torch.float32
         self.path, self.device, self.out = path, device, out.resolve()
+        self.out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = tokens.tokenizer()
         self.engine = Engine(load(path, device, dtype), self.tokenizer)
         self.encoder = self.engine.conditioner.encoder
