@@ -102,7 +102,7 @@ class Page:
     def _picture_tab(self, inputs: list[Any]) -> None:
         button = self._start_button("Generate", "clip_skip_app_generate")
         picture = image(self.tr("Picture"), "clip_skip_app_picture")
-        notes = gr.Markdown(elem_id="clip_skip_app_notes")
+        notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=self.tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
         listen(button.click, self.generate, inputs, [picture, infotext, notes])
 
@@ -176,13 +176,13 @@ class Page:
     def _links(self, made: Sweep) -> str:
         counts = {"made": made.figures["cells_made"], "kept": made.figures["cells_kept"], "folder": made.folder}
         said = [self.tr("{made} cells made, {kept} kept; they are in {folder}", **counts)]
-        lines = [html.escape(line) for line in [*said, *map(self.translate, made.notes)]]
         address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
         link = f'<a href="{address}" target="_blank">{html.escape(self.tr("Compare the pictures"))}</a>'
-        return "".join(f"<div>{line}</div>" for line in [link, *lines])
+        return f"<div>{link}</div>{self._notes([*said, *made.notes])}"
 
     def _notes(self, sentences: list[str]) -> str:
-        return "\n\n".join(html.escape(self.translate(sentence)) for sentence in sentences)
+        """The sentences in the page's language, as HTML."""
+        return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 
     def _told(self, function: Callable[..., Any], *args: Any) -> Any:
         """What `function` returns; what is wrong with a field is told in the page."""
