@@ -95,7 +95,10 @@ def main() -> int:
         print(__doc__)
         return 0 if name in ("help", "-h", "--help") else 2
     prepare()
-    return {"demo": demo, "test": test, "app": app, "run": run}[name](*arguments)
+    try:
+        return {"demo": demo, "test": test, "app": app, "run": run}[name](*arguments)
+    except KeyboardInterrupt:  # what was run has said what there is to say
+        return 130
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,8 @@ def test_a_slider_out_of_bounds_is_named(studio, slider, cfg_scale):
         (["--model", "nowhere.safetensors"], "--model: nowhere.safetensors: there is no such file"),
         (["--out", str(CHECKPOINT)], "--out: "),
         (["--port", "99999"], "--port: 99999 is outside 1 to 65535"),
+        (["--port", "0"], "--port: 0 is outside 1 to 65535"),
+        (["--device", "cpu:x"], "--device: "),
         (["--device", "tpu"], "--device: 'tpu' is not cpu"),
         (["--language", "xx"], "argument --language: invalid choice: 'xx'"),
     ],
@@ -139,7 +143,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
     def interrupt_in_the_second_batch(done, total, what):
         made_before.append(what)
         if done > total // 2:
-            studio.interrupt()
+            studio.interrupt("sweep")
 
     wanted = settings(studio, seed=77)
     made = studio.sweep(wanted, "1-12", "4, 7", True, interrupt_in_the_second_batch)
@@ -162,10 +166,62 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
 def test_an_interrupted_picture_leaves_nothing_and_the_next_one_is_made(studio):
     before = sorted((studio.out / "pictures").glob("*"))
     with pytest.raises(Interrupted):
-        studio.picture(settings(studio), 1, 7, studio.interrupt)
+        studio.picture(settings(studio), 1, 7, lambda: studio.interrupt("picture"))
     assert sorted((studio.out / "pictures").glob("*")) == before
-    studio.interrupt()  # nothing is being made
+    studio.interrupt("picture")  # nothing is being made
     assert picture(studio).path.is_file()
+
+
+def test_interrupt_is_for_what_it_stands_beside(studio):
+    """A picture that waits for a sweep can be interrupted, and the sweep goes on."""
+    outcome = []
+
+    def wait_for_the_sweep():
+        try:
+            picture(studio)
+        except Interrupted:
+            outcome.append("interrupted")
+
+    waiting = threading.Thread(target=wait_for_the_sweep)
+
+    def start_and_interrupt_a_picture(done, total, what):
+        if not waiting.ident:
+            waiting.start()
+            time.sleep(0.5)
+            studio.interrupt("picture")
+
+    made = studio.sweep(settings(studio, seed=79), "1, 2", "7", False, start_and_interrupt_a_picture)
+    waiting.join(timeout=60)
+    assert outcome == ["interrupted"] and made.figures["cells_made"] == 2 and made.notes == []
+
+
+def test_closing_waits_for_what_is_being_made(tmp_path):
+    other = Studio(CHECKPOINT, "cpu", tmp_path)
+    closing = threading.Thread(target=other.close)
+    with pytest.raises(Interrupted):
+        other.picture(settings(other, steps=50), 1, 7, lambda: closing.ident or closing.start())
+    closing.join(timeout=60)
+    assert not closing.is_alive()
+
+
+def test_no_report_of_another_sweep_stays_beside_a_grid(studio):
+    wanted = settings(studio, seed=80)
+    assert studio.sweep(wanted, "1, 2", "4, 7", report=True).report.is_file()
+    assert not (studio.sweep(wanted, "1", "7", report=False).folder / "report.png").exists()
+
+
+def test_a_sweep_tells_what_it_makes_of_tags(studio):
+    notes = studio.sweep(settings(studio, "<clipskip:5> a", "<clipskip:99> b"), "1", "7", report=False).notes
+    assert notes == [
+        'The values of the sweep take the place of the tag "<clipskip:5>".',
+        "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
+    ]
+
+
+def test_a_persons_own_file_among_the_pictures(studio):
+    first = picture(studio).path
+    first.with_name("2nd-try.png").write_bytes(first.read_bytes())
+    assert int(picture(studio).path.name[:5]) == int(first.name[:5]) + 1
 
 
 def test_out_of_memory_is_told(studio, monkeypatch):
@@ -185,7 +241,8 @@ def test_out_of_memory_is_told(studio, monkeypatch):
 def test_the_encoder_keeps_a_bounded_number_of_texts(studio):
     for number in range(40):
         studio.engine.conditioner.prepare(f"text {number}", [1.0])
-    assert len(studio.engine.conditioner._kept) == 32
+        studio.engine.conditioner.prepare("in use", [1.0])
+    assert len(studio.engine.conditioner._kept) == 32 and "in use" in studio.engine.conditioner._kept
 
 
 def test_the_layers(studio):
@@ -219,18 +276,15 @@ def test_the_routes_answer_as_the_extensions_do(client):
     assert len(answer["warnings"]) == 1 and "無視" in answer["warnings"][0]
 
 
-def test_the_routes_show_a_sweeps_files_and_no_others(client, studio):
+def test_the_routes_show_a_sweeps_viewer_and_nothing_else(client, studio):
     made = studio.sweep(settings(studio), "1", "7", report=False)
     place = f"/clip-skip/v1/sweeps/{made.folder.name}"
-    assert client.get(f"{place}/index.html").text == (made.folder / "index.html").read_text(encoding="utf8")
-    assert client.get(f"{place}/grid.png").headers["content-type"] == "image/png"
-    for path in (
-        f"{place}/sweep.json",
-        f"{place}/../x/grid.png",
-        f"{place}/..%2fgrid.png",
-        "/clip-skip/v1/sweeps/a/grid.png",
-    ):
-        assert client.get(path).status_code == 404
+    answer = client.get(f"{place}/index.html")
+    assert answer.text == (made.folder / "index.html").read_text(encoding="utf8")
+    assert answer.headers["cache-control"] == "no-cache"
+    (studio.out / "index.html").write_text("a file outside")
+    for path in (f"{place}/grid.png", "/clip-skip/v1/sweeps/%2e%2e/index.html", "/clip-skip/v1/sweeps/aaaa/index.html"):
+        assert client.get(path).status_code == 404, path
 
 
 def test_the_page_has_every_script_and_both_styles():
@@ -269,9 +323,10 @@ def test_every_label_of_the_page_is_translated(language):
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR"])
 def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     messages = [
+        'The values of the sweep take the place of the tag "<clipskip:5>".',
         "cell 1 to 12 of 36",
         "Interrupted.",
-        "Interrupted: the same sweep, started again, makes only the cells that are missing.",
+        "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing.",
     ]
     for field in ({"seed": None}, {"steps": 0}, {"steps": 2.5}, {"width": 65}):
         with pytest.raises(FieldError) as wrong:

@@ -107,17 +107,23 @@ def _app(arguments: argparse.Namespace, command: argparse.ArgumentParser) -> int
     demo = arguments.model == "demo"
     prompt, size = (DEMO_PROMPT, 128) if demo else ("", 512)
     try:
-        _within("--port", arguments.port or 1, 1, 65535)
+        if arguments.port is not None:
+            _within("--port", arguments.port, 1, 65535)
         device = _device(arguments.device, torch.cuda.is_available())
-        studio = page.Studio(_demo_checkpoint() if demo else Path(arguments.model), device, arguments.out)
-    except header.CheckpointError as error:
-        command.error(f"--model: {error}")
+        torch.empty(0, device=device)
+    except (ArgumentError, RuntimeError) as error:
+        command.error(str(error) if isinstance(error, ArgumentError) else f"--device: {error}")
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         command.error(f"--out: {error}")
-    except ArgumentError as error:
-        command.error(str(error))
     try:
-        page.main(page.Page(studio, prompt, SEED, size, arguments.language), arguments.port, not arguments.no_browser)
+        studio = page.Studio(_demo_checkpoint() if demo else Path(arguments.model), device, arguments.out)
+    except (header.CheckpointError, OSError) as error:
+        command.error(f"--model: {error}")
+    made = page.Page(studio, prompt, SEED, size, arguments.language)
+    try:
+        page.main(made, arguments.port, not arguments.no_browser)
     except OSError as error:
         command.error(f"--port: {error}")
     return 0

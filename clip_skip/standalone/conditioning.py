@@ -33,7 +33,7 @@ class Conditioner:
     def prepare(self, text: str, values: Iterable[float]) -> None:
         """Encode `text` at all `values` in one pass, unless that has been done."""
         text = tags.strip(text)
-        kept = self._kept.setdefault(text, {})
+        kept = self._kept[text] = self._kept.pop(text, {})
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         missing = {self.encoder.clamp(value) for value in values} - kept.keys()

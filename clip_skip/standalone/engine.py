@@ -124,7 +124,8 @@ def fitting(engine: Engine, width: int, height: int) -> int:
     if device.type != "cuda":
         return 12
     per_picture = 450e6 * width * height / 512**2 * engine.models.sizes.unet[0] / 320
-    return int(min(max(torch.cuda.mem_get_info(device)[0] / per_picture, 1), 64))
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, from earlier batches
+    return int(min(max((torch.cuda.mem_get_info(device)[0] + kept) / per_picture, 1), 64))
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -59,6 +59,7 @@ def run(job: Job, engine: Engine | None = None, on_step: OnStep = lambda done, t
     if waiting:
         figures.update(_make(job, engine or _engine(job, dtype), folder, waiting, on_step))
     record = {**_record(job, folder), "made_with": made_with}
+    (job.out / "report.png").unlink(missing_ok=True)
     if job.report and figures["cells_made"] == len(waiting):
         record["report"] = _report(job.plan, folder)
     _present(job, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import site
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ WORDS = HERE / "words.json"
 def root() -> Path:
     """The folder of style.css, javascript and localizations: the extension's, or where an installed package has it."""
     extension = HERE.parents[2]
-    places = [extension, Path(sysconfig.get_path("data")) / "share" / "clip-skip"]
+    bases = [sysconfig.get_path("data"), site.getuserbase(), extension]  # pip install, with --user, with --target
+    places = [extension, *(Path(base) / "share" / "clip-skip" for base in bases)]
     return next((place for place in places if (place / "javascript" / "clip_skip.js").is_file()), extension)
 
 

@@ -96,7 +96,8 @@ class Page:
         with gr.Row():
             start = gr.Button(self.tr(label), variant="primary", elem_id=name)
             stop = gr.Button(self.tr("Interrupt"), elem_id=f"{name}_interrupt")
-        listen(stop.click, self.studio.interrupt, queue=False)  # the queue is where what it ends runs
+        kind = "picture" if label == "Generate" else "sweep"
+        listen(stop.click, lambda: self.studio.interrupt(kind), queue=False)  # the queue is where what it ends runs
         return start
 
     def _picture_tab(self, inputs: list[Any]) -> None:
@@ -160,22 +161,26 @@ class Page:
         cfg_scales: str,
         report: bool,
         progress: Any = PROGRESS,
-    ) -> tuple[str, str, Any]:
+    ) -> tuple[Any, str, Any]:
         """The grid's path, links to the sweep's page, and the report's picture."""
         settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler)
         on_step = lambda done, total, what: progress((done, total), desc=self.translate(what), unit="steps")
-        made = self._told(self.studio.sweep, settings, clip_skips, cfg_scales, report, on_step)
+        try:
+            made = self._told(self.studio.sweep, settings, clip_skips, cfg_scales, report, on_step)
+        except Interrupted as interrupted:
+            return gr.update(), self._notes([str(interrupted)]), gr.update()
         figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
-        return str(made.folder / "grid.png"), self._links(made), figure
+        return str(made.folder / "grid.png"), self._links(made, settings.seed), figure
 
     def layers(self, prompt: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
         path, sentences = self.studio.layers(prompt, dark)
         return "\n".join(map(self.translate, sentences)), str(path)
 
-    def _links(self, made: Sweep) -> str:
-        counts = {"made": made.figures["cells_made"], "kept": made.figures["cells_kept"], "folder": made.folder}
-        said = [self.tr("{made} cells made, {kept} kept; they are in {folder}", **counts)]
+    def _links(self, made: Sweep, seed: int) -> str:
+        counts = {"made": made.figures["cells_made"], "kept": made.figures["cells_kept"]}
+        text = "Seed {seed}: {made} cells made, {kept} kept; they are in {folder}"
+        said = [self.tr(text, seed=seed, folder=made.folder, **counts)]
         address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
         link = f'<a href="{address}" target="_blank">{html.escape(self.tr("Compare the pictures"))}</a>'
         return f"<div>{link}</div>{self._notes([*said, *made.notes])}"
@@ -208,4 +213,5 @@ def main(page: Page, port: int | None = None, browser: bool = True, wait: bool =
     if wait:
         print(f"{address} (Ctrl+C ends it)", flush=True)
         page.blocks.block_thread()
+        studio.close()
     return address

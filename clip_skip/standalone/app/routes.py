@@ -1,4 +1,4 @@
-"""The routes of the standalone page: what its script asks, and the files of its sweeps."""
+"""The routes of the standalone page: what its script asks, and the viewers of its sweeps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from clip_skip.reading import read
 __all__ = ["PREFIX", "add_routes", "describe"]
 
 PREFIX = "/clip-skip/v1"
-SHOWN = ("index.html", "grid.png", "report.png")
-"""The files of a sweep that the page links to."""
 
 
 def add_routes(
@@ -32,16 +30,16 @@ def add_routes(
         prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
         return {**read(prompt, negative, translate), "suggestions": [], "problems": []}
 
-    def sweep_file(name: str, file: str) -> FileResponse:
-        path = sweeps / name / file
-        if not re.fullmatch("[0-9a-f]+", name) or file not in SHOWN or not path.is_file():
+    def viewer(name: str) -> FileResponse:
+        path = sweeps / name / "index.html"
+        if not re.fullmatch("[0-9a-f]+", name) or not path.is_file():
             raise HTTPException(404)
-        return FileResponse(path)
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})  # the next sweep may write another one there
 
     for path, method, answer in (
         ("encoders", "GET", loaded),
         ("read", "POST", read_texts),
-        ("sweeps/{name}/{file}", "GET", sweep_file),
+        ("sweeps/{name}/index.html", "GET", viewer),
     ):
         app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
 

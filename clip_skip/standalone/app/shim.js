@@ -31,11 +31,12 @@
         timer = setTimeout(afterUpdate, 100);
     }
 
-    // As in the WebUI, Ctrl+Enter generates.
+    // As in the WebUI, Ctrl+Enter generates: what the tab in view makes.
     function onKey(event) {
         if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !event.target.matches("textarea, input")) return;
         event.preventDefault();
-        find("#clip_skip_app_generate")?.click();
+        const buttons = ["generate", "sweep", "show_layers"].map((name) => find(`#clip_skip_app_${name}`));
+        buttons.find((button) => button?.offsetParent)?.click();
     }
 
     new MutationObserver(schedule).observe(document.body, {childList: true, subtree: true});

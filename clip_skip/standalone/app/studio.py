@@ -59,30 +59,37 @@ class Studio:
     """One model, and what it made under `out`: pictures/, sweeps/ and layers.png. One thing is made at a time."""
 
     def __init__(self, path: Path, device: str, out: Path) -> None:
-        """Raises `CheckpointError` if the model at `path` cannot be used, OSError if `out` cannot be written to."""
+        """Raises `CheckpointError` if the model at `path` cannot be used."""
         dtype = torch.float16 if device.startswith("cuda") else torch.float32
         self.path, self.device, self.out = path, device, out.resolve()
-        self.out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = tokens.tokenizer()
         self.engine = Engine(load(path, device, dtype), self.tokenizer)
         self.encoder = self.engine.conditioner.encoder
         self._busy = threading.Lock()
-        self._interrupted = threading.Event()
+        self._stops = {"picture": threading.Event(), "sweep": threading.Event(), "layers": threading.Event()}
 
-    def interrupt(self) -> None:
-        """End what is being made, after its step."""
-        self._interrupted.set()
+    def interrupt(self, kind: str) -> None:
+        """End the picture or the sweep that is being made, after its step, or waits to be made."""
+        self._stops[kind].set()
+
+    def close(self) -> None:
+        """End everything, and return when nothing is being made any more."""
+        for stop in self._stops.values():
+            stop.set()
+        self._busy.acquire()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While nothing else is made."""
-        with self._busy:
-            self._interrupted.clear()
-            yield
+    def _alone(self, kind: str) -> Iterator[Callable[[], None]]:
+        """While nothing else is made. What it gives raises `Interrupted` when that was asked for."""
+        stop = self._stops[kind]
+        stop.clear()
 
-    def _go_on(self) -> None:
-        if self._interrupted.is_set():
-            raise Interrupted("Interrupted.")
+        def go_on() -> None:
+            if stop.is_set():
+                raise Interrupted("Interrupted.")
+
+        with self._busy:
+            yield go_on
 
     @property
     def sweeps(self) -> Path:
@@ -115,12 +122,13 @@ class Studio:
         positive, negative = map(self.encoder.clamp, asked)
         text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
         shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
+        with self._alone("picture") as go_on:
 
-        def step() -> None:
-            self._go_on()
-            on_step()
+            def step() -> None:
+                go_on()
+                on_step()
 
-        with self._alone():
+            go_on()
             batch = Batch((shot,), settings.steps, settings.width, settings.height, settings.sampler)
             made = self.engine.make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
@@ -137,38 +145,50 @@ class Studio:
         report: bool,
         on_step: job.OnStep = lambda done, total, what: None,
     ) -> Sweep:
-        """A grid with one seed. Cells that the same settings have made before are kept. Raises `SweepError`."""
+        """A grid with one seed. Cells that the same settings have made before are kept.
+
+        Raises `SweepError`, or `Interrupted` if that was asked for before it began.
+        """
         plan = Plan(
             parse_axis(clip_skips, LABELS["clip_skips"], 1, self.encoder.layers),
             parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100),
         )
         known = json.dumps([asdict(settings), header.digest(self.path)], sort_keys=True)
         folder = self.sweeps / hashlib.sha256(known.encode()).hexdigest()[:12]
+        with self._alone("sweep") as go_on:
 
-        def step(done: int, total: int, what: str) -> None:
-            self._go_on()
-            on_step(done, total, what)
+            def step(done: int, total: int, what: str) -> None:
+                go_on()
+                on_step(done, total, what)
 
-        with self._alone():
+            go_on()
             wanted = job.Job(self.path, settings, plan, self.device, 0, folder, report)
             figures = job.run(wanted, self.engine, step)
         whole_grid = "interrupted" not in figures
-        notes = [*tags.warnings([settings.prompt, settings.negative]), *_on_sweep(figures, report)]
+        notes = [*tags.warnings([settings.prompt, settings.negative]), *self._on_tags(settings)]
+        notes += _on_sweep(figures, report)
         return Sweep(folder, folder / "report.png" if report and whole_grid else None, figures, notes)
 
     def layers(self, prompt: str, dark: bool) -> tuple[Path, list[str]]:
         """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
         module = self.engine.models.text_encoder
-        with self._alone():
+        with self._alone("layers"):
             measured = measure_loaded(self.encoder, module, self.tokenizer, prompt, self.path.stem)
         path = self.out / "layers.png"
         save_picture(layers_figure.draw(measured, dark), path)
         return path, list(measured.sentences())
 
+    def _on_tags(self, settings: Settings) -> Iterator[str]:
+        """What a sweep makes of the tags: its values replace the prompt's, and the negative prompt keeps its own."""
+        if tag := tags.prompt_tag(settings.prompt):
+            yield f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'
+        yield from self.encoder.too_deep(tags.prompt_values("", settings.negative, 1.0)[1])
+
     def _next(self, folder: str, seed: int) -> Path:
         """A new file's path, numbered as the WebUI numbers."""
         place = self.out / folder
-        numbers = [int(file.stem.partition("-")[0]) for file in place.glob("[0-9]*-*.png")]
+        begins = [file.stem.partition("-")[0] for file in place.glob("*-*.png")]
+        numbers = [int(number) for number in begins if number.isdecimal() and number.isascii()]
         return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
 
 
@@ -176,7 +196,7 @@ def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
     if "out_of_memory" in figures:
         yield f"Out of memory: the sweep went on with {figures['cells_per_batch']} cells per batch."
     if "interrupted" in figures:
-        yield "Interrupted: the same sweep, started again, makes only the cells that are missing."
+        yield "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing."
         if report:
             yield "The report needs every cell, so there is none."
 
