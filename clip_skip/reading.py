@@ -1,4 +1,4 @@
-"""What a prompt's tags come to, as the page is told while it is being written."""
+"""What the page is told: the encoders, and what a prompt's tags come to while it is being written."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from clip_skip import tags
+from clip_skip.encoder import TextEncoder
 
-__all__ = ["read"]
+__all__ = ["describe", "read"]
+
+
+def describe(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
+    """An encoder; `header` says what the header's value comes to there: it plus "offset", at least "least"."""
+    fixed = {"name": encoder.name, "tower": encoder.tower, "layers": encoder.layers, "native": encoder.native}
+    return {**fixed, "header": header}
 
 
 def read(prompt: str, negative: str, translate: Callable[[str], str] = str) -> dict[str, Any]:

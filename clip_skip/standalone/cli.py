@@ -111,8 +111,10 @@ def _app(arguments: argparse.Namespace, command: argparse.ArgumentParser) -> int
             _within("--port", arguments.port, 1, 65535)
         device = _device(arguments.device, torch.cuda.is_available())
         torch.empty(0, device=device)
-    except (ArgumentError, RuntimeError) as error:
-        command.error(str(error) if isinstance(error, ArgumentError) else f"--device: {error}")
+    except ArgumentError as error:
+        command.error(str(error))
+    except RuntimeError as error:
+        command.error(f"--device: {error}")
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

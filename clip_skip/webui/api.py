@@ -53,8 +53,7 @@ def describe(model: Any) -> dict[str, Any]:
     for host in encoders(model):
         one = host.encoder
         header = None if host.header is None else {"offset": host.header, "least": host.least or one.native}
-        fixed = {"name": one.name, "tower": one.tower, "layers": one.layers, "native": one.native}
-        described.append({**fixed, "header": header})
+        described.append(reading.describe(one, header))
     name = getattr(getattr(model, "sd_checkpoint_info", None), "name", None)
     return {"model": kind(model), "checkpoint": name, "header_acts": header_acts(model), "encoders": described}
 

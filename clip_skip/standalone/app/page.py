@@ -32,6 +32,7 @@ class Page:
         self.studio = studio
         self.language = language
         self.words = assets.words(language)
+        self.sentences = assets.root() / "localizations"
         self.blocks = gr.Blocks(**taken(gr.Blocks.__init__, title="Clip Skip", analytics_enabled=False, **THEME))
         with self.blocks:
             slider = self._header()
@@ -55,8 +56,7 @@ class Page:
 
     def translate(self, sentence: str) -> str:
         """A sentence of the library in the page's language."""
-        folder = assets.root() / "localizations"
-        return translated(sentence, self.language, folder=folder) if self.language else sentence
+        return translated(sentence, self.language, folder=self.sentences) if self.language else sentence
 
     def _data(self) -> dict[str, Any]:
         opts = {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": self.studio.path.stem}
@@ -91,17 +91,16 @@ class Page:
         sampler = gr.Dropdown(list(SAMPLERS), value=next(iter(SAMPLERS)), label=self.tr("Sampler"))
         return [*texts, *run, *shape, sampler]
 
-    def _start_button(self, label: str, name: str) -> Any:
-        """The button that starts something, and beside it the one that ends it."""
+    def _start_button(self, label: str, kind: str, name: str) -> Any:
+        """The button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s."""
         with gr.Row():
             start = gr.Button(self.tr(label), variant="primary", elem_id=name)
             stop = gr.Button(self.tr("Interrupt"), elem_id=f"{name}_interrupt")
-        kind = "picture" if label == "Generate" else "sweep"
         listen(stop.click, lambda: self.studio.interrupt(kind), queue=False)  # the queue is where what it ends runs
         return start
 
     def _picture_tab(self, inputs: list[Any]) -> None:
-        button = self._start_button("Generate", "clip_skip_app_generate")
+        button = self._start_button("Generate", "picture", "clip_skip_app_generate")
         picture = image(self.tr("Picture"), "clip_skip_app_picture")
         notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=self.tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
@@ -112,7 +111,7 @@ class Page:
             clip_skips = gr.Textbox(f"1-{self.studio.encoder.layers}", label=self.tr(LABELS["clip_skips"]))
             cfg_scales = gr.Textbox(SweepSettings.cfg_scales, label=self.tr(LABELS["cfg_scales"]))
         report = gr.Checkbox(False, label=self.tr(LABELS["report"]), elem_id="clip_skip_app_report")
-        button = self._start_button("Sweep", "clip_skip_app_sweep")
+        button = self._start_button("Sweep", "sweep", "clip_skip_app_sweep")
         grid = image(self.tr("Grid"), "clip_skip_app_grid")
         links = gr.HTML(elem_id="clip_skip_app_links")
         figure = image(self.tr("Report"), "clip_skip_app_figure", visible=False)
@@ -201,8 +200,8 @@ class Page:
             raise told(self.translate("Out of memory. A smaller width and height may help.")) from error
 
 
-def main(page: Page, port: int | None = None, browser: bool = True, wait: bool = True) -> str:
-    """Serve `page` until Ctrl+C, or, with `wait` False, until the process ends; its address."""
+def main(page: Page, port: int | None = None, browser: bool = True) -> None:
+    """Serve `page` until Ctrl+C. Raises OSError if `port`, or any port, is not free."""
     launch = page.blocks.launch
     options = taken(launch, show_error=True, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
     app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)
@@ -210,8 +209,6 @@ def main(page: Page, port: int | None = None, browser: bool = True, wait: bool =
     add_routes(app, studio.encoder, studio.path.stem, studio.sweeps, page.translate)
     if browser:
         webbrowser.open(address)
-    if wait:
-        print(f"{address} (Ctrl+C ends it)", flush=True)
-        page.blocks.block_thread()
-        studio.close()
-    return address
+    print(f"{address} (Ctrl+C ends it)", flush=True)
+    page.blocks.block_thread()
+    studio.close()

@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
+from clip_skip import reading
 from clip_skip.encoder import TextEncoder
-from clip_skip.reading import read
 
 __all__ = ["PREFIX", "add_routes", "describe"]
 
@@ -28,7 +28,7 @@ def add_routes(
 
     def read_texts(texts: dict[str, Any]) -> dict[str, Any]:
         prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
-        return {**read(prompt, negative, translate), "suggestions": [], "problems": []}
+        return {**reading.read(prompt, negative, translate), "suggestions": [], "problems": []}
 
     def viewer(name: str) -> FileResponse:
         path = sweeps / name / "index.html"
@@ -46,6 +46,5 @@ def add_routes(
 
 def describe(encoder: TextEncoder, checkpoint: str) -> dict[str, Any]:
     """The answer of the WebUI's `encoders` route, for an SD1 model."""
-    one = {"name": encoder.name, "tower": encoder.tower, "layers": encoder.layers, "native": encoder.native}
-    header = {"offset": 0, "least": encoder.native}
-    return {"model": "SD1", "checkpoint": checkpoint, "header_acts": True, "encoders": [{**one, "header": header}]}
+    encoders = [reading.describe(encoder, {"offset": 0, "least": encoder.native})]
+    return {"model": "SD1", "checkpoint": checkpoint, "header_acts": True, "encoders": encoders}
