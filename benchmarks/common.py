@@ -18,10 +18,10 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 
-from clip_skip.standalone import checkpoint
-from clip_skip.standalone.random_model import SMALL, random_weights
-from clip_skip.standalone.sizes import Sizes
-from clip_skip.standalone.tokens import END, START
+from clip_skip.standalone.models import checkpoint
+from clip_skip.standalone.models.random_model import SMALL, random_weights
+from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.prompts.tokens import END, START
 
 SIZES = {"small": SMALL, "sd15": Sizes()}
 PROMPT = "a large red circle left of a small blue square on a grey background"

@@ -29,10 +29,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from clip_skip.standalone.checkpoint import Models
-from clip_skip.standalone.engine import Batch, Engine, Shot
+from clip_skip.standalone.engine import Engine
+from clip_skip.standalone.models.checkpoint import Models
 from clip_skip.standalone.samplers import SAMPLERS, scheduler
-from clip_skip.sweep import Cell, Plan
+from clip_skip.standalone.shots import Batch, Shot
+from clip_skip.sweep.plan import Cell, Plan
 
 SEED = 2881122569
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from clip_skip.standalone.cli import main
+from clip_skip.standalone.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

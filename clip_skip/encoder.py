@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clip_skip.skip import format
+from clip_skip.skip import brief
 
 __all__ = ["TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers"]
 
@@ -61,7 +61,7 @@ class TextEncoder:
         """The sentence for the user when `value` is deeper than the encoder."""
         if value <= self.layers:
             return []
-        deep = f"clip skip {format(value)} is deeper than the {self.layers} layers of {self.name}"
+        deep = f"clip skip {brief(value)} is deeper than the {self.layers} layers of {self.name}"
         return [f"{deep}; {self.layers} was used."]
 
     def block(self, skip: int) -> int:

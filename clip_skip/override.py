@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clip_skip import tags
+from clip_skip import precedence, tags
 from clip_skip.panel import Panel
 
 __all__ = ["Override"]
@@ -23,14 +23,14 @@ class Override:
 
     def texts(self, prompt: str, negative: str) -> tuple[str, str]:
         """The two texts without the tags that this override stands in for."""
-        return tags.without_prompt_tag(prompt), negative if self.negative is None else tags.strip(negative)
+        return precedence.without_prompt_tag(prompt), negative if self.negative is None else tags.strip(negative)
 
     def panel(self, panel: Panel, prompt: str, header: float) -> Panel:
         """The panel that makes this picture of `prompt`, where it is `panel` that is set.
 
         header: what the host's own value comes to, for what nothing else sets.
         """
-        tag = tags.prompt_tag(prompt)
+        tag = precedence.prompt_tag(prompt)
         own, own_negative = panel.skips() if panel.enabled else (None, None)
         levels = [level for level in (tag, own) if level]
         negative_levels = [level for level in (tag, own_negative) if level]

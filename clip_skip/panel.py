@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clip_skip.skip import Skip, check, format, shorten
+from clip_skip.skip import Skip, brief, check, format, shorten
 
-__all__ = ["FIELDS", "TITLE", "Field", "Panel"]
+__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "restored"]
 
 TITLE = "Clip Skip"
 DEEPEST = 32.0
 """The layers of the largest text encoder, OpenCLIP ViT-bigG/14."""
+
+EXAMPLE = '{"enabled": true, "clip_skip": 2}'
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Panel:
             if name not in names:
                 raise ValueError(f"{shorten(str(name))} is not a field; the fields are {', '.join(names)}")
         if not isinstance(given.get("enabled", False), bool):
-            raise ValueError(f"enabled: {shorten(str(given['enabled']))} is neither true nor false")
+            expected = f"expected are one object, {EXAMPLE}, or the values of {', '.join(names)} in this order"
+            raise ValueError(f"enabled: {shorten(str(given['enabled']))} is neither true nor false; {expected}")
         return cls(
             bool(given.get("enabled", False)),
             **{field.name: read(field, given[field.name]) for field in FIELDS if field.name in given},
@@ -86,12 +89,8 @@ class Panel:
     def check_depth(self, layers: int | None) -> None:
         """ValueError names the field that is deeper than `layers`; None is any depth."""
         for field in FIELDS:
-            value = getattr(self, field.name)
-            if layers is not None and value > layers and field.name != "clip_g":
-                raise ValueError(
-                    f"{field.name}: {format(value)} is not from {format(field.minimum)} to {layers}, "
-                    "the layers of the loaded model"
-                )
+            if field.name != "clip_g":
+                check_depth(field.name, getattr(self, field.name), layers, field.minimum)
 
     def skips(self) -> tuple[Skip, Skip]:
         """What the panel asks for in the prompt and in the negative prompt."""
@@ -107,6 +106,14 @@ class Panel:
         return {key: format(value) for key, value in values.items() if value}
 
 
+def check_depth(field: str, value: float, layers: int | None, least: float = 1.0) -> None:
+    """ValueError if `value` of `field` is deeper than the `layers` of the loaded model; None is any depth."""
+    if layers is not None and value > layers:
+        raise ValueError(
+            f"{field}: {brief(value)} is not from {format(least)} to {layers}, the layers of the loaded model"
+        )
+
+
 def read(field: Field, value: Any) -> float:
     """`value` for `field`, checked. None is 0, "same as ..."."""
     if field.same and (value is None or (value == 0 and not isinstance(value, bool))):
@@ -116,9 +123,7 @@ def read(field: Field, value: Any) -> float:
     except ValueError as error:
         raise ValueError(f"{field.name}: {error}") from None
     if value < 0 or number > field.maximum:
-        raise ValueError(
-            f"{field.name}: {format(value)} is not from {format(field.minimum)} to {format(field.maximum)}"
-        )
+        raise ValueError(f"{field.name}: {brief(value)} is not from {format(field.minimum)} to {format(field.maximum)}")
     return number
 
 

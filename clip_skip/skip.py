@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 
-__all__ = ["Skip", "format", "from_other", "parse"]
+__all__ = ["Skip", "brief", "check", "format", "from_other", "parse", "shorten"]
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 
@@ -48,6 +48,11 @@ def check(value: object) -> float:
 def format(value: float) -> str:
     """The shortest text that `parse` reads as `value`: 2.0 is "2", 1.5 is "1.5"."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def brief(value: float) -> str:
+    """`value` for a message: as `format` writes it, an absurdly large one shortened."""
+    return format(value) if abs(value) < 1e6 else f"{value:.3g}"
 
 
 def shorten(text: str, limit: int = 40) -> str:

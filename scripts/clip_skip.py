@@ -2,21 +2,12 @@
 
 from modules import script_callbacks, scripts, shared
 
-from clip_skip import panel, sweep_settings, tags
-from clip_skip.webui import (
-    api,
-    axes,
-    cfg,
-    forge,
-    generation,
-    header,
-    layers_tab,
-    panel_ui,
-    suggestions,
-    sweep,
-    sweep_ui,
-)
+from clip_skip import panel, tags
+from clip_skip.sweep import settings as sweep_settings
+from clip_skip.webui import generation, models_in_use, routes, sweep_run
 from clip_skip.webui.conditioning import Conditioning
+from clip_skip.webui.hosts import cfg, forge
+from clip_skip.webui.widgets import header_slider, layers_tab, panel_widgets, sweep_widgets, xyz_axes
 
 conditioning = Conditioning()
 problems_told = set()
@@ -32,26 +23,28 @@ class ClipSkipScript(scripts.Script):
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img):
-        enabled, sliders = panel_ui.build(self)
-        self.infotext_fields = panel_ui.restored(enabled, sliders)
+        enabled, sliders = panel_widgets.build(self)
+        self.infotext_fields = panel_widgets.restored(enabled, sliders)
         return [enabled, *sliders]
 
     def before_process(self, p, *args):
+        conditioning.forget()
         generation.begin(p, args)
 
     def process(self, p, *args):
         generation.prepare(p)
 
     def before_process_batch(self, p, *args, **kwargs):
-        generation.mark_prompts(p)
+        if generation.mark_prompts(p):
+            conditioning.follow(p)
 
     def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
         conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
 
     def process_batch(self, p, *args, **kwargs):
-        generation.mark_hires_prompts(p)
+        generation.keep_hires_prompts(p)
         if p.iteration == 0:
-            generation.tell(p, suggestions.tell(p, problems_told))
+            generation.tell(p, models_in_use.tell(p, problems_told))
 
     def process_before_every_sampling(self, p, *args, **kwargs):
         cfg.scale_each(p)
@@ -73,11 +66,11 @@ class ClipSkipSweepScript(scripts.Script):
         self.host_components[elem_id] = component
 
     def ui(self, is_img2img):
-        components, self.infotext_fields = sweep_ui.build(self, self.host_components)
+        components, self.infotext_fields = sweep_widgets.build(self, self.host_components)
         return components
 
     def run(self, p, *args):
-        return sweep.run(p, sweep.settings(args), conditioning.remember)
+        return sweep_run.run(p, args, conditioning.remember)
 
 
 def strip_for_token_counter(params):
@@ -85,8 +78,8 @@ def strip_for_token_counter(params):
 
 
 def before_ui():
-    header.add_slider(shared.opts, forge.has_slider())
-    axes.add_axes()
+    header_slider.add_slider(shared.opts, forge.has_slider())
+    xyz_axes.add_axes()
 
 
 def put_back():
@@ -100,4 +93,4 @@ script_callbacks.on_script_unloaded(put_back, name="clip_skip")
 script_callbacks.on_before_ui(before_ui, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
 script_callbacks.on_ui_tabs(layers_tab.build, name="clip_skip")
-script_callbacks.on_app_started(api.add_routes, name="clip_skip")
+script_callbacks.on_app_started(routes.add_routes, name="clip_skip")

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_skip import panel, sweep_settings
-from clip_skip.language import translated
-from clip_skip.standalone import cli
+from clip_skip import panel
+from clip_skip.page.language import translated
 from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio
-from clip_skip.standalone.demo_model import CHECKPOINT
-from clip_skip.sweep import SweepError
+from clip_skip.standalone.cli import main as cli
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.sweep import settings as sweep_settings
+from clip_skip.sweep.plan import SweepError
 
 PROMPT = "a large red circle"
 ROOT = Path(__file__).parents[1]

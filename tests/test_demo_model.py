@@ -15,8 +15,8 @@ yaml = pytest.importorskip("yaml")
 
 from safetensors import safe_open  # noqa: E402
 
-from clip_skip.standalone import tokens  # noqa: E402
-from clip_skip.standalone.demo_model import CHECKPOINT, write_demo_model  # noqa: E402
+from clip_skip.standalone.models.demo_model import CHECKPOINT, write_demo_model  # noqa: E402
+from clip_skip.standalone.prompts import tokens  # noqa: E402
 from training import checker, data  # noqa: E402
 from training.evaluate import Model, cases  # noqa: E402
 from training.model import LATENT_SCALE, SIZES, cells  # noqa: E402
@@ -125,7 +125,7 @@ def test_diffusers_own_loader_reads_it(written: Path) -> None:
     from diffusers import StableDiffusionPipeline
     from transformers import CLIPTokenizer
 
-    from clip_skip.standalone import checkpoint
+    from clip_skip.standalone.models import checkpoint
 
     models = checkpoint.load(written, "cpu", torch.float32)
     pipeline = StableDiffusionPipeline.from_single_file(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_skip import grid
+from clip_skip.sweep import grid
 
 COLOURS = ((200, 30, 30), (30, 200, 30), (30, 30, 200))
 

@@ -112,9 +112,9 @@ def test_two_texts_of_one_call_keep_their_own_pooled_vectors(name, model, encode
 def encode_schedule(model, prompt):
     from modules import prompt_parser
 
-    from clip_skip import tags
+    from clip_skip import precedence
 
-    return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([tags.mark(prompt)]), 20)
+    return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([precedence.mark(prompt)]), 20)
 
 
 @only("SDXL", "refiner")
@@ -143,7 +143,7 @@ HEADER = {
 def test_what_the_header_does(name, model):
     from modules import shared
 
-    from clip_skip.webui.encoders import header_acts, header_skip, header_value, kind
+    from clip_skip.webui.hosts.encoders import header_acts, header_skip, header_value, kind
 
     shared.opts.data["CLIP_stop_at_last_layers"] = 3
     acts, same = HEADER.get(name, (True, 3.0))
@@ -159,7 +159,7 @@ def test_what_the_header_does(name, model):
 def test_header_on_sdxl_in_a1111_reaches_l_alone_when_told_to(standins):
     from modules import shared
 
-    from clip_skip.webui.encoders import header_acts, header_skip
+    from clip_skip.webui.hosts.encoders import header_acts, header_skip
 
     model = MODELS["A1111 SDXL"]()
     shared.opts.data["sdxl_clip_l_skip"] = True
@@ -167,7 +167,7 @@ def test_header_on_sdxl_in_a1111_reaches_l_alone_when_told_to(standins):
 
 
 def test_forge_classic_ignores_the_header_beyond_sd1(standins):
-    from clip_skip.webui.encoders import encoders
+    from clip_skip.webui.hosts.encoders import encoders
 
     def classic(embedder):
         del embedder.minimal_clip_skip
@@ -178,7 +178,7 @@ def test_forge_classic_ignores_the_header_beyond_sd1(standins):
 
 
 def test_later_models_have_no_encoder_of_ours(standins):
-    from clip_skip.webui.encoders import encoders, kind
+    from clip_skip.webui.hosts.encoders import encoders, kind
 
     engine = host_models.ClassicTextProcessingEngine(12, "clip_l", 1, True, return_pooled=True)
     model = host_models.Engine("flux", engine, host_models.ClassicTextProcessingEngine(2, "clip_g", 1, True))
@@ -206,7 +206,7 @@ def generation(**more):
 
 
 def test_forge_scales_each_picture(standins):
-    from clip_skip.webui.cfg import scale_each
+    from clip_skip.webui.hosts.cfg import scale_each
 
     p = generation()
     before = p.sd_model.forge_objects.unet
@@ -222,7 +222,7 @@ def test_forge_scales_each_picture(standins):
 
 
 def test_forge_leaves_a_hires_pass_with_its_own_scale(standins):
-    from clip_skip.webui.cfg import scale_each
+    from clip_skip.webui.hosts.cfg import scale_each
 
     for more, functions in (({"is_hr_pass": True, "hr_cfg": 5.0}, 0), ({"is_hr_pass": True}, 1)):
         p = generation(**more)
@@ -247,7 +247,8 @@ def forge_header(standins, monkeypatch):
 def test_forges_slider_keeps_its_value_and_stays_in_sight(forge_header):
     from modules import shared
 
-    from clip_skip.webui import forge, header
+    from clip_skip.webui.hosts import forge
+    from clip_skip.webui.widgets import header_slider as header
 
     original = forge_header.on_preset_change
     put_back = forge.keep_slider()

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip import panel, sweep_settings, tags
+from clip_skip import panel, tags
 from clip_skip.encoder import TextEncoder
-from clip_skip.language import translated
-from clip_skip.layers import notes_on, notes_on_prompt
+from clip_skip.layers.measure import notes_on, notes_on_prompt
+from clip_skip.page.language import translated
+from clip_skip.sweep import settings as sweep_settings
 
 ROOT = Path(__file__).parents[1]
+WEBUI = ROOT / "clip_skip" / "webui"
 LANGUAGES = ("ja_JP", "ko_KR")
 SENTENCES = {
     name: json.loads((ROOT / "localizations" / f"{name}.json").read_text(encoding="utf8")) for name in LANGUAGES
@@ -40,7 +42,7 @@ def test_every_text_of_the_page_has_a_translation():
     assert len(asked) > 8
     labels = {panel.TITLE, sweep_settings.TITLE, *(field.full_label for field in panel.FIELDS)}
     labels |= {*sweep_settings.LABELS.values(), *sweep_settings.APPLY_TO.values()}
-    widgets = [(ROOT / "clip_skip" / "webui" / name).read_text() for name in ("layers_tab.py", "sweep_ui.py")]
+    widgets = [(WEBUI / "widgets" / name).read_text() for name in ("layers_tab.py", "sweep_widgets.py")]
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
     assert (asked | labels) - SENTENCES["ja_JP"].keys() == set()
 
@@ -86,7 +88,7 @@ def test_the_layers_sentences_come_out_translated(language):
 
 
 def test_other_languages_and_other_texts_stay_as_they_are(standins):
-    from clip_skip.webui.language import translate
+    from clip_skip.webui.host_language import translate
 
     assert translate(MESSAGES[0]) == MESSAGES[0]
     for language in ("None", None, "xx_XX", "../../etc/passwd"):
@@ -121,11 +123,12 @@ def messages_in(source, *calls):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_in_the_sources_is_known(language):
-    asked = {"generation.py": "tell", "layers_tab.py": "LookupError", "sweep.py": "translate"}
+    asked = {"generation.py": "tell", "widgets/layers_tab.py": "LookupError", "sweep_run.py": "translate"}
+    asked |= {"sweep_results.py": "translate"}
     found = [
         message
         for file, call in asked.items()
-        for message in messages_in((ROOT / "clip_skip" / "webui" / file).read_text(encoding="utf8"), call)
+        for message in messages_in((WEBUI / file).read_text(encoding="utf8"), call)
     ]
     for file in ("skip.py", "tags.py"):  # the reasons of a bad tag
         source = (ROOT / "clip_skip" / file).read_text(encoding="utf8")

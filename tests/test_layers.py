@@ -10,14 +10,16 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from clip_skip import layers, layers_figure
 from clip_skip.encoder import from_open_clip, from_transformers
-from clip_skip.standalone import cli, layers_command
-from clip_skip.standalone import tokens as bpe
-from clip_skip.standalone.configs import text_config
-from clip_skip.standalone.demo_model import CHECKPOINT
-from clip_skip.standalone.header import CheckpointError
-from clip_skip.standalone.sizes import Sizes
+from clip_skip.layers import figure as layers_figure
+from clip_skip.layers import measure as layers
+from clip_skip.standalone import layers as layers_command
+from clip_skip.standalone.cli import main as cli
+from clip_skip.standalone.models.configs import text_config
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.prompts import tokens as bpe
 
 from .host_models import MODELS, clip_tower, open_clip_tower, randomize, run_open_clip, tokenize
 
@@ -128,7 +130,7 @@ def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
     assert "none.safetensors" in capsys.readouterr().err
 
 
-def save(path, **parts):
+def save(path, metadata, **parts):
     """A checkpoint in half precision of the text towers `parts`, by the beginning of their weights' names."""
     left_out = ("visual", "logit_scale", "attn_mask", "embeddings.position_ids")
     weights = {
@@ -137,7 +139,7 @@ def save(path, **parts):
         for name, weight in tower.state_dict().items()
         if not name.startswith(left_out)
     }
-    save_file(weights, path)
+    save_file(weights, path, metadata)
 
 
 def large_clip(width, layers):
@@ -156,8 +158,11 @@ def large_open_clip(width, layers):
 def test_the_command_on_sdxl_and_sd2_files(tmp_path):
     clip, tower = large_clip(64, 5), large_open_clip(128, 6)
     xl, sd2 = tmp_path / "xl.safetensors", tmp_path / "sd2.safetensors"
-    save(xl, **{"conditioner.embedders.0.transformer.text_model.": clip, "conditioner.embedders.1.model.": tower})
-    save(sd2, **{"cond_stage_model.model.": tower})
+    heads = {"clip_skip.text_heads_l": "1", "clip_skip.text_heads_g": "2", "clip_skip.text_heads_h": "2"}
+    save(
+        xl, heads, **{"conditioner.embedders.0.transformer.text_model.": clip, "conditioner.embedders.1.model.": tower}
+    )
+    save(sd2, heads, **{"cond_stage_model.model.": tower})
     tokens = bpe.chunks(bpe.tokenizer(), "a red cow")
     states = run_open_clip(tower, tokens)
     check(layers_command.measure(xl, "a red cow"), clip(tokens, output_hidden_states=True).hidden_states[1:], None)
@@ -166,6 +171,9 @@ def test_the_command_on_sdxl_and_sd2_files(tmp_path):
     assert layers_command.measure(xl, "a red cow").tokens == LABELS
     with pytest.raises(CheckpointError, match="no tower g, but h"):
         layers_command.measure(sd2, "a red cow", "g")
+    save(sd2, {}, **{"cond_stage_model.model.": tower})
+    with pytest.raises(CheckpointError, match="attention heads its text encoder has cannot be told: width 128"):
+        layers_command.measure(sd2, "a red cow")
 
 
 def test_a_long_prompt_is_limited_to_its_first_chunk():
@@ -182,7 +190,7 @@ class Chunk:
 def test_the_tab_on_every_host(standins, name):
     from modules import shared
 
-    from clip_skip.webui import layers_tab
+    from clip_skip.webui.widgets import layers_tab
 
     shared.sd_model = model = MODELS[name]()
     for embedder in model.embedders:
@@ -210,7 +218,7 @@ def test_the_tab_on_every_host(standins, name):
     ],
 )
 def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
-    from clip_skip.webui import layers_tab
+    from clip_skip.webui.widgets import layers_tab
 
     first, parts, changes = layers_tab.first_text(prompt)
     assert first == text
@@ -220,7 +228,7 @@ def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
 def test_the_tab_without_an_encoder(standins):
     from modules import shared
 
-    from clip_skip.webui import layers_tab
+    from clip_skip.webui.widgets import layers_tab
 
     shared.sd_model = torch.nn.Module()
     shared.sd_model.is_sd3 = True
@@ -240,7 +248,7 @@ def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypat
 
     thread = SimpleNamespace(run_and_wait_result=run_and_wait_result)
     monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_thread=thread))
-    from clip_skip.webui import layers_tab
+    from clip_skip.webui.widgets import layers_tab
 
     shared.sd_model = torch.nn.Module()
     assert layers_tab.show("a", "", False) == ("There is nothing to show for this model.", None)

@@ -49,6 +49,20 @@ def test_errors_name_the_field(args, named):
         Panel.from_args(args)
 
 
+def test_a_wrong_shape_is_told_with_the_right_one():
+    with pytest.raises(ValueError, match=r'enabled: "\[1\]" is neither true nor false; expected are one') as error:
+        Panel.from_args([[1]])
+    assert '{"enabled": true, "clip_skip": 2}' in str(error.value)
+    assert "enabled, clip_skip, negative, hires, clip_g in this order" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [10**300, 1e300, 12345678901234567890, -(10**40), 10**400])
+def test_an_absurd_number_is_told_shortly(value):
+    with pytest.raises(ValueError, match="clip_skip: ") as error:
+        Panel.from_args([{"enabled": True, "clip_skip": value}])
+    assert len(str(error.value)) < 80
+
+
 def test_too_deep_for_the_model_names_the_field():
     Panel(True, 12, 12, 12, 32).check_depth(12)
     Panel(True, 24).check_depth(24)

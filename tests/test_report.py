@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from clip_skip import report
+from clip_skip.sweep import report, report_figure
 
 ROWS, COLUMNS, SHAPE = 3, 5, (20, 24, 3)
 random = np.random.default_rng(1)
@@ -91,6 +91,8 @@ def test_the_figure_is_drawn_and_leaves_no_state(part):
 
     before = dict(matplotlib.rcParams)
     values = pictures()[part]
-    drawn = report.draw(report.measure(values, [1, 2, 3, 4, 5][: values.shape[1]], [4, 7, 11][: values.shape[0]]))
+    drawn = report_figure.draw(
+        report.measure(values, [1, 2, 3, 4, 5][: values.shape[1]], [4, 7, 11][: values.shape[0]])
+    )
     assert drawn.mode == "RGB" and np.asarray(drawn).std() > 10
     assert dict(matplotlib.rcParams) == before

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,18 +18,20 @@ from PIL import Image  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from clip_skip.standalone import checkpoint, header, sizes, tokens  # noqa: E402
-from clip_skip.standalone.cli import main  # noqa: E402
-from clip_skip.standalone.demo_model import write_encoder  # noqa: E402
-from clip_skip.standalone.engine import Batch, Engine, Shot, is_out_of_memory  # noqa: E402
-from clip_skip.standalone.folder import Folder  # noqa: E402
-from clip_skip.standalone.header import CheckpointError  # noqa: E402
-from clip_skip.standalone.infotext import Settings, clip_skips, infotext  # noqa: E402
-from clip_skip.standalone.random_model import SMALL, random_model  # noqa: E402
+from clip_skip.standalone.cli.main import main  # noqa: E402
+from clip_skip.standalone.engine import Engine, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.models import checkpoint, header, heads, sizes  # noqa: E402
+from clip_skip.standalone.models.demo_model import write_encoder  # noqa: E402
+from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
+from clip_skip.standalone.models.random_model import SMALL, random_model  # noqa: E402
+from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
+from clip_skip.standalone.models.weights import shapes  # noqa: E402
+from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.samplers import SAMPLERS, scheduler  # noqa: E402
-from clip_skip.standalone.sizes import Sizes  # noqa: E402
-from clip_skip.standalone.weights import shapes  # noqa: E402
-from clip_skip.sweep import Cell, Plan  # noqa: E402
+from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
+from clip_skip.standalone.sweep.job import Settings  # noqa: E402
+from clip_skip.sweep.plan import Cell, Plan  # noqa: E402
 
 PROMPT, NEGATIVE = "a photo of a cow in a field", "blurry, <clipskip:3> dark"
 LONG = "a cow, " * 40
@@ -88,7 +91,7 @@ def largest_difference(one, other):
     ],
 )
 def test_sizes_are_read_from_the_shapes_that_belong_to_them(wanted):
-    assert sizes.read(shapes(wanted), wanted.unet_heads, wanted.text_heads) == wanted
+    assert sizes.read(shapes(wanted)) == replace(wanted, unet_heads=0, text_heads=0)
 
 
 def test_published_size_of_stable_diffusion_1():
@@ -163,7 +166,8 @@ def test_other_models_are_named(names, message, tmp_path):
 def test_incomplete_and_odd_checkpoints_are_refused(change, message, model, tmp_path):
     weights = load_file(model)
     change(weights)
-    save_file(weights, tmp_path / "m.safetensors", metadata={"clip_skip.unet_heads": "4"})
+    heads = {"clip_skip.unet_heads": "4", "clip_skip.text_heads": "4"}
+    save_file(weights, tmp_path / "m.safetensors", metadata=heads)
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(tmp_path / "m.safetensors")
 
@@ -176,9 +180,47 @@ def test_broken_files_are_refused(model, tmp_path):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"not a complete \.safetensors file"):
             checkpoint.load(path)
-    save_file(load_file(model), path, metadata={"clip_skip.text_heads": "many"})
+    save_file(load_file(model), path, metadata={"clip_skip.unet_heads": "4", "clip_skip.text_heads": "many"})
     with pytest.raises(CheckpointError, match="'many', not a number of heads"):
         checkpoint.load(path)
+
+
+def yaml_beside(path, unet="num_heads: 4", encoder="encoder"):
+    """What a WebUI reads beside a checkpoint of unusual sizes."""
+    (path.parent / "encoder").mkdir(exist_ok=True)
+    (path.parent / "encoder" / "config.json").write_text('{"num_attention_heads": 4}')
+    path.with_suffix(".yaml").write_text(
+        f"model:\n  params:\n    unet_config:\n      params:\n        {unet}\n"
+        f"    cond_stage_config:\n      params:\n        version: {encoder}\n"
+    )
+
+
+def test_heads_are_told_or_the_checkpoint_is_refused(model, models, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file(load_file(model), path)
+    with pytest.raises(CheckpointError, match="attention heads its UNet has cannot be told: 32-64-64-64 channels"):
+        checkpoint.load(path)
+    yaml_beside(path)
+    assert checkpoint.load(path).sizes == models.sizes
+    yaml_beside(path, encoder="openai/clip-vit-large-patch14")
+    with pytest.raises(CheckpointError, match="attention heads its text encoder has cannot be told: width 64"):
+        checkpoint.load(path)
+    yaml_beside(path, encoder=tmp_path / "encoder")
+    assert checkpoint.load(path).sizes == models.sizes
+    for unet, message in (
+        ("num_heads: many", "num_heads in m.yaml is 'many', not a number of heads"),
+        ("num_heads: 7", "7 attention heads do not divide the UNet's 64 channels"),
+        ("num_head_channels: 32", "cannot be told"),
+        ("num_heads: [", "m.yaml cannot be read"),
+        ("- a", "cannot be told"),
+    ):
+        yaml_beside(path, unet)
+        with pytest.raises(CheckpointError, match=message):
+            checkpoint.load(path)
+    path.with_suffix(".yaml").write_text("just a text")
+    with pytest.raises(CheckpointError, match="cannot be told"):
+        checkpoint.load(path)
+    assert heads.unet_heads(path, {}, Sizes().unet) == 8 and heads.text_heads(path, {}, Sizes().text) == 12
 
 
 def test_the_digest_tells_models_apart(model, tmp_path):
@@ -263,7 +305,7 @@ def test_shorter_texts_are_followed_by_the_empty_one(engine):
     ],
 )
 def test_the_sweep_replaces_the_prompts_tag_and_keeps_the_negative_ones(prompt, negative, given, expected):
-    assert clip_skips(prompt, negative, given) == expected
+    assert Shot(prompt, negative, given, 7, 1).clip_skips() == expected
 
 
 # Pictures
@@ -348,11 +390,11 @@ SETTINGS = Settings("m", "<clipskip:5>a cow", "dark <clipskip:3>", 1, 20, 64, 96
 
 
 def test_infotext_is_that_of_the_webui():
-    assert infotext(SETTINGS, Cell(0, 0, 2.0, 7.5)) == (
+    assert SETTINGS.infotext(Cell(0, 0, 2.0, 7.5)) == (
         "a cow\nNegative prompt: dark <clipskip:3>\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 1, Size: 64x96, Model: m, Clip skip: 2"
     )
-    fraction = infotext(SETTINGS, Cell(0, 0, 1.5, 7.0))
+    fraction = SETTINGS.infotext(Cell(0, 0, 1.5, 7.0))
     assert fraction.startswith("<clipskip:1.5>a cow\n")
     assert "Clip skip" not in fraction
 
@@ -382,7 +424,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
             except KeyboardInterrupt:
                 assert count < 5
         again = Folder(tmp_path / str(count), {"seed": 1})
-        assert len(again.done(plan.cells)) == (2 if count else 0)
+        assert len(again.missing(plan.cells)) == (0 if count else 2)
         assert (again.latents(plan) is not None) == bool(count)
         if not count:
             again.save(*arguments)
@@ -394,12 +436,12 @@ def test_only_complete_cells_with_the_same_settings_count(tmp_path):
     plan = Plan((1.0, 2.0, 3.0), (7.0,))
     folder = Folder(tmp_path, {"seed": 1})
     folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
-    assert folder.done(plan.cells) == set(plan.cells)
+    assert folder.missing(plan.cells) == []
     whole = (folder.cells / folder.name(plan.cells[0])).read_bytes()
     (folder.cells / folder.name(plan.cells[0])).write_bytes(whole[:-20])
     (folder.cells / folder.name(plan.cells[1])).write_bytes(b"")
-    assert folder.done(plan.cells) == {plan.cells[2]}
-    assert Folder(tmp_path, {"seed": 2}).done(plan.cells) == set()
+    assert folder.missing(plan.cells) == list(plan.cells[:2])
+    assert Folder(tmp_path, {"seed": 2}).missing(plan.cells) == list(plan.cells)
 
 
 def sweep(model, out, *more):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from clip_skip import suggestions
-from clip_skip.suggestions import Problem, Recommendation, recommended, trained_at
+from clip_skip.made_for import metadata
+from clip_skip.made_for.metadata import Problem, Recommendation, recommended, trained_at
 
 from .test_encoder import random_encoder
 
@@ -22,7 +22,7 @@ SD1 = {"ss_base_model_version": "sd_v1", "ss_network_module": "networks.lora"}
 
 @pytest.fixture(autouse=True)
 def forget():
-    suggestions.once.cache_clear()
+    metadata.once.cache_clear()
 
 
 def model_file(path, **metadata):
@@ -130,7 +130,7 @@ def test_the_body_is_not_read(tmp_path):
 
 
 def test_an_older_readers_words():
-    assert suggestions.complaint("/a/b.safetensors", "Error while deserializing header: HeaderTooLarge") == (
+    assert metadata.complaint("/a/b.safetensors", "Error while deserializing header: HeaderTooLarge") == (
         '"b.safetensors" could not be read: header too large'
     )
 
@@ -160,7 +160,7 @@ def test_a_problem_is_remembered_and_a_refusal_of_the_system_is_not(tmp_path, er
     (tmp_path / "foo").write_text("x")
     for _ in range(3):
         with pytest.raises(Problem, match=r'^"foo" could not be read: wrong$'):
-            suggestions.remembered(read, str(tmp_path / "foo"))
+            metadata.remembered(read, str(tmp_path / "foo"))
     assert len(calls) == times
 
 
@@ -243,7 +243,7 @@ def test_broken_json_is_named_or_says_nothing(tmp_path, ending, text):
 
 def test_huge_json_is_refused(tmp_path):
     path = checkpoint(tmp_path, ".json", "{}")
-    os.truncate(tmp_path / "model.json", suggestions.LARGEST_JSON + 1)
+    os.truncate(tmp_path / "model.json", metadata.LARGEST_JSON + 1)
     with pytest.raises(Problem, match=r'"model\.json" could not be read: it is larger than 10 MB'):
         recommended(path)
 
@@ -278,13 +278,13 @@ def test_a_broken_file_does_not_hide_what_another_says(tmp_path):
     ],
 )
 def test_what_a_text_recommends(text, value):
-    assert suggestions.mentioned(text) == value
+    assert metadata.mentioned(text) == value
 
 
 def test_hostile_texts_take_no_time():
     begin = time.perf_counter()
     for text in ("<" * 200_000, "clip " * 100_000, "clip skip " * 50_000, "clip" + " " * 200_000, "not " * 50_000):
-        suggestions.mentioned(text)
+        metadata.mentioned(text)
     assert time.perf_counter() - begin < 2
 
 
@@ -324,7 +324,7 @@ def host(standins, monkeypatch, tmp_path):
         available_networks=entries, available_network_aliases=aliases, forbidden_network_aliases={"addams": 1}
     )
     monkeypatch.setitem(sys.modules, "networks", networks)
-    from clip_skip.webui import suggestions as webui
+    from clip_skip.webui import models_in_use as webui
 
     return SimpleNamespace(webui=webui, model=model, shared=shared, networks=networks, folder=tmp_path)
 
@@ -399,7 +399,7 @@ def test_a_problem_is_told_once(host):
 
 def test_nothing_breaks_a_generation(host, monkeypatch):
     assert host.webui.tell(SimpleNamespace()) == []
-    monkeypatch.setattr(host.webui, "trained_at", lambda path: 1 / 0)
+    monkeypatch.setattr("clip_skip.made_for.suggestions.trained_at", lambda path: 1 / 0)
     assert host.webui.tell(generation("<lora:two:1>")) == []
     assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
 

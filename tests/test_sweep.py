@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip.sweep import MAX_VALUES, Cell, Plan, SweepError, parse_axis, run
+from clip_skip.sweep.plan import MAX_VALUES, Cell, Plan, SweepError, parse_axis, run
 
 
 def axis(text):

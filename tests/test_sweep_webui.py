@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep_settings import INFOTEXT, SweepSettings
+from clip_skip.sweep.settings import INFOTEXT, SweepSettings
 
 from .test_webui import Host
 
@@ -31,7 +31,8 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        done = self.host.generate(p.prompt, p.negative_prompt, overrides_of=p)
+        more = {"clip_skip_deepest": p.clip_skip_deepest} if hasattr(p, "clip_skip_deepest") else {}
+        done = self.host.generate(p.prompt, p.negative_prompt, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
         self.made.append((p, done))
         texts = [
@@ -164,7 +165,7 @@ def test_samplers_across_the_batch_go_one_at_a_time(host):
 
 def test_size_is_checked_first(host):
     p = job(host, width=4096, height=4096)
-    with pytest.raises(ValueError, match="Resulting grid would be too large"):
+    with pytest.raises(ValueError, match="Clip skips, CFG scales: the grid would be too large"):
         host.sweep_script.run(p, {})
     assert p.make.made == []
 
@@ -187,9 +188,33 @@ def test_wrong_arguments(host, args, named):
         host.sweep_script.run(job(host), *args)
 
 
+def test_the_api_answers_with_the_fields_name(host):
+    for args, detail in (
+        ({"clip_skips": "1-13"}, 'clip_skips: "1-13" is outside 1 to 12'),
+        ({"cfg_scales": "x"}, 'cfg_scales: "x" is neither'),
+        ({"clip_skips": 5}, 'clip_skips: "5" is not a text'),
+        ({"margin": 10**400}, "margin: 1000"),
+        ({"sauce": 1}, '"sauce" is not a field'),
+        ({"cfg_scales": "0-100", "clip_skips": "1-12 (+0.01)"}, "clip_skips: "),
+        ({"cfg_scales": "0-100"}, "clip_skips, cfg_scales: the grid would be too large"),
+    ):
+        p = job(host, is_api=True, width=2048, height=2048)
+        with pytest.raises(ValueError) as error:
+            host.sweep_script.run(p, args)
+        assert error.value.status_code == 422 and detail in error.value.detail
+        assert len(error.value.detail) < 200 and p.make.made == []
+
+
+def test_deeper_than_a_model_that_is_loaded_with_the_first_cell(host):
+    p = job(host, override_settings={"sd_model_checkpoint": "other"}, is_api=True)
+    with pytest.raises(ValueError, match="clip_skips: 20 is not from 1 to 12, the layers of the loaded model") as error:
+        host.sweep_script.run(p, {"clip_skips": "1-20", "cfg_scales": "7", "cells_per_batch": 4})
+    assert error.value.status_code == 422 and p.make.made == []
+
+
 def test_a_wrong_axis_is_told_in_the_hosts_language(host, monkeypatch):
     monkeypatch.setattr(host.shared.opts, "localization", "ja_JP", raising=False)
-    with pytest.raises(ValueError, match='Clip skipの値："0"は1から32の範囲にありません'):
+    with pytest.raises(ValueError, match='Clip skipの値："0"は1から12の範囲にありません'):
         host.sweep_script.run(job(host), {"clip_skips": "0"})
 
 
@@ -241,20 +266,21 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path):
 
 
 def test_cfg_scale_for_each_picture(standins):
-    from clip_skip.webui.cfg import scale_each
+    from clip_skip.webui.hosts.cfg import scale_each
 
     class Denoiser:
         def combine_denoised(self, x_out, conds_list, uncond, cond_scale):
-            return [[(index, weight * cond_scale) for index, weight in conds] for conds in conds_list]
+            return torch.stack([x * cond_scale for x in x_out])
 
     p = SimpleNamespace(
         sd_model=None, cfg_scale=4.0, clip_skip_cfg_scales=[4, 7], sampler=SimpleNamespace(model_wrap_cfg=Denoiser())
     )
     scale_each(p)
-    conds = [[(0, 1.0)], [(1, 1.0), (2, 0.5)]]
     combine = p.sampler.model_wrap_cfg.combine_denoised
-    assert combine(None, conds, None, 4.0) == [[(0, 4.0)], [(1, 7.0), (2, 3.5)]]
-    assert combine(None, conds, None, 1.0) == [[(0, 1.0)], [(1, 1.0), (2, 0.5)]]  # a step without the negative prompt
+    x_out = torch.tensor([1.0, 10.0])
+    assert combine(x_out, None, None, 4.0).tolist() == [4, 70]
+    assert combine(x_out, None, None, 2.0).tolist() == [2, 35]  # another extension halves this step's scale
+    assert combine(x_out, None, None, 1.0).tolist() == [1, 10]  # a step without the negative prompt
     plain = SimpleNamespace(cfg_scale=4.0, sampler=SimpleNamespace(model_wrap_cfg=Denoiser()))
     scale_each(plain)
     assert "combine_denoised" not in plain.sampler.model_wrap_cfg.__dict__
@@ -285,6 +311,10 @@ def test_axes_are_added_once_and_set_their_part(host):
     assert both.format_value(None, both, 1.5) == "Clip Skip: Prompt and negative: 1.5"
     with pytest.raises(ValueError, match="below 1"):
         both.confirm(None, [1.0, 0.5])
+    for value, reason in ((13.0, "13 is not from 1 to 12, the layers of the loaded model"), (0.0, "0 is below 1")):
+        with pytest.raises(ValueError, match=reason) as error:
+            both.confirm(None, [1.0, value])
+        assert error.value.status_code == 422 and "[Clip Skip] Prompt and negative" in error.value.detail
     p = SimpleNamespace(extra_generation_params={})
     both.apply(p, 2.0, [])
     done = host.generate(["a cow"], ["bad"], overrides_of=p)

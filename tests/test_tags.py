@@ -6,24 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip import tags
+from clip_skip import markers, precedence, tags
 from clip_skip.skip import Skip
 
+MARKER = markers.write({"l": 2})
 HOSTILE = (Path(__file__).parent / "hostile_tags.txt").read_text(encoding="utf8").splitlines()
 PIECES = ["<clipskip:", "clipskip", "<", ">", "2", "1.5", ":", "l=", "hires=", "[", "]", "\\", "AND", " ", "cow", "\n"]
-PIECES += ["<clipskip:2>", "<clipskip:x>", "\ue0c0", "\ue0c1", "\ue0c0l=2\ue0c1", "|", "0.5"]
+PIECES += ["<clipskip:2>", "<clipskip:x>", "AND_PERP", "\u206a", "\u206f", MARKER, MARKER[:-3], MARKER[3:], "|", "0.5"]
 texts = st.one_of(st.text(), st.sampled_from(HOSTILE), st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 
 
 def show(text):
     """Markers as people can read them: {2} where all encoders get the same."""
-    for value in ("1", "1.5", "2", "3", "4", "5"):
-        text = text.replace(f"\ue0c0l={value} g={value} h={value}\ue0c1", f"{{{value}}}")
-    return text.replace("\ue0c0", "{").replace("\ue0c1", "}")
+    for value in (1, 1.5, 2, 3, 4, 5):
+        text = text.replace(markers.write(dict.fromkeys(precedence.TOWERS, value)), f"{{{value}}}")
+    for values in ({"l": 2}, {"l": 2, "g": 3, "h": 2}):
+        text = text.replace(markers.write(values), f"{{{' '.join(f'{key}={value}' for key, value in values.items())}}}")
+    return text
 
 
 def resolved(prompt, negative="", **more):
-    return tuple(show(text) for text in tags.resolve(prompt, negative, **more))
+    return tuple(show(text) for text in precedence.Texts(prompt, negative, **more).marked())
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_good_tags(tag, skip):
 )
 def test_bad_tags_are_removed_and_told(tag, reason):
     assert tags.strip(f"a {tag}cow") == "a cow"
-    assert tags.resolve(f"a {tag}cow", f"a {tag}cow") == ("a cow", "a cow")
+    assert precedence.Texts(f"a {tag}cow", f"a {tag}cow").marked() == ("a cow", "a cow")
     (warning,) = tags.warnings([f"a {tag} cow", tag])
     assert f'"{tag}" was ignored' in warning and reason in warning
 
@@ -91,6 +94,13 @@ def test_warnings_are_counted_not_listed_without_end():
         ("<clipskip:2>a AND b", "bad", "{2}a AND{2} b", "{2}bad"),
         ("<clipskip:2>a AND <clipskip:4>b", "bad", "{2}a AND{4} b", "{2}bad"),
         ("a AND <clipskip:4>b", "bad", "a AND{4} b", "bad"),
+        ("<clipskip:2>a AND_PERP b AND_SALT_2 c", "bad", "{2}a AND_PERP{2} b AND_SALT_2{2} c", "{2}bad"),
+        ("<clipskip:2>a AND_TOPK <clipskip:4>b", "", "{2}a AND_TOPK{4} b", "{2}"),
+        ("<clipskip:2>a ANDROID, BAND_A, AND-B", "", "{2}a ANDROID, BAND_A, AND{2}-B", "{2}"),
+        ("<clipskip:2>[a AND_PERP b] :2 AND c", "", "[{2}a AND_PERP{2} b] :2 AND{2} c", "{2}"),
+        ("<clipskip:2>a AND [ [b AND c] AND_SALT d]", "", "{2}a AND [ [{2}b AND{2} c] AND_SALT{2} d]", "{2}"),
+        ("<clipskip:2>[a:b:0.5] AND_PERP [c]", "", "{2}[a:b:0.5] AND_PERP{2} [c]", "{2}"),
+        ("<clipskip:2>", "a AND_PERP <clipskip:3> b", "{2}", "{3}a AND_PERP  b"),
         ("a BREAK <clipskip:2> b", "", "{2}a BREAK  b", "{2}"),
         ("a cow :1.2 <clipskip:2>", "", "{2}a cow :1.2 ", "{2}"),
         ("[<clipskip:1>:<clipskip:3>:0.5] cow", "bad", "[{1}:{3}:0.5] cow", "bad"),
@@ -133,19 +143,51 @@ def test_hires_pass():
 
 
 def test_read():
-    marked, negative = tags.resolve("<clipskip:2:g=3> cow", "")
-    assert tags.read(marked) == (" cow", {"l": 2, "g": 3, "h": 2})
-    assert tags.read(negative) == ("", {"l": 2, "g": 3, "h": 2})
-    assert tags.read("cow") == ("cow", {})
-    assert tags.read("<clipskip:2>cow") == ("cow", {"l": 2, "g": 2, "h": 2})
-    assert tags.values([marked, "<clipskip:5>"], "g") == {3, 5}
-    assert tags.asks(marked) and tags.asks("<clipskip:x>") and not tags.asks("<lora:x:1>")
+    marked, negative = precedence.Texts("<clipskip:2:g=3> cow", "").marked()
+    assert precedence.read(marked) == (" cow", {"l": 2, "g": 3, "h": 2})
+    assert precedence.read(negative) == ("", {"l": 2, "g": 3, "h": 2})
+    assert precedence.read("cow") == ("cow", None)
+    assert precedence.read("<clipskip:2>cow") == ("cow", {"l": 2, "g": 2, "h": 2})
+    assert precedence.values([marked, "<clipskip:5>"], "g") == {3, 5}
+    assert precedence.asks(marked) and precedence.asks("<clipskip:x>") and not precedence.asks("<lora:x:1>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ue0c0l=5\ue0c1a cow",
+        "\ue0c0l=x\ue0c1a cow",
+        "\u206a" * 12 + "\u206f a cow",
+        MARKER[1:] + "a cow",
+        MARKER[:-1] + "a cow",
+        MARKER.replace("\u206f", "") + "\u206e\u206e a cow",
+    ],
+)
+def test_a_persons_text_is_never_a_marker(text):
+    assert precedence.read(text) == (text, None) and not precedence.asks(text)
+    marked, _ = precedence.Texts(f"<clipskip:3>{text}", "").marked()
+    assert precedence.read(marked) == (text, dict.fromkeys("lgh", 3))
+
+
+@given(st.text(alphabet="\u206a\u206b\u206c\u206d\u206e\u206f0=lgh."))
+def test_reading_a_marker_cannot_fail(inside):
+    for text in (MARKER[:12] + inside + "\u206f", MARKER[:12] + inside, inside):
+        values = precedence.read(text)[1] or {}
+        assert all(tower in "lgh" and value >= 0 for tower, value in values.items())
+
+
+def test_a_marker_is_no_token():
+    from clip_skip.standalone.prompts.tokens import tokenizer
+
+    ftfy = pytest.importorskip("ftfy", reason="ftfy, which CLIP's own tokenizers use, is not installed")
+    assert ftfy.fix_text(f"{MARKER}a {MARKER}cow") == "a cow"
+    assert tokenizer().encode("a cow", add_special_tokens=False).ids
 
 
 def test_prompt_values():
-    assert tags.prompt_values("<clipskip:2>a", "b", 1) == (2, 2)
-    assert tags.prompt_values("a", "b<clipskip:3>", 1) == (1, 3)
-    assert tags.prompt_values("a", "b", 5) == (5, 5)
+    assert precedence.prompt_values("<clipskip:2>a", "b", 1) == (2, 2)
+    assert precedence.prompt_values("a", "b<clipskip:3>", 1) == (1, 3)
+    assert precedence.prompt_values("a", "b", 5) == (5, 5)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +202,8 @@ def test_prompt_values():
     ],
 )
 def test_without_prompt_tag(prompt, without):
-    assert tags.without_prompt_tag(prompt) == without
-    assert tags.prompt_tag(without) is None
+    assert precedence.without_prompt_tag(prompt) == without
+    assert precedence.prompt_tag(without) is None
 
 
 @given(texts, texts)
@@ -173,20 +215,22 @@ def test_any_text(prompt, negative):
     assert [tag.position for tag in found] == sorted(tag.position for tag in found)
     assert all(0 <= tag.position <= len(clean) for tag in found)
     for hires in (False, True):
-        marked = tags.resolve(prompt, negative, Skip(2, hires=3), hires=hires)
-        assert [tags.read(text)[0] for text in marked] == [
-            tags.MARKER.sub("", tags.strip(t)) for t in (prompt, negative)
+        texts = precedence.Texts(prompt, negative, Skip(2, hires=3), hires=hires)
+        marked = texts.marked()
+        assert all(texts.asked())
+        assert [precedence.read(text)[0] for text in marked] == [
+            markers.read(tags.strip(text))[0] for text in (prompt, negative)
         ]
-    assert tags.prompt_tag(tags.without_prompt_tag(prompt)) is None
+    assert precedence.prompt_tag(precedence.without_prompt_tag(prompt)) is None
     if not found and not tags.scan(negative)[1]:
-        assert tags.resolve(prompt, negative) == (prompt, negative)
+        assert precedence.Texts(prompt, negative).marked() == (prompt, negative)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile(text):
     for prompt in (text, f"a {text} b", text * 3):
         assert "clipskip:2>" not in tags.strip(prompt).replace(" ", "")
-        tags.resolve(prompt, prompt)
+        precedence.Texts(prompt, prompt).marked()
         assert all(warning.isprintable() for warning in tags.warnings([prompt]))
 
 
@@ -203,7 +247,9 @@ def test_hostile(text):
         ">",
         "< ",
         "<clipskip:x>",
-        "\ue0c0l=1 ",
+        "AND_PERP [",
+        "\u206a",
+        MARKER,
         "a",
     ],
 )
@@ -213,7 +259,7 @@ def test_time_is_linear(part):
     def seconds(length):
         text = part * (length // len(part))
         start = time.process_time()
-        tags.resolve(text, text)
+        precedence.Texts(text, text).marked()
         return time.process_time() - start
 
     gc.disable()  # its full collections are not linear

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_skip import viewer
+from clip_skip.sweep import viewer
 
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 'quoted' \"double\" <clipskip:1.5> ünïcödé 🐄 /*DATA*/"
 

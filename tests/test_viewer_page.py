@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_skip import viewer
+from clip_skip.sweep import viewer
 
 COLUMNS, ROWS = ["Clip skip 1", "Clip skip 2", "Clip skip 3"], ["CFG scale 4", "CFG scale 7"]
 

@@ -13,6 +13,13 @@ from .test_encoder import random_encoder
 SCRIPT = Path(__file__).parents[1] / "scripts" / "clip_skip.py"
 
 
+class Job(SimpleNamespace):
+    """The host's processing object; `while_sampling` is what another extension does then."""
+
+    def sample(self):
+        return getattr(self, "while_sampling", lambda: None)()
+
+
 class Host:
     """A host with a small SD1 model and this extension."""
 
@@ -40,7 +47,8 @@ class Host:
 
     def generate(self, prompts, negatives=("",), args=(False,), overrides_of=None, **more):
         """The conditionings (prompt, negative) of one batch, and `p`."""
-        p = SimpleNamespace(
+        p = Job(
+            sd_model=self.model,
             prompts=list(prompts),
             negative_prompts=list(negatives),
             all_prompts=list(prompts),
@@ -70,6 +78,7 @@ class Host:
         self.script.process_batch(p, *args)
         p.uc = self.parser.get_learned_conditioning(self.model, self.parser.SdConditioning(p.negative_prompts), 20)
         p.c = self.parser.get_multicond_learned_conditioning(self.model, self.parser.SdConditioning(p.prompts), 20)
+        p.sampled = p.sample()
         return p
 
     def parse(self, prompts):
@@ -148,6 +157,93 @@ def test_one_text_is_encoded_once_for_all_its_values(host):
 def test_a_value_for_an_encoder_that_is_not_there(host):
     p = host.generate(["<clipskip:g=3>a cow"])
     assert torch.equal(conditioning(p), host.at(1, "a cow"))
+
+
+def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
+    """A region or a word of negative weight, cut out of the prompt and encoded alone, by either way."""
+    parser, pieces = host.parser, ["a hen", "a dog"]
+
+    def by_the_parser():
+        return [one[0] for one in parser.get_learned_conditioning(host.model, parser.SdConditioning(pieces), 20)]
+
+    def by_the_model():
+        return host.model.get_learned_conditioning(parser.SdConditioning(pieces))
+
+    def of_the_negative_prompt():
+        return host.model.get_learned_conditioning(parser.SdConditioning(pieces, is_negative_prompt=True))
+
+    before = dict(host.model.__dict__)
+    for way, skip in ((by_the_parser, 3), (by_the_model, 3), (of_the_negative_prompt, 5)):
+        made = host.generate(["<clipskip:3>a cow"], ["<clipskip:5>bad"], while_sampling=way).sampled
+        want = torch.stack([host.at(skip, piece) for piece in pieces])
+        assert torch.allclose(torch.stack(list(made)), want, atol=1e-5)
+    made = host.generate(["<clipskip:3>a cow", "a cow"], ["", ""], while_sampling=by_the_model).sampled
+    assert torch.allclose(made[0], host.at(1, "a hen"), atol=1e-5)  # the pictures differ: the host's own
+    marked = lambda: host.model.get_learned_conditioning(parser.SdConditioning([p_text]))
+    p_text = host.generate(["<clipskip:4>a cow"]).prompts[0]
+    made = host.generate(["<clipskip:3>a cow"], while_sampling=marked).sampled
+    assert torch.allclose(made[0], host.at(4, "a cow"), atol=1e-5)
+    with pytest.raises(ZeroDivisionError):
+        host.generate(["<clipskip:3>a cow"], while_sampling=lambda: 1 / 0)
+    assert host.model.__dict__ == before
+    assert torch.equal(by_the_model()[0], host.stage(pieces)[0])
+
+
+def test_an_extension_that_encodes_other_rows_does_not_end_the_generation(host, caplog):
+    """Cutoff runs the encoder again, on variants of the text, in the middle of it."""
+    host.model.get_learned_conditioning = lambda texts: host.stage([*texts, "a variant"])[:-1]
+    p = host.generate(["<clipskip:3>a cow"])
+    assert torch.allclose(conditioning(p), host.at(3, "a cow"), atol=1e-5) and not caplog.records
+    p = host.generate(["[<clipskip:3>a:<clipskip:4>b:0.5]cow"])
+    assert torch.allclose(conditioning(p), host.at(1, "acow"), atol=1e-5)
+    assert "3 rows of tokens for 2 texts" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "args", "header", "said"),
+    [
+        ("<clipskip:3>a cow", "bad", (False,), 1, "3"),
+        ("<clipskip:1>a cow", "bad", (False,), 2, None),
+        ("a cow", "bad", (True, 3), 1, "3"),
+        ("<clipskip:3>a cow", "<clipskip:3>bad", (True, 5), 1, "3"),
+        ("<clipskip:99>a cow", "bad", (False,), 1, "12"),
+        ("<clipskip:3>a AND b", "bad", (False,), 1, "3"),
+        ("[<clipskip:3>::0.5]a", "bad", (False,), 3, "3"),
+        ("<clipskip:2:g=9:hires=4>a", "bad", (False,), 1, "2"),
+        # what the host alone cannot make says what it said before
+        ("<clipskip:1.5>a cow", "bad", (False,), 1, None),
+        ("<clipskip:1.5>a cow", "bad", (False,), 2, "2"),
+        ("<clipskip:3>a cow", "<clipskip:4>bad", (False,), 2, "2"),
+        ("a AND <clipskip:3>b", "bad", (False,), 2, "2"),
+        ("[<clipskip:3>::0.5]a", "bad", (False,), 2, "2"),
+        ("a cow", "bad", (True, 3, 4), 2, "2"),
+    ],
+)
+def test_the_hosts_own_infotext_key_says_what_the_host_can_make(host, prompt, negative, args, header, said):
+    host.shared.opts.data["CLIP_stop_at_last_layers"] = header
+    p = host.generate([prompt], [negative], args)
+    assert p.extra_generation_params["Clip skip"](p=p, index=0, all_prompts=p.all_prompts) == said
+    untouched = host.generate(["a cow"], ["bad"])
+    assert untouched.extra_generation_params == {}
+
+
+def test_the_hosts_own_infotext_key_of_each_picture_and_batch(host):
+    p = host.generate(["<clipskip:3>a", "b", "<clipskip:1.5>c"], ["", "", ""])
+    entry = p.extra_generation_params["Clip skip"]
+    assert [entry(p=p, index=i, all_prompts=p.all_prompts) for i in range(3)] == ["3", None, None]
+    p.all_prompts, p.all_negative_prompts = [*p.all_prompts, "<clipskip:4>d"], ["", "", "", ""]
+    p.iteration, p.batch_size, p.prompts, p.negative_prompts = 3, 1, ["<clipskip:4>d"], [""]
+    host.script.before_process_batch(p)
+    assert entry(p=p, index=0, all_prompts=["<clipskip:4>d"]) == "4"
+    assert entry(p=p, index=3, all_prompts=p.all_prompts) == "4"
+
+
+def test_the_hosts_own_infotext_key_is_of_both_passes(host):
+    hires = {"enable_hr": True, "all_hr_prompts": ["a dog"], "all_hr_negative_prompts": [""]}
+    for prompt, said in (("<clipskip:3>a", "3"), ("<clipskip:3:hires=4>a", None), ("<clipskip:3:hires=3>a", "3")):
+        p = host.generate([prompt], **hires)
+        assert p.extra_generation_params["Clip skip"](p=p, index=0, all_prompts=p.all_prompts) == said
+        assert p.all_hr_prompts == ["a dog"]
 
 
 def test_hires_prompts(host):
@@ -264,7 +360,7 @@ def test_ui_has_no_side_effects_and_pastes(host):
 def test_header_slider_is_added_once(host):
     from modules.shared import DEFAULT_QUICKSETTINGS, Options
 
-    from clip_skip.webui.header import add_slider
+    from clip_skip.webui.widgets.header_slider import add_slider
 
     opts = Options()
     add_slider(opts)

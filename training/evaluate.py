@@ -20,8 +20,9 @@ from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from clip_skip.standalone import checkpoint, tokens
-from clip_skip.standalone.demo_model import CHECKPOINT
+from clip_skip.standalone.models import checkpoint
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.prompts import tokens
 from training import checker, data, report
 
 STEPS, CFG = 20, 7.0

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clip_skip.standalone.sizes import Sizes
+from clip_skip.standalone.models.sizes import Sizes
 
 SIZES = Sizes(
     unet=(64, 64, 128),

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from clip_skip.standalone import configs, tokens
+from clip_skip.standalone.models import configs
+from clip_skip.standalone.prompts import tokens
 from training import data, export
 from training.model import LATENT_SCALE, SIZES, ImageTower, cells
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,33 +11,12 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from clip_skip.standalone.checkpoint import Models
-from clip_skip.standalone.conditioning import Conditioner
-from clip_skip.standalone.infotext import clip_skips
+from clip_skip import tags
+from clip_skip.standalone.models.checkpoint import Models
+from clip_skip.standalone.prompts.conditioning import Conditioner
+from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
 from clip_skip.standalone.samplers import scheduler as new_scheduler
-from clip_skip.standalone.tokens import tokenizer as clip_tokenizer
-
-
-@dataclass(frozen=True)
-class Shot:
-    """What one picture is made of. With `clip_skip` None the tags in the prompt say it, else it replaces them."""
-
-    prompt: str
-    negative: str
-    clip_skip: float | None
-    cfg_scale: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Pictures that are made together, and what they have in common. Width and height are in pixels."""
-
-    shots: tuple[Shot, ...]
-    steps: int
-    width: int
-    height: int
-    sampler: str
+from clip_skip.standalone.shots import Batch, Shot
 
 
 @dataclass(frozen=True)
@@ -55,6 +34,15 @@ class Engine:
         """With `tokenizer` None it is CLIP's own, for which open_clip must be installed."""
         self.models = models
         self.conditioner = Conditioner(models.text_encoder, tokenizer or clip_tokenizer())
+
+    def prepare(self, shots: Sequence[Shot]) -> None:
+        """Encode the texts of `shots`, each once for all the values that it has in them."""
+        wanted: dict[str, set[float]] = {}
+        for shot in shots:
+            for text, value in zip((shot.prompt, shot.negative), shot.clip_skips()):
+                wanted.setdefault(tags.strip(text), set()).add(value)
+        for text, values in wanted.items():
+            self.conditioner.prepare(text, values)
 
     @torch.inference_mode()
     def make(self, batch: Batch, on_step: Callable[[], None] = lambda: None) -> Made:
@@ -85,7 +73,7 @@ class Engine:
 
     def _conditions(self, shots: tuple[Shot, ...]) -> tuple[Tensor, Tensor]:
         """What the UNet looks at for the negative prompts and for the prompts."""
-        values = [clip_skips(shot.prompt, shot.negative, shot.clip_skip) for shot in shots]
+        values = [shot.clip_skips() for shot in shots]
         negative = self.conditioner([shot.negative for shot in shots], [value for _, value in values])
         return negative, self.conditioner([shot.prompt for shot in shots], [value for value, _ in values])
 
@@ -94,12 +82,15 @@ class Engine:
         unet = self.models.unet
         if negative.shape == positive.shape:
             both = unet(latents.repeat(2, 1, 1, 1), time, torch.cat([negative, positive]), return_dict=False)[0]
-            return both.chunk(2)
-        return tuple(unet(latents, time, texts, return_dict=False)[0] for texts in (negative, positive))
+            without, with_prompt = both.chunk(2)
+        else:
+            without = unet(latents, time, negative, return_dict=False)[0]
+            with_prompt = unet(latents, time, positive, return_dict=False)[0]
+        return without, with_prompt
 
     def _parts(self, latents: Tensor) -> tuple[Tensor, ...]:
         """`latents` in parts small enough for the VAE, which takes more memory per picture than the UNet."""
-        return latents.split(max(4 * 64 * 64 // (latents.shape[2] * latents.shape[3]), 1))
+        return torch.split(latents, max(4 * 64 * 64 // (latents.shape[2] * latents.shape[3]), 1))
 
     def _decode(self, latents: Tensor) -> list[Image.Image]:
         decoded = self.models.vae.decode(latents, return_dict=False)[0]

@@ -3,11 +3,16 @@
 `prompt_parser.get_learned_conditioning` is wrapped. While it works on texts that
 carry markers, the model it was handed has its `get_learned_conditioning` and its
 encoders' `encode_with_transformers` shadowed by instance attributes, which are
-gone again when it returns. Texts without markers take the host's own way.
+gone again when it returns. Texts without markers take the host's own way, but for
+one case: while a generation runs whose prompts ask for something, other extensions
+encode pieces of them (a region, a word of negative weight), some by the model's own
+function. Such a piece follows the prompts of the batch, where these agree.
 """
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,25 +21,30 @@ import torch
 from modules import prompt_parser
 from torch import Tensor
 
-from clip_skip import tags
+from clip_skip import precedence
 from clip_skip.encoder import conditionings
-from clip_skip.webui.encoders import encoders
-from clip_skip.webui.host_encoder import HostEncoder
+from clip_skip.webui.hosts.encoders import encoders
+from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["Conditioning"]
 
-Encoded = tuple[Tensor | None, dict[float, Tensor]]
-"""The host's own conditioning of a text, if it was needed, and the one for each value."""
+log = logging.getLogger("clip_skip")
+
+Encoded = tuple[Any, dict[float, Tensor]]
+"""The host's own conditioning of a text, or None if it was not needed, and the one for each value."""
 
 
 class Conditioning:
     """The wrapper around the host's function; `install` puts it on, `remove` takes it off."""
 
     def __init__(self) -> None:
-        self.original: Callable[..., Any] | None = None
+        self.original: Callable[..., Any] = prompt_parser.get_learned_conditioning
+        self.wrapper: Callable[..., Any] | None = None
         self.wanted: set[float] = set()
         self.memory: dict[tuple[Any, ...], Encoded] | None = None
         self.networks: Any = None
+        self.generation: Callable[[], Any] = lambda: None
+        self.working = False
 
     def install(self) -> None:
         self.original = prompt_parser.get_learned_conditioning
@@ -48,11 +58,22 @@ class Conditioning:
         self.wrapper = None
 
     def encode(self, model: Any, prompts: list[str], *args: Any, **kwargs: Any) -> Any:
-        assert self.original
-        if self.wrapper is None or not any(tags.asks(text) for text in prompts):
+        if self.wrapper is None or not self.asks(prompts):
             return self.original(model, prompts, *args, **kwargs)
         with self.shadow(model, prompts):
             return self.original(model, prompts, *args, **kwargs)
+
+    def asks(self, texts: list[str]) -> bool:
+        return any(precedence.asks(text) for text in texts) or bool(self.unmarked(texts))
+
+    def unmarked(self, texts: list[str]) -> dict[str, float]:
+        """What those of `texts` follow that have no marker: the generation that runs, if there is one."""
+        p = self.generation()
+        if p is None:
+            return {}
+        negative, hires = getattr(texts, "is_negative_prompt", False), getattr(p, "is_hr_pass", False)
+        said: dict[str, float] = p.clip_skip_unmarked.get((bool(negative), bool(hires)), {})
+        return said
 
     @contextmanager
     def remember(self, values: Iterable[float]) -> Iterator[None]:
@@ -63,18 +84,55 @@ class Conditioning:
         finally:
             self.wanted, self.memory = set(), None
 
+    def forget(self) -> None:
+        """No generation runs."""
+        self.generation = lambda: None
+
+    def follow(self, p: Any) -> None:
+        """Until the end of `p.sample`, which makes the batch, unmarked texts follow `p`, on any way to the model."""
+        self.generation = weakref.ref(p)
+        own, original = p.__dict__.get("sample"), p.sample
+
+        def sample(*args: Any, **kwargs: Any) -> Any:
+            try:
+                with replaced(p.sd_model, "get_learned_conditioning", self.direct, p.sd_model):
+                    return original(*args, **kwargs)
+            finally:
+                self.forget()
+                if p.__dict__.get("sample") is sample:
+                    del p.sample
+                    if own:
+                        p.sample = own
+
+        p.sample = sample
+
+    def direct(self, model: Any, original: Callable[..., Any], texts: list[str]) -> Any:
+        """In the place of the model's `get_learned_conditioning`, for those who call it themselves."""
+        if self.working or not self.asks(texts):
+            return original(texts)
+        with self.shadow(model, texts):
+            return model.get_learned_conditioning(texts)
+
     @contextmanager
     def shadow(self, model: Any, prompts: list[str]) -> Iterator[None]:
         """While open, `model` takes texts with markers and encodes each as it asks."""
         hosts = encoders(model)
-        wanted = {h.encoder.tower: tags.values(prompts, h.encoder.tower) | self.wanted for h in hosts}
+        unmarked = self.unmarked(prompts)
+        wanted = {}
+        for tower in (host.encoder.tower for host in hosts):
+            wanted[tower] = precedence.values(prompts, tower) | self.wanted
+            wanted[tower] |= {unmarked[tower]} if tower in unmarked else set()
         weights = (getattr(model, "sd_checkpoint_info", None) and model.sd_checkpoint_info.filename, self.networks)
-        call = Call(wanted, {} if self.memory is None else self.memory, weights)
-        with ExitStack() as stack:
-            stack.enter_context(replaced(model, "get_learned_conditioning", call.texts))
-            for host in hosts:
-                stack.enter_context(replaced(host.module, "encode_with_transformers", call.tokens, host))
-            yield
+        call = Call(wanted, {} if self.memory is None else self.memory, weights, unmarked)
+        before, self.working = self.working, True
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(replaced(model, "get_learned_conditioning", call.texts))
+                for host in hosts:
+                    stack.enter_context(replaced(host.module, "encode_with_transformers", call.tokens, host))
+                yield
+        finally:
+            self.working = before
 
 
 @contextmanager
@@ -98,18 +156,25 @@ class Call:
     wanted: every value that is asked for, by tower. All come out of the first
     pass over a text, and `encoded` keeps them, so that no text is run twice.
     weights: what besides a text decides what it is encoded to.
+    unmarked: what a text without a marker asks for.
     """
 
-    def __init__(self, wanted: dict[str, set[float]], encoded: dict[tuple[Any, ...], Encoded], weights: Any) -> None:
-        self.wanted, self.encoded, self.weights = wanted, encoded, weights
+    def __init__(
+        self,
+        wanted: dict[str, set[float]],
+        encoded: dict[tuple[Any, ...], Encoded],
+        weights: Any,
+        unmarked: dict[str, float],
+    ) -> None:
+        self.wanted, self.encoded, self.weights, self.unmarked = wanted, encoded, weights, unmarked
         self.asked: list[dict[str, float]] = []
         self.clean: tuple[str, ...] = ()
         self.chunk: dict[str, int] = {}
 
     def texts(self, original: Callable[..., Any], texts: list[str]) -> Any:
         """In the place of the model's `get_learned_conditioning`: takes the markers out."""
-        read = [tags.read(text) for text in texts]
-        self.asked = [values for _, values in read]
+        read = [precedence.read(text) for text in texts]
+        self.asked = [self.unmarked if values is None else values for _, values in read]
         self.clean = tuple(text for text, _ in read)
         self.chunk = {}
         return original(prompt_parser.SdConditioning(self.clean, copy_from=texts))
@@ -119,20 +184,27 @@ class Call:
 
         A pooled vector (B, D) is the full tower's, whatever was asked for."""
         tower = host.encoder.tower
-        values = [asked.get(tower) for asked in self.asked]
-        if len(values) != len(tokens):
-            raise RuntimeError(f"Clip skip: {len(tokens)} rows of tokens for {len(values)} texts")
+        values = self.values(tower, len(tokens))
         chunk = self.chunk[tower] = self.chunk.get(tower, -1) + 1
         need_own = host.pooled or None in values
-        own, states = self.run(host, original, tokens, (self.weights, self.clean, tower, chunk), need_own)
+        own, states = self.run(host, original, tokens, (self.weights, self.clean, tower, chunk, tokens.shape), need_own)
         rows = [own if value is None else states[value] for value in values]
-        if all(row is rows[0] for row in rows):
-            made = rows[0]
-        else:
+        made: Tensor = rows[0]
+        if any(row is not rows[0] for row in rows):
             made = torch.stack([row[index] for index, row in enumerate(rows)])
         if host.pooled:
-            made.pooled = own.pooled
+            made.pooled = own.pooled  # type: ignore[attr-defined]  # where the hosts keep it
         return made
+
+    def values(self, tower: str, rows: int) -> list[float | None]:
+        """The value of each row. An extension may have put rows of its own in the place of the texts' (Cutoff does)."""
+        values = [asked.get(tower) for asked in self.asked]
+        if len(values) == rows:
+            return values
+        if len(set(values)) == 1:
+            return values[:1] * rows
+        log.warning("Clip skip: %s rows of tokens for %s texts: the host's own clip skip was used", rows, len(values))
+        return [None] * rows
 
     def run(
         self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor, key: tuple[Any, ...], need_own: bool

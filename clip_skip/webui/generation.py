@@ -1,9 +1,9 @@
 """One generation: what its prompts and the panel ask for, put into its texts.
 
 Works on `p`, the host's processing object, in the order in which the host calls a
-script: `begin`, `prepare`, then for each batch `mark_prompts` and
-`mark_hires_prompts`, then `end`. A sweep or an axis sets `p.clip_skip_overrides`,
-one for each picture or one for all.
+script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
+then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each picture or one
+for all; a sweep also `p.clip_skip_deepest`, a field's name and the deepest value in it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,20 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modules import extra_networks, shared
+from modules import shared
 
-from clip_skip import tags
-from clip_skip.override import Override
-from clip_skip.panel import Panel
-from clip_skip.webui.encoders import encoders, header_skip, header_value, kind
-from clip_skip.webui.language import translate
+from clip_skip import precedence, tags
+from clip_skip.panel import Panel, check_depth
+from clip_skip.precedence import Texts
+from clip_skip.skip import Skip
+from clip_skip.webui import infotext, overrides
+from clip_skip.webui.errors import BadArguments
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts.encoders import encoders, kind, layers
 
-__all__ = ["begin", "end", "mark_hires_prompts", "mark_prompts", "prepare"]
+__all__ = ["begin", "end", "keep_hires_prompts", "mark_prompts", "prepare", "tell"]
 
 log = logging.getLogger("clip_skip")
-
-
-class BadArguments(ValueError):
-    """Wrong arguments for the panel. The host's API reads the two attributes."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.status_code = 422
-        self.detail = message
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
@@ -51,14 +45,19 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         return
     p.clip_skip_panels = [panel]
 
+    deepest: tuple[str, float] | None = getattr(p, "clip_skip_deepest", None)
+
     def check_and_setup() -> None:
         try:
-            panel.check_depth(max((host.encoder.layers for host in encoders(shared.sd_model)), default=None))
+            if getattr(p, "is_api", False):
+                panel.check_depth(layers(shared.sd_model))
+            if deepest:
+                check_depth(deepest[0], deepest[1], layers(shared.sd_model))
         except ValueError as error:
             refusal(error)()
         setup_prompts()
 
-    if panel != Panel() and getattr(p, "is_api", False):
+    if deepest or (panel != Panel() and getattr(p, "is_api", False)):
         p.setup_prompts = check_and_setup
 
 
@@ -74,62 +73,85 @@ def refusal(error: ValueError) -> Callable[[], None]:
 def prepare(p: Any) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
     (panel,) = p.clip_skip_panels
-    overrides = getattr(p, "clip_skip_overrides", None)
-    entries: dict[str, Any] = dict(panel.infotext())
-    if overrides:
-        entries = override(p, panel, overrides)
+    each = getattr(p, "clip_skip_overrides", None)
+    entries = overrides.apply(p, panel, each) if each else panel.infotext()
     p.extra_generation_params = {**p.extra_generation_params, **entries}
 
 
-def override(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
-    """Replaces the panel by one for each picture; returns their infotext entries.
+def mark_prompts(p: Any) -> bool:
+    """Before the host takes the tags out of the prompts of a batch: markers in their place, for the hires pass too.
 
-    A picture that the host alone can make (one whole value for everything) gets
-    the host's own `Clip skip`, so that it can be made again without this extension.
+    Returns whether a text asks for something.
     """
-    header = header_skip(shared.sd_model)
-    each = overrides * len(p.all_prompts) if len(overrides) == 1 else overrides
-    panels = [one.panel(panel, prompt, header or 1.0) for one, prompt in zip(each, p.all_prompts)]
-    for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
-        if getattr(p, first, None):
-            texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
-            setattr(p, first, [prompt for prompt, _ in texts])
-            setattr(p, second, [negative for _, negative in texts])
-    main = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
-    p.main_prompt, p.main_negative_prompt = main
-    p.clip_skip_panels = panels
-    alone = [one == Panel(True, one.clip_skip) and header_value(shared.sd_model, one.clip_skip) for one in panels]
-    if all(alone):
-        entries: dict[str, Any] = {"Clip skip": [None if value == 1 else str(value) for value in alone]}
-    else:
-        made = [one.infotext() for one in panels]
-        entries = {key: [entry.get(key) for entry in made] for key in {key: None for entry in made for key in entry}}
-        entries["Clip skip"] = None
-    return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}
-
-
-def mark_prompts(p: Any) -> None:
-    """Before the host takes the tags out of the prompts of a batch: markers in their place."""
-    tell(p, tags.warnings([*p.prompts, *p.negative_prompts]))
-    tell_no_effect(p, [*p.prompts, *p.negative_prompts])
-    for index, pair in enumerate(zip(list(p.prompts), list(p.negative_prompts))):
-        p.prompts[index], p.negative_prompts[index] = marked(p, index, *pair)
-
-
-def mark_hires_prompts(p: Any) -> None:
-    """The same for the hires pass, whose prompts the host has already cut from `all_hr_prompts`."""
-    if not getattr(p, "enable_hr", False):
-        return
     first = p.iteration * p.batch_size
-    batch = slice(first, first + p.batch_size)
-    prompts, negatives = p.all_hr_prompts[batch], p.all_hr_negative_prompts[batch]
-    tell(p, tags.warnings([*prompts, *negatives]))
-    pairs = [
-        marked(p, index, *texts, hires=True)
-        for index, texts in enumerate(zip(prompts, negatives, p.all_prompts[batch]))
-    ]
-    p.hr_prompts = extra_networks.parse_prompts([prompt for prompt, _ in pairs])[0]
-    p.hr_negative_prompts = [negative for _, negative in pairs]
+    texts = [Texts(*pair, *panel_of(p, first + i)) for i, pair in enumerate(zip(p.prompts, p.negative_prompts))]
+    passes = [texts, hires_texts(p, first, texts)]
+    written = [text for one in passes for each in one for text in (each.prompt, each.negative)]
+    tell(p, tags.warnings(written))
+    if not encoders(shared.sd_model):
+        tell_no_effect(p, written)
+        put(p, first, *([(tags.strip(each.prompt), tags.strip(each.negative)) for each in one] for one in passes))
+        return False
+    asked = [[value for one in passes if one for value in one[index].asked()] for index in range(len(texts))]
+    asks = any(value for values in asked for value in values)
+    if asks and not getattr(p, "clip_skip_overrides", None):
+        for index, values in enumerate(asked):
+            infotext.note(p, first + index, values)
+    tell_too_deep(p, [value for values in asked for value in values])
+    p.clip_skip_unmarked = {
+        (negative, hires): agreed([each.unmarked(negative) for each in one])
+        for hires, one in enumerate(passes)
+        for negative in (False, True)
+    }
+    put(p, first, *([each.marked() for each in one] for one in passes))
+    return asks
+
+
+def panel_of(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
+    """What the panel of `picture` asks for in its prompt and its negative prompt."""
+    panel = p.clip_skip_panels[picture if len(p.clip_skip_panels) > 1 else 0]
+    return panel.skips() if panel.enabled else (None, None)
+
+
+def hires_texts(p: Any, first: int, texts: Sequence[Texts]) -> list[Texts]:
+    """The same pictures in the hires pass; none where there is no such pass."""
+    if not getattr(p, "enable_hr", False):
+        return []
+    pairs = zip(p.all_hr_prompts[first:], p.all_hr_negative_prompts[first:], texts)
+    return [Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt) for prompt, bad, one in pairs]
+
+
+def agreed(values: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What all the pictures of a batch ask for; nothing where they differ."""
+    return values[0] if values and all(value == values[0] for value in values) else {}
+
+
+def put(p: Any, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:
+    """Puts the marked texts of a batch where the host reads them next.
+
+    The hires prompts of a batch it takes out of all of them, which go into the infotext: `keep_hires_prompts`
+    takes the markers out there. The lists may be the first pass's own, so they are replaced.
+    """
+    p.prompts[:], p.negative_prompts[:] = map(list, zip(*marked))
+    p.clip_skip_kept = []
+    for name, texts in zip(("all_hr_prompts", "all_hr_negative_prompts"), zip(*hires_marked)):
+        kept = getattr(p, name)
+        setattr(p, name, [*kept[:first], *texts, *kept[first + len(texts) :]])
+        p.clip_skip_kept.append((name, kept, texts))
+
+
+def keep_hires_prompts(p: Any) -> None:
+    """After the host has taken the hires prompts of the batch: all of them are again as they were written.
+
+    What another extension has changed meanwhile stays.
+    """
+    first = p.iteration * p.batch_size
+    for name, kept, texts in getattr(p, "clip_skip_kept", ()):
+        now = getattr(p, name)
+        for index, text in enumerate(texts, first):
+            if now[index] == text:
+                now[index] = kept[index]
+    p.clip_skip_kept = []
 
 
 def end(p: Any, processed: Any) -> None:
@@ -140,24 +162,14 @@ def end(p: Any, processed: Any) -> None:
         processed.js = lambda: json.dumps({**json.loads(original()), "clip_skip_warnings": told})
 
 
-def marked(
-    p: Any, index: int, prompt: str, negative: str, first_pass: str = "", hires: bool = False
-) -> tuple[str, str]:
-    """The texts of picture `index` of the batch, with markers of what they ask for."""
-    if not encoders(shared.sd_model):
-        return tags.strip(prompt), tags.strip(negative)
-    index += p.iteration * p.batch_size
-    panel = p.clip_skip_panels[index if len(p.clip_skip_panels) > 1 else 0]
-    skips = panel.skips() if panel.enabled else (None, None)
-    texts = tags.resolve(prompt, negative, *skips, hires=hires, first_pass=first_pass)
+def tell_too_deep(p: Any, asked: Sequence[dict[str, float]]) -> None:
     for host in encoders(shared.sd_model):
-        for value in sorted(tags.values(texts, host.encoder.tower)):
-            tell(p, host.encoder.too_deep(value))
-    return texts
+        values = {value[host.encoder.tower] for value in asked if host.encoder.tower in value}
+        tell(p, [sentence for value in sorted(values) for sentence in host.encoder.too_deep(value)])
 
 
 def tell_no_effect(p: Any, texts: Sequence[str]) -> None:
-    if not encoders(shared.sd_model) and (p.clip_skip_panels[0].enabled or any(tags.asks(text) for text in texts)):
+    if p.clip_skip_panels[0].enabled or any(precedence.asks(text) for text in texts):
         model = kind(shared.sd_model)
         tell(p, [f"tags and the panel have no effect on {model}, whose text encoders stop where they were made to."])
 

@@ -16,7 +16,11 @@ WORDS = HERE / "words.json"
 def root() -> Path:
     """The folder of style.css, javascript and localizations: the extension's, or where an installed package has it."""
     extension = HERE.parents[2]
-    bases = [sysconfig.get_path("data"), site.getuserbase(), extension]  # pip install, with --user, with --target
+    bases: list[Any] = [
+        sysconfig.get_path("data"),
+        site.getuserbase(),
+        extension,
+    ]  # pip install, with --user, with --target
     places = [extension, *(Path(base) / "share" / "clip-skip" for base in bases)]
     return next((place for place in places if (place / "javascript" / "clip_skip.js").is_file()), extension)
 

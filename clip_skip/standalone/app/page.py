@@ -9,15 +9,16 @@ from typing import Any
 
 import gradio as gr
 
-from clip_skip.language import translated
+from clip_skip.page.language import translated
 from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.gradio_versions import THEME, image, listen, taken, told
 from clip_skip.standalone.app.routes import PREFIX, add_routes
-from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio, Sweep
+from clip_skip.standalone.app.studio import FieldError, Studio, Sweep
 from clip_skip.standalone.engine import is_out_of_memory
 from clip_skip.standalone.samplers import SAMPLERS
-from clip_skip.sweep import SweepError
-from clip_skip.sweep_settings import LABELS, SweepSettings
+from clip_skip.standalone.sweep.run import Interrupted
+from clip_skip.sweep.plan import SweepError
+from clip_skip.sweep.settings import LABELS, SweepSettings
 
 IS_DARK = "(prompt, dark) => [prompt, Boolean(document.querySelector('.dark'))]"
 

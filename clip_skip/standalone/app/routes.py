@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
-from clip_skip import reading
 from clip_skip.encoder import TextEncoder
+from clip_skip.page import answers as reading
 
 __all__ = ["PREFIX", "add_routes", "describe"]
 

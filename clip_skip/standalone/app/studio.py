@@ -14,16 +14,21 @@ from typing import Any
 
 import torch
 
-from clip_skip import layers_figure, skip, tags
-from clip_skip.standalone import header, job, tokens
-from clip_skip.standalone.checkpoint import load
-from clip_skip.standalone.engine import Batch, Engine, Shot
+from clip_skip import precedence, skip, tags
+from clip_skip.layers import figure as layers_figure
+from clip_skip.standalone.engine import Engine
 from clip_skip.standalone.files import save_picture
-from clip_skip.standalone.infotext import Settings, infotext
-from clip_skip.standalone.layers_command import measure_loaded
+from clip_skip.standalone.layers import measure_loaded
+from clip_skip.standalone.models import header
+from clip_skip.standalone.models.checkpoint import load
+from clip_skip.standalone.prompts import tokens
 from clip_skip.standalone.samplers import SAMPLERS
-from clip_skip.sweep import Cell, Plan, parse_axis
-from clip_skip.sweep_settings import LABELS
+from clip_skip.standalone.shots import Shot
+from clip_skip.standalone.sweep.job import Job, Settings
+from clip_skip.standalone.sweep.run import Interrupted, OnStep
+from clip_skip.standalone.sweep.run import run as run_job
+from clip_skip.sweep.plan import Cell, Plan, parse_axis
+from clip_skip.sweep.settings import LABELS
 
 SEEDS = 2**32
 SEED_LIMIT = SEEDS - 1
@@ -31,9 +36,6 @@ SEED_LIMIT = SEEDS - 1
 
 class FieldError(ValueError):
     """A field that cannot be used; the message names it."""
-
-
-Interrupted = job.Interrupted
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Studio:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
         whole("Clip skip", slider, 1, self.encoder.layers)
         number("CFG scale", cfg_scale, 0, 100)
-        asked = tags.prompt_values(settings.prompt, settings.negative, float(slider))
+        asked = precedence.prompt_values(settings.prompt, settings.negative, float(slider))
         positive, negative = map(self.encoder.clamp, asked)
         text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
         shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
@@ -129,10 +131,10 @@ class Studio:
                 on_step()
 
             go_on()
-            batch = Batch((shot,), settings.steps, settings.width, settings.height, settings.sampler)
+            batch = settings.batch((shot,))
             made = self.engine.make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = infotext(settings, Cell(0, 0, positive, float(cfg_scale)))
+            said = settings.infotext(Cell(0, 0, positive, float(cfg_scale)))
             save_picture(made, path, {"parameters": said})
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self.encoder.too_deep(max(asked))]
         return Picture(path, said, notes)
@@ -143,7 +145,7 @@ class Studio:
         clip_skips: str,
         cfg_scales: str,
         report: bool,
-        on_step: job.OnStep = lambda done, total, what: None,
+        on_step: OnStep = lambda done, total, what: None,
     ) -> Sweep:
         """A grid with one seed. Cells that the same settings have made before are kept.
 
@@ -162,8 +164,8 @@ class Studio:
                 on_step(done, total, what)
 
             go_on()
-            wanted = job.Job(self.path, settings, plan, self.device, 0, folder, report)
-            figures = job.run(wanted, self.engine, step)
+            wanted = Job(self.path, settings, plan, self.device, 0, folder, report)
+            figures = run_job(wanted, self.engine, step)
         whole_grid = "interrupted" not in figures
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self._on_tags(settings)]
         notes += _on_sweep(figures, report)
@@ -180,9 +182,9 @@ class Studio:
 
     def _on_tags(self, settings: Settings) -> Iterator[str]:
         """What a sweep makes of the tags: its values replace the prompt's, and the negative prompt keeps its own."""
-        if tag := tags.prompt_tag(settings.prompt):
+        if tag := precedence.prompt_tag(settings.prompt):
             yield f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'
-        yield from self.encoder.too_deep(tags.prompt_values("", settings.negative, 1.0)[1])
+        yield from self.encoder.too_deep(precedence.prompt_values("", settings.negative, 1.0)[1])
 
     def _next(self, folder: str, seed: int) -> Path:
         """A new file's path, numbered as the WebUI numbers."""

@@ -1,0 +1,1 @@
+"""How alike the layers of a text encoder are for a prompt: the measures and their figure."""

@@ -1,0 +1,1 @@
+"""Which clip skip a LoRA or a checkpoint was made for."""

@@ -1,0 +1,1 @@
+"""What a page in the browser is told, in the WebUI and without one, in its language."""

@@ -1,0 +1,1 @@
+"""The `clip-skip` command: a file for each of its commands."""

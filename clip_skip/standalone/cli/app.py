@@ -1,0 +1,55 @@
+"""`clip-skip app`: a page in the browser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_skip.standalone.app import assets
+from clip_skip.standalone.cli.arguments import DEMO_PROMPT, SEED, ArgumentError, checkpoint, device, within
+from clip_skip.standalone.models.header import CheckpointError
+
+__all__ = ["add_arguments", "run"]
+
+HELP = "a page in the browser: pictures, sweeps and layers"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model", default="demo", metavar="FILE", help="an SD1 checkpoint (.safetensors), or demo, the one in the box")
+    add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
+    add("--port", type=int, help="default: the first free one from 7860 on")
+    add("--language", choices=assets.languages(), help="default: English")
+    add("--no-browser", action="store_true", help="do not open a browser")
+    add("--out", type=Path, default=Path("clip-skip-app"), metavar="DIR", help="for what is made; default: %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        import torch
+
+        from clip_skip.standalone.app.page import Page, main
+        from clip_skip.standalone.app.studio import Studio
+    except ImportError as error:
+        raise ArgumentError(f"{error}; the page needs: pip install clip-skip[standalone,app]") from error
+    prompt, size = (DEMO_PROMPT, 128) if arguments.model == "demo" else ("", 512)
+    if arguments.port is not None:
+        within("--port", arguments.port, 1, 65535)
+    name = device(arguments.device, torch.cuda.is_available())
+    try:
+        torch.empty(0, device=name)
+    except RuntimeError as error:
+        raise ArgumentError(f"--device: {error}") from error
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"--out: {error}") from error
+    try:
+        studio = Studio(checkpoint(arguments.model), name, arguments.out)
+    except (CheckpointError, OSError) as error:
+        raise ArgumentError(f"--model: {error}") from error
+    try:
+        main(Page(studio, prompt, SEED, size, arguments.language), arguments.port, not arguments.no_browser)
+    except OSError as error:
+        raise ArgumentError(f"--port: {error}") from error
+    return 0

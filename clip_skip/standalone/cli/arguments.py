@@ -1,0 +1,52 @@
+"""What the commands' arguments have in common: the model, the device, and how a wrong one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+
+__all__ = ["DEMO_PROMPT", "SEED", "ArgumentError", "checkpoint", "device", "size", "within"]
+
+DEMO_PROMPT = "a large red circle on a white background"
+SEED = 2881122569
+
+
+class ArgumentError(ValueError):
+    """An argument that cannot be used; the message names it."""
+
+
+def checkpoint(model: str) -> Path:
+    """The file of `--model`; "demo" is the model in the box."""
+    return demo_checkpoint() if model == "demo" else Path(model)
+
+
+def demo_checkpoint() -> Path:
+    from clip_skip.standalone.models.random_model import random_model
+
+    return CHECKPOINT if CHECKPOINT.exists() else random_model(Path.home() / ".cache" / "clip-skip")
+
+
+def size(text: str) -> tuple[int, int]:
+    """Width and height from `512` or `512x768`."""
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(number.isdecimal() and len(number) <= 4 for number in numbers):
+        raise ArgumentError(f"--size: {text!r} is not a size such as 512 or 512x768")
+    width, height = int(numbers[0]), int(numbers[-1])
+    within("--size", min(width, height), 64, 4096)
+    within("--size", max(width, height), 64, 4096)
+    return width, height
+
+
+def within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ArgumentError(f"{name}: {value} is outside {low} to {high}")
+
+
+def device(text: str | None, has_cuda: bool) -> str:
+    name = text or ("cuda" if has_cuda else "cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise ArgumentError(f"--device: {name!r} is not cpu, cuda, cuda:1 or mps")
+    if name.startswith("cuda") and not has_cuda:
+        raise ArgumentError("--device: there is no CUDA GPU that torch can use")
+    return name

@@ -1,0 +1,21 @@
+"""`clip-skip demo-model`: the model in the box, put where a WebUI finds it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_skip.standalone.models.demo_model import write_demo_model
+
+__all__ = ["add_arguments", "run"]
+
+HELP = "write the model in the box where a WebUI finds it"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, metavar="DIR", help="such as models/Stable-diffusion of the WebUI")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    print(write_demo_model(arguments.folder))
+    return 0

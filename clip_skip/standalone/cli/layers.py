@@ -1,0 +1,37 @@
+"""`clip-skip layers`: how alike the text encoder's layers are for a prompt."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, checkpoint
+from clip_skip.standalone.models.header import CheckpointError
+
+__all__ = ["add_arguments", "run"]
+
+HELP = "how alike the text encoder's layers are for a prompt"
+DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
+    add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
+    add("--dark", action="store_true", help="light on dark")
+    add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from clip_skip.layers.figure import draw
+    from clip_skip.standalone.files import save_picture
+    from clip_skip.standalone.layers import measure
+
+    try:
+        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
+        save_picture(draw(measured, arguments.dark), arguments.out)
+    except (CheckpointError, OSError) as error:
+        raise ArgumentError(f"--model: {error}") from error
+    print(*measured.sentences(), arguments.out, sep="\n")
+    return 0

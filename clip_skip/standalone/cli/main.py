@@ -1,0 +1,29 @@
+"""The `clip-skip` command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from clip_skip.standalone.cli import app, demo_model, layers, sweep
+from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.sweep.plan import SweepError
+
+COMMANDS = {"sweep": sweep, "demo-model": demo_model, "layers": layers, "app": app}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv`; its exit code. Arguments that cannot be used end it with code 2."""
+    parser = argparse.ArgumentParser(prog="clip-skip", description="See what clip skip does.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    parsers = {}
+    for name, module in COMMANDS.items():
+        description = getattr(module, "DESCRIPTION", None)
+        parsers[name] = commands.add_parser(name, help=module.HELP, description=description)
+        module.add_arguments(parsers[name])
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = COMMANDS[arguments.command].run(arguments)
+        return status
+    except (SweepError, ArgumentError) as error:
+        parsers[arguments.command].error(str(error))

@@ -1,0 +1,43 @@
+"""The layers of a checkpoint's text encoder for one prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from clip_skip import tags
+from clip_skip.encoder import TextEncoder
+from clip_skip.layers.measure import Layers, labels, notes_on_prompt
+from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.standalone.models.text_encoders import load
+from clip_skip.standalone.prompts.tokens import END, chunks, tokenizer
+
+__all__ = ["measure", "measure_loaded"]
+
+
+def measure(model: Path, prompt: str, tower: str | None = None) -> Layers:
+    """The layers for the first chunk of `prompt`, whose clip-skip tags do not count, from one pass.
+
+    tower: "l" or "g", where SDXL has both; None is the first one. Raises `CheckpointError`.
+    """
+    described, module = load(model, tower)
+    return measure_loaded(described, module, tokenizer(), prompt, model.stem)
+
+
+def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, prompt: str, model: str) -> Layers:
+    """The same for a text encoder `module` in memory and its description; `model` is its checkpoint's name."""
+    rows = chunks(bpe, tags.strip(prompt))
+    length = rows[0].tolist().index(END) + 1
+    words = [str(bpe.id_to_token(token)) for token in rows[0, :length].tolist()]
+    row = rows[:1].to(next(module.parameters()).device)
+    with torch.inference_mode():
+        return measure_layers(
+            described,
+            lambda: module(row),
+            labels(words),
+            title=f"{model}, {described.name}",
+            notes=notes_on_prompt(len(rows)),
+        )

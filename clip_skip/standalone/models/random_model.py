@@ -1,0 +1,57 @@
+"""A throw-away SD1-shaped checkpoint with seeded random weights, to try things with when no model is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from clip_skip.standalone.files import replacing
+from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.models.weights import shapes
+
+SMALL = Sizes(
+    unet=(32, 64, 64, 64),
+    unet_depth=1,
+    unet_heads=4,
+    vae=(32, 32, 64, 64),
+    vae_depth=1,
+    text=64,
+    text_inner=128,
+    text_heads=4,
+)
+"""Twelve text encoder blocks, the vocabulary of CLIP, and no more of anything than the structure needs."""
+
+
+def random_model(folder: Path) -> Path:
+    """The small random checkpoint in `folder`, written on first use (about 14 MB)."""
+    path = folder / "clip-skip-random.safetensors"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        heads = {"clip_skip.unet_heads": str(SMALL.unet_heads), "clip_skip.text_heads": str(SMALL.text_heads)}
+        weights = {name: weight.half() for name, weight in random_weights(SMALL)}
+        with replacing(path) as unfinished:
+            save_file(weights, unfinished, metadata=heads)
+    return path
+
+
+def random_weights(sizes: Sizes, seed: int = 0, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
+    """Name and weight for every weight of an SD1 checkpoint: the same for the same seed on the same device.
+
+    Matrices keep the variance of what goes through them. Norms get random weights and biases: with weight 1 and bias
+    0 the mean of a conditioning is 0, and WebUIs that divide by it for emphasis make NaN.
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+    for name, shape in shapes(sizes).items():
+        weight = torch.randn(shape, generator=generator, device=device)
+        if len(shape) > 1:
+            inputs = weight[0].numel()
+            weight *= 0.5 if "embedding" in name else inputs**-0.5
+        else:
+            weight *= 0.1
+            if name.endswith("weight"):
+                weight += 1
+        yield name, weight

@@ -1,0 +1,1 @@
+"""Prompts as tokens, and as what the UNet looks at."""

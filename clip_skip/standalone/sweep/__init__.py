@@ -1,0 +1,1 @@
+"""A sweep without a WebUI, from its settings to a folder of pictures."""

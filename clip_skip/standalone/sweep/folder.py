@@ -1,0 +1,113 @@
+"""The folder of a sweep on disk: which cells are finished, and how a batch gets there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from clip_skip import skip
+from clip_skip.standalone.files import png_texts, replacing, save_picture
+from clip_skip.sweep.plan import Cell, Plan
+
+DIGEST = "clip_skip_settings"
+"""The key of a cell's PNG text that holds the hash of everything the cell was made with."""
+
+
+class Folder:
+    """`path`/cells holds a picture (.png) and latents (.npy, float16) per cell, named by the cell's values.
+
+    A batch is written to `path`/cells/.unfinished, which becomes `path`/cells/.finished in one step when every file
+    is complete, and whose files then move to their places. So after a kill at any moment the finished batches are
+    there, whole, and the next run goes on with the batches that an undisturbed one would have made.
+    """
+
+    def __init__(self, path: Path, made_with: dict[str, object]) -> None:
+        """`made_with` is everything, besides a cell's own values, that its pixels depend on."""
+        self.path = path
+        self.cells = path / "cells"
+        self._made_with = made_with
+        self._unfinished = self.cells / ".unfinished"
+        self._finished = self.cells / ".finished"
+        self.cells.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        for left_by_a_kill in path.glob(".*.unfinished"):
+            left_by_a_kill.unlink()
+        self._move()
+
+    def name(self, cell: Cell) -> str:
+        """The file name of a cell's picture."""
+        return f"clip-skip-{skip.format(cell.clip_skip)}_cfg-{cell.cfg_scale:g}.png"
+
+    def digest(self, cell: Cell) -> str:
+        """The hash of everything that the pixels of `cell` depend on."""
+        made_with = {**self._made_with, "clip_skip": cell.clip_skip, "cfg_scale": cell.cfg_scale}
+        return hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
+
+    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Those of `cells` whose picture is not there, complete, and made with these settings."""
+        return [cell for cell in cells if self.read(cell) is None]
+
+    def read(self, cell: Cell) -> Image.Image | None:
+        """The finished picture of `cell`, or None."""
+        try:
+            with Image.open(self.cells / self.name(cell)) as picture:
+                picture.load()
+                return picture if picture.info.get(DIGEST) == self.digest(cell) else None
+        except (OSError, SyntaxError, ValueError):
+            return None
+
+    def rows(self, plan: Plan) -> Iterator[list[Image.Image | None]]:
+        """The pictures of the grid, a row at a time."""
+        columns = len(plan.clip_skips)
+        for start in range(0, len(plan.cells), columns):
+            yield [self.read(cell) for cell in plan.cells[start : start + columns]]
+
+    def latents(self, plan: Plan) -> np.ndarray | None:
+        """The latents of all cells, (rows, columns, channels, height, width) in float16; None if some are missing."""
+        try:
+            loaded = [np.load((self.cells / self.name(cell)).with_suffix(".npy")) for cell in plan.cells]
+        except (OSError, ValueError):
+            return None
+        return np.stack(loaded).reshape(len(plan.cfg_scales), len(plan.clip_skips), *loaded[0].shape)
+
+    def save(
+        self, cells: Sequence[Cell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
+    ) -> None:
+        """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
+        self._unfinished.mkdir()
+        for cell, picture, latent, text in zip(cells, pictures, latents, infotexts):
+            path = self._unfinished / self.name(cell)
+            picture.save(path, pnginfo=png_texts({"parameters": text, DIGEST: self.digest(cell)}))
+            np.save(path.with_suffix(".npy"), latent.astype(np.float16))
+        os.replace(self._unfinished, self._finished)
+        self._move()
+
+    def write(self, name: str, content: str) -> None:
+        """Put a text file beside the cells."""
+        with replacing(self.path / name) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
+
+    def write_json(self, name: str, content: Mapping[str, object]) -> None:
+        self.write(name, json.dumps(content, indent=1, ensure_ascii=False))
+
+    def remove(self, name: str) -> None:
+        """Take away what stands beside the cells, if it is there."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def write_picture(self, name: str, picture: Image.Image) -> None:
+        """Put a PNG beside the cells."""
+        save_picture(picture, self.path / name)
+
+    def _move(self) -> None:
+        """Move the files of a finished batch to their places, latents first: a picture says that both are there."""
+        if self._finished.exists():
+            for file in sorted(self._finished.iterdir(), key=lambda file: file.suffix == ".png"):
+                os.replace(file, self.cells / file.name)
+            self._finished.rmdir()

@@ -1,0 +1,77 @@
+"""What is drawn and written of a sweep's cells: the grid, the report, the page, and every setting in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from clip_skip import skip
+from clip_skip.standalone.sweep.folder import Folder
+from clip_skip.standalone.sweep.job import Job
+from clip_skip.sweep import grid, viewer
+from clip_skip.sweep.plan import Plan
+
+__all__ = ["write"]
+
+
+def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
+    """Write grid.png, index.html, and report.png if it is asked for and no cell is missing; what sweep.json holds."""
+    folder.remove("report.png")
+    record = settings_in_numbers(job, folder)
+    if job.report and complete:
+        record["report"] = draw_report(job.plan, folder)
+    columns = [f"Clip skip {skip.format(value)}" for value in job.plan.clip_skips]
+    rows = [f"CFG scale {value:g}" for value in job.plan.cfg_scales]
+    size = (job.settings.width, job.settings.height)
+    folder.write_picture("grid.png", grid.draw(folder.rows(job.plan), columns, rows, cell_size=size))
+    folder.write("index.html", page(job, folder, columns, rows))
+    return record
+
+
+def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
+    return {
+        "settings": asdict(job.settings),
+        "clip_skips": list(job.plan.clip_skips),
+        "cfg_scales": list(job.plan.cfg_scales),
+        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        "cells": [
+            {
+                "file": f"cells/{folder.name(cell)}",
+                "clip_skip": cell.clip_skip,
+                "negative_clip_skip": job.settings.shot(cell).clip_skips()[1],
+                "cfg_scale": cell.cfg_scale,
+                "infotext": job.settings.infotext(cell),
+            }
+            for cell in job.plan.cells
+        ],
+    }
+
+
+def draw_report(plan: Plan, folder: Folder) -> dict[str, object]:
+    """Draw report.png; the numbers in it."""
+    from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
+    from clip_skip.sweep.report_figure import draw
+
+    pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in folder.rows(plan)])
+    measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales, folder.latents(plan))
+    folder.write_picture("report.png", draw(measured))
+    return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
+
+
+def page(job: Job, folder: Folder, columns: list[str], rows: list[str]) -> str:
+    """The viewer's page of all finished cells."""
+    plan, settings = job.plan, job.settings
+    embed = viewer.embed(len(plan.cells), (settings.width, settings.height))
+    pictures = (picture for row in folder.rows(plan) for picture in row)
+    views = (
+        viewer.View(cell.column, cell.row, embed(picture), settings.infotext(cell))
+        for cell, picture in zip(plan.cells, pictures)
+        if picture is not None
+    )
+    about = [settings.prompt, *([f"Negative prompt: {settings.negative}"] if settings.negative else [])]
+    about += [f"{settings.model}, {settings.sampler}, {settings.steps} steps, seed {settings.seed}"]
+    reference = plan.clip_skips.index(min(plan.clip_skips))
+    return viewer.page("Clip skip sweep", "\n".join(about), columns, rows, views, settings.width, reference)

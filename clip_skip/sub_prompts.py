@@ -1,0 +1,106 @@
+"""Where a prompt is cut into sub-prompts, and which tags are whose.
+
+The host cuts at `AND`. Extensions add words of their own: sd-webui-neutral-prompt's `AND_PERP`, `AND_SALT` and
+`AND_TOPK`, its forks' `AND_ALIGN_8_16`; so every word `AND_...` begins a sub-prompt. Neutral Prompt also has groups,
+`[a AND_PERP b] AND c`, whose bracket has to stay the first thing after the word before it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from clip_skip.tags import Tag
+
+__all__ = ["SubPrompt", "sub_prompts"]
+
+BOUNDARY = re.compile(r"\bAND(?:_\w+)?\b")
+BRACKET = re.compile(r"\\.|[\[\]]", re.DOTALL)
+GROUP = re.compile(r"\s*\[")
+
+
+@dataclass
+class SubPrompt:
+    """A part of a prompt, from the position `start` in it on.
+
+    text:  the part, the boundary word that ends it included
+    lead:  where in `text` a marker goes
+    tags:  its good tags
+    whole: what the last of them outside square brackets asks for
+    inner: the ones inside square brackets after that
+    """
+
+    text: str
+    start: int
+    lead: int
+    tags: list[Tag]
+    whole: Tag | None
+    inner: list[Tag]
+
+
+def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterator[SubPrompt]:
+    """The sub-prompts of a text without tags; `single`: boundary words are words (in a negative prompt)."""
+    cuts = [] if single else list(BOUNDARY.finditer(text))
+    starts, ends = [0, *(cut.end() for cut in cuts)], [*(cut.end() for cut in cuts), len(text)]
+    groups = opened(text, [cut.start() for cut in cuts]) if cuts else frozenset()
+    good = deque(tag for tag in tags if tag.skip)
+    for start, end in zip(starts, ends):
+        part = SubPrompt(text[start:end], start, lead(text, start, groups) - start, [], None, [])
+        spans = brackets(part.text)
+        begins = [span[0] for span in spans]
+        while good and (good[0].position < end or end == len(text)):
+            tag = good.popleft()
+            at = tag.position - start
+            span = bisect_left(begins, at) - 1
+            part.tags.append(tag)
+            if span >= 0 and at <= spans[span][1] and not beside_number(part.text, at):
+                part.inner.append(tag)
+            else:
+                part.whole, part.inner = tag, []
+        yield part
+
+
+def lead(text: str, start: int, groups: frozenset[int]) -> int:
+    """The first place after `start` that is not before the bracket of a group."""
+    while (match := GROUP.match(text, start)) and match.end() - 1 in groups:
+        start = match.end()
+    return start
+
+
+def opened(text: str, cuts: Sequence[int]) -> frozenset[int]:
+    """Where the square brackets open that have one of `cuts` between them and their end."""
+    waiting: list[int] = []
+    found: set[int] = set()
+    for match in BRACKET.finditer(text):
+        if match[0] == "[":
+            waiting.append(match.start())
+        elif match[0] == "]" and waiting:
+            begin = waiting.pop()
+            if bisect_left(cuts, begin) < bisect_left(cuts, match.start()):
+                found.add(begin)
+    return frozenset(found)
+
+
+def brackets(text: str) -> list[tuple[int, int]]:
+    """Where each outermost pair of square brackets opens and closes."""
+    waiting: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    for match in BRACKET.finditer(text):
+        if match[0] == "[":
+            waiting.append(match.start())
+        elif match[0] == "]" and waiting:
+            begin = waiting.pop()
+            while pairs and pairs[-1][0] > begin:
+                pairs.pop()
+            pairs.append((begin, match.start()))
+    return pairs
+
+
+def beside_number(text: str, at: int) -> bool:
+    """Whether `at` is beside the number that ends an edit, "[a:b:0.5]": outside, in effect."""
+    before = re.search(r":\s*([\d.]*)\s*\Z", text[max(0, at - 32) : at])
+    after = re.match(r"\s*([\d.]*)\s*\]", text[at : at + 32])
+    return bool(before and after and (before[1] or after[1]))

@@ -1,0 +1,79 @@
+"""One self-contained HTML page that shows a grid: pictures, script and style are all in it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+EXACT_LIMIT = 24_000_000
+"""Pixels of all cells together up to which the page holds them without loss."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A cell of the page: where it stands, the address of its picture, and its infotext."""
+
+    column: int
+    row: int
+    source: str
+    infotext: str
+
+
+def page(
+    title: str,
+    about: str,
+    column_labels: Sequence[str],
+    row_labels: Sequence[str],
+    cells: Iterable[View],
+    size: int,
+    reference: int = 0,
+) -> str:
+    """The page as text, to be written in UTF-8.
+
+    `about` stands under `title`, `size` is the width of a cell's picture in pixels, and `reference` the column to
+    compare with. Cells that are not there are blank.
+    """
+    data = {
+        "title": title,
+        "about": about,
+        "columns": list(column_labels),
+        "rows": list(row_labels),
+        "cells": [asdict(cell) for cell in cells],
+        "size": size,
+        "reference": reference,
+    }
+    # "<" only occurs inside strings, where JSON may write it so that no text can end the script element.
+    safe = json.dumps(data).replace("<", "\\u003c")
+    parts = {"/*STYLE*/": source(".css"), "/*SCRIPT*/": source(".js"), "/*DATA*/": safe}
+    return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], source(".html"))
+
+
+def source(ending: str) -> str:
+    """A part of the page: the file beside this one that has the same name."""
+    return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
+
+
+def embed(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:
+    """A function that makes an address which holds a picture, for pages of `count` pictures of `size`.
+
+    PNG for up to `EXACT_LIMIT` pixels in all, which keeps every pixel; WebP above, which keeps the page small.
+    """
+    exact = count * size[0] * size[1] <= EXACT_LIMIT
+
+    def source(picture: Image.Image) -> str:
+        stream = io.BytesIO()
+        if exact:
+            picture.convert("RGB").save(stream, format="PNG")
+        else:
+            picture.convert("RGB").save(stream, format="WEBP", quality=90)
+        kind = "png" if exact else "webp"
+        return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+    return source

@@ -1,0 +1,57 @@
+"""What is AUTOMATIC1111's own: its encoder modules, and where it combines the CFG parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from modules import shared
+from torch import Tensor
+
+from clip_skip.encoder import from_open_clip, from_transformers
+from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+
+__all__ = ["describe", "scale_each"]
+
+
+def describe(module: Any) -> HostEncoder | None:
+    """The encoder that `module` holds, told by the name of its class; None if it is another's.
+
+    The host runs the blocks of OpenCLIP sequence first itself, in every version of open_clip.
+    """
+    kind = type(module).__name__
+    if kind == "FrozenCLIPEmbedderWithCustomWords":
+        return HostEncoder(module, from_transformers(module.wrapped.transformer), header=0)
+    if kind == "FrozenCLIPEmbedderForSDXLWithCustomWords":
+        encoder = from_transformers(module.wrapped.transformer, native=2, final_norm=False)
+        return HostEncoder(module, encoder, header=0 if shared.opts.sdxl_clip_l_skip else None, least=1)
+    if kind == "FrozenOpenCLIPEmbedderWithCustomWords":
+        encoder = from_open_clip(module.wrapped.model, sequence_first=True)
+        return HostEncoder(module, encoder, unrun=getattr(module.wrapped, "layer_idx", 0))
+    if kind == "FrozenOpenCLIPEmbedder2WithCustomWords":
+        model = module.wrapped.model
+        encoder = from_open_clip(model, NAMES["g"], "g", final_norm=False, sequence_first=True)
+        return HostEncoder(module, encoder, pooled=True)
+    return None
+
+
+def scale_each(p: Any, scales: Sequence[float]) -> None:
+    """Lets the sampler of `p` use `scales[i]` for picture i.
+
+    The host combines the predictions of a whole batch at `p.cfg_scale`, a plain number. Here it, and every extension
+    that has its hands in this, does so once for each distinct scale, and each picture is taken from the one that is
+    its own. On this one denoiser alone, which the host makes anew for every pass. A step at which the host leaves the
+    negative prompt out (it then asks for a scale of 1) stays as it is.
+    """
+    denoiser = p.sampler.model_wrap_cfg
+    original, nominal = denoiser.combine_denoised, p.cfg_scale
+
+    def combine_denoised(x_out: Tensor, conds_list: Any, uncond: Any, cond_scale: float) -> Tensor:
+        if cond_scale == 1.0 != nominal:
+            return original(x_out, conds_list, uncond, cond_scale)  # type: ignore[no-any-return]
+        changed = cond_scale / nominal
+        made = {scale: original(x_out, conds_list, uncond, scale * changed) for scale in set(scales)}
+        return torch.stack([made[scale][index] for index, scale in enumerate(scales)])
+
+    denoiser.combine_denoised = combine_denoised

@@ -1,0 +1,102 @@
+"""What is Forge's and Forge Neo's own: text processing engines, the header's slider;
+and, with reForge and Forge Classic, a UNet that takes functions to run after the CFG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from modules import shared
+from torch import Tensor
+
+from clip_skip.encoder import from_transformers
+from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+
+__all__ = ["encoders", "has_slider", "keep_slider", "scale_each"]
+
+ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
+
+
+def encoders(model: Any) -> list[HostEncoder]:
+    """The encoders of `model`, a diffusion engine of Forge; none for SD3, Flux and later ones."""
+    if not any(getattr(model, f"is_{kind}", False) for kind in ("sd1", "sd2", "sdxl")):
+        return []
+    return [describe(engine) for name in ENGINES if (engine := getattr(model, name, None))]
+
+
+def describe(engine: Any) -> HostEncoder:
+    """The encoder of a text processing engine, whose clip skip counts the blocks that are stored."""
+    tower = engine.embedding_key[-1]
+    encoder = from_transformers(
+        engine.text_encoder.transformer, NAMES[tower], tower, engine.minimal_clip_skip, engine.final_layer_norm
+    )
+    encoder = replace(encoder, native=encoder.native + encoder.missing)
+    return HostEncoder(engine, encoder, engine.return_pooled, header=encoder.missing)
+
+
+def scale_each(p: Any, scales: Sequence[float]) -> None:
+    """Lets the sampler of `p` use `scales[i]` for picture i, in the pass that uses `p.cfg_scale`.
+
+    denoised = uncond + s (cond - uncond), with what the host makes of a sub-prompt's
+    weight in it, so for another scale the difference is multiplied by their ratio.
+    A step at which the host leaves the negative prompt out (uncond is then None or 0)
+    stays as it is; so does a hires pass that has a CFG scale of its own.
+    """
+    if getattr(p, "is_hr_pass", False) and hasattr(p, "hr_cfg"):
+        return
+    ratios = torch.tensor([scale / p.cfg_scale for scale in scales])
+
+    def scaled(args: dict[str, Any]) -> Tensor:
+        denoised: Tensor = args["denoised"]
+        uncond: Tensor | None = args["uncond_denoised"]
+        if uncond is None or not uncond.any():
+            return denoised
+        ratio = ratios.to(denoised).view(-1, *[1] * (denoised.ndim - 1))
+        return uncond + (denoised - uncond) * ratio
+
+    unet = p.sd_model.forge_objects.unet.clone()
+    unet.set_model_sampler_post_cfg_function(scaled)
+    p.sd_model.forge_objects.unet = unet
+
+
+def entry() -> Any:
+    """Forge's module with the header's widgets, if this host has a clip-skip slider there."""
+    try:
+        from modules_forge import main_entry
+    except ImportError:
+        return None
+    return main_entry if hasattr(main_entry, "ui_clip_skip") else None
+
+
+def has_slider() -> bool:
+    """Whether the host has its own clip-skip slider in the header."""
+    return entry() is not None
+
+
+def keep_slider() -> Callable[[], None]:
+    """Makes Forge's slider keep its value, and stay in sight; returns what puts Forge's own way back.
+
+    Forge sets it to 1 with every preset and page load, which also overwrites the
+    saved option, and hides it with presets in which it still acts.
+    """
+    module = entry()
+    if module is None:
+        return lambda: None
+    original = module.on_preset_change
+
+    def on_preset_change(*args: Any, **kwargs: Any) -> Any:
+        updates = original(*args, **kwargs)
+        slider = updates[1]
+        if isinstance(slider, dict) and slider.get("value") == 1:
+            updates[1] = {**slider, "visible": True, "value": shared.opts.CLIP_stop_at_last_layers}
+        return updates
+
+    module.on_preset_change = on_preset_change
+
+    def put_back() -> None:
+        if module.on_preset_change is on_preset_change:
+            module.on_preset_change = original
+
+    return put_back

@@ -1,0 +1,28 @@
+"""What is reForge's and Forge Classic's own: encoder modules named CLIP_SD_...
+
+Both run all towers through transformers' classes, or ones that are built alike.
+reForge's modules have a `minimal_clip_skip`, above which the host's value acts;
+in Classic it acts on SD1 alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clip_skip.encoder import from_transformers
+from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+
+__all__ = ["describe"]
+
+TOWERS = {"CLIP_SD_15_L": "l", "CLIP_SD_21_H": "h", "CLIP_SD_XL_L": "l", "CLIP_SD_XL_G": "g"}
+
+
+def describe(module: Any) -> HostEncoder | None:
+    """The encoder that `module` holds, told by the name of its class; None if it is another's."""
+    kind = type(module).__name__
+    if kind not in TOWERS:
+        return None
+    tower, sd1, sdxl = TOWERS[kind], kind == "CLIP_SD_15_L", "XL" in kind
+    encoder = from_transformers(module.wrapped.transformer, NAMES[tower], tower, 1 if sd1 else 2, not sdxl)
+    acts = sd1 or hasattr(module, "minimal_clip_skip")
+    return HostEncoder(module, encoder, pooled=tower == "g", header=0 if acts else None)

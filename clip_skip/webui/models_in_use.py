@@ -1,0 +1,94 @@
+"""Names the LoRAs and the checkpoint that were made for another clip skip than the one in effect.
+
+Nothing is changed here: the person decides. Files are found in the host's own lists, not on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from modules import extra_networks, shared
+
+from clip_skip import precedence, tags
+from clip_skip.made_for import suggestions
+from clip_skip.made_for.suggestions import File
+from clip_skip.panel import DEEPEST
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts.encoders import header_skip, kind
+
+__all__ = ["answer", "loras", "suggest", "tell"]
+
+log = logging.getLogger("clip_skip")
+
+
+def loras(prompt: str) -> dict[str, str]:
+    """The files of the LoRAs in `prompt`, by the name that it calls them."""
+    parsed = extra_networks.parse_prompt(tags.strip(prompt))[1]
+    names = [params.items[0] for tag in ("lora", "lyco") for params in parsed.get(tag, []) if params.items]
+    found = {name: network(name) for name in names}
+    return {name: entry.filename for name, entry in found.items() if getattr(entry, "filename", None)}
+
+
+def network(name: str) -> Any:
+    """The entry of the host's LoRA extension, chosen as it chooses: an alias that several files have is no name."""
+    module = sys.modules.get("networks")
+    ambiguous = name.lower() in getattr(module, "forbidden_network_aliases", {})
+    return getattr(module, "available_networks" if ambiguous else "available_network_aliases", {}).get(name)
+
+
+def suggest(model: Any, prompt: str, in_effect: float, used: str = suggestions.THIS_PICTURE) -> list[dict[str, Any]]:
+    """What differs from `in_effect`, the prompt's clip skip, where `model` is SD1; else nothing."""
+    if model is None or kind(model) != "SD1":
+        return []
+    files = [File("LoRA", name, path) for name, path in loras(prompt).items()]
+    checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
+    if checkpoint:
+        files.append(File("checkpoint", os.path.splitext(os.path.basename(checkpoint))[0], checkpoint))
+    return suggestions.suggest(files, in_effect, used)
+
+
+def tell(p: Any, shown: set[str] | None = None) -> list[str]:
+    """A sentence for each suggestion for the first picture of `p`, and for each new problem. Never raises.
+
+    shown: the problems told before, which are left out; the new ones are added.
+    """
+    try:
+        panel = p.clip_skip_panels[0]
+        default = panel.clip_skip if panel.enabled else header_value(shared.sd_model)
+        prompt, negative = p.all_prompts[0], p.all_negative_prompts[0]
+        in_effect = precedence.prompt_values(prompt, negative, default)[0]
+        found = suggest(shared.sd_model, prompt, in_effect)
+    except Exception:
+        log.exception("Clip skip: the suggestions failed; the picture is not affected")
+        return []
+    shown = set() if shown is None else shown
+    problems = [one["problem"] for one in found if "problem" in one and one["problem"] not in shown]
+    shown.update(problems)
+    return [*(one["text"] for one in found if "text" in one), *problems]
+
+
+def answer(model: Any, prompt: str, value: Any) -> dict[str, Any]:
+    """The "suggestions" and "problems" for a prompt that is still being written. Never raises.
+
+    value: what the page's panel or header is set to; anything else is the host's own value.
+    """
+    try:
+        given = isinstance(value, (int, float)) and 1 <= value <= DEEPEST
+        default = float(value) if given else header_value(model)
+        in_effect = precedence.prompt_values(prompt, "", default)[0]
+        found = suggest(model, prompt, in_effect, suggestions.NOW)
+    except Exception:
+        log.exception("Clip skip: the suggestions failed")
+        found = []
+    return {
+        "suggestions": [{**one, "text": translate(one["text"])} for one in found if "text" in one],
+        "problems": [translate(one["problem"]) for one in found if "problem" in one],
+    }
+
+
+def header_value(model: Any) -> float:
+    """The host's own value, as SD1 takes it."""
+    return (model is not None and header_skip(model)) or float(shared.opts.CLIP_stop_at_last_layers)

@@ -1,0 +1,70 @@
+"""What the page and other programs ask: the loaded model's text encoders, and what a prompt's tags come to."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from modules import sd_models
+
+from clip_skip.page import answers
+from clip_skip.webui import models_in_use
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
+
+__all__ = ["add_routes", "describe", "read"]
+
+PATIENCE = 60.0
+"""Seconds that the page waits for a model that is being loaded."""
+
+
+def add_routes(_demo: Any, app: Any) -> None:
+    app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
+    app.add_api_route("/clip-skip/v1/read", read, methods=["POST"])
+
+
+def loaded(wait: bool = False) -> dict[str, Any]:
+    """The loaded model; with `wait`, after it is loaded, where the host does that at its start."""
+    until = time.monotonic() + PATIENCE
+    while wait and sd_models.model_data.sd_model is None and time.monotonic() < until:
+        time.sleep(0.2)
+    return describe(selected())
+
+
+def selected() -> Any:
+    """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture)."""
+    data = sd_models.model_data
+    wanted = getattr(data, "forge_loading_parameters", {}).get("checkpoint_info")
+    model = data.sd_model
+    if wanted is not None and getattr(model, "sd_checkpoint_info", None) is not wanted:
+        return None
+    return model
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """The model's kind, whether the header's value acts on it, and its encoders.
+
+    An encoder's `header` says what the header's value comes to there: it plus
+    `offset`, at least `least`; null where it does not act.
+    """
+    if model is None:
+        return {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+    described = []
+    for host in encoders(model):
+        one = host.encoder
+        header = None if host.header is None else {"offset": host.header, "least": host.least or one.native}
+        described.append(answers.describe(one, header))
+    name = getattr(getattr(model, "sd_checkpoint_info", None), "name", None)
+    return {"model": kind(model), "checkpoint": name, "header_acts": header_acts(model), "encoders": described}
+
+
+def read(texts: dict[str, Any]) -> dict[str, Any]:
+    """What {"prompt", "negative", "value"} come to, for the page.
+
+    What the tags come to is told by `clip_skip.page.answers`, in the host's language.
+    """
+    prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
+    return {
+        **answers.read(prompt, negative, translate),
+        **models_in_use.answer(selected(), prompt, texts.get("value")),
+    }

@@ -1,0 +1,127 @@
+"""What the WebUI gets of a sweep's cells: the grids, the cells, the reports, their infotexts and files."""
+
+from __future__ import annotations
+
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from modules import images, processing, shared
+from PIL import Image
+
+from clip_skip.panel import FIELDS
+from clip_skip.skip import format
+from clip_skip.sweep import grid, viewer
+from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.settings import TITLE, SweepSettings
+from clip_skip.webui import generation
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.infotext import KEY
+
+__all__ = ["Done", "collect", "whole"]
+
+Done = dict[Cell, tuple[Image.Image, str]]
+"""Finished cells: picture and infotext."""
+
+
+def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finished: list[Done]) -> Any:
+    """The grids, the cells and the reports, as the host wants them."""
+    results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
+    if not results:
+        return processing.Processed(p, [], p.seed, "")
+    grids = [(draw(settings, plan, done), text) for _, done, text in results]
+    for (picture, text), (job, done, _) in zip(grids, results):
+        if shared.opts.enable_pnginfo:
+            picture.info["parameters"] = text
+        if shared.opts.grid_save and not p.do_not_save_grid:
+            saved = save_grid(job, picture, text)
+            if settings.save_cells and saved:
+                Path(saved).with_suffix(".html").write_text(page(plan, done, text), encoding="utf8")
+    cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
+    shown = [*grids, *(cells if settings.include_cells else [])]
+    if settings.report:
+        shown += [(report, text) for _, done, text in results if (report := draw_report(p, plan, done))]
+    processed = processing.Processed(
+        p,
+        [picture for picture, _ in shown],
+        results[0][0].seed,
+        info=shown[0][1],
+        infotexts=[text for _, text in shown],
+        index_of_first_image=len(grids),
+    )
+    generation.end(results[0][0].last, processed)
+    return processed
+
+
+def whole(value: float) -> str:
+    """A CFG scale as the host writes it into infotext when it was typed."""
+    return str(int(value) if value == int(value) else value)
+
+
+def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
+    """Saves the grid where the host saves grids, named by its patterns; the file's path."""
+    return images.save_image(
+        picture,
+        job.outpath_grids,
+        "clip_skip_sweep",
+        info=text,
+        extension=shared.opts.grid_format,
+        prompt=job.last.all_prompts[0],
+        seed=job.seed,
+        short_filename=not shared.opts.grid_extended_filename,
+        grid=True,
+        p=job,
+    )[0]
+
+
+def page(plan: Plan, done: Done, about: str) -> str:
+    """The viewer's page of one grid."""
+    size = next(iter(done.values()))[0].size
+    embed = viewer.embed(len(done), size)
+    views = [viewer.View(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
+    reference = plan.clip_skips.index(min(plan.clip_skips))
+    return viewer.page(TITLE, about, *heads(plan), views, size[0], reference)
+
+
+def heads(plan: Plan) -> tuple[list[str], list[str]]:
+    """What stands above the columns and beside the rows."""
+    columns = [f"Clip skip: {format(value)}" for value in plan.clip_skips]
+    return columns, [f"CFG scale: {whole(value)}" for value in plan.cfg_scales]
+
+
+def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
+    """The infotext that restores the sweep: the job's, without what differs between cells."""
+    if not done:
+        return ""
+    p = copy(job.last)
+    p.prompt, p.seed, p.cfg_scale = job.prompt, job.seed, job.cfg_scale
+    cell_only = ("CFG scale", KEY, *(field.infotext for field in FIELDS))
+    params = {key: value for key, value in p.extra_generation_params.items() if key not in cell_only}
+    p.extra_generation_params = {**params, "Script": TITLE, **settings.infotext()}
+    return processing.create_infotext(p, [job.prompt], [job.seed], [job.subseed], index=0)
+
+
+def draw(settings: SweepSettings, plan: Plan, done: Done) -> Image.Image:
+    rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
+    columns, sides = heads(plan) if settings.legend else ([""] * len(plan.clip_skips), [""] * len(rows))
+    return grid.draw(rows, columns, sides, settings.margin)
+
+
+def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
+    width = len(plan.clip_skips)
+    return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
+
+
+def draw_report(p: Any, plan: Plan, done: Done) -> Image.Image | None:
+    """The report's figure; None, and a comment, when cells are missing."""
+    if len(done) < len(plan.cells):
+        p.comment(translate("The report needs every cell, so there is none."))
+        return None
+    import numpy as np
+
+    from clip_skip.sweep import report, report_figure
+
+    pictures = np.stack([[np.asarray(done[cell][0].convert("RGB")) for cell in row] for row in rows_of(plan)])
+    measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales)
+    p.comment(translate(report.conclusion(measured)))
+    return report_figure.draw(measured)

@@ -1,0 +1,167 @@
+"""The sweep in the WebUI: clip skip against CFG scale with one seed, many cells to a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from copy import copy
+from typing import Any
+
+import torch
+from modules import devices, processing, shared
+from PIL import Image
+
+from clip_skip.sweep import plan as sweep
+from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.settings import LABELS, SweepSettings
+from clip_skip.webui.errors import BadArguments
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts.encoders import layers, selected
+from clip_skip.webui.sweep_results import Done, collect, whole
+
+__all__ = ["run"]
+
+ACROSS_THE_BATCH = {"DPM adaptive"}
+"""Samplers whose step depends on the whole batch."""
+
+
+def run(p: Any, args: Sequence[Any], remember: Callable[..., AbstractContextManager[None]]) -> Any:
+    """Makes every cell and a grid for each seed; returns the host's Processed: grids, cells, reports.
+
+    remember: keeps the encodings at the given clip skips while it is open.
+    BadArguments names the field that is wrong, before anything is made.
+    """
+    settings, plan = checked(p, args)
+    processing.fix_seed(p)
+    limit = batch_limit(p, len(plan.cells), settings.cells_per_batch)
+    begin_progress(p, math.ceil(len(plan.cells) / limit) * p.n_iter)
+    jobs = [job_for_seed(p, settings, number) for number in range(p.n_iter)]
+    with remember(plan.clip_skips):
+        finished = [make_cells(job, settings, plan, limit) for job in jobs if not stopped()]
+    return collect(p, settings, plan, jobs, finished)
+
+
+def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
+    """The settings from the script's arguments, and their plan for the loaded model. The API calls fields by name."""
+    names = dict(zip(LABELS, LABELS)) if getattr(p, "is_api", False) else LABELS
+    model = selected(p)
+    try:
+        settings = SweepSettings.from_args(args)
+        plan = settings.plan(layers(model), names)
+        check_size(p, plan, names)
+    except ValueError as error:
+        raise BadArguments(translate(str(error))) from None
+    if layers(model) is None:  # known when the first cell is begun
+        p.clip_skip_deepest = (names["clip_skips"], max(plan.clip_skips))
+    return settings, plan
+
+
+def check_size(p: Any, plan: Plan, names: Mapping[str, str]) -> None:
+    """As the host's X/Y/Z plot checks it."""
+    scale = getattr(p, "hr_scale", 1) if getattr(p, "enable_hr", False) else 1
+    megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
+    most = shared.opts.img_max_size_mp
+    if megapixels >= most:
+        fields = f"{names['clip_skips']}, {names['cfg_scales']}"
+        raise ValueError(f"{fields}: the grid would be too large ({megapixels} megapixels; the settings allow {most})")
+    Image.MAX_IMAGE_PIXELS = None
+
+
+def batch_limit(p: Any, cells: int, wanted: int) -> int:
+    """How many cells to make at once; `wanted` 0 leaves it to the free memory."""
+    if p.sampler_name in ACROSS_THE_BATCH:
+        if wanted != 1 and cells > 1:
+            p.comment(translate(f"{p.sampler_name} looks across the batch, so the cells were made one at a time."))
+        return 1
+    if wanted:
+        return min(wanted, cells)
+    pixels = p.width * p.height * (getattr(p, "hr_scale", 1) ** 2 if getattr(p, "enable_hr", False) else 1)
+    return max(1, min(cells, int(free_memory() / (pixels * bytes_per_pixel()))))
+
+
+def bytes_per_pixel() -> float:
+    """What one picture takes while the UNet runs, a generous estimate; a batch too large is halved anyway."""
+    wide = 2.0 if getattr(shared.sd_model, "is_sdxl", False) else 1.0
+    return 2500.0 * wide * (1 if devices.dtype_unet == torch.float16 else 2)
+
+
+def free_memory() -> float:
+    """Bytes free for a batch, where the pictures are made."""
+    if devices.device.type == "cuda":
+        return float(torch.cuda.mem_get_info(devices.device)[0]) * 0.8
+    import psutil
+
+    return float(psutil.virtual_memory().available) * 0.4
+
+
+def begin_progress(p: Any, batches: int) -> None:
+    """Tells the host how much there is to do, hires passes included."""
+    hires = getattr(p, "enable_hr", False)
+    steps = p.steps + ((p.hr_second_pass_steps or p.steps) if hires else 0)
+    shared.state.job_count = batches * (2 if hires else 1)
+    shared.state.processing_has_refined_job_count = True
+    shared.total_tqdm.updateTotal(steps * batches)
+
+
+def stopped() -> bool:
+    return shared.state.interrupted or shared.state.stopping_generation
+
+
+def job_for_seed(p: Any, settings: SweepSettings, number: int) -> Any:
+    """A copy of `p` for grid `number`, whose seed the host would give to that picture of a batch."""
+    job = copy(p)
+    job.n_iter = 1
+    job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
+    job.subseed = p.subseed + number
+    job.do_not_save_grid = True
+    job.do_not_save_samples = p.do_not_save_samples or not settings.save_cells
+    return job
+
+
+def make_cells(job: Any, settings: SweepSettings, plan: Plan, limit: int) -> Done:
+    """All cells of one grid, or those that were finished when the user stopped it."""
+    done: Done = {}
+
+    def halved(size: int) -> None:
+        devices.torch_gc()
+        shared.state.job_count += 1
+        job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
+
+    def make(cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+        return make_batch(job, settings, cells)
+
+    for cells, made in sweep.run(plan.cells, limit, make, is_out_of_memory, halved):
+        done.update(zip(cells, made))
+        if stopped():
+            break
+    return done
+
+
+def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+    """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
+    p = copy(job)
+    scales = [cell.cfg_scale for cell in cells]
+    p.prompt, p.negative_prompt = [job.prompt] * len(cells), [job.negative_prompt] * len(cells)
+    for own, of_first_pass in (("hr_prompt", job.prompt), ("hr_negative_prompt", job.negative_prompt)):
+        if getattr(p, own, None) == "":  # the host would put the lists there, where others expect a text
+            setattr(p, own, of_first_pass)
+    p.seed, p.subseed = [job.seed] * len(cells), [job.subseed] * len(cells)
+    p.batch_size = len(cells)
+    p.cfg_scale, p.clip_skip_cfg_scales = scales[0], None
+    if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
+        p.cfg_scale, p.clip_skip_cfg_scales = next((scale for scale in scales if scale not in (0, 1)), 2.0), scales
+    p.clip_skip_overrides = [settings.override(cell.clip_skip) for cell in cells]
+    p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
+    processed = processing.process_images(p)
+    job.last = p
+    if shared.state.interrupted or shared.state.skipped:
+        return []
+    masked = getattr(p, "mask_for_overlay", None) is not None
+    each = 1 + (masked and (shared.opts.return_mask + shared.opts.return_mask_composite))
+    pictures = processed.images[processed.index_of_first_image :: each]
+    return list(zip(pictures, processed.infotexts[processed.index_of_first_image :]))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()

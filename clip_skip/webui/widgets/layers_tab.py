@@ -1,0 +1,123 @@
+"""The tab that shows how alike the layers of the loaded model's text encoder are for a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import torch
+from modules import devices, extra_networks, prompt_parser, sd_models, shared
+from modules.call_queue import queue_lock
+
+from clip_skip import tags
+from clip_skip.layers import figure as layers_figure
+from clip_skip.layers import measure as layers
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts.encoders import encoders, kind
+from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+
+__all__ = ["build", "show"]
+
+TITLE = "Clip Skip layers"
+TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
+FAILED = "That failed; the console says why."
+
+
+def build() -> list[tuple[Any, str, str]]:
+    """The tab, as the host wants it."""
+    with gr.Blocks(analytics_enabled=False) as tab:
+        with gr.Row():
+            prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
+            with gr.Column():
+                tower = gr.Radio(
+                    list(TOWERS), value=NAMES["l"], label="Encoder (SDXL)", elem_id="clip_skip_layers_tower"
+                )
+                dark = gr.Checkbox(label="Dark", elem_id="clip_skip_layers_dark")
+                button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
+        sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
+        picture = gr.Image(
+            label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
+        )
+        button.click(show, [prompt, tower, dark], [sentence, picture], show_progress=True)
+    return [(tab, TITLE, "clip_skip_layers")]
+
+
+def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any]:
+    """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show."""
+    with queue_lock:
+        measured = on_main_thread(measure_or_say, prompt, TOWERS.get(tower, "l"))
+    if not isinstance(measured, layers.Layers):
+        return translate(measured or FAILED), None
+    return "\n".join(map(translate, measured.sentences())), layers_figure.draw(measured, dark)
+
+
+def measure_or_say(prompt: str, tower: str) -> layers.Layers | str:
+    """The layers, or why there are none: Forge's thread loses what is raised on it."""
+    try:
+        return measure(prompt, tower)
+    except LookupError as error:
+        return str(error.args[0])
+
+
+def on_main_thread(function: Any, *args: Any) -> Any:
+    """Forge keeps all work with models on one thread, whose answer is None when the function failed."""
+    try:
+        from modules_forge import main_thread
+    except ImportError:
+        return function(*args)
+    return main_thread.run_and_wait_result(function, *args)
+
+
+def measure(prompt: str, tower: str) -> layers.Layers:
+    """The layers for the first chunk of `prompt`, from one pass of the host's own encoding.
+
+    LookupError says why there is nothing to measure.
+    """
+    if hasattr(sd_models, "forge_model_reload"):
+        sd_models.forge_model_reload()
+    model = shared.sd_model
+    if model is None:
+        raise LookupError("No model is loaded.")
+    hosts = {host.encoder.tower: host for host in encoders(model)}
+    if not hosts:
+        raise LookupError(f"There is nothing to show for {kind(model)}.")
+    host = hosts.get(tower) or next(iter(hosts.values()))
+    text, parts, changes = first_text(prompt)
+    chunks = host.module.tokenize_line(text)[0]
+    texts = prompt_parser.SdConditioning([text])
+    with torch.no_grad(), devices.autocast():
+        return layers.measure(
+            host.encoder,
+            lambda: model.get_learned_conditioning(texts),
+            layers.labels(words(host, chunks[0])),
+            notes=layers.notes_on_prompt(len(chunks), parts, changes),
+            unrun=host.unrun,
+        )
+
+
+def first_text(prompt: str) -> tuple[str, int, bool]:
+    """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
+    text = extra_networks.parse_prompt(tags.strip(prompt))[0]
+    indexes, texts, _ = prompt_parser.get_multicond_prompt_list([text])
+    schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]
+    return schedule[0][1], len(indexes[0]), len({text for _, text in schedule}) > 1
+
+
+def words(host: HostEncoder, chunk: Any) -> list[str]:
+    """The vocabulary's entry for each token of `chunk` up to its end; an embedding's tokens have its name."""
+    length = chunk.tokens.index(host.module.id_end) + 1
+    found = [entry(host.module, token) for token in chunk.tokens[:length]]
+    for offset, embedding in chunk.fixes:
+        first = offset + 1
+        vectors = range(first, min(first + int(embedding.vectors), length - 1))
+        found[first : first + len(vectors)] = [f"{embedding.name}</w>"] * len(vectors)
+    return found
+
+
+def entry(module: Any, token: int) -> str:
+    tokenizer: Any = getattr(module, "tokenizer", None)
+    if hasattr(tokenizer, "convert_ids_to_tokens"):
+        return str(tokenizer.convert_ids_to_tokens(int(token)))
+    from open_clip.tokenizer import _tokenizer
+
+    return str(_tokenizer.decoder[int(token)])

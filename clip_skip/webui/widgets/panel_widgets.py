@@ -1,0 +1,52 @@
+"""The widgets of the panel."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from modules import shared
+from modules.infotext_utils import PasteField
+from modules.ui_components import InputAccordion
+
+from clip_skip import panel
+from clip_skip.webui.hosts.encoders import encoders
+
+__all__ = ["build", "restored"]
+
+
+def build(script: Any) -> tuple[Any, list[Any]]:
+    """The accordion with its check box, and the sliders in the order of FIELDS.
+
+    The page fills the element `tools`, and clicks `depths` when another model is loaded.
+    """
+    with InputAccordion(False, label=panel.TITLE, elem_id=script.elem_id("enabled")) as enabled:
+        sliders = [
+            gr.Slider(
+                minimum=field.minimum,
+                maximum=field.shown,
+                step=0.1,
+                value=field.default,
+                label=field.full_label,
+                elem_id=script.elem_id(field.name),
+            )
+            for field in panel.FIELDS
+        ]
+        gr.HTML("", elem_id=script.elem_id("tools"))
+        depths = gr.Button("Depths", elem_id=script.elem_id("depths"), elem_classes=["clip-skip-hidden"])
+        depths.click(lambda: [gr.update(maximum=end) for end in ends()], [], sliders, show_progress=False)
+    return enabled, sliders
+
+
+def ends() -> list[float]:
+    """Where each slider ends: at the layers of the loaded model's encoders."""
+    layers = {host.encoder.tower: host.encoder.layers for host in encoders(shared.sd_model)}
+    main = layers.get("l") or layers.get("h") or layers.get("g")
+    return [float(main or field.shown) if field.name != "clip_g" else field.shown for field in panel.FIELDS]
+
+
+def restored(enabled: Any, sliders: list[Any]) -> list[PasteField]:
+    """What an infotext restores."""
+    values = [PasteField(slider, partial(panel.restored, field)) for slider, field in zip(sliders, panel.FIELDS)]
+    return [PasteField(enabled, lambda infotext: panel.FIELDS[0].infotext in infotext), *values]

@@ -1,0 +1,65 @@
+"""Clip skip as axes of the host's X/Y/Z plot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from modules import scripts, shared
+
+from clip_skip.override import Override
+from clip_skip.panel import check_depth
+from clip_skip.skip import check, format
+from clip_skip.webui.errors import BadArguments
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts.encoders import layers, selected
+
+__all__ = ["add_axes"]
+
+AXES = {
+    "[Clip Skip] Prompt and negative": ("prompt", "negative"),
+    "[Clip Skip] Prompt": ("prompt",),
+    "[Clip Skip] Negative": ("negative",),
+    "[Clip Skip] Hires": ("hires",),
+}
+
+
+def add_axes() -> None:
+    """Adds the axes to every X/Y/Z plot that the host has loaded, unless they are there."""
+    for data in scripts.scripts_data:
+        if data.script_class.__module__ in ("xyz_grid.py", "scripts.xyz_grid") and hasattr(data, "module"):
+            present = {option.label for option in data.module.axis_options}
+            data.module.axis_options.extend(
+                axis(data.module.AxisOption, label, names) for label, names in AXES.items() if label not in present
+            )
+
+
+def checked(label: str, value: float) -> float:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from None
+
+
+def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
+    """One axis, that sets the parts `names` of an override."""
+
+    def apply(p: Any, value: float, values: list[float]) -> None:
+        (before,) = getattr(p, "clip_skip_overrides", None) or [Override()]
+        p.clip_skip_overrides = [replace(before, **dict.fromkeys(names, check(value)))]
+
+    def confirm(p: Any, values: list[float]) -> None:
+        deepest = layers(selected(p))
+        for value in values:
+            try:
+                check_depth(label, checked(label, value), deepest)
+            except ValueError as error:
+                raise BadArguments(translate(str(error))) from None
+
+    def show(p: Any, option: Any, value: float) -> str:
+        return f"{label.replace('[', '').replace(']', ':', 1)}: {format(value)}"
+
+    def choices() -> list[str]:
+        return [str(value) for value in range(1, (layers(shared.sd_model) or 12) + 1)]
+
+    return axis_option(label, float, apply, format_value=show, confirm=confirm, choices=choices)

@@ -1,0 +1,5 @@
+from collections.abc import Callable
+from typing import Any
+
+class PasteField(tuple[Any, ...]):
+    def __init__(self, component: Any, target: str | Callable[[dict[str, str]], Any]) -> None: ...

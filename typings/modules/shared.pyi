@@ -1,0 +1,31 @@
+from typing import Any
+
+class Options:
+    data: dict[str, Any]
+    data_labels: dict[str, Any]
+    CLIP_stop_at_last_layers: int
+    sdxl_clip_l_skip: bool
+    localization: str
+    img_max_size_mp: float
+    enable_pnginfo: bool
+    grid_save: bool
+    grid_format: str
+    grid_extended_filename: bool
+    return_mask: bool
+    return_mask_composite: bool
+    def get_default(self, key: str) -> Any: ...
+
+class State:
+    interrupted: bool
+    skipped: bool
+    stopping_generation: bool
+    job_count: int
+    processing_has_refined_job_count: bool
+
+class TotalTQDM:
+    def updateTotal(self, new_total: int) -> None: ...
+
+opts: Options
+sd_model: Any
+state: State
+total_tqdm: TotalTQDM

@@ -1,0 +1,5 @@
+from typing import Any
+
+ui_clip_skip: Any
+
+def on_preset_change(*args: Any, **kwargs: Any) -> Any: ...
