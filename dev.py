@@ -2,7 +2,7 @@
 """One command for each thing a developer or a newcomer does; needs only Python and pip.
 
     python dev.py demo      what clip skip does, as a picture: demo/grid.png
-    python dev.py test      every check: ruff, mypy, pytest
+    python dev.py test      every check: ruff, mypy, biome, pytest
     python dev.py app       the page in the browser: pictures, sweeps and layers
     python dev.py run ...   any command in the environment, as in: python dev.py run clip-skip --help
 
@@ -25,6 +25,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 INSTALLED = VENV / "clip-skip-installed"
+BIOME = "@biomejs/biome@2.6.8"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 
 
@@ -76,12 +77,26 @@ def find_browser() -> None:
         run("apt-get", "install", "-y", "-qq", "chromium", "fonts-noto-cjk", "fonts-noto-color-emoji")
 
 
+def lint_page() -> int:
+    """Checks CSS and JavaScript with biome, which npm fetches; says so where that is not to be had."""
+    if not shutil.which("npx"):
+        print("biome was left out: CSS and JavaScript were not checked, because there is no Node.js here.", flush=True)
+        return 0
+    if subprocess.run([shutil.which("npx"), "--yes", BIOME, "--version"], cwd=ROOT, capture_output=True).returncode:
+        print("biome was left out: CSS and JavaScript were not checked, because npm could not fetch it.", flush=True)
+        return 0
+    print("$ biome lint", flush=True)
+    return run("npx", "--yes", BIOME, "lint", "--error-on-warnings")
+
+
 def test(*arguments: str) -> int:
     """All checks, the quick ones first; `arguments` are for pytest."""
     for check in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)):
         print("$", *check, flush=True)
         if run(PYTHON, "-m", *check):
             return 1
+    if lint_page():
+        return 1
     find_browser()
     print("$ pytest", *arguments, flush=True)
     return run(PYTHON, "-m", "pytest", *arguments)

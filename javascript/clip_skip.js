@@ -1,11 +1,12 @@
 // What the other files share: language, elements, the host's widgets, and the panel.
-(function () {
-    const clipSkip = (window.clipSkip = window.clipSkip || {});
+(() => {
+    window.clipSkip ??= {};
+    const clipSkip = window.clipSkip;
     const TABS = ["txt2img", "img2img"];
 
     /** `template` in the page's language, with {name} replaced by values.name. */
     clipSkip.tr = (template, values = {}) => {
-        const text = (window.localization && window.localization[template]) || template;
+        const text = window.localization?.[template] || template;
         return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
     };
 
@@ -112,5 +113,10 @@
         place.append(button, clipSkip.element("div", {className: "clip-skip-suggestions"}));
     }
 
-    onUiLoaded(() => clipSkip.tabs().forEach((tab) => (watchPanel(tab), addTagButton(tab))));
+    onUiLoaded(() => {
+        for (const tab of clipSkip.tabs()) {
+            watchPanel(tab);
+            addTagButton(tab);
+        }
+    });
 })();

@@ -1,6 +1,7 @@
 // In the prompt box: completion of <clipskip:, Ctrl+Up and Ctrl+Down on a tag, and what is wrong with a tag.
-(function () {
-    const clipSkip = (window.clipSkip = window.clipSkip || {});
+(() => {
+    window.clipSkip ??= {};
+    const clipSkip = window.clipSkip;
     const PROMPTS = "#txt2img_prompt, #txt2img_neg_prompt, #img2img_prompt, #img2img_neg_prompt";
     const OPEN = /<clipskip:?([\d.]*)$/i;
     let list;
@@ -43,7 +44,10 @@
             );
             item.dataset.value = value;
             item.setAttribute("role", "option");
-            item.addEventListener("mousedown", (event) => (event.preventDefault(), accept(item)));
+            item.addEventListener("mousedown", (event) => {
+                event.preventDefault();
+                accept(item);
+            });
             list.append(item);
         });
         document.body.append(list);

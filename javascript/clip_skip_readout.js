@@ -1,11 +1,12 @@
 // Beside the header's slider: the layer at which the text encoder stops, and what decides it.
-(function () {
-    const clipSkip = (window.clipSkip = window.clipSkip || {});
+(() => {
+    window.clipSkip ??= {};
+    const clipSkip = window.clipSkip;
     const tr = (...args) => clipSkip.tr(...args);
     const find = (selector) => clipSkip.find(selector);
     const element = (...args) => clipSkip.element(...args);
     let known = {model: null, encoders: []};
-    let asked = {};
+    const asked = {};
     let read = {tag: null, values: {}, warnings: [], suggestions: [], problems: []};
     let timer;
 
@@ -149,7 +150,11 @@
 
     onUiLoaded(() => {
         update();
-        document.addEventListener("input", () => (show(), schedule(400)), true);
+        const input = () => {
+            show();
+            schedule(400);
+        };
+        document.addEventListener("input", input, true);
         document.addEventListener("change", () => schedule(400), true);
     });
     onOptionsChanged(() => schedule(50));

@@ -1,5 +1,5 @@
 // What the extension's scripts expect of a WebUI, for a page without one. `window.clipSkipApp` holds its data.
-(function () {
+(() => {
     const {opts, localization} = window.clipSkipApp;
     const updated = [];
     const loaded = [];
@@ -21,9 +21,9 @@
         if (!ready) {
             if (!find("#txt2img_prompt textarea") || !find("#setting_CLIP_stop_at_last_layers input[type=number]")) return;
             ready = true;
-            loaded.forEach((callback) => callback());
+            for (const callback of loaded) callback();
         }
-        updated.forEach((callback) => callback());
+        for (const callback of updated) callback();
     }
 
     function schedule() {
