@@ -3,7 +3,9 @@
 
     python dev.py demo      what clip skip does, as a picture: demo/grid.png
     python dev.py test      every check: ruff, mypy, biome, pytest
+    python dev.py check     the quick ones of these, without pytest
     python dev.py app       the page in the browser: pictures, sweeps and layers
+    python dev.py release-notes 0.2.0   what CHANGELOG.md says of that version
     python dev.py run ...   any command in the environment, as in: python dev.py run clip-skip --help
 
 The environment is made in .venv on first use.
@@ -89,29 +91,48 @@ def lint_page() -> int:
     return run("npx", "--yes", BIOME, "lint", "--error-on-warnings")
 
 
+def check() -> int:
+    """The quick checks."""
+    for command in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)):
+        print("$", *command, flush=True)
+        if run(PYTHON, "-m", *command):
+            return 1
+    return lint_page()
+
+
 def test(*arguments: str) -> int:
     """All checks, the quick ones first; `arguments` are for pytest."""
-    for check in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)):
-        print("$", *check, flush=True)
-        if run(PYTHON, "-m", *check):
-            return 1
-    if lint_page():
+    if check():
         return 1
     find_browser()
     print("$ pytest", *arguments, flush=True)
     return run(PYTHON, "-m", "pytest", *arguments)
 
 
+def release_notes(version: str) -> int:
+    """Prints what CHANGELOG.md says of `version`, which must be that of pyproject.toml."""
+    if f'version = "{version}"' not in (ROOT / "pyproject.toml").read_text(encoding="utf-8"):
+        sys.exit(f"pyproject.toml is not at version {version}.")
+    for part in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]:
+        head, _, body = part.partition("\n")
+        if head.split()[0] == version:
+            print(body.strip())
+            return 0
+    sys.exit(f"CHANGELOG.md has nothing on {version}.")
+
+
 def main() -> int:
     name, *arguments = sys.argv[1:] or ["help"]
     if sys.version_info < (3, 10):
         sys.exit(f"Clip Skip needs Python 3.10 or newer; this is {platform.python_version()}.")
-    if name not in ("demo", "test", "app", "run"):
+    if name == "release-notes" and len(arguments) == 1:
+        return release_notes(*arguments)
+    if name not in ("demo", "test", "check", "app", "run"):
         print(__doc__)
         return 0 if name in ("help", "-h", "--help") else 2
     prepare()
     try:
-        return {"demo": demo, "test": test, "app": app, "run": run}[name](*arguments)
+        return {"demo": demo, "test": test, "check": check, "app": app, "run": run}[name](*arguments)
     except KeyboardInterrupt:  # what was run has said what there is to say
         return 130
 

@@ -71,10 +71,7 @@ class Panel:
         that has a wrong name, type or range.
         """
         names = ["enabled", *(field.name for field in FIELDS)]
-        if args and isinstance(args[0], Mapping):
-            given = dict(args[0])
-        else:
-            given = dict(zip(names, args))
+        given = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
         for name in given:
             if name not in names:
                 raise ValueError(f"{shorten(str(name))} is not a field; the fields are {', '.join(names)}")

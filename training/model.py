@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -51,7 +52,7 @@ class ImageTower(nn.Module):
         super().__init__()
         channels = (3, 16, 32, 64, 96)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(channels, channels[1:]):
+        for inputs, outputs in itertools.pairwise(channels):
             layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GroupNorm(8, outputs), nn.SiLU()]
         self.convolutions = nn.Sequential(*layers)
         self.place = nn.Linear(channels[-1], width)

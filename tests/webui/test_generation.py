@@ -221,6 +221,41 @@ def test_pasted_back_it_is_the_same_picture(webui, made):
     assert infotext(first) == infotext(again)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "settings", "skip"),
+    [
+        (f"<clipskip:4>{PROMPT}", {}, 4),
+        (f"<clipskip:4>{PROMPT} AND a field", {}, 4),
+        (PROMPT, panel(clip_skip=4), 4),
+        (f"<clipskip:1>{PROMPT}", {"override_settings": {"CLIP_stop_at_last_layers": 3}}, 1),
+        (f"<clipskip:4>{PROMPT}", HIRES, 4),
+    ],
+)
+def test_what_the_host_can_make_it_makes_without_the_extension(webui, plain, prompt, settings, skip):
+    answer = webui.answer(prompt, NEGATIVE, **settings)
+    said = infotext(answer["images"][0])
+    assert (f", Clip skip: {skip}," in said) if skip > 1 else (", Clip skip: " not in said)
+    if settings is not HIRES:  # v1.10.1 itself fails on a pasted hires infotext without a prompt of its own
+        again = plain.call("/sdapi/v1/txt2img", {"infotext": said})["images"][0]
+        assert same(pixels(again), pixels(answer["images"][0]))
+
+
+def test_infotext_of_every_batch(webui):
+    matrix = {"script_name": "prompt matrix", "script_args": [False, False, "positive", "comma", 0]}
+    answer = webui.answer(f"{PROMPT}|<clipskip:2>|<clipskip:5>", NEGATIVE, batch_size=1, **matrix)
+    said = [infotext(image) for image in answer["images"][answer["info"]["index_of_first_image"] :]]
+    assert [text.rpartition("Clip skip: ")[2][:1] if "Clip skip: " in text else "1" for text in said] == list("1255")
+    listed = answer["info"]["infotexts"][answer["info"]["index_of_first_image"] :]
+    assert listed == said
+
+
+@pytest.mark.parametrize("text", ["\ue0c0l=5\ue0c1", "\ue0c0l=x\ue0c1", "\u206a\u206b\u206f", "\u206a" * 14 + "\u206f"])
+def test_a_persons_text_is_never_taken_for_a_marker(webui, plain, text):
+    assert same(webui.picture(f"{text}{PROMPT}", NEGATIVE), plain.picture(f"{text}{PROMPT}", NEGATIVE))
+    tagged = webui.picture(f"<clipskip:3>{text}{PROMPT}", f"{text}{NEGATIVE}")
+    assert same(tagged, plain.at(3, f"{text}{PROMPT}", f"{text}{NEGATIVE}"))
+
+
 def test_infotext(webui):
     text = infotext(webui.answer(PROMPT, NEGATIVE, **panel(clip_skip=1.5, negative=2, hires=3))["images"][0])
     assert "Clip skip panel: 1.5, Clip skip negative: 2, Clip skip hires: 3" in text

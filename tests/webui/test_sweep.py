@@ -1,5 +1,6 @@
 """The sweep and the axes against the host's own X/Y/Z plot, by pixels, in a running WebUI."""
 
+import json
 import threading
 import time
 import urllib.error
@@ -152,11 +153,33 @@ def test_batch_count_and_report(webui):
     assert same(pixels(answer["images"][2 + 6]), seeds, within=2)
 
 
-@pytest.mark.parametrize("wrong", [{"clip_skips": "0"}, {"cfg_scales": "x"}, {"margin": "1"}, {"no": 1}])
-def test_wrong_arguments(webui, wrong):
+@pytest.mark.parametrize(
+    ("wrong", "detail"),
+    [
+        ({"clip_skips": "0"}, 'clip_skips: "0" is outside 1 to 12'),
+        ({"clip_skips": "1-13"}, 'clip_skips: "1-13" is outside 1 to 12'),
+        ({"clip_skips": 2}, 'clip_skips: "2" is not a text'),
+        ({"cfg_scales": "x"}, 'cfg_scales: "x" is neither a number nor a range'),
+        ({"margin": "1"}, 'margin: "1" is not a whole number'),
+        ({"no": 1}, '"no" is not a field'),
+        (
+            {"clip_skips": "1-12 (+0.1)", "cfg_scales": "0-100 (+0.1)"},
+            "clip_skips, cfg_scales: the grid would be too l",
+        ),
+    ],
+)
+def test_wrong_arguments(webui, wrong, detail):
     with pytest.raises(urllib.error.HTTPError) as error:
         sweep(webui, **wrong)
-    assert error.value.code >= 400
+    assert error.value.code == 422
+    assert detail in json.load(error.value)["detail"]
+
+
+def test_an_axis_deeper_than_the_model_is_refused(webui, axes):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        plot(webui, axes, "[Clip Skip] Prompt", "1, 13")
+    assert error.value.code == 422
+    assert "[Clip Skip] Prompt: 13 is not from 1 to 12, the layers of the loaded" in json.load(error.value)["detail"]
 
 
 def test_interrupt_keeps_what_is_finished(webui):

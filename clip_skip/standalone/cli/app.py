@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from clip_skip.standalone.app import assets
-from clip_skip.standalone.cli.arguments import DEMO_PROMPT, SEED, ArgumentError, checkpoint, device, within
+from clip_skip.standalone.cli.arguments import DEMO_PROMPT, DEMO_SEED, SEED, ArgumentError, checkpoint, device, within
 from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         from clip_skip.standalone.app.studio import Studio
     except ImportError as error:
         raise ArgumentError(f"{error}; the page needs: pip install clip-skip[standalone,app]") from error
-    prompt, size = (DEMO_PROMPT, 128) if arguments.model == "demo" else ("", 512)
+    prompt, seed, size = (DEMO_PROMPT, DEMO_SEED, 128) if arguments.model == "demo" else ("", SEED, 512)
     if arguments.port is not None:
         within("--port", arguments.port, 1, 65535)
     name = device(arguments.device, torch.cuda.is_available())
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (CheckpointError, OSError) as error:
         raise ArgumentError(f"--model: {error}") from error
     try:
-        main(Page(studio, prompt, SEED, size, arguments.language), arguments.port, not arguments.no_browser)
+        main(Page(studio, prompt, seed, size, arguments.language), arguments.port, not arguments.no_browser)
     except OSError as error:
         raise ArgumentError(f"--port: {error}") from error
     return 0

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 
-__all__ = ["DEMO_PROMPT", "SEED", "ArgumentError", "checkpoint", "device", "size", "within"]
+__all__ = ["DEMO_PROMPT", "DEMO_SEED", "SEED", "ArgumentError", "checkpoint", "device", "size", "within"]
 
-DEMO_PROMPT = "a large red circle on a white background"
+DEMO_PROMPT, DEMO_SEED = "a small green triangle below a large orange ring on a black background", 1
+"""Of forty pairs of prompt and seed the one that shows most of what clip skip does: see docs/demo-model.md."""
+
 SEED = 2881122569
+"""That of the sweep that made people curious, for models of one's own."""
 
 
 class ArgumentError(ValueError):

@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 from clip_skip import tags
-from clip_skip.standalone.cli.arguments import DEMO_PROMPT, SEED, ArgumentError, checkpoint, device, size, within
+from clip_skip.standalone.cli.arguments import (
+    DEMO_PROMPT,
+    DEMO_SEED,
+    SEED,
+    ArgumentError,
+    checkpoint,
+    device,
+    size,
+    within,
+)
 from clip_skip.standalone.models import header
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.job import Job, Settings
@@ -30,7 +39,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--negative", default="", help="the negative prompt; a <clipskip:n> in it stays")
     add("--skips", default="1-12", help="clip skips, as in the X/Y/Z plot: 1-12, 1-3 (+0.5), 1-12 [4], 1, 2, 2.5")
     add("--cfg", default="4, 7, 11", help="CFG scales, in the same syntax")
-    add("--seed", type=int, default=SEED, help="default: %(default)s")
+    add("--seed", type=int, help=f"default: {SEED}; with --model demo: {DEMO_SEED}")
     add("--steps", type=int, default=20, help="default: %(default)s")
     add("--size", help="512, or 512x768 (width, height); default: 512, for the demo 128")
     add("--sampler", default="DPM++ 2M Karras", help="default: %(default)s")
@@ -53,7 +62,10 @@ def make(arguments: argparse.Namespace) -> int:
     clip_skips = parse_axis(arguments.skips, "--skips", 1, 1000)
     width, height = size(arguments.size or ("128" if arguments.model == "demo" else "512"))
     within("--steps", arguments.steps, 1, 1000)
-    within("--seed", arguments.seed, 0, 2**32 - 1)
+    seed = arguments.seed
+    if seed is None:
+        seed = DEMO_SEED if arguments.model == "demo" else SEED
+    within("--seed", seed, 0, 2**32 - 1)
     within("--batch", arguments.batch, 0, 4096)
     prompt = arguments.prompt
     if prompt is None:
@@ -74,7 +86,7 @@ def make(arguments: argparse.Namespace) -> int:
         for warning in tags.warnings([prompt, arguments.negative]):
             print(warning, file=sys.stderr)
         settings = Settings(
-            path.stem, prompt, arguments.negative, arguments.seed, arguments.steps, width, height, arguments.sampler
+            path.stem, prompt, arguments.negative, seed, arguments.steps, width, height, arguments.sampler
         )
         plan = Plan(clip_skips, cfg_scales)
         figures = run_job(Job(path, settings, plan, name, arguments.batch, arguments.out, arguments.report))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -75,7 +76,7 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
     engine.prepare([settings.shot(cell) for cell in missing])
     limit = job.batch or fitting(engine, settings.width, settings.height)
     figures: Figures = {"cells_made": 0, "cells_per_batch": limit}
-    with tqdm(total=len(missing) * settings.steps, unit="step") as bar:
+    with tqdm(total=len(missing) * settings.steps, unit="step", disable=None) as bar:
 
         def smaller(new: int) -> None:
             figures.update(out_of_memory=True, cells_per_batch=new)
@@ -84,12 +85,13 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
         def make_batch(cells: tuple[Cell, ...]) -> Made:
             first = figures["cells_made"]
             what = f"cell {first + 1} to {first + len(cells)} of {len(missing)}"
-            bar.n = first * settings.steps
+            done = count(first * settings.steps + len(cells), len(cells))
+            bar.n = first * settings.steps  # where a batch that was too large had come further
             bar.set_description(what)
 
             def step() -> None:
                 bar.update(len(cells))
-                on_step(int(bar.n), len(missing) * settings.steps, what)
+                on_step(next(done), len(missing) * settings.steps, what)
 
             return engine.make(settings.batch(tuple(settings.shot(cell) for cell in cells)), step)
 

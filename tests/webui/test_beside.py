@@ -1,0 +1,92 @@
+"""Beside extensions that cut prompts apart after us, with their features on, in a running WebUI.
+
+The picture with a tag is the picture with the header's value. What is not installed there is skipped, and says so.
+Their addresses: github.com/ljleb/sd-webui-neutral-prompt, ljleb/prompt-fusion-extension,
+hako-mikan/sd-webui-regional-prompter, hako-mikan/sd-webui-negpip, hnmr293/sd-webui-cutoff,
+opparco/stable-diffusion-webui-two-shot, Haoming02/sd-forge-couple (5b53d59 is for AUTOMATIC1111),
+pkuliyi2015/multidiffusion-upscaler-for-automatic1111.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import pixels, same
+
+NEGATIVE = "blurry"
+ON = {
+    "neutral prompt": [0],
+    "regional prompter": [
+        *(True, False, "Matrix", "Columns", "Mask", "Prompt", "1,1", "0.2", False, False, False),
+        *("Attention", [], "0", "0", "0", "", "0", "0", False),
+    ],
+    "negpip": [True],
+    "cutoff": [True, "red, blue", 0.5, True, False, "", "Lerp", False],
+    "forge couple": [True, True, "Basic", "", "Horizontal", "None", 0.5, None, "off", False, True],
+    "latent couple extension": [True, "1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.8", 20],
+}
+LATENT = ["Latent" if value == "Attention" else value for value in ON["regional prompter"]]
+TILED = ["tiled diffusion", [True, "MultiDiffusion", False, True, 64, 64, 8, 8, 4, 2, "None", 2.0]]
+REGION = [True, 0.0, 0.0, 0.5, 1.0, "a red triangle", "", "Background", 0.2, 1]
+
+CASES = {
+    "perp": ("neutral prompt", ON, "a red circle AND_PERP a blue square :0.6"),
+    "salt": ("neutral prompt", ON, "a red circle AND_SALT a blue square :0.6 AND_TOPK green :0.3"),
+    "group": ("neutral prompt", ON, "[a red circle AND_PERP a blue square :0.4] :1.2 AND a white background :0.5"),
+    "nested": ("neutral prompt", ON, "a circle AND_PERP [a blue square AND_SALT red] :0.5"),
+    "columns": ("regional prompter", ON, "a red circle ADDCOL a blue square"),
+    "base": ("regional prompter", ON, "white ADDBASE a red circle ADDCOL a blue square"),
+    "common": ("regional prompter", ON, "white ADDCOMM a red circle ADDROW a blue square"),
+    "break": ("regional prompter", ON, "a red circle BREAK a blue square"),
+    "latent": ("regional prompter", {"regional prompter": LATENT}, "a red circle ADDCOL a blue square"),
+    "latent common": (
+        "regional prompter",
+        {"regional prompter": LATENT},
+        "white ADDCOMM a red circle ADDCOL a blue square",
+    ),
+    "negpip": ("negpip", ON, "a red circle, (blue:-1.2), a field"),
+    "cutoff": ("cutoff", ON, "a red circle, a blue square, green"),
+    "couple": ("forge couple", ON, "a red circle\na blue square"),
+    "latent couple": ("latent couple extension", ON, "white AND a red circle AND a blue square"),
+    "fusion": ("clip skip", {}, "a [red:blue:1,3] circle, (square:1,1.5)"),
+    "tiled": (
+        "tiled diffusion",
+        {"tiled diffusion": [*TILED[1], False, 10, 1, 1, 64, True, False, False, *REGION]},
+        "a",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def installed(webui):
+    return webui.call("/sdapi/v1/scripts")["txt2img"]
+
+
+def test_a_sweep_beside_neutral_prompt(webui, installed):
+    if "neutral prompt" not in installed:
+        pytest.skip("the WebUI has no 'neutral prompt'")
+    prompt = "a red circle AND_PERP a blue square :0.6"
+    args = {"clip_skips": "1, 6", "cfg_scales": "4, 7"}
+    answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args])
+    cells = [pixels(image) for image in answer["images"][1:]]
+    alone = [webui.at(skip, prompt, NEGATIVE, cfg_scale=scale) for scale in (4, 7) for skip in (1, 6)]
+    assert len({picture.tobytes() for picture in alone}) == 4
+    assert all(same(one, other, within=2) for one, other in zip(cells, alone))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_tag_reaches_every_piece(webui, installed, case):
+    name, arguments, prompt = CASES[case]
+    if name not in installed:
+        pytest.skip(f"the WebUI has no {name!r}")
+    settings = {"alwayson_scripts": {name: {"args": arguments[name]}}} if name in arguments else {}
+    settings |= {"width": 128, "height": 128, "steps": 6}
+    want = webui.at(6, prompt, NEGATIVE, **settings)
+    if name in ON:  # it does something
+        others = prompt.replace("AND_PERP", "AND").replace("AND_SALT", "AND")
+        assert not same(want, webui.at(6, others, NEGATIVE, **{**settings, "alwayson_scripts": {}}))
+    assert not same(want, webui.at(1, prompt, NEGATIVE, **settings))
+    assert same(webui.picture(f"<clipskip:6>{prompt}", NEGATIVE, **settings), want)
+    panel = {"Clip Skip": {"args": [{"enabled": True, "clip_skip": 6}]}}
+    scripts = {**settings.get("alwayson_scripts", {}), **panel}
+    assert same(webui.picture(prompt, NEGATIVE, **{**settings, "alwayson_scripts": scripts}), want)
