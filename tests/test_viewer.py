@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from clip_skip.sweep import viewer
+from clip_skip.sweep.plan import Axis
 
+COLUMNS, ROWS = Axis("Clip skip", ("1", "2")), Axis("CFG scale", ("7",))
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 'quoted' \"double\" <clipskip:1.5> ünïcödé 🐄 /*DATA*/"
 
 
@@ -19,7 +21,7 @@ def picture(size=32):
 def page(**changes):
     source = viewer.embed(2, (32, 32))
     cells = [viewer.View(0, 0, source(picture()), HOSTILE), viewer.View(1, 0, source(picture()), "plain")]
-    return viewer.page("A title", HOSTILE, ["Clip skip 1", "Clip skip 2"], ["CFG scale 7"], cells, 32, **changes)
+    return viewer.page("A title", HOSTILE, COLUMNS, ROWS, cells, 32, **changes)
 
 
 def data(text):

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from clip_skip.sweep import viewer
+from clip_skip.sweep.plan import Axis
 
-COLUMNS, ROWS = ["Clip skip 1", "Clip skip 2", "Clip skip 3"], ["CFG scale 4", "CFG scale 7"]
+COLUMNS, ROWS = Axis("Clip skip", ("1", "2", "3")), Axis("CFG scale", ("4", "7"))
 
 
 def picture(number):
@@ -31,10 +32,11 @@ def page(browser, tmp_path):
 
 
 def test_the_grid(page):
-    assert page.locator("#grid thead th").all_inner_texts()[1:] == COLUMNS
-    assert page.locator("#grid tbody th").all_inner_texts() == ROWS
+    assert page.locator("#grid thead th").all_inner_texts() == ["Clip skip →\nCFG scale ↓", *COLUMNS.labels]
+    assert page.locator("#grid tbody th").all_inner_texts() == [*ROWS.labels]
     assert page.locator("#grid img").count() == 5
-    assert page.get_by_label("Clip skip 3, CFG scale 7: missing").count() == 1
+    missing = page.get_by_label("Clip skip 3, CFG scale 7: missing")
+    assert missing.count() == 1 and missing.inner_text() == "missing"
 
 
 def test_a_cell_large_with_its_infotext_and_its_neighbours(page):
@@ -45,7 +47,8 @@ def test_a_cell_large_with_its_infotext_and_its_neighbours(page):
     page.keyboard.press("ArrowDown")
     assert page.inner_text("#name") == "Clip skip 2, CFG scale 7"
     page.keyboard.down("c")
-    assert "Clip skip 1, CFG scale 7 (compared with Clip skip 2)" in page.inner_text("#name")
+    assert page.inner_text("#name") == "Clip skip 1, CFG scale 7 (compared with Clip skip 2, CFG scale 7)"
+    assert page.inner_text("#infotext") == "infotext of 0, 1"
     page.keyboard.up("c")
     assert page.inner_text("#infotext") == "infotext of 1, 1"
     page.click("#copy")
@@ -53,6 +56,68 @@ def test_a_cell_large_with_its_infotext_and_its_neighbours(page):
     page.keyboard.press("Escape")
     assert not page.locator("#view").is_visible()
     assert page.evaluate("document.activeElement.dataset.place") == "1,1"
+
+
+def test_compared_with_any_cell(page):
+    page.locator('[data-place="2,0"]').click()
+    page.click("#choose")
+    for _ in range(2):
+        page.click("#left")
+    page.click("#down")
+    page.click("#compare")
+    assert page.inner_text("#name") == "Clip skip 3, CFG scale 4 (compared with Clip skip 1, CFG scale 7)"
+    assert page.inner_text("#infotext") == "infotext of 2, 0"
+    page.click("#close")
+    assert page.inner_text("#reference") == "Clip skip 3, CFG scale 4"
+
+
+def test_a_missing_cell_in_the_large_view(page):
+    page.locator('[data-place="1,1"]').click()
+    page.click("#right")
+    assert page.inner_text("#name") == "Clip skip 3, CFG scale 7"
+    assert page.locator("#missing").is_visible() and not page.locator("#picture").is_visible()
+    assert page.inner_text("#infotext") == "This cell is missing." and not page.locator("#copy").is_visible()
+    assert page.locator("#choose").is_disabled()
+    page.click("#up")
+    assert page.locator("#picture").is_visible() and page.locator("#copy").is_visible()
+
+
+def test_swiping(page):
+    page.locator('[data-place="0,0"]').click()
+    box = page.locator("#large").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for by, name in (((-80, 5), "Clip skip 2, CFG scale 4"), ((5, -80), "Clip skip 2, CFG scale 7"), ((5, 5), "")):
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + by[0], y + by[1])
+        page.mouse.up()
+        assert not name or page.inner_text("#name") == name
+    assert page.inner_text("#name") == "Clip skip 2, CFG scale 7"
+
+
+def test_the_focus_is_where_one_expects_it(page):
+    page.locator('[data-place="0,0"]').click()
+    assert page.evaluate("document.activeElement.id") == "view"
+    page.keyboard.press("Enter")
+    assert page.inner_text("#name") == "Clip skip 1, CFG scale 4"
+    page.keyboard.press("Escape")
+    for key, place in (("End", "2,0"), ("PageDown", "2,1"), ("Home", "0,1"), ("PageUp", "0,0")):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.dataset.place") == place
+
+
+def test_twelve_columns_fit_and_the_cell_size_is_the_width(browser, tmp_path):
+    columns, source = Axis("Clip skip", tuple(map(str, range(1, 13)))), viewer.embed(36, (128, 128))
+    image = source(Image.new("RGB", (128, 128), "teal"))
+    views = [viewer.View(column, row, image, "") for row in range(3) for column in range(12)]
+    rows = Axis("CFG scale", ("4", "7", "11"))
+    (tmp_path / "index.html").write_text(viewer.page("A sweep", "", columns, rows, views, 128), encoding="utf8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((tmp_path / "index.html").as_uri())
+    assert page.locator("#scroll").evaluate("place => place.scrollWidth <= place.clientWidth")
+    page.locator("#size").evaluate("size => { size.value = 48; size.dispatchEvent(new Event('input')); }")
+    assert page.locator("#grid tbody td").first.bounding_box()["width"] <= 56
+    page.close()
 
 
 def test_the_keyboard_alone(page):
@@ -65,7 +130,7 @@ def test_the_keyboard_alone(page):
     assert page.inner_text("#name") == "Clip skip 2, CFG scale 4"
     page.keyboard.press("Escape")
     page.keyboard.press("x")
-    assert page.locator("#grid thead th").all_inner_texts()[1:] == ROWS
+    assert page.locator("#grid thead th").all_inner_texts() == ["CFG scale →\nClip skip ↓", *ROWS.labels]
     assert page.evaluate("document.activeElement.dataset.place") == "1,0"
 
 

@@ -10,6 +10,7 @@ from typing import cast
 from PIL import Image, ImageDraw, ImageFont
 
 INK = (24, 24, 27)
+QUIET = (91, 91, 102)
 PAPER = (255, 255, 255)
 BLANK = (240, 240, 242)
 SMALLEST_TYPE = 9
@@ -22,11 +23,14 @@ def draw(
     margin: int = 0,
     title: Sequence[str] = (),
     cell_size: tuple[int, int] | None = None,
+    column_title: str = "",
+    row_title: str = "",
 ) -> Image.Image:
     """An RGB picture of all cells at full size.
 
     `pictures` holds a row per entry of `row_labels`, and each row a picture, or None where there is none, per entry
-    of `column_labels`. `margin` is the space between cells in pixels; every line of `title` stands above the grid.
+    of `column_labels`. `margin` is the space between cells in pixels; every line of `title` stands above the grid,
+    and what the columns and the rows are, `column_title` and `row_title`, once beside their labels.
     With `cell_size` (width, height) given, rows are taken one at a time, so that a generator keeps memory low;
     without it the cells are as large as the largest picture. Smaller pictures are centred in their cells.
     """
@@ -34,24 +38,33 @@ def draw(
         pictures = [list(row) for row in pictures]
         cell_size = _largest(chain.from_iterable(pictures))
     width, height = cell_size
-    heads = _Labels.fit(column_labels, width - 8, _type_size(width, height))
-    sides = _Labels.fit(row_labels, max(width * 3 // 4, 48), _type_size(width, height))
-    left = sides.width + sides.line if any(row_labels) else 0
-    grid_width = _extent(width, len(column_labels), margin)
-    grid_height = _extent(height, len(row_labels), margin)
-    top_lines = _Labels.fit(title, left + grid_width - 8, _type_size(width, height)) if title else None
-    title_height = sum(top_lines.heights) + heads.line // 2 if top_lines else 0
-    top = title_height + (max(heads.heights) + heads.line // 2 if any(column_labels) else 0)
+    words, numbers = _type_size(width, height, 22, 40), _type_size(width, height, 11, 72)
+    heads = _Labels.fit(column_labels, width - 8, numbers)
+    sides = _Labels.fit(row_labels, max(width * 3 // 4, 48), numbers)
+    corner = _Labels.fit([row_title], max(width * 3 // 4, 48), words, QUIET)
+    left = max(sides.width, corner.width) + sides.line // 2 if any(row_labels) else 0
+    across = left + _extent(width, len(column_labels), margin)
+    names = _Labels.fit([column_title] if column_title else [], across - left - 8, words, QUIET)
+    lines = _Labels.fit(title, across - 8, words) if title else None
+    title_height = sum(lines.heights) + lines.line // 2 if lines else 0
+    names_height = sum(names.heights)
+    heads_height = max(heads.heights) + heads.line // 3 if any(column_labels) else 0
+    corner_height = sum(corner.heights) + corner.line // 2 if row_title else 0
+    top = title_height + max(names_height + heads_height, corner_height)
 
-    canvas = Image.new("RGB", (left + grid_width, top + grid_height), PAPER)
+    canvas = Image.new("RGB", (across, top + _extent(height, len(row_labels), margin)), PAPER)
     ink = ImageDraw.Draw(canvas)
-    if top_lines:
-        offset = heads.line // 4
-        for index, lines_height in enumerate(top_lines.heights):
-            top_lines.write(ink, index, (left + grid_width) / 2, offset + lines_height / 2)
+    if lines:
+        offset = lines.line // 4
+        for index, lines_height in enumerate(lines.heights):
+            lines.write(ink, index, across / 2, offset + lines_height / 2)
             offset += lines_height
+    if names.heights:
+        names.write(ink, 0, (left + across) / 2, top - heads_height - names_height / 2)
+    if row_title:
+        corner.write(ink, 0, left / 2, top - corner_height / 2)
     for column in range(len(column_labels)):
-        heads.write(ink, column, left + column * (width + margin) + width / 2, (title_height + top) / 2)
+        heads.write(ink, column, left + column * (width + margin) + width / 2, top - heads_height / 2)
     for row, cells in zip(range(len(row_labels)), pictures):
         upper = top + row * (height + margin)
         sides.write(ink, row, left / 2, upper + height / 2)
@@ -68,8 +81,8 @@ def draw(
 class _Labels:
     """Labels broken into lines that fit into a width, all in one size of type."""
 
-    def __init__(self, font: ImageFont.FreeTypeFont, labels: list[list[str]]) -> None:
-        self.font = font
+    def __init__(self, font: ImageFont.FreeTypeFont, labels: list[list[str]], colour: tuple[int, int, int]) -> None:
+        self.font, self.colour = font, colour
         self.labels = labels
         ascent, descent = font.getmetrics()
         self.line = ascent + descent
@@ -77,19 +90,19 @@ class _Labels:
         self.width = max((round(font.getlength(line)) for lines in labels for line in lines), default=0)
 
     @classmethod
-    def fit(cls, labels: Sequence[str], width: int, size: int) -> _Labels:
+    def fit(cls, labels: Sequence[str], width: int, size: int, colour: tuple[int, int, int] = INK) -> _Labels:
         """In `size`, or in the largest smaller type whose longest word is no wider than `width` pixels."""
         words = [word for label in labels for word in label.split()]
         while size > SMALLEST_TYPE and any(_font(size).getlength(word) > width for word in words):
             size -= 1
         font = _font(size)
-        return cls(font, [_wrap(label, font, width) for label in labels])
+        return cls(font, [_wrap(label, font, width) for label in labels], colour)
 
     def write(self, ink: ImageDraw.ImageDraw, index: int, x: float, y: float) -> None:
         """Write label `index` with its middle at `x`, `y`."""
         y -= self.heights[index] / 2
         for line in self.labels[index]:
-            ink.text((round(x - self.font.getlength(line) / 2), round(y)), line, font=self.font, fill=INK)
+            ink.text((round(x - self.font.getlength(line) / 2), round(y)), line, font=self.font, fill=self.colour)
             y += self.line
 
 
@@ -121,8 +134,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
         return ImageFont.truetype(findfont("DejaVu Sans"), size)
 
 
-def _type_size(width: int, height: int) -> int:
-    return min(max((width + height) // 26, 12), 44)
+def _type_size(width: int, height: int, part: int, most: int) -> int:
+    """A `part` of a cell's width and height, legible in any case, `most` pixels at most."""
+    return min(max((width + height) // part, 12), most)
 
 
 def _extent(size: int, count: int, margin: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clip_skip.skip import shorten
+from clip_skip.skip import format, shorten
 
 MAX_VALUES = 1_000
 """The most values one axis may have."""
@@ -38,6 +38,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """What the columns or the rows of a grid are, and the value of each, in words."""
+
+    title: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A grid with a column per clip skip and a row per CFG scale."""
 
@@ -51,6 +59,14 @@ class Plan:
             Cell(column, row, clip_skip, cfg_scale)
             for row, cfg_scale in enumerate(self.cfg_scales)
             for column, clip_skip in enumerate(self.clip_skips)
+        )
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """The columns and the rows."""
+        return (
+            Axis("Clip skip", tuple(map(format, self.clip_skips))),
+            Axis("CFG scale", tuple(f"{value:g}" for value in self.cfg_scales)),
         )
 
     def batches(self, limit: int, done: Container[Cell] = ()) -> Iterator[tuple[Cell, ...]]:

@@ -1,7 +1,10 @@
-"""The figure of a report: shares above, likeness as a heat map and change as curves below."""
+"""The figure of a report: the answer, the shares, likeness as a heat map under the pictures, and change as curves."""
 
 from __future__ import annotations
 
+import math
+import textwrap
+from collections.abc import Sequence
 from itertools import pairwise
 
 import matplotlib
@@ -18,21 +21,39 @@ __all__ = ["draw"]
 PARTS = (("clip skip", "clip_skip", "#3b6fb6"), ("CFG", "cfg", "#e08a2e"), ("interaction", "interaction", "#8a8a94"))
 """Name, field and colour of each share."""
 
+QUIET = "#5b5b66"
+ABOUT_LINES = 3
 
-def draw(report: Report) -> Image.Image:
-    """The report as one picture: shares above, similarity as a heat map and change as curves below."""
-    figure = Figure(figsize=(max(9.5, 0.55 * len(report.clip_skips) + 4), 8.5), dpi=130, layout="constrained")
+
+def draw(report: Report, about: Sequence[str] = (), pictures: Sequence[Image.Image] = ()) -> Image.Image:
+    """The report as one picture.
+
+    about: lines on what the pictures were made of (prompt, model, seed), for below the answer
+    pictures: those of the middle row, which then stand over the map of likeness
+    """
+    size = (max(9.5, 0.55 * len(report.clip_skips) + 4), 9.6 if pictures else 8.9)
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     canvas = FigureCanvasAgg(figure)
-    top, middle, bottom = figure.subplots(3, 1, height_ratios=(0.8, 1.3, 1.6))
-    _draw_shares(top, report)
-    _draw_similarity(figure, middle, report)
-    _draw_change(bottom, report)
-    figure.suptitle(conclusion(report), fontsize=10)
+    heights = [0.75, *([0.75] if pictures else []), 1.3, 1.6]
+    top, *strip, middle, bottom = figure.subplots(len(heights), 1, height_ratios=heights)
+    draw_shares(top, report)
+    if strip:
+        draw_pictures(strip[0], report, pictures)
+    draw_similarity(figure, [*strip, middle], report)
+    draw_change(bottom, report)
+    lines = [part for line in about for part in textwrap.wrap(line, 120)]
+    kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
+    answer = "\n".join(textwrap.wrap(conclusion(report), 74))
+    figure.suptitle(answer, fontsize=14.5, fontweight="bold", x=0.02, ha="left")
+    top.set_title(
+        "\n".join([*kept, "", "What the differences go with"]).lstrip("\n"), loc="left", fontsize=10, color=QUIET
+    )
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _draw_shares(axes: Axes, report: Report) -> None:
+def draw_shares(axes: Axes, report: Report) -> None:
     kinds = [("pixels", report.pixels)] + ([("latents", report.latents)] if report.latents else [])
     left = np.zeros(len(kinds))
     for label, field, colour in PARTS:
@@ -41,36 +62,57 @@ def _draw_shares(axes: Axes, report: Report) -> None:
         texts = [f"{width:.0%}" if width >= 0.05 else "" for width in widths]
         axes.bar_label(bars, texts, label_type="center", color="white", fontweight="bold")
         left += widths
-    axes.set(xlim=(0, 1), title="What the differences between the pictures go with", xticks=[])
+    axes.set(xlim=(0, 1), xticks=[])
     axes.spines[:].set_visible(False)
     axes.tick_params(left=False)
     axes.invert_yaxis()
     axes.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, 0.02), frameon=False)
 
 
-def _draw_similarity(figure: Figure, axes: Axes, report: Report) -> None:
-    values = np.array(report.similarity)
-    image = axes.imshow(values, vmin=min(0.0, values.min()), vmax=1, cmap="viridis", aspect="auto")
-    axes.set_title(f"Likeness to the picture at clip skip {report.clip_skips[report.reference]:g} (SSIM, 1 is equal)")
+def middle_row(report: Report) -> int:
+    return (len(report.cfg_scales) - 1) // 2
+
+
+def draw_pictures(axes: Axes, report: Report, pictures: Sequence[Image.Image]) -> None:
+    """One picture for each column, on the map's own scale across."""
+    for column, picture in enumerate(pictures):
+        axes.imshow(picture, extent=(column - 0.47, column + 0.47, 0, 0.94 * picture.height / picture.width))
+    tallest = max(picture.height / picture.width for picture in pictures)
+    axes.set(xlim=(-0.5, len(report.clip_skips) - 0.5), ylim=(0, 0.94 * tallest), xticks=[], yticks=[], anchor="S")
+    axes.set_title(f"The pictures at CFG scale {report.cfg_scales[middle_row(report)]:g}", fontsize=10, color=QUIET)
+    axes.spines[:].set_visible(False)
+
+
+def draw_similarity(figure: Figure, places: Sequence[Axes], report: Report) -> None:
+    """The heat map in the last of `places`; its colours go over the values that there are."""
+    axes, values = places[-1], np.array(report.similarity)
+    least = min(math.floor(values.min() * 10) / 10, 0.9)
+    image = axes.imshow(values, vmin=least, vmax=1, cmap="Blues_r", aspect="auto")
+    axes.set_title(
+        f"Likeness to the picture at clip skip {report.clip_skips[report.reference]:g} "
+        f"(SSIM: 1 is equal; the colours begin at {least:.1f})",
+        fontsize=10,
+        color=QUIET,
+    )
     axes.set_xticks(range(len(report.clip_skips)), [f"{value:g}" for value in report.clip_skips])
     axes.set_yticks(range(len(report.cfg_scales)), [f"{value:g}" for value in report.cfg_scales])
     axes.set(xlabel="clip skip", ylabel="CFG scale")
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, pad=0.01)
+    figure.colorbar(image, ax=list(places), pad=0.01, aspect=30)
     if values.size <= 120:
         for (row, column), value in np.ndenumerate(values):
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white")
+            colour = "white" if (value - least) / (1 - least) < 0.55 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
 
 
-def _draw_change(axes: Axes, report: Report) -> None:
+def draw_change(axes: Axes, report: Report) -> None:
     names = [f"{value:g}" for value in report.clip_skips]
     steps = [f"{one}→{other}" for one, other in pairwise(names)]
     colours = matplotlib.colormaps["plasma"](np.linspace(0.05, 0.8, len(report.cfg_scales)))
     for cfg_scale, row, colour in zip(report.cfg_scales, report.change, colours):
         axes.plot(steps, row, marker="o", color=colour, label=f"CFG {cfg_scale:g}")
-    axes.set(
-        title="Change from each clip skip to the next", xlabel="clip skip", ylabel="RMS difference (levels of 255)"
-    )
+    axes.set_title("How different each picture is from the next", fontsize=10, color=QUIET)
+    axes.set(xlabel="clip skip", ylabel="How different (0-255, RMS)")
     axes.set_ylim(0, 1.1 * max((value for row in report.change for value in row), default=0) or 1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)

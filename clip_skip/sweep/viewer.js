@@ -6,12 +6,15 @@
   const view = element("view");
   let swapped = false;
   let comparing = false;
+  let chosen; // the cell to compare with; while there is none, that of the same row in the reference column
   let at = { column: 0, row: 0 };
   let shown = at; // the last cell in the dialog, which hands the focus back to the cell it was opened from
 
   const cellAt = (place) => cells.get(`${place.column},${place.row}`);
-  const nameOf = (place) => `${data.columns[place.column]}, ${data.rows[place.row]}`;
+  const label = (axis, index) => `${axis.title} ${axis.labels[index]}`;
+  const nameOf = (place) => `${label(data.columns, place.column)}, ${label(data.rows, place.row)}`;
   const buttonAt = (place) => document.querySelector(`[data-place="${place.column},${place.row}"]`);
+  const comparedWith = (place) => chosen ?? { column: data.reference, row: place.row };
 
   function make(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -21,16 +24,15 @@
   }
 
   function draw() {
-    const across = swapped ? data.rows : data.columns;
-    const down = swapped ? data.columns : data.rows;
-    const head = make("tr", { role: "row" }, make("th", { role: "columnheader", scope: "col" }, make("span", { class: "hidden" }, "Values")));
-    head.append(...across.map((label) => make("th", { role: "columnheader", scope: "col" }, label)));
+    const [across, down] = swapped ? [data.rows, data.columns] : [data.columns, data.rows];
+    const corner = make("th", { role: "columnheader", scope: "col" }, `${across.title} →`, make("br"), `${down.title} ↓`);
+    const head = make("tr", { role: "row" }, corner);
+    head.append(...across.labels.map((text) => make("th", { role: "columnheader", scope: "col" }, text)));
     const body = make("tbody", { role: "rowgroup" });
-    down.forEach((label, y) => {
-      const row = make("tr", { role: "row" }, make("th", { role: "rowheader", scope: "row" }, label));
-      across.forEach((_, x) => {
-        const place = swapped ? { column: y, row: x } : { column: x, row: y };
-        row.append(make("td", { role: "gridcell" }, drawCell(place)));
+    down.labels.forEach((text, y) => {
+      const row = make("tr", { role: "row" }, make("th", { role: "rowheader", scope: "row" }, text));
+      across.labels.forEach((_, x) => {
+        row.append(make("td", { role: "gridcell" }, drawCell(swapped ? { column: y, row: x } : { column: x, row: y })));
       });
       body.append(row);
     });
@@ -42,7 +44,7 @@
     const cell = cellAt(place);
     const focusable = place.column === at.column && place.row === at.row;
     const attributes = { type: "button", tabindex: focusable ? 0 : -1, "data-place": `${place.column},${place.row}` };
-    if (!cell) return make("button", { ...attributes, "aria-label": `${nameOf(place)}: missing` }, make("span", { class: "blank" }));
+    if (!cell) return make("button", { ...attributes, "aria-label": `${nameOf(place)}: missing` }, make("span", { class: "blank" }, "missing"));
     const button = make("button", { ...attributes, "aria-haspopup": "dialog" }, make("img", { src: cell.source, alt: nameOf(place), loading: "lazy" }));
     button.addEventListener("click", () => { go(place); open(); });
     button.addEventListener("focus", () => { if (!view.open) go(place); });
@@ -56,30 +58,39 @@
     if (view.open) show();
   }
 
+  /** Walks by so many cells on the screen, as far as the grid goes. */
   function walk(right, down) {
     const [columns, rows] = swapped ? [down, right] : [right, down];
-    const place = { column: at.column + columns, row: at.row + rows };
-    if (!(place.column in data.columns) || !(place.row in data.rows)) return;
+    const within = (value, axis) => Math.min(Math.max(value, 0), axis.labels.length - 1);
+    const place = { column: within(at.column + columns, data.columns), row: within(at.row + rows, data.rows) };
+    if (place.column === at.column && place.row === at.row) return;
     go(place);
     if (!view.open) buttonAt(at).focus();
   }
 
   function show() {
     shown = at;
-    const cell = cellAt(at);
-    const seen = comparing ? { column: data.reference, row: at.row } : at;
-    const name = comparing ? `${nameOf(seen)} (compared with ${data.columns[at.column]})` : nameOf(at);
+    const seen = comparing ? comparedWith(at) : at;
+    const cell = cellAt(seen);
+    const name = comparing ? `${nameOf(seen)} (compared with ${nameOf(at)})` : nameOf(at);
     element("name").textContent = name;
-    element("picture").src = cellAt(seen)?.source ?? "data:,";
+    element("picture").hidden = !cell;
+    element("missing").hidden = Boolean(cell);
+    if (cell) element("picture").src = cell.source;
     element("picture").alt = name;
     element("infotext").textContent = cell ? cell.infotext : "This cell is missing.";
-    element("said").textContent = name;
+    element("copy").hidden = !cell;
+    element("choose").disabled = !cellAt(at);
+    element("said").textContent = cell ? name : `${name}: missing`;
     element("compare").setAttribute("aria-pressed", comparing);
   }
 
   function open() {
     if (!cellAt(at)) return;
-    if (!view.open) view.showModal();
+    if (!view.open) {
+      view.showModal();
+      view.focus();
+    }
     show();
   }
 
@@ -88,10 +99,16 @@
     comparing = on;
     if (view.open) { show(); return; }
     for (const cell of data.cells) {
-      const source = cells.get(`${data.reference},${cell.row}`)?.source;
+      const source = cellAt(comparedWith(cell))?.source;
       const picture = buttonAt(cell).querySelector("img");
       if (source && picture) picture.src = on ? source : cell.source;
     }
+  }
+
+  function choose(place) {
+    chosen = place;
+    element("reference").textContent = chosen ? nameOf(chosen) : label(data.columns, data.reference);
+    element("said").textContent = `Compared with ${element("reference").textContent}`;
   }
 
   function swap() {
@@ -116,30 +133,52 @@
     setTimeout(() => { element("copy").textContent = "Copy infotext"; }, 1500);
   }
 
-  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const far = 1e6;
+  const moves = {
+    ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
+    Home: [-far, 0], End: [far, 0], PageUp: [0, -far], PageDown: [0, far],
+  };
   document.addEventListener("keydown", (event) => {
     if (event.target.type === "range" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in arrows) { event.preventDefault(); walk(...arrows[event.key]); }
+    if (event.key in moves) { event.preventDefault(); walk(...moves[event.key]); }
     else if (event.key === "c" || event.key === "C") compare(true);
     else if ((event.key === "x" || event.key === "X") && !event.repeat && !view.open) swap();
   });
   document.addEventListener("keyup", (event) => { if (event.key === "c" || event.key === "C") compare(false); });
   window.addEventListener("blur", () => compare(false));
   view.addEventListener("close", () => { compare(false); go(shown); buttonAt(shown)?.focus(); });
-  element("previous").addEventListener("click", () => walk(-1, 0));
-  element("next").addEventListener("click", () => walk(1, 0));
+  for (const [id, step] of Object.entries({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] })) {
+    element(id).addEventListener("click", () => walk(...step));
+  }
   element("compare").addEventListener("click", () => compare(!comparing));
+  element("choose").addEventListener("click", () => choose(at));
   element("close").addEventListener("click", () => view.close());
   element("copy").addEventListener("click", copy);
   element("swap").addEventListener("click", swap);
+
+  // A swipe brings the next cell from where the finger came.
+  let touched;
+  element("large").addEventListener("pointerdown", (event) => { touched = { x: event.clientX, y: event.clientY }; });
+  element("large").addEventListener("pointerup", (event) => {
+    if (!touched) return;
+    const [x, y] = [touched.x - event.clientX, touched.y - event.clientY];
+    touched = undefined;
+    if (Math.max(Math.abs(x), Math.abs(y)) < 30) return;
+    if (Math.abs(x) > Math.abs(y)) walk(Math.sign(x), 0);
+    else walk(0, Math.sign(y));
+  });
+
   const resize = () => document.documentElement.style.setProperty("--cell", `${element("size").value}px`);
   element("size").addEventListener("input", resize);
 
   document.title = element("title").textContent = data.title;
   element("about").textContent = data.about;
-  element("reference").textContent = data.columns[data.reference];
-  const fitting = Math.floor((innerWidth - 150) / data.columns.length) - 4;
-  element("size").value = Math.max(64, Math.min(data.size, 256, fitting));
-  resize();
+  choose(undefined);
+  element("said").textContent = "";
   draw();
+  // the pictures fill the window's width; what stands beside them is measured, not guessed
+  const beside = document.querySelector("#grid thead th").offsetWidth + 24;
+  const fitting = Math.floor((innerWidth - beside) / data.columns.labels.length) - 4;
+  element("size").value = Math.max(64, Math.min(data.size, 256, Math.floor(fitting / 8) * 8));
+  resize();
 })();

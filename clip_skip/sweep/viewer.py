@@ -6,11 +6,13 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image
+
+from clip_skip.sweep.plan import Axis
 
 EXACT_LIMIT = 24_000_000
 """Pixels of all cells together up to which the page holds them without loss."""
@@ -29,8 +31,8 @@ class View:
 def page(
     title: str,
     about: str,
-    column_labels: Sequence[str],
-    row_labels: Sequence[str],
+    columns: Axis,
+    rows: Axis,
     cells: Iterable[View],
     size: int,
     reference: int = 0,
@@ -38,13 +40,13 @@ def page(
     """The page as text, to be written in UTF-8.
 
     `about` stands under `title`, `size` is the width of a cell's picture in pixels, and `reference` the column to
-    compare with. Cells that are not there are blank.
+    compare with at first. Cells that are not there are drawn as missing.
     """
     data = {
         "title": title,
         "about": about,
-        "columns": list(column_labels),
-        "rows": list(row_labels),
+        "columns": asdict(columns),
+        "rows": asdict(rows),
         "cells": [asdict(cell) for cell in cells],
         "size": size,
         "reference": reference,

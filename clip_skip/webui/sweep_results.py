@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from modules import images, processing, shared
 from PIL import Image
 
 from clip_skip.panel import FIELDS
-from clip_skip.skip import format
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.settings import TITLE, SweepSettings
@@ -25,32 +25,43 @@ Done = dict[Cell, tuple[Image.Image, str]]
 
 
 def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finished: list[Done]) -> Any:
-    """The grids, the cells and the reports, as the host wants them."""
+    """The grids, the reports and the cells, as the host wants them."""
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
-    grids = [(draw(settings, plan, done), text) for _, done, text in results]
+    tell_missing(p, plan, jobs, finished)
+    grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = text
         if shared.opts.grid_save and not p.do_not_save_grid:
             saved = save_grid(job, picture, text)
             if settings.save_cells and saved:
-                Path(saved).with_suffix(".html").write_text(page(plan, done, text), encoding="utf8")
+                file = Path(saved).with_suffix(".html")
+                file.write_text(page(plan, done, text), encoding="utf8")
+                p.comment(translate(f"Compare the pictures: {file.as_posix()}"))
+    reports = [(draw_report(p, job, plan, done), text) for job, done, text in results if settings.report]
+    first = [*grids, *((figure, text) for figure, text in reports if figure)]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
-    shown = [*grids, *(cells if settings.include_cells else [])]
-    if settings.report:
-        shown += [(report, text) for _, done, text in results if (report := draw_report(p, plan, done))]
+    shown = [*first, *(cells if settings.include_cells else [])]
     processed = processing.Processed(
         p,
         [picture for picture, _ in shown],
         results[0][0].seed,
         info=shown[0][1],
         infotexts=[text for _, text in shown],
-        index_of_first_image=len(grids),
+        index_of_first_image=len(first),
     )
     generation.end(results[0][0].last, processed)
     return processed
+
+
+def tell_missing(p: Any, plan: Plan, jobs: list[Any], finished: list[Done]) -> None:
+    """How many cells there are of how many, where some are missing."""
+    made, wanted = sum(map(len, finished)), len(plan.cells) * len(jobs)
+    if made < wanted:
+        rest = f"The same sweep, started again with seed {p.seed}, makes the others."
+        p.comment(translate(f"{made} of {wanted} cells are made. {rest}"))
 
 
 def whole(value: float) -> str:
@@ -80,13 +91,7 @@ def page(plan: Plan, done: Done, about: str) -> str:
     embed = viewer.embed(len(done), size)
     views = [viewer.View(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
     reference = plan.clip_skips.index(min(plan.clip_skips))
-    return viewer.page(TITLE, about, *heads(plan), views, size[0], reference)
-
-
-def heads(plan: Plan) -> tuple[list[str], list[str]]:
-    """What stands above the columns and beside the rows."""
-    columns = [f"Clip skip: {format(value)}" for value in plan.clip_skips]
-    return columns, [f"CFG scale: {whole(value)}" for value in plan.cfg_scales]
+    return viewer.page(TITLE, about, *plan.axes, views, size[0], reference)
 
 
 def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
@@ -101,10 +106,28 @@ def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
     return processing.create_infotext(p, [job.prompt], [job.seed], [job.subseed], index=0)
 
 
-def draw(settings: SweepSettings, plan: Plan, done: Done) -> Image.Image:
+def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Image:
     rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
-    columns, sides = heads(plan) if settings.legend else ([""] * len(plan.clip_skips), [""] * len(rows))
-    return grid.draw(rows, columns, sides, settings.margin)
+    if not settings.legend:
+        return grid.draw(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
+    columns, sides = plan.axes
+    return grid.draw(
+        rows,
+        columns.labels,
+        sides.labels,
+        settings.margin,
+        title=about(job),
+        column_title=columns.title,
+        row_title=sides.title,
+    )
+
+
+def about(job: Any) -> list[str]:
+    """What all the pictures were made of, a line each."""
+    negative = [f"Negative prompt: {job.negative_prompt}"] if job.negative_prompt else []
+    name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", None)
+    how = [*([name] if name else []), job.sampler_name, f"{job.steps} steps", f"seed {job.seed}"]
+    return [textwrap.shorten(text, 300, placeholder=" …") for text in (job.prompt, *negative, ", ".join(how))]
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
@@ -112,7 +135,7 @@ def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
     return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
 
 
-def draw_report(p: Any, plan: Plan, done: Done) -> Image.Image | None:
+def draw_report(p: Any, job: Any, plan: Plan, done: Done) -> Image.Image | None:
     """The report's figure; None, and a comment, when cells are missing."""
     if len(done) < len(plan.cells):
         p.comment(translate("The report needs every cell, so there is none."))
@@ -121,7 +144,8 @@ def draw_report(p: Any, plan: Plan, done: Done) -> Image.Image | None:
 
     from clip_skip.sweep import report, report_figure
 
-    pictures = np.stack([[np.asarray(done[cell][0].convert("RGB")) for cell in row] for row in rows_of(plan)])
+    rows = [[done[cell][0].convert("RGB") for cell in row] for row in rows_of(plan)]
+    pictures = np.stack([[np.asarray(picture) for picture in row] for row in rows])
     measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales)
     p.comment(translate(report.conclusion(measured)))
-    return report_figure.draw(measured)
+    return report_figure.draw(measured, about(job), rows[(len(rows) - 1) // 2])

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from clip_skip import skip
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.sweep import grid, viewer
-from clip_skip.sweep.plan import Plan
 
 __all__ = ["write"]
 
@@ -22,13 +20,28 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)
     if job.report and complete:
-        record["report"] = draw_report(job.plan, folder)
-    columns = [f"Clip skip {skip.format(value)}" for value in job.plan.clip_skips]
-    rows = [f"CFG scale {value:g}" for value in job.plan.cfg_scales]
-    size = (job.settings.width, job.settings.height)
-    folder.write_picture("grid.png", grid.draw(folder.rows(job.plan), columns, rows, cell_size=size))
-    folder.write("index.html", page(job, folder, columns, rows))
+        record["report"] = draw_report(job, folder)
+    columns, rows = job.plan.axes
+    drawn = grid.draw(
+        folder.rows(job.plan),
+        columns.labels,
+        rows.labels,
+        title=about(job),
+        cell_size=(job.settings.width, job.settings.height),
+        column_title=columns.title,
+        row_title=rows.title,
+    )
+    folder.write_picture("grid.png", drawn)
+    folder.write("index.html", page(job, folder))
     return record
+
+
+def about(job: Job) -> list[str]:
+    """What all the pictures were made of, a line each."""
+    settings = job.settings
+    negative = [f"Negative prompt: {settings.negative}"] if settings.negative else []
+    how = f"{settings.model}, {settings.sampler}, {settings.steps} steps, seed {settings.seed}"
+    return [settings.prompt, *negative, how]
 
 
 def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
@@ -50,18 +63,20 @@ def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
     }
 
 
-def draw_report(plan: Plan, folder: Folder) -> dict[str, object]:
+def draw_report(job: Job, folder: Folder) -> dict[str, object]:
     """Draw report.png; the numbers in it."""
     from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
     from clip_skip.sweep.report_figure import draw
 
-    pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in folder.rows(plan)])
+    plan, images = job.plan, list(folder.rows(job.plan))
+    pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
     measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales, folder.latents(plan))
-    folder.write_picture("report.png", draw(measured))
+    row = [picture for picture in images[(len(images) - 1) // 2] if picture]
+    folder.write_picture("report.png", draw(measured, about(job), row))
     return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
 
 
-def page(job: Job, folder: Folder, columns: list[str], rows: list[str]) -> str:
+def page(job: Job, folder: Folder) -> str:
     """The viewer's page of all finished cells."""
     plan, settings = job.plan, job.settings
     embed = viewer.embed(len(plan.cells), (settings.width, settings.height))
@@ -71,7 +86,5 @@ def page(job: Job, folder: Folder, columns: list[str], rows: list[str]) -> str:
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )
-    about = [settings.prompt, *([f"Negative prompt: {settings.negative}"] if settings.negative else [])]
-    about += [f"{settings.model}, {settings.sampler}, {settings.steps} steps, seed {settings.seed}"]
     reference = plan.clip_skips.index(min(plan.clip_skips))
-    return viewer.page("Clip skip sweep", "\n".join(about), columns, rows, views, settings.width, reference)
+    return viewer.page("Clip skip sweep", "\n".join(about(job)), *plan.axes, views, settings.width, reference)
