@@ -62,7 +62,8 @@ def prepare() -> None:
 
 
 def demo(*arguments: str) -> int:
-    return run(PYTHON, "-m", "clip_skip", "sweep", "--model", "demo", "--out", "demo", *arguments)
+    own = any(argument.split("=")[0] in ("--model", "--prompt", "--out") for argument in arguments)
+    return run(PYTHON, "-m", "clip_skip", "sweep", *([] if own else ["--out", "demo"]), *arguments)
 
 
 def app(*arguments: str) -> int:

@@ -128,6 +128,10 @@ def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["layers", "--model", str(tmp_path / "none.safetensors"), "--out", str(out)])
     assert "none.safetensors" in capsys.readouterr().err
+    for wrong in ("layers.txt", "/proc/layers.png"):
+        with pytest.raises(SystemExit):
+            cli.main(["layers", "--out", wrong])
+        assert "--out: " in capsys.readouterr().err
 
 
 def save(path, metadata, **parts):

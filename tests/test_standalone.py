@@ -485,8 +485,85 @@ def test_run_again_it_makes_only_what_is_missing_or_changed(finished, model, cap
     assert "3 cells made, 7 kept" in capsys.readouterr().out
     kept = [path for path, before in times.items() if path.stat().st_mtime_ns == before]
     assert len(kept) == 14
-    assert main(sweep(model, finished, "--skips", "1-2", "--cfg", "4", "--seed", "5")) == 0
-    assert "2 cells made, 0 kept" in capsys.readouterr().out
+
+
+def test_another_sweep_never_takes_the_folder_unasked(model, tmp_path, capsys):
+    arguments = ("--skips", "1-2", "--cfg", "4")
+    assert main(sweep(model, tmp_path / "a", *arguments)) == 0
+    grid = (tmp_path / "a" / "grid.png").read_bytes()
+    with pytest.raises(SystemExit):
+        main(sweep(model, tmp_path / "a", *arguments, "--seed", "5"))
+    assert f'has another sweep in it, of "{PROMPT}" with seed 2881122569' in capsys.readouterr().err
+    assert (tmp_path / "a" / "grid.png").read_bytes() == grid
+    assert main(sweep(model, tmp_path / "a", "--skips", "1", "--cfg", "4", "--seed", "5", "--replace")) == 0
+    assert "1 cell made, 0 kept" in capsys.readouterr().out
+    assert len(list((tmp_path / "a" / "cells").glob("*.png"))) == 1
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "index.html").write_text("a stranger's")
+    with pytest.raises(SystemExit):
+        main(sweep(model, tmp_path / "b", *arguments))
+    assert "has index.html in it, and no sweep.json" in capsys.readouterr().err
+    assert (tmp_path / "b" / "index.html").read_text() == "a stranger's"
+
+
+def test_without_a_folder_each_sweep_has_its_own(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for seed, cells in ((1, "1 cell made"), (2, "1 cell made"), (1, "0 cells made, 1 kept")):
+        arguments = ["sweep", "--model", str(model), "--prompt", PROMPT, "--steps", "1", "--size", "64"]
+        assert main([*arguments, "--skips", "1", "--cfg", "7", "--device", "cpu", "--seed", str(seed)]) == 0
+        assert cells in capsys.readouterr().out
+    assert len(list((tmp_path / "sweeps").glob("*/grid.png"))) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(model, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for out in ("/proc/x", tmp_path / "file", tmp_path / "file" / "x"):
+        with pytest.raises(SystemExit) as caught:
+            main(sweep(model, out))
+        assert caught.value.code == 2 and "--out: " in capsys.readouterr().err
+
+
+def test_stopped_it_leaves_a_grid_and_a_page_of_what_is_finished(model, tmp_path, monkeypatch, capsys):
+    make, calls = Engine.make, []
+
+    def stopped_in_the_second_batch(self, batch, step):
+        calls.append(batch)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return make(self, batch, step)
+
+    monkeypatch.setattr(Engine, "make", stopped_in_the_second_batch)
+    arguments = sweep(model, tmp_path / "out", "--skips", "1-4", "--cfg", "4", "--batch", "2")
+    assert main(arguments) == 130
+    assert "Stopped. 2 of 4 cells are in" in capsys.readouterr().err
+    assert Image.open(tmp_path / "out" / "grid.png").width > 4 * 64
+    assert (tmp_path / "out" / "index.html").read_text(encoding="utf-8").count("data:image") == 2
+    assert main(arguments) == 0
+    assert "2 cells made, 2 kept" in capsys.readouterr().out
+
+
+def test_a_replaced_tag_is_told(model, tmp_path, capsys):
+    arguments = sweep(model, tmp_path, "--skips", "1", "--cfg", "7", "--prompt", "<clipskip:3>a cow")
+    assert main(arguments) == 0
+    assert 'The values of the sweep take the place of the tag "<clipskip:3>".' in capsys.readouterr().err
+
+
+def test_help_and_version(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for arguments, told in (
+        (["--version"], "clip-skip 0.2.0"),
+        (["sweep", "--help"], "one of DPM++ 2M Karras, DPM++ 2M, Euler, Euler a, DDIM; default: DPM++ 2M Karras"),
+        (["sweep", "--help"], "default: 4, 7, 11"),
+        (["sweep", "--help"], "examples:"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0 and told in capsys.readouterr().out
+
+
+def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
+    assert main(sweep(model, tmp_path, "--skips", "1", "--cfg", "7")) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -494,6 +571,8 @@ def test_run_again_it_makes_only_what_is_missing_or_changed(finished, model, cap
     [
         (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
         (["--skips", "x"], '--skips: "x"'),
+        (["--skips", "0-3"], '--skips: "0-3" is outside 1 to 12'),
+        (["--skips", "1-99"], '--skips: "1-99" is outside 1 to 12'),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
         (["--size", "1x2x3"], "--size: '1x2x3'"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from clip_skip.layers import figure as layers_figure
 from clip_skip.standalone.engine import Engine
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
-from clip_skip.standalone.models import header
 from clip_skip.standalone.models.checkpoint import load
 from clip_skip.standalone.prompts import tokens
 from clip_skip.standalone.samplers import SAMPLERS
@@ -155,8 +152,8 @@ class Studio:
             parse_axis(clip_skips, LABELS["clip_skips"], 1, self.encoder.layers),
             parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100),
         )
-        known = json.dumps([asdict(settings), header.digest(self.path)], sort_keys=True)
-        folder = self.sweeps / hashlib.sha256(known.encode()).hexdigest()[:12]
+        wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report)
+        folder = self.sweeps / wanted.name
         with self._alone("sweep") as go_on:
 
             def step(done: int, total: int, what: str) -> None:
@@ -164,8 +161,7 @@ class Studio:
                 on_step(done, total, what)
 
             go_on()
-            wanted = Job(self.path, settings, plan, self.device, 0, folder, report)
-            figures = run_job(wanted, self.engine, step)
+            figures = run_job(replace(wanted, out=folder), self.engine, step)
         whole_grid = "interrupted" not in figures
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self._on_tags(settings)]
         notes += _on_sweep(figures, report)

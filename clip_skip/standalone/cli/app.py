@@ -51,5 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         main(Page(studio, prompt, seed, size, arguments.language), arguments.port, not arguments.no_browser)
     except OSError as error:
-        raise ArgumentError(f"--port: {error}") from error
+        taken = f"{arguments.port} is taken" if arguments.port else "no port from 7860 on is free"
+        raise ArgumentError(f"--port: {taken}") from error
     return 0

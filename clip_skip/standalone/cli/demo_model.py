@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from clip_skip.standalone.cli.arguments import ArgumentError
 from clip_skip.standalone.models.demo_model import write_demo_model
 
 __all__ = ["add_arguments", "run"]
@@ -17,5 +18,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if not arguments.folder.resolve().parent.is_dir():
+        raise ArgumentError(f"DIR: there is no folder {arguments.folder.resolve().parent}")
     print(write_demo_model(arguments.folder))
     return 0

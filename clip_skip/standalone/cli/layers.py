@@ -28,10 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.files import save_picture
     from clip_skip.standalone.layers import measure
 
+    if arguments.out.suffix.lower() != ".png":
+        raise ArgumentError(f"--out: the layers are drawn as a PNG, and {arguments.out.name} is not called so")
     try:
         measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
-        save_picture(draw(measured, arguments.dark), arguments.out)
     except (CheckpointError, OSError) as error:
         raise ArgumentError(f"--model: {error}") from error
+    try:
+        save_picture(draw(measured, arguments.dark), arguments.out)
+    except OSError as error:
+        raise ArgumentError(f"--out: {error}") from error
     print(*measured.sentences(), arguments.out, sep="\n")
     return 0

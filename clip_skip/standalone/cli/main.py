@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 from clip_skip.standalone.cli import app, demo_model, layers, sweep
 from clip_skip.standalone.cli.arguments import ArgumentError
@@ -15,11 +16,17 @@ COMMANDS = {"sweep": sweep, "demo-model": demo_model, "layers": layers, "app": a
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`; its exit code. Arguments that cannot be used end it with code 2."""
     parser = argparse.ArgumentParser(prog="clip-skip", description="See what clip skip does.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {installed()}")
     commands = parser.add_subparsers(dest="command", required=True)
     parsers = {}
     for name, module in COMMANDS.items():
-        description = getattr(module, "DESCRIPTION", None)
-        parsers[name] = commands.add_parser(name, help=module.HELP, description=description)
+        parsers[name] = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=getattr(module, "DESCRIPTION", None),
+            epilog=getattr(module, "EXAMPLES", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(parsers[name])
     arguments = parser.parse_args(argv)
     try:
@@ -27,3 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except (SweepError, ArgumentError) as error:
         parsers[arguments.command].error(str(error))
+
+
+def installed() -> str:
+    """The version of the package."""
+    try:
+        return version("clip-skip")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -20,6 +20,35 @@ DIGEST = "clip_skip_settings"
 """The key of a cell's PNG text that holds the hash of everything the cell was made with."""
 
 
+OUTPUTS = ("grid.png", "index.html", "report.png")
+"""What a sweep puts beside its cells, and sweep.json."""
+
+
+def left_by_another(path: Path, made_with: Mapping[str, object]) -> str:
+    """What is in the folder `path` that a sweep made with other settings, or somebody else, has left there."""
+    record = path / "sweep.json"
+    if record.exists():
+        try:
+            left = json.loads(record.read_text(encoding="utf-8"))["made_with"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"{record} is not a sweep's"
+        if left == json.loads(json.dumps(made_with)):
+            return ""
+        prompt, seed = (left.get(key) for key in ("prompt", "seed"))
+        return f"{path} has another sweep in it, of {skip.shorten(str(prompt))} with seed {seed}"
+    strangers = [name for name in OUTPUTS if (path / name).exists()]
+    if strangers or any((path / "cells").glob("*")):
+        return f"{path} has {strangers[0] if strangers else 'cells'} in it, and no sweep.json that says of what"
+    return ""
+
+
+def clear(path: Path) -> None:
+    """Takes away what sweeps have left in the folder `path`, and nothing else."""
+    shutil.rmtree(path / "cells", ignore_errors=True)
+    for name in (*OUTPUTS, "sweep.json"):
+        (path / name).unlink(missing_ok=True)
+
+
 class Folder:
     """`path`/cells holds a picture (.png) and latents (.npy, float16) per cell, named by the cell's values.
 
@@ -35,7 +64,10 @@ class Folder:
         self._made_with = made_with
         self._unfinished = self.cells / ".unfinished"
         self._finished = self.cells / ".finished"
-        self.cells.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "sweep.json").exists():
+            self.write_json("sweep.json", {"made_with": made_with})  # says whose the folder is, from the first on
+        self.cells.mkdir(exist_ok=True)
         shutil.rmtree(self._unfinished, ignore_errors=True)
         for left_by_a_kill in path.glob(".*.unfinished"):
             left_by_a_kill.unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,6 +70,12 @@ class Job:
     batch: int
     out: Path
     report: bool
+
+    @property
+    def name(self) -> str:
+        """What tells this sweep's folder from others': the same for the same model and settings, whatever the axes."""
+        known = json.dumps([asdict(self.settings), header.digest(self.model)], sort_keys=True)
+        return hashlib.sha256(known.encode()).hexdigest()[:12]
 
     @property
     def dtype(self) -> str:

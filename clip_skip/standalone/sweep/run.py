@@ -100,6 +100,6 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
                 texts = [settings.infotext(cell) for cell in cells]
                 folder.save(cells, made.pictures, made.latents.numpy(), texts)
                 figures["cells_made"] += len(cells)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             figures["interrupted"] = True
     return {**figures, "encoder_passes": engine.conditioner.passes - passes}
