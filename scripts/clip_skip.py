@@ -7,6 +7,7 @@ from clip_skip.sweep import settings as sweep_settings
 from clip_skip.webui import generation, models_in_use, routes, sweep_run
 from clip_skip.webui.conditioning import Conditioning
 from clip_skip.webui.hosts import cfg, forge
+from clip_skip.webui.sweep_unfinished import Unfinished
 from clip_skip.webui.widgets import header_slider, layers_tab, panel_widgets, sweep_widgets, xyz_axes
 
 conditioning = Conditioning()
@@ -58,6 +59,7 @@ class ClipSkipSweepScript(scripts.Script):
 
     def __init__(self):
         self.host_components = {}
+        self.unfinished = Unfinished()
 
     def title(self):
         return sweep_settings.TITLE
@@ -70,7 +72,7 @@ class ClipSkipSweepScript(scripts.Script):
         return components
 
     def run(self, p, *args):
-        return sweep_run.run(p, args, conditioning.remember)
+        return sweep_run.run(p, args, conditioning.remember, self.unfinished)
 
 
 def strip_for_token_counter(params):

@@ -1,5 +1,6 @@
 """The sweep script and the X/Y/Z axes on stand-ins for the host."""
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -34,6 +35,7 @@ class Batches:
         more = {"clip_skip_deepest": p.clip_skip_deepest} if hasattr(p, "clip_skip_deepest") else {}
         done = self.host.generate(p.prompt, p.negative_prompt, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
+        p.clip_skip_warnings = done.clip_skip_warnings
         self.made.append((p, done))
         texts = [
             processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)
@@ -113,6 +115,7 @@ def test_tags_in_the_prompt(host):
     ((_, done),) = p.make.made
     assert torch.equal(done.c[1][0][0], host.at(3, "a cow")) and torch.equal(done.c[1][1][0], host.at(4, "b"))
     assert result.infotexts[1].startswith("a cow AND <clipskip:4>b\n")
+    assert 'The values of the sweep take the place of the tag "<clipskip:9>".' in p.comments
 
 
 def test_out_of_memory_halves_the_batch(host):
@@ -138,7 +141,7 @@ def test_interrupt_and_skip(host):
     result = host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 2})
     assert len(p.make.made) == 3 and len(result.images) == 1 + 4
     state.interrupted = False
-    p = job(host)
+    p = job(host, prompt="another")
 
     def skip():
         state.skipped = len(p.make.made) == 1
@@ -146,6 +149,91 @@ def test_interrupt_and_skip(host):
     p.make.before = skip
     result = host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 2})
     assert len(p.make.made) == 4 and len(result.images) == 1 + 6
+
+
+def test_the_same_sweep_again_makes_the_other_cells(host):
+    state = host.shared.state
+    arguments = {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 2}
+
+    def sweep(interrupt=None, **more):
+        p = job(host, seed=5, **more)
+
+        def before():
+            state.interrupted = len(p.make.made) == interrupt
+
+        p.make.before = before
+        result = host.sweep_script.run(p, arguments)
+        state.interrupted = False
+        return p, result
+
+    p, result = sweep(interrupt=3)
+    assert len(result.images) == 1 + 6
+    assert "6 of 8 cells are made. The same sweep, started again with seed 5, makes the others." in p.comments
+    told = json.loads(result.js())["clip_skip_warnings"]
+    assert any(message.startswith("6 of 8 cells") for message in told)
+    other, _ = sweep(interrupt=1, prompt="a hen")
+    assert len(other.make.made) == 2
+    p, result = sweep(interrupt=3)
+    assert len(p.make.made) == 4  # another sweep came between
+    p, result = sweep()
+    assert [batch.batch_size for batch, _ in p.make.made] == [2] and len(result.images) == 1 + 8
+    assert not any("cells are made" in comment for comment in p.comments)
+    assert result.infotexts[0].startswith("a cow\n") and "Script: Clip skip sweep" in result.infotexts[0]
+    p, _ = sweep()
+    assert len(p.make.made) == 4  # a finished one is made anew
+    sweep(interrupt=1, script_args=(object(),))
+    p, _ = sweep(script_args=(object(),))
+    assert len(p.make.made) == 4  # what cannot be compared is not the same
+
+
+def test_the_report_comes_second(host):
+    p = job(host, width=16, height=16)
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "4, 7", "report": True})
+    assert result.index_of_first_image == 2 and len(result.images) == 2 + 4
+    assert result.images[1].width > 500 and result.images[2].size == (16, 16)
+
+
+def test_how_many_pictures_is_said_before(host, capsys):
+    from clip_skip.webui.widgets.sweep_widgets import counted
+
+    assert counted("1-12", "4, 7, 11", 0) == "36 pictures: 12 by 3"
+    assert counted("1-12", "4, 7, 11", 8) == "36 pictures: 12 by 3, in 5 batches"
+    assert counted("1-x", "<b>", 8) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + (
+        "1-3 (+0.5) or 1-12 [4]"
+    )
+    host.sweep_script.run(job(host), {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 3})
+    assert "Clip skip sweep: 8 pictures in 3 batches of up to 3." in capsys.readouterr().out
+
+
+def test_the_example_can_be_taken_back(host):
+    from clip_skip.webui.widgets import sweep_widgets
+
+    host.sweep_script.is_img2img = False
+    prompt, seed = object(), object()
+    buttons, before = [], []
+    gradio = sweep_widgets.gr
+    make = gradio.Button
+
+    def button(*values, **settings):
+        buttons.append(make(*values, **settings))
+        return buttons[-1]
+
+    gradio.Button = button
+    try:
+        sweep_widgets.build(host.sweep_script, {"txt2img_prompt": prompt, "txt2img_seed": seed})
+    finally:
+        gradio.Button = make
+    alone, example, back = (one.clicked for one in buttons)
+    assert (
+        prompt not in alone[1]
+        and seed not in alone[1]
+        and alone[0]() == ["1-12", "4, 7, 11", "Prompt and negative prompt"]
+    )
+    assert prompt in example[1] and seed in example[1]
+    *filled, before, _ = example[0]("1, 2", "7", "Prompt", "my prompt", 4)
+    assert 2881122569 in filled and any(str(value).startswith("best quality") for value in filled)
+    assert back[0](before)[:5] == ["1, 2", "7", "Prompt", "my prompt", 4]
+    assert back[1][:5] == example[1][:5]
 
 
 def test_batch_count_makes_grids(host):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from clip_skip.panel import TITLE
+
 __all__ = ["BadArguments"]
 
 
@@ -15,3 +17,6 @@ class BadArguments(ValueError):
         super().__init__(message)
         self.status_code = 422
         self.detail = message
+
+
+BadArguments.__name__ = TITLE  # the host's page puts the name of an error's class before its message

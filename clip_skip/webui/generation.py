@@ -62,7 +62,7 @@ def begin(p: Any, args: Sequence[Any]) -> None:
 
 
 def refusal(error: ValueError) -> Callable[[], None]:
-    message = f"Clip Skip: {error}"
+    message = translate(str(error))
 
     def refuse() -> None:
         raise BadArguments(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from modules import images, processing, shared
 from PIL import Image
 
 from clip_skip.panel import FIELDS
+from clip_skip.precedence import prompt_tag
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.settings import TITLE, SweepSettings
@@ -29,7 +31,9 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
-    tell_missing(p, plan, jobs, finished)
+    for message in (*replaced(p, settings), *missing(p, plan, jobs, finished)):
+        p.comment(translate(message))
+        results[0][0].last.clip_skip_warnings.append(message)  # for the API, which leaves comments out
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):
         if shared.opts.enable_pnginfo:
@@ -56,12 +60,19 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     return processed
 
 
-def tell_missing(p: Any, plan: Plan, jobs: list[Any], finished: list[Done]) -> None:
+def replaced(p: Any, settings: SweepSettings) -> Iterator[str]:
+    """What became of the prompt's tag."""
+    tag = prompt_tag(p.prompt) if settings.apply_to != "negative" else None
+    if tag:
+        yield f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'
+
+
+def missing(p: Any, plan: Plan, jobs: list[Any], finished: list[Done]) -> Iterator[str]:
     """How many cells there are of how many, where some are missing."""
     made, wanted = sum(map(len, finished)), len(plan.cells) * len(jobs)
     if made < wanted:
         rest = f"The same sweep, started again with seed {p.seed}, makes the others."
-        p.comment(translate(f"{made} of {wanted} cells are made. {rest}"))
+        yield f"{made} of {wanted} cells are made. {rest}"
 
 
 def whole(value: float) -> str:

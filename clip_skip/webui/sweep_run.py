@@ -19,6 +19,7 @@ from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import layers, selected
 from clip_skip.webui.sweep_results import Done, collect, whole
+from clip_skip.webui.sweep_unfinished import Unfinished
 
 __all__ = ["run"]
 
@@ -26,19 +27,31 @@ ACROSS_THE_BATCH = {"DPM adaptive"}
 """Samplers whose step depends on the whole batch."""
 
 
-def run(p: Any, args: Sequence[Any], remember: Callable[..., AbstractContextManager[None]]) -> Any:
-    """Makes every cell and a grid for each seed; returns the host's Processed: grids, cells, reports.
+def run(
+    p: Any,
+    args: Sequence[Any],
+    remember: Callable[..., AbstractContextManager[None]],
+    unfinished: Unfinished | None = None,
+) -> Any:
+    """Makes every cell and a grid for each seed; returns the host's Processed: grids, reports, cells.
 
     remember: keeps the encodings at the given clip skips while it is open.
+    unfinished: holds the cells of a sweep that was ended before its end; the same sweep again makes the others.
     BadArguments names the field that is wrong, before anything is made.
     """
     settings, plan = checked(p, args)
     processing.fix_seed(p)
-    limit = batch_limit(p, len(plan.cells), settings.cells_per_batch)
-    begin_progress(p, math.ceil(len(plan.cells) / limit) * p.n_iter)
+    unfinished = unfinished or Unfinished()
     jobs = [job_for_seed(p, settings, number) for number in range(p.n_iter)]
+    finished = unfinished.take(p, settings, jobs)
+    missing = [[cell for cell in plan.cells if cell not in done] for done in finished]
+    limit = batch_limit(p, len(plan.cells), settings.cells_per_batch)
+    begin_progress(p, [math.ceil(len(cells) / limit) for cells in missing], sum(map(len, missing)), limit)
     with remember(plan.clip_skips):
-        finished = [make_cells(job, settings, plan, limit) for job in jobs if not stopped()]
+        for job, cells, done in zip(jobs, missing, finished):
+            if not stopped():
+                make_cells(job, settings, cells, limit, done)
+    unfinished.keep(jobs, finished, len(plan.cells))
     return collect(p, settings, plan, jobs, finished)
 
 
@@ -95,13 +108,14 @@ def free_memory() -> float:
     return float(psutil.virtual_memory().available) * 0.4
 
 
-def begin_progress(p: Any, batches: int) -> None:
-    """Tells the host how much there is to do, hires passes included."""
+def begin_progress(p: Any, batches: Sequence[int], pictures: int, limit: int) -> None:
+    """Tells the host how much there is to do, hires passes included, and says so on the console."""
     hires = getattr(p, "enable_hr", False)
     steps = p.steps + ((p.hr_second_pass_steps or p.steps) if hires else 0)
-    shared.state.job_count = batches * (2 if hires else 1)
+    shared.state.job_count = sum(batches) * (2 if hires else 1)
     shared.state.processing_has_refined_job_count = True
-    shared.total_tqdm.updateTotal(steps * batches)
+    shared.total_tqdm.updateTotal(steps * sum(batches))
+    print(f"Clip skip sweep: {pictures} pictures in {sum(batches)} batches of up to {limit}.")
 
 
 def stopped() -> bool:
@@ -119,23 +133,21 @@ def job_for_seed(p: Any, settings: SweepSettings, number: int) -> Any:
     return job
 
 
-def make_cells(job: Any, settings: SweepSettings, plan: Plan, limit: int) -> Done:
-    """All cells of one grid, or those that were finished when the user stopped it."""
-    done: Done = {}
+def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: int, done: Done) -> None:
+    """Makes the `cells` of one grid and puts them into `done`, until the user stops it."""
 
     def halved(size: int) -> None:
         devices.torch_gc()
         shared.state.job_count += 1
         job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
-    def make(cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
-        return make_batch(job, settings, cells)
+    def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+        return make_batch(job, settings, batch)
 
-    for cells, made in sweep.run(plan.cells, limit, make, is_out_of_memory, halved):
-        done.update(zip(cells, made))
+    for batch, made in sweep.run(cells, limit, make, is_out_of_memory, halved):
+        done.update(zip(batch, made))
         if stopped():
             break
-    return done
 
 
 def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
@@ -154,6 +166,8 @@ def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> li
     p.clip_skip_overrides = [settings.override(cell.clip_skip) for cell in cells]
     p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
     processed = processing.process_images(p)
+    for name in ("c", "uc", "hr_c", "hr_uc", "sampler"):  # what takes memory, and is not needed any more
+        setattr(p, name, None)
     job.last = p
     if shared.state.interrupted or shared.state.skipped:
         return []

@@ -14,6 +14,8 @@ class Component:
     def click(self, function, inputs, outputs, **settings):
         self.clicked = function, outputs
 
+    change = click
 
-Slider = Textbox = Radio = Checkbox = Button = Row = HTML = Column = Blocks = Image = Component
+
+State = Slider = Textbox = Radio = Checkbox = Button = Row = HTML = Column = Blocks = Image = Component
 update = dict

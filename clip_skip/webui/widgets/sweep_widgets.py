@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
 
 from clip_skip.sweep.settings import APPLY_TO, INFOTEXT, LABELS, REFERENCE, SweepSettings
+from clip_skip.webui.host_language import translate
 
-__all__ = ["build"]
+__all__ = ["build", "counted"]
 
 
 def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     """The components in the order of SweepSettings, and what an infotext restores.
 
     host: the host's own components of this tab by their elem_id, which the
-    button for the reference sweep fills in too.
+    button for the example fills in too.
     """
     default = SweepSettings()
 
@@ -26,6 +28,7 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     with gr.Row():
         skips = gr.Textbox(value=default.clip_skips, placeholder="1-12, 1-3 (+0.5), 1-12 [4]", **named("clip_skips"))
         scales = gr.Textbox(value=default.cfg_scales, placeholder="4, 7, 11", **named("cfg_scales"))
+    count = gr.HTML("", elem_id=script.elem_id("count"), elem_classes=["clip-skip-count"])
     apply_to = gr.Radio(list(APPLY_TO.values()), value=APPLY_TO[default.apply_to], **named("apply_to"))
     with gr.Row():
         cells = gr.Slider(minimum=0, maximum=64, step=1, value=default.cells_per_batch, **named("cells_per_batch"))
@@ -35,18 +38,10 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         include_cells = gr.Checkbox(value=default.include_cells, **named("include_cells"))
         save_cells = gr.Checkbox(value=default.save_cells, **named("save_cells"))
         report = gr.Checkbox(value=default.report, **named("report"))
-    reference: dict[Any, object] = {
-        skips: default.clip_skips,
-        scales: default.cfg_scales,
-        apply_to: APPLY_TO[default.apply_to],
-    }
-    for name, value in REFERENCE.items():
-        component = host.get(f"{'img2img' if script.is_img2img else 'txt2img'}_{name}")
-        if component is not None:
-            reference[component] = value
-    gr.Button("Fill in the reference sweep", elem_id=script.elem_id("reference")).click(
-        lambda: list(reference.values()), inputs=[], outputs=list(reference), show_progress=False
-    )
+    for component in (skips, scales, cells):
+        component.change(counted, inputs=[skips, scales, cells], outputs=[count], show_progress=False)
+    axes = {skips: default.clip_skips, scales: default.cfg_scales, apply_to: APPLY_TO[default.apply_to]}
+    fill_in(script, axes, host)
     components = [skips, scales, apply_to, cells, legend, include_cells, save_cells, margin, report]
     restored = [
         PasteField(skips, INFOTEXT["clip_skips"]),
@@ -54,3 +49,42 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         PasteField(apply_to, lambda infotext: APPLY_TO.get(infotext.get(INFOTEXT["apply_to"], ""))),
     ]
     return components, restored
+
+
+def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
+    """Buttons for the reference sweep: its axes alone, all of it, and the way back."""
+    everything: dict[Any, Any] = dict(axes)
+    for name, value in REFERENCE.items():
+        component = host.get(f"{'img2img' if script.is_img2img else 'txt2img'}_{name}")
+        if component is not None:
+            everything[component] = value
+    before = gr.State(None)
+    with gr.Row():
+        alone = gr.Button("Reference axes: 1-12 by CFG 4, 7, 11", elem_id=script.elem_id("reference"))
+        example = gr.Button("Replace prompt and settings by the example", elem_id=script.elem_id("example"))
+        back = gr.Button("Take that back", elem_id=script.elem_id("take_back"), interactive=False)
+
+    def replace(*values: Any) -> list[Any]:
+        return [*everything.values(), list(values), gr.update(interactive=True)]
+
+    def restore(values: list[Any] | None) -> list[Any]:
+        kept = [gr.update() for _ in everything] if values is None else values
+        return [*kept, None, gr.update(interactive=False)]
+
+    quiet = {"show_progress": False}
+    alone.click(lambda: list(axes.values()), inputs=[], outputs=list(axes), **quiet)
+    example.click(replace, inputs=list(everything), outputs=[*everything, before, back], **quiet)
+    back.click(restore, inputs=[before], outputs=[*everything, before, back], **quiet)
+
+
+def counted(clip_skips: str, cfg_scales: str, cells_per_batch: float) -> str:
+    """How many pictures the axes make, or what is wrong with them."""
+    try:
+        plan = SweepSettings(clip_skips, cfg_scales).plan()
+    except ValueError as error:
+        return html.escape(translate(str(error)))
+    pictures, limit = len(plan.cells), int(cells_per_batch)
+    text = f"{pictures} pictures: {len(plan.clip_skips)} by {len(plan.cfg_scales)}"
+    if limit:
+        text += f", in {-(-pictures // limit)} batches"
+    return html.escape(translate(text))

@@ -6,6 +6,9 @@ class Processed:
         self.images, self.seed, self.info = images, seed, info
         self.infotexts, self.index_of_first_image = infotexts, index_of_first_image
 
+    def js(self):
+        return "{}"
+
 
 def fix_seed(p):
     p.seed = 1234 if p.seed == -1 else p.seed

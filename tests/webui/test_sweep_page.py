@@ -1,0 +1,105 @@
+"""The sweep on the page of a running WebUI, in Chromium."""
+
+import re
+
+import pytest
+
+from .test_page import choose_sweep, expect, page, sync_api  # noqa: F401
+
+PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
+LOG = "#html_log_txt2img.prose"
+
+
+def button(page, name):  # noqa: F811
+    return page.locator(f"#script_txt2img_clip_skip_sweep_{name}")
+
+
+def field(page, name):  # noqa: F811
+    return page.locator(f"#script_txt2img_clip_skip_sweep_{name}").locator("textarea, input[type=number]").first
+
+
+@pytest.fixture
+def small(page):  # noqa: F811
+    """The page at 64 pixels and 4 steps, with the sweep chosen."""
+    for name, value in (("width", 64), ("height", 64), ("steps", 4)):
+        number = page.locator(f"#txt2img_{name} input[type=number]")
+        number.fill(str(value))
+        number.blur()
+    choose_sweep(page)
+    return page
+
+
+def test_how_many_pictures_is_said_before_it_starts(small):
+    field(small, "clip_skips").fill("1-12")
+    field(small, "cfg_scales").fill("4, 7")
+    expect(small, "24 pictures: 12 by 2", "#script_txt2img_clip_skip_sweep_count.prose")
+    field(small, "clip_skips").fill("1-x")
+    expect(small, 'Clip skips: "1-x" is neither a number nor a range', "#script_txt2img_clip_skip_sweep_count.prose")
+
+
+def test_the_axes_alone_or_all_of_the_example_which_can_be_taken_back(small):
+    small.fill(PROMPT, "a large red circle")
+    field(small, "clip_skips").fill("3")
+    button(small, "reference").click()
+    sync_api.expect(field(small, "clip_skips")).to_have_value("1-12")
+    assert small.input_value(PROMPT) == "a large red circle"
+    field(small, "clip_skips").fill("3")
+    button(small, "example").click()
+    sync_api.expect(small.locator(PROMPT)).to_have_value(re.compile("^best quality"))
+    sync_api.expect(small.locator("#txt2img_seed input")).to_have_value("2881122569")
+    button(small, "take_back").click()
+    sync_api.expect(small.locator(PROMPT)).to_have_value("a large red circle")
+    sync_api.expect(field(small, "clip_skips")).to_have_value("3")
+    sync_api.expect(small.locator("#txt2img_seed input")).to_have_value("-1")
+    sync_api.expect(small.locator("#txt2img_steps input[type=number]")).to_have_value("4")
+
+
+def test_what_is_said_under_a_sweep(small):
+    small.fill(PROMPT, "<clipskip:4>a red circle")
+    field(small, "clip_skips").fill("1, 2")
+    field(small, "cfg_scales").fill("7")
+    small.locator("#script_txt2img_clip_skip_sweep_save_cells input").check()
+    small.locator("#script_txt2img_clip_skip_sweep_report input").check()
+    small.click("#txt2img_generate")
+    expect(small, "take the place of the tag", LOG)
+    link = small.locator(f"{LOG} a.clip-skip-page")
+    sync_api.expect(link).to_have_count(1, timeout=15_000)
+    with small.context.expect_page() as opened:
+        link.click()
+    viewer = opened.value
+    viewer.wait_for_selector("#grid img")
+    assert viewer.locator("#grid img").count() == 2
+    viewer.close()
+    gallery = small.locator("#txt2img_gallery .thumbnails button")
+    assert gallery.count() == 4  # the grid, the report, two cells
+
+
+def test_a_mistake_is_told_without_the_name_of_a_class(small):
+    field(small, "clip_skips").fill("1-13")
+    small.fill(PROMPT, "a")
+    small.click("#txt2img_generate")
+    expect(small, 'Clip Skip: Clip skips: "1-13" is outside 1 to 12', LOG)
+    assert "BadArguments" not in small.inner_text(LOG) and "Error" not in small.inner_text(LOG)
+
+
+def test_interrupted_and_started_again_it_makes_the_rest(webui, small):
+    small.fill(PROMPT, "a red circle")
+    seed = small.locator("#txt2img_seed input")
+    seed.fill("7")
+    seed.blur()
+    field(small, "clip_skips").fill("1-12")
+    field(small, "cfg_scales").fill("4, 7, 11")
+    field(small, "cells_per_batch").fill("1")
+    field(small, "cells_per_batch").blur()
+    small.click("#txt2img_generate")
+    for _ in range(100):
+        small.wait_for_timeout(100)
+        if webui.call("/sdapi/v1/progress")["state"]["job_no"] > 3:
+            break
+    small.click("#txt2img_interrupt")
+    expect(small, "of 36 cells are made. The same sweep, started again with seed 7, makes the others.", LOG)
+    made = int(small.inner_text(LOG).partition(" of 36 cells")[0].split()[-1])
+    assert 0 < made < 36
+    small.click("#txt2img_generate")
+    sync_api.expect(small.locator("#txt2img_gallery .thumbnails button")).to_have_count(37, timeout=60_000)
+    assert "cells are made" not in small.inner_text(LOG)
