@@ -77,10 +77,10 @@ def test_every_message_comes_out_translated(language):
 def test_the_layers_sentences_come_out_translated(language):
     from .test_layers import made_up
 
-    notes = (*notes_on_prompt(3, 2, True), *notes_on(TextEncoder("", "l", [0] * 12, None, 2), 1))
+    notes = (*notes_on_prompt(3, 2, True, True), *notes_on(TextEncoder("", "l", [0] * 12, None, 2), 1))
     notes += tuple(note for highest in (2, 3) for note in notes_on(TextEncoder("", "l", [0] * 12, None, 2), highest))
-    assert len(notes) == 6
-    steps = [(0.98, 0.95, 0.42), (0.42, 0.98, 0.95), (0.42, 0.98, 0.98), (0.42, 0.98), (0.9, 0.3), (0.5,), ()]
+    assert len(notes) == 7
+    steps = [(0.98, 0.95, 0.42), (0.42, 0.98, 0.95), (0.42, 0.98, 0.985), (0.4, 0.5), (0.9, 0.3), (0.5,), ()]
     for sentence in [sentence for one in steps for sentence in made_up(*one).sentences()] + [*notes]:
         told = translated(sentence, language)
         assert not re.search(r"\b(layers?|to|has|the|of|is)\b", told), told

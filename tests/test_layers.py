@@ -64,29 +64,46 @@ def test_open_clip_of_sd2_and_sdxl(tower, count, normed):
     check(measured, run_open_clip(model, tokens), model.ln_final if normed else None)
 
 
-def made_up(*steps):
+def made_up(*steps, native=1):
     """Layers whose neighbours have the similarities `steps`."""
     angles = np.cumsum([0, *np.arccos(steps)])
     similarity = np.cos(angles[:, None] - angles)
     numbers = tuple(range(1, len(angles) + 1))
     distance = 1 - np.repeat(similarity[-1][:, None], 2, axis=1)
-    return layers.Layers("made up", ("<start>", "<end>"), numbers, numbers[::-1], similarity, distance)
+    return layers.Layers("made up", ("<start>", "<end>"), numbers, numbers[::-1], similarity, distance, (), native)
 
 
-def test_the_sentence_names_where_the_layers_break():
-    assert made_up(0.98, 0.95, 0.42).sentence() == (
-        "The largest step is from layer 3 to 4 (clip skip 2 to 1): cosine similarity 0.42, "
-        "where the other neighbours have 0.95 to 0.98."
-    )
-    assert "from layer 1 to 2" in made_up(0.3, 0.9, 0.9).sentence()
-    assert made_up(0.5).sentence().endswith("cosine similarity 0.50.")
-    assert "no step" in made_up().sentence()
-
-
-def test_the_step_to_the_last_layer_is_told_where_it_is_not_the_largest():
-    assert len(made_up(0.98, 0.95, 0.42).sentences()) == 1
-    assert made_up(0.3, 0.9, 0.998).sentences()[1] == "The step to the last layer, 3 to 4, has 0.998."
-    assert len(made_up().sentences()) == 1
+@pytest.mark.parametrize(
+    ("steps", "native", "sentence"),
+    [
+        (
+            (0.4, 0.95, 0.998),
+            1,
+            "From clip skip 1 to 2 almost nothing changes (cosine similarity 0.998); most changes from 3 to 4 (0.400).",
+        ),
+        (
+            (0.4, 0.95, 0.92),
+            1,
+            "From clip skip 1 to 2 little changes (cosine similarity 0.92); most changes from 3 to 4 (0.40).",
+        ),
+        (
+            (0.4, 0.95, 0.6),
+            1,
+            "From clip skip 1 to 2 much changes (cosine similarity 0.60); most changes from 3 to 4 (0.40).",
+        ),
+        ((0.98, 0.95, 0.42), 1, "Of all steps, most changes from clip skip 1 to 2 (cosine similarity 0.42)."),
+        ((0.5,), 1, "Of all steps, most changes from clip skip 1 to 2 (cosine similarity 0.50)."),
+        ((), 1, "There is one layer, so there is no step between layers."),
+        (
+            (0.6, 0.95, 0.1),
+            2,
+            "From clip skip 2 to 3 little changes (cosine similarity 0.95); most changes from 3 to 4 (0.60).",
+        ),
+    ],
+)
+def test_the_sentence_says_what_a_clip_skip_changes(steps, native, sentence):
+    assert made_up(*steps, native=native).sentence() == sentence
+    assert made_up(*steps, native=native).sentences() == (sentence,)
 
 
 def test_what_cannot_be_measured_is_told():
@@ -123,7 +140,7 @@ def test_the_figure_is_drawn_light_and_dark(tokens):
 def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
     out = tmp_path / "new" / "layers.png"
     assert cli.main(["layers", "--prompt", "a red <clipskip:3> circle", "--out", str(out)]) == 0
-    assert "The largest step is from layer" in capsys.readouterr().out
+    assert "most changes from" in capsys.readouterr().out
     assert out.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
         cli.main(["layers", "--model", str(tmp_path / "none.safetensors"), "--out", str(out)])
@@ -202,8 +219,9 @@ def test_the_tab_on_every_host(standins, name):
         embedder.tokenize_line = lambda text: ([Chunk(text)], 3)
         embedder.tokenizer = type("Tokenizer", (), {"convert_ids_to_tokens": lambda self, token: f"t{token}</w>"})()
         embedder.wrapped.layer_idx = 1
-    sentence, picture = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], False)
-    assert sentence.startswith("The largest step is from layer") and picture.size[0] == 1430
+    sentence, picture, tower = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], False)
+    assert "most changes from" in sentence and picture.size[0] == 1430
+    assert tower["visible"] == (len(model.embedders) > 1)
     towers = {host.encoder.tower: host for host in layers_tab.encoders(model)}
     host = towers.get("g") or next(iter(towers.values()))
     measured = layers_tab.measure("a red cow", "g")
@@ -219,6 +237,7 @@ def test_the_tab_on_every_host(standins, name):
         ("a cow AND a field :1.2", "a cow ", "The prompt has 2 sub-prompts; this is the first."),
         ("a [red:blue:0.5] cow", "a red cow", "The prompt changes from step to step; this is how it begins."),
         ("a [<clipskip:1>:<clipskip:3>:0.5] cow", "a  cow", ""),
+        (" ", " ", "The prompt is empty: these are its start and its end alone."),
     ],
 )
 def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
@@ -226,7 +245,7 @@ def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
 
     first, parts, changes = layers_tab.first_text(prompt)
     assert first == text
-    assert "".join(layers.notes_on_prompt(1, parts, changes)) == note
+    assert "".join(layers.notes_on_prompt(1, parts, changes, not text.strip())) == note
 
 
 def test_the_tab_without_an_encoder(standins):
@@ -236,9 +255,9 @@ def test_the_tab_without_an_encoder(standins):
 
     shared.sd_model = torch.nn.Module()
     shared.sd_model.is_sd3 = True
-    assert layers_tab.show("a", "", False) == ("There is nothing to show for SD3.", None)
+    assert layers_tab.show("a", "", False)[:2] == ("There is nothing to show for SD3.", None)
     shared.sd_model = None
-    assert layers_tab.show("a", "", False) == ("No model is loaded.", None)
+    assert layers_tab.show("a", "", False)[:2] == ("No model is loaded.", None)
 
 
 def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypatch):
@@ -255,6 +274,6 @@ def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypat
     from clip_skip.webui.widgets import layers_tab
 
     shared.sd_model = torch.nn.Module()
-    assert layers_tab.show("a", "", False) == ("There is nothing to show for this model.", None)
+    assert layers_tab.show("a", "", False)[:2] == ("There is nothing to show for this model.", None)
     shared.sd_model = MODELS["Forge SD1"]()  # has no tokenize_line here, so it fails
-    assert layers_tab.show("a", "", False) == (layers_tab.FAILED, None)
+    assert layers_tab.show("a", "", False)[:2] == (layers_tab.FAILED, None)

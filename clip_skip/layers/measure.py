@@ -24,6 +24,9 @@ __all__ = ["END", "START", "Layers", "labels", "measure", "notes_on_prompt"]
 START, END = "<start>", "<end>"
 """The labels of the tokens around a prompt."""
 
+CHANGES = ((0.98, "almost nothing changes"), (0.9, "little changes"), (-1.0, "much changes"))
+"""What to call a step, by the least cosine similarity of its two layers."""
+
 _ENDING = "</w>"
 _INVISIBLE = [*range(33), *range(127, 161), 173]
 """The bytes that the vocabulary writes as chr(256), chr(257) and so on (`bytes_to_unicode` of OpenAI's CLIP)."""
@@ -40,6 +43,7 @@ class Layers:
     similarity: (N, N) in float64, cosine similarity from -1 to 1: for each pair of layers the mean over the tokens
     distance:   (N, T) in float64, from 0 to 2: 1 - cosine similarity of a token with itself at the last layer
     notes:      sentences on what is left out
+    native:     the clip skip the model was published with, from which on a step is one that a person can take
     """
 
     title: str
@@ -49,6 +53,7 @@ class Layers:
     similarity: np.ndarray
     distance: np.ndarray
     notes: tuple[str, ...] = ()
+    native: int = 1
 
     @property
     def steps(self) -> np.ndarray:
@@ -58,34 +63,35 @@ class Layers:
     @property
     def largest_step(self) -> int | None:
         """The index in `steps` of the least similar neighbours; the upper ones of equals, None if there are none."""
-        return len(self.steps) - 1 - int(np.argmin(self.steps[::-1])) if len(self.steps) else None
+        return least(self.steps)
 
     def sentence(self) -> str:
-        """Where the layers break: the largest step between neighbours, beside the others."""
-        index = self.largest_step
-        if index is None:
+        """What a clip skip changes: the first step from the published one, and the largest of all."""
+        published = self.clip_skips.index(max(self.native, self.clip_skips[-1]))
+        steps = self.steps[:published]
+        largest = least(steps)
+        if largest is None:
             return "There is one layer, so there is no step between layers."
-        others = np.delete(self.steps, index)
-        digits = distinct(self.steps[index], *([others.min(), others.max()] if len(others) else []))
-        below, above = self.numbers[index : index + 2]
-        skip_below, skip_above = self.clip_skips[index : index + 2]
-        text = (
-            f"The largest step is from layer {below} to {above} (clip skip {skip_below} to {skip_above}): "
-            f"cosine similarity {self.steps[index]:.{digits}f}"
+        first, most = steps[-1], steps[largest]
+        digits = distinct(most, *([] if largest == len(steps) - 1 else [first]))
+        skip, next_skip = self.clip_skips[published], self.clip_skips[published - 1]
+        if largest == len(steps) - 1:
+            said = f"(cosine similarity {most:.{digits}f})"
+            return f"Of all steps, most changes from clip skip {skip} to {next_skip} {said}."
+        how = next(words for limit, words in CHANGES if first >= limit)
+        return (
+            f"From clip skip {skip} to {next_skip} {how} (cosine similarity {first:.{digits}f}); "
+            f"most changes from {self.clip_skips[largest + 1]} to {self.clip_skips[largest]} ({most:.{digits}f})."
         )
-        if len(others) == 0:
-            return f"{text}."
-        ends = dict.fromkeys(f"{value:.{digits}f}" for value in (others.min(), others.max()))
-        neighbours = "neighbours have" if len(others) > 1 else "neighbour has"
-        return f"{text}, where the other {neighbours} {' to '.join(ends)}."
 
     def sentences(self) -> tuple[str, ...]:
-        """The sentence, the step to the last layer where that is not the largest, and the notes."""
-        if self.largest_step in (None, len(self.steps) - 1):
-            return (self.sentence(), *self.notes)
-        below, above = self.numbers[-2:]
-        last = f"The step to the last layer, {below} to {above}, has {self.steps[-1]:.{distinct(0, self.steps[-1])}f}."
-        return (self.sentence(), last, *self.notes)
+        """The sentence, and the notes."""
+        return (self.sentence(), *self.notes)
+
+
+def least(steps: np.ndarray) -> int | None:
+    """The index of the smallest; the last one of equals, None if there are none."""
+    return len(steps) - 1 - int(np.argmin(steps[::-1])) if len(steps) else None
 
 
 def measure(
@@ -122,6 +128,7 @@ def measure(
         similarity=similarity.mean(2).numpy(),
         distance=(1 - similarity[:, -1]).numpy(),
         notes=(*notes, *notes_on(encoder, highest)),
+        native=encoder.native,
     )
 
 
@@ -171,12 +178,14 @@ def label(word: str) -> str:
     return text if word.endswith(_ENDING) else f"{text}-"
 
 
-def notes_on_prompt(chunks: int, parts: int = 1, changes: bool = False) -> list[str]:
+def notes_on_prompt(chunks: int, parts: int = 1, changes: bool = False, empty: bool = False) -> list[str]:
     """What there is to say of a prompt, of which one chunk is measured.
 
-    chunks: of the text that is measured; parts: sub-prompts, between ANDs; changes: whether prompt editing changes it.
+    chunks: of the text that is measured; parts: sub-prompts, between ANDs; changes: whether prompt editing changes it;
+    empty: whether it has no words.
     """
     notes = [
+        (empty, "The prompt is empty: these are its start and its end alone."),
         (parts > 1, f"The prompt has {parts} sub-prompts; this is the first."),
         (changes, "The prompt changes from step to step; this is how it begins."),
         (chunks > 1, f"The prompt has {chunks} chunks of up to 75 tokens; this is the first."),

@@ -39,5 +39,5 @@ def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, pr
             lambda: module(row),
             labels(words),
             title=f"{model}, {described.name}",
-            notes=notes_on_prompt(len(rows)),
+            notes=notes_on_prompt(len(rows), empty=not words[1:-1]),
         )

@@ -12,7 +12,7 @@ from modules import images, processing, shared
 from PIL import Image
 
 from clip_skip.panel import FIELDS
-from clip_skip.precedence import prompt_tag
+from clip_skip.precedence import prompt_tag, without_prompt_tag
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.settings import TITLE, SweepSettings
@@ -138,7 +138,10 @@ def about(job: Any) -> list[str]:
     negative = [f"Negative prompt: {job.negative_prompt}"] if job.negative_prompt else []
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", None)
     how = [*([name] if name else []), job.sampler_name, f"{job.steps} steps", f"seed {job.seed}"]
-    return [textwrap.shorten(text, 300, placeholder=" …") for text in (job.prompt, *negative, ", ".join(how))]
+    return [
+        textwrap.shorten(text, 300, placeholder=" …")
+        for text in (without_prompt_tag(job.prompt), *negative, ", ".join(how))
+    ]
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:

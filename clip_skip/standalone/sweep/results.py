@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clip_skip.precedence import without_prompt_tag
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.sweep import grid, viewer
@@ -41,7 +42,7 @@ def about(job: Job) -> list[str]:
     settings = job.settings
     negative = [f"Negative prompt: {settings.negative}"] if settings.negative else []
     how = f"{settings.model}, {settings.sampler}, {settings.steps} steps, seed {settings.seed}"
-    return [settings.prompt, *negative, how]
+    return [without_prompt_tag(settings.prompt), *negative, how]
 
 
 def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import gradio as gr
@@ -10,8 +11,9 @@ from modules import devices, extra_networks, prompt_parser, sd_models, shared
 from modules.call_queue import queue_lock
 
 from clip_skip import tags
-from clip_skip.layers import figure as layers_figure
-from clip_skip.layers import measure as layers
+from clip_skip.layers import figure
+from clip_skip.layers.measure import Layers, labels, notes_on_prompt
+from clip_skip.layers.measure import measure as measure_layers
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind
 from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
@@ -20,6 +22,8 @@ __all__ = ["build", "show"]
 
 TITLE = "Clip Skip layers"
 TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
+IS_DARK = "(prompt, tower, dark) => [prompt, tower, Boolean(document.querySelector('.dark'))]"
+FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
 FAILED = "That failed; the console says why."
 
 
@@ -30,28 +34,44 @@ def build() -> list[tuple[Any, str, str]]:
             prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
             with gr.Column():
                 tower = gr.Radio(
-                    list(TOWERS), value=NAMES["l"], label="Encoder (SDXL)", elem_id="clip_skip_layers_tower"
+                    list(TOWERS),
+                    value=NAMES["l"],
+                    label="Encoder (SDXL)",
+                    elem_id="clip_skip_layers_tower",
+                    visible=False,
                 )
-                dark = gr.Checkbox(label="Dark", elem_id="clip_skip_layers_dark")
+                take = gr.Button("Prompt from txt2img", elem_id="clip_skip_layers_take")
                 button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
         sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
         picture = gr.Image(
             label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
         )
-        button.click(show, [prompt, tower, dark], [sentence, picture], show_progress=True)
+        dark = gr.Checkbox(visible=False)  # set by IS_DARK
+        scripted(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
+        scripted(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
     return [(tab, TITLE, "clip_skip_layers")]
 
 
-def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any]:
-    """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show."""
+def scripted(event: Any, function: Any, inputs: list[Any], outputs: list[Any], script: str) -> None:
+    """`script`, in the browser, makes of the inputs what `function` gets. Its parameter was `_js` in gradio 3."""
+    name = "js" if "js" in inspect.signature(event).parameters else "_js"
+    event(function, inputs, outputs, **{name: script})
+
+
+def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
+    """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show.
+
+    The choice of an encoder is in sight where there are two.
+    """
     with queue_lock:
         measured = on_main_thread(measure_or_say, prompt, TOWERS.get(tower, "l"))
-    if not isinstance(measured, layers.Layers):
-        return translate(measured or FAILED), None
-    return "\n".join(map(translate, measured.sentences())), layers_figure.draw(measured, dark)
+    several = gr.update(visible=len(encoders(shared.sd_model)) > 1)
+    if not isinstance(measured, Layers):
+        return translate(measured or FAILED), None, several
+    return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark), several
 
 
-def measure_or_say(prompt: str, tower: str) -> layers.Layers | str:
+def measure_or_say(prompt: str, tower: str) -> Layers | str:
     """The layers, or why there are none: Forge's thread loses what is raised on it."""
     try:
         return measure(prompt, tower)
@@ -68,7 +88,7 @@ def on_main_thread(function: Any, *args: Any) -> Any:
     return main_thread.run_and_wait_result(function, *args)
 
 
-def measure(prompt: str, tower: str) -> layers.Layers:
+def measure(prompt: str, tower: str) -> Layers:
     """The layers for the first chunk of `prompt`, from one pass of the host's own encoding.
 
     LookupError says why there is nothing to measure.
@@ -86,11 +106,11 @@ def measure(prompt: str, tower: str) -> layers.Layers:
     chunks = host.module.tokenize_line(text)[0]
     texts = prompt_parser.SdConditioning([text])
     with torch.no_grad(), devices.autocast():
-        return layers.measure(
+        return measure_layers(
             host.encoder,
             lambda: model.get_learned_conditioning(texts),
-            layers.labels(words(host, chunks[0])),
-            notes=layers.notes_on_prompt(len(chunks), parts, changes),
+            labels(words(host, chunks[0])),
+            notes=notes_on_prompt(len(chunks), parts, changes, not text.strip()),
             unrun=host.unrun,
         )
 

@@ -60,9 +60,9 @@ def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
             everything[component] = value
     before = gr.State(None)
     with gr.Row():
-        alone = gr.Button("Reference axes: 1-12 by CFG 4, 7, 11", elem_id=script.elem_id("reference"))
-        example = gr.Button("Replace prompt and settings by the example", elem_id=script.elem_id("example"))
-        back = gr.Button("Take that back", elem_id=script.elem_id("take_back"), interactive=False)
+        alone = gr.Button("Reference axes: 1-12 by CFG 4, 7, 11", elem_id=script.elem_id("reference"), size="sm")
+        example = gr.Button("Replace prompt and settings by the example", elem_id=script.elem_id("example"), size="sm")
+        back = gr.Button("Take that back", elem_id=script.elem_id("take_back"), size="sm", interactive=False)
 
     def replace(*values: Any) -> list[Any]:
         return [*everything.values(), list(values), gr.update(interactive=True)]
