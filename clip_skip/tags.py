@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from clip_skip.skip import Skip, parse, shorten
 
-__all__ = ["Tag", "scan", "strip", "warnings"]
+__all__ = ["Tag", "scan", "strip", "warnings", "without_bad"]
 
 TAG = re.compile(r"<\s*clipskip(?![\w-])([^<>]*)>", re.IGNORECASE)
 MOST_WARNINGS = 10
@@ -81,6 +81,17 @@ def read_tag(text: str, position: int, body: str) -> Tag:
 def strip(text: str) -> str:
     """`text` without its tags; a text of nothing but tags and spaces comes back empty."""
     return scan(text)[0]
+
+
+def without_bad(text: str) -> str:
+    """`text` without its bad tags; the good ones stay where they are."""
+    clean, found = scan(text)
+    pieces, at = [], 0
+    for tag in found:
+        if tag.skip:
+            pieces += [clean[at : tag.position], tag.text]
+            at = tag.position
+    return "".join([*pieces, clean[at:]])
 
 
 def warnings(texts: Iterable[str]) -> list[str]:

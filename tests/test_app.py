@@ -196,6 +196,31 @@ def test_interrupt_is_for_what_it_stands_beside(studio):
     assert outcome == ["interrupted"] and made.figures["cells_made"] == 2 and made.notes == []
 
 
+def test_interrupt_is_for_the_window_that_asks(studio):
+    """Another window's interrupt ends neither what is being made nor what waits in this one."""
+
+    def interrupt_from_elsewhere(done, total, what):
+        studio.interrupt("sweep", "another")
+
+    made = studio.sweep(settings(studio, seed=81), "1, 2", "7", False, interrupt_from_elsewhere, window="this")
+    assert made.figures["cells_made"] == 2 and made.cells == 2
+    with pytest.raises(Interrupted):
+        studio.picture(settings(studio), 1, 7, lambda: studio.interrupt("picture", "this"), window="this")
+
+
+def test_what_waits_elsewhere_can_be_interrupted(studio):
+    studio.announce("sweep", "this")
+    studio.interrupt("sweep", "this")
+    with pytest.raises(Interrupted):
+        studio.sweep(settings(studio, seed=82), "1", "7", False, window="this")
+    assert studio.sweep(settings(studio, seed=82), "1", "7", False, window="this").figures["cells_made"] == 1
+
+
+def test_infotext_has_no_blanks_before_it_and_no_bad_tags(studio):
+    made = picture(studio, "<clipskip:abc> <clipskip:2> a circle", negative="<clipskip:x> bad <clipskip:3>")
+    assert made.infotext.startswith("a circle\nNegative prompt: bad <clipskip:3>\n")
+
+
 def test_closing_waits_for_what_is_being_made(tmp_path):
     other = Studio(CHECKPOINT, "cpu", tmp_path)
     closing = threading.Thread(target=other.close)

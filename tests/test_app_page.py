@@ -173,7 +173,7 @@ def test_a_sweep_with_its_grid_its_page_and_its_report(page):
     field(page, "CFG scales").fill("4, 7")
     field(page, "Report").check()
     page.locator(SWEEP).click()
-    expect(page, "6 cells made, 0 kept", LINKS, seconds=60)
+    expect(page, "6 of 6 cells are made, 6 of them now", LINKS, seconds=60)
     assert page.locator(GRID).evaluate("image => image.naturalWidth") > 3 * 128
     sync_api.expect(page.locator("#clip_skip_app_figure img")).to_be_visible()
     with page.context.expect_page() as opened:
@@ -182,7 +182,7 @@ def test_a_sweep_with_its_grid_its_page_and_its_report(page):
     sync_api.expect(viewer.locator("#grid img")).to_have_count(6)
     viewer.close()
     page.locator(SWEEP).click()
-    expect(page, "0 cells made, 6 kept", LINKS, seconds=60)
+    expect(page, "6 of 6 cells are made, 0 of them now", LINKS, seconds=60)
 
 
 def test_a_bad_axis_is_named_and_nothing_is_lost(page):
@@ -206,11 +206,49 @@ def test_progress_interrupt_and_going_on(page):
     expect(page, "cell 13 to 24 of 36", "body", seconds=120)
     page.locator(f"{SWEEP}_interrupt").click()
     expect(page, "Interrupted: the same sweep, started again with its seed, makes only", LINKS, seconds=60)
-    expect(page, "12 cells made, 0 kept", LINKS)
+    expect(page, "12 of 36 cells are made, 12 of them now", LINKS)
     sync_api.expect(page.locator(GRID)).to_be_visible()
     field(page, "CFG scales").fill("4")
     page.locator(SWEEP).click()
-    expect(page, "0 cells made, 12 kept", LINKS, seconds=60)
+    expect(page, "12 of 12 cells are made, 0 of them now", LINKS, seconds=60)
+
+
+def test_interrupt_ends_only_what_its_own_window_has_started(open_page):
+    """The second window's sweep waits; its Interrupt ends that one alone, and the first one's goes on."""
+    first, second = open_page(), open_page()
+    for page, skips in ((first, "1-12"), (second, "1, 2")):
+        tab(page, "Sweep")
+        set_number(page, "#clip_skip_app_steps input[type=number]", 30)
+        field(page, "Clip skips").fill(skips)
+        field(page, "CFG scales").fill("5, 8")
+    first.locator(SWEEP).click()
+    expect(first, "cell 1 to 12 of 24", "body", seconds=60)
+    second.locator(SWEEP).click()
+    second.wait_for_timeout(1000)
+    second.locator(f"{SWEEP}_interrupt").click()
+    expect(first, "24 of 24 cells are made", LINKS, seconds=120)
+    expect(second, "Interrupted.", LINKS, seconds=60)
+
+
+def test_a_reload_finds_the_running_sweep_again(browser, serve, open_page):
+    page = browser.new_page()  # gradio writes into the console that the reload has cut its connection
+    page.goto(serve()[0])
+    page.wait_for_selector(READOUT, timeout=60_000)
+    tab(page, "Sweep")
+    page.locator(PROMPT).fill("a blue star")
+    set_number(page, "#clip_skip_app_steps input[type=number]", 30)
+    field(page, "CFG scales").fill("5, 6")
+    page.locator(SWEEP).click()
+    expect(page, "cell 1 to 12 of 24", "body", seconds=60)
+    page.reload()
+    sync_api.expect(page.locator(PROMPT)).to_have_value("a blue star", timeout=60_000)
+    sync_api.expect(field(page, "CFG scales")).to_have_value("5, 6")
+    expect(page, "24 of 24 cells are made", LINKS, seconds=120)
+    sync_api.expect(page.locator(GRID)).to_be_visible()
+    other = open_page()
+    other.wait_for_timeout(1500)
+    assert other.locator(PROMPT).input_value() != "a blue star"
+    page.close()
 
 
 def test_an_interrupted_picture_is_told(page):

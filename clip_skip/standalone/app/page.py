@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -14,6 +14,7 @@ from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.gradio_versions import THEME, image, listen, taken, told
 from clip_skip.standalone.app.routes import PREFIX, add_routes
 from clip_skip.standalone.app.studio import FieldError, Studio, Sweep
+from clip_skip.standalone.app.windows import NAME, Windows
 from clip_skip.standalone.engine import is_out_of_memory
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.run import Interrupted
@@ -35,20 +36,22 @@ class Page:
         self.words = assets.words(language)
         self.sentences = assets.root() / "localizations"
         self.blocks = gr.Blocks(**taken(gr.Blocks.__init__, title="Clip Skip", analytics_enabled=False, **THEME))
+        self.windows = Windows()
         with self.blocks:
+            self.window = gr.Textbox(visible=False)
             slider = self._header()
             with gr.Row():
                 with gr.Column(scale=2, min_width=320):
                     fields = self._fields(prompt, seed, size)
-                    cfg_scale = gr.Slider(0, 30, 7, step=0.5, label=self.tr("CFG scale"))
-                with gr.Column(scale=3, min_width=320):
-                    with gr.Tab(self.tr("Picture")):
-                        self._picture_tab([*fields, slider, cfg_scale])
-                    with gr.Tab(self.tr("Sweep")):
-                        self._sweep_tab(fields)
-                    with gr.Tab(self.tr("Layers")):
+                with gr.Column(scale=3, min_width=320), gr.Tabs() as tabs:
+                    with gr.Tab(self.tr("Picture"), id="picture"):
+                        self._picture_tab(fields, slider)
+                    with gr.Tab(self.tr("Sweep"), id="sweep"):
+                        found = self._sweep_tab(fields)
+                    with gr.Tab(self.tr("Layers"), id="layers"):
                         self._layers_tab(fields[0])
             listen(self.blocks.load, None, None, None, assets.script(self._data()))
+            listen(self.blocks.load, self.find_again, [self.window], [self.window, tabs, *fields, *found], NAME)
         self.blocks.queue()
 
     def tr(self, text: str, **values: object) -> str:
@@ -81,7 +84,7 @@ class Page:
         ]
         with gr.Row():
             run = [
-                gr.Number(seed, label=self.tr("Seed (-1 = random)"), precision=0, min_width=130),
+                gr.Number(seed, label=self.tr("Seed (-1 = random)"), min_width=130),
                 gr.Slider(1, 100, 20, step=1, label=self.tr("Steps"), min_width=130, elem_id="clip_skip_app_steps"),
             ]
         with gr.Row():
@@ -97,17 +100,21 @@ class Page:
         with gr.Row():
             start = gr.Button(self.tr(label), variant="primary", elem_id=name)
             stop = gr.Button(self.tr("Interrupt"), elem_id=f"{name}_interrupt")
-        listen(stop.click, lambda: self.studio.interrupt(kind), queue=False)  # the queue is where what it ends runs
+        listen(start.click, lambda window: self.studio.announce(kind, window), [self.window], queue=False)
+        end = lambda window: self.studio.interrupt(kind, window)
+        listen(stop.click, end, [self.window], queue=False)  # the queue is where what it ends runs
         return start
 
-    def _picture_tab(self, inputs: list[Any]) -> None:
+    def _picture_tab(self, fields: list[Any], slider: Any) -> None:
+        cfg_scale = gr.Slider(0, 30, 7, step=0.5, label=self.tr("CFG scale"))
         button = self._start_button("Generate", "picture", "clip_skip_app_generate")
         picture = image(self.tr("Picture"), "clip_skip_app_picture")
         notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=self.tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
-        listen(button.click, self.generate, inputs, [picture, infotext, notes])
+        listen(button.click, self.generate, [*fields, slider, cfg_scale, self.window], [picture, infotext, notes])
 
-    def _sweep_tab(self, fields: list[Any]) -> None:
+    def _sweep_tab(self, fields: list[Any]) -> list[Any]:
+        """The tab; what a sweep that is found again fills in of it."""
         with gr.Row():
             clip_skips = gr.Textbox(f"1-{self.studio.encoder.layers}", label=self.tr(LABELS["clip_skips"]))
             cfg_scales = gr.Textbox(SweepSettings.cfg_scales, label=self.tr(LABELS["cfg_scales"]))
@@ -116,7 +123,9 @@ class Page:
         grid = image(self.tr("Grid"), "clip_skip_app_grid")
         links = gr.HTML(elem_id="clip_skip_app_links")
         figure = image(self.tr("Report"), "clip_skip_app_figure", visible=False)
-        listen(button.click, self.sweep, [*fields, clip_skips, cfg_scales, report], [grid, links, figure])
+        axes, shown = [clip_skips, cfg_scales, report], [grid, links, figure]
+        listen(button.click, self.sweep, [*fields, *axes, self.window], shown)
+        return [*axes, *shown]
 
     def _layers_tab(self, prompt: Any) -> None:
         dark = gr.Checkbox(visible=False)  # set by IS_DARK
@@ -136,6 +145,7 @@ class Page:
         sampler: str,
         slider: float,
         cfg_scale: float,
+        window: str = "",
         progress: Any = PROGRESS,
     ) -> tuple[Any, ...]:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
@@ -143,7 +153,7 @@ class Page:
         done = iter(range(1, settings.steps + 1))
         on_step = lambda: progress((next(done, settings.steps), settings.steps), unit="steps")
         try:
-            made = self._told(self.studio.picture, settings, slider, cfg_scale, on_step)
+            made = self._told(self.studio.picture, settings, slider, cfg_scale, on_step, window)
         except Interrupted as interrupted:
             return gr.update(), gr.update(), self._notes([str(interrupted)])
         return str(made.path), made.infotext, self._notes(made.notes)
@@ -160,17 +170,42 @@ class Page:
         clip_skips: str,
         cfg_scales: str,
         report: bool,
+        window: str = "",
         progress: Any = PROGRESS,
-    ) -> tuple[Any, str, Any]:
+    ) -> tuple[Any, ...]:
         """The grid's path, links to the sweep's page, and the report's picture."""
         settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler)
-        on_step = lambda done, total, what: progress((done, total), desc=self.translate(what), unit="steps")
+        fields = [prompt, negative, settings.seed, steps, width, height, sampler, clip_skips, cfg_scales, report]
+        started = self.windows.start(window, fields)
+
+        def on_step(done: int, total: int, what: str) -> None:
+            started.said = what
+            progress((done, total), desc=self.translate(what), unit="steps")
+
         try:
-            made = self._told(self.studio.sweep, settings, clip_skips, cfg_scales, report, on_step)
+            made = self._told(self.studio.sweep, settings, clip_skips, cfg_scales, report, on_step, window)
+            started.answer = self._shown(made, settings.seed)
         except Interrupted as interrupted:
-            return gr.update(), self._notes([str(interrupted)]), gr.update()
+            started.answer = gr.update(), self._notes([str(interrupted)]), gr.update()
+        finally:
+            started.ended.set()
+        return started.answer
+
+    def _shown(self, made: Sweep, seed: int) -> tuple[Any, ...]:
         figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
-        return str(made.folder / "grid.png"), self._links(made, settings.seed), figure
+        some = made.figures["cells_made"] + made.figures["cells_kept"]
+        return str(made.folder / "grid.png") if some else gr.update(), self._links(made, seed), figure
+
+    def find_again(self, window: str) -> Iterator[list[Any]]:
+        """What a window shows that is loaded anew: its last sweep, and while that is being made, how far it is."""
+        started = self.windows.last(window)
+        if started is None:
+            yield [window, *[gr.update()] * 14]
+            return
+        found = [window, gr.update(selected="sweep"), *started.values]
+        while not started.ended.wait(0.5):
+            yield [*found, gr.update(), self._notes([started.said or "This window's sweep waits."]), gr.update()]
+        yield [*found, *(started.answer or [gr.update()] * 3)]
 
     def layers(self, prompt: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
@@ -178,12 +213,12 @@ class Page:
         return "\n".join(map(self.translate, sentences)), str(path)
 
     def _links(self, made: Sweep, seed: int) -> str:
-        counts = {"made": made.figures["cells_made"], "kept": made.figures["cells_kept"]}
-        text = "Seed {seed}: {made} cells made, {kept} kept; they are in {folder}"
-        said = [self.tr(text, seed=seed, folder=made.folder, **counts)]
+        now, before = made.figures["cells_made"], made.figures["cells_kept"]
+        text = "Seed {seed}: {done} of {cells} cells are made, {now} of them now; they are in {folder}"
+        said = [self.tr(text, seed=seed, folder=made.folder, done=now + before, cells=made.cells, now=now)]
         address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
         link = f'<a href="{address}" target="_blank">{html.escape(self.tr("Compare the pictures"))}</a>'
-        return f"<div>{link}</div>{self._notes([*said, *made.notes])}"
+        return f"{f'<div>{link}</div>' if now + before else ''}{self._notes([*said, *made.notes])}"
 
     def _notes(self, sentences: list[str]) -> str:
         """The sentences in the page's language, as HTML."""

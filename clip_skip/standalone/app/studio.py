@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,23 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder, its report if there is one, what sweep.json holds under "run", and sentences for the user."""
+    """A sweep's folder, how many cells it has when it is whole, its report if there is one, what sweep.json holds
+    under "run", and sentences for the user."""
 
     folder: Path
+    cells: int
     report: Path | None
     figures: dict[str, Any]
     notes: list[str]
+
+
+@dataclass(eq=False)
+class Asked:
+    """Something that a window of the page has started: a picture, a sweep or the layers."""
+
+    kind: str
+    window: str
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 class Studio:
@@ -65,30 +76,45 @@ class Studio:
         self.engine = Engine(load(path, device, dtype), self.tokenizer)
         self.encoder = self.engine.conditioner.encoder
         self._busy = threading.Lock()
-        self._stops = {"picture": threading.Event(), "sweep": threading.Event(), "layers": threading.Event()}
+        self._asked: list[Asked] = []
+        self._announced: list[Asked] = []
+        self._closed = False
 
-    def interrupt(self, kind: str) -> None:
-        """End the picture or the sweep that is being made, after its step, or waits to be made."""
-        self._stops[kind].set()
+    def announce(self, kind: str, window: str) -> None:
+        """`window` is about to start something, which may wait elsewhere before it comes here, and be interrupted."""
+        self._announced = [asked for asked in self._announced if (asked.kind, asked.window) != (kind, window)]
+        self._announced.append(Asked(kind, window))
+
+    def interrupt(self, kind: str, window: str = "") -> None:
+        """End what `window` has started of this kind: after its step if it is being made, else before it is."""
+        for asked in [*self._asked, *self._announced]:
+            if (asked.kind, asked.window) == (kind, window):
+                asked.stop.set()
 
     def close(self) -> None:
         """End everything, and return when nothing is being made any more."""
-        for stop in self._stops.values():
-            stop.set()
+        self._closed = True
+        for asked in list(self._asked):
+            asked.stop.set()
         self._busy.acquire()
 
     @contextmanager
-    def _alone(self, kind: str) -> Iterator[Callable[[], None]]:
+    def _alone(self, kind: str, window: str = "") -> Iterator[Callable[[], None]]:
         """While nothing else is made. What it gives raises `Interrupted` when that was asked for."""
-        stop = self._stops[kind]
-        stop.clear()
+        announced = [asked for asked in self._announced if (asked.kind, asked.window) == (kind, window)]
+        asked = announced[0] if announced else Asked(kind, window)
+        self._announced = [other for other in self._announced if other is not asked]
+        self._asked.append(asked)
 
         def go_on() -> None:
-            if stop.is_set():
+            if self._closed or asked.stop.is_set():
                 raise Interrupted("Interrupted.")
 
-        with self._busy:
-            yield go_on
+        try:
+            with self._busy:
+                yield go_on
+        finally:
+            self._asked.remove(asked)
 
     @property
     def sweeps(self) -> Path:
@@ -112,7 +138,12 @@ class Studio:
         return Settings(model=self.path.stem, prompt=prompt, negative=negative, sampler=sampler, **numbers)
 
     def picture(
-        self, settings: Settings, slider: float, cfg_scale: float, on_step: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        slider: float,
+        cfg_scale: float,
+        on_step: Callable[[], None] = lambda: None,
+        window: str = "",
     ) -> Picture:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
         whole("Clip skip", slider, 1, self.encoder.layers)
@@ -121,7 +152,7 @@ class Studio:
         positive, negative = map(self.encoder.clamp, asked)
         text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
         shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
-        with self._alone("picture") as go_on:
+        with self._alone("picture", window) as go_on:
 
             def step() -> None:
                 go_on()
@@ -143,6 +174,7 @@ class Studio:
         cfg_scales: str,
         report: bool,
         on_step: OnStep = lambda done, total, what: None,
+        window: str = "",
     ) -> Sweep:
         """A grid with one seed. Cells that the same settings have made before are kept.
 
@@ -154,7 +186,7 @@ class Studio:
         )
         wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report)
         folder = self.sweeps / wanted.name
-        with self._alone("sweep") as go_on:
+        with self._alone("sweep", window) as go_on:
 
             def step(done: int, total: int, what: str) -> None:
                 go_on()
@@ -165,7 +197,7 @@ class Studio:
         whole_grid = "interrupted" not in figures
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self._on_tags(settings)]
         notes += _on_sweep(figures, report)
-        return Sweep(folder, folder / "report.png" if report and whole_grid else None, figures, notes)
+        return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
     def layers(self, prompt: str, dark: bool) -> tuple[Path, list[str]]:
         """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""

@@ -41,11 +41,11 @@ class Settings:
         `Clip skip` is an integer, because a WebUI without this extension reads no other; a fraction is a tag in the
         prompt.
         """
-        prompt = tags.strip(self.prompt)
+        prompt = tags.strip(self.prompt).lstrip()
         whole = cell.clip_skip.is_integer()
         lines = [prompt if whole else f"<clipskip:{skip.format(cell.clip_skip)}>{prompt}"]
-        if self.negative:
-            lines.append(f"Negative prompt: {self.negative}")
+        if negative := tags.without_bad(self.negative).lstrip():
+            lines.append(f"Negative prompt: {negative}")
         values: dict[str, object] = {
             "Steps": self.steps,
             "Sampler": self.sampler,

@@ -1,0 +1,46 @@
+"""The windows of the standalone page: each has its own sweep, and finds it again when it is loaded anew."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["NAME", "Started", "Windows"]
+
+NAME = """() => {
+    const name = sessionStorage.getItem("clip-skip-window") || Math.random().toString(36).slice(2);
+    sessionStorage.setItem("clip-skip-window", name);
+    return [name];
+}"""
+"""A window's name, which it keeps when it is loaded again."""
+
+MOST = 32
+"""How many windows' sweeps are remembered."""
+
+
+@dataclass
+class Started:
+    """A sweep that a window has started: what was in its fields, how far it is, and what came of it."""
+
+    values: list[Any]
+    said: str = ""
+    answer: tuple[Any, ...] | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Windows:
+    """The last sweep of each window."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Started] = {}
+
+    def start(self, window: str, values: list[Any]) -> Started:
+        self._last.pop(window, None)
+        started = self._last[window] = Started(values)
+        while len(self._last) > MOST:
+            del self._last[next(iter(self._last))]
+        return started
+
+    def last(self, window: str) -> Started | None:
+        return self._last.get(window)
