@@ -396,7 +396,8 @@ def test_axes_are_added_once_and_set_their_part(host):
     ]
     both, prompt = axes["[Clip Skip] Prompt and negative"], axes["[Clip Skip] Prompt"]
     assert both.choices() == [str(n) for n in range(1, 13)]
-    assert both.format_value(None, both, 1.5) == "Clip Skip: Prompt and negative: 1.5"
+    assert both.format_value(None, both, 1.5) == "Clip skip: 1.5"
+    assert prompt.format_value(None, prompt, 2.0) == "Clip skip (prompt): 2"
     with pytest.raises(ValueError, match="below 1"):
         both.confirm(None, [1.0, 0.5])
     for value, reason in ((13.0, "13 is not from 1 to 12, the layers of the loaded model"), (0.0, "0 is below 1")):

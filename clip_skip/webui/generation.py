@@ -179,5 +179,10 @@ def tell(p: Any, messages: Sequence[str]) -> None:
     for message in messages:
         if message not in p.clip_skip_warnings:
             p.clip_skip_warnings.append(message)
-            p.comment(f"Clip skip: {translate(message)}")
-            log.warning("Clip skip: %s", message)
+            p.comment(led(translate(message)))
+            log.warning("%s", led(message))
+
+
+def led(message: str) -> str:
+    """`message`, which says at its beginning what it is about."""
+    return f"C{message[1:]}" if message.startswith("clip skip") else f"Clip skip: {message}"

@@ -22,6 +22,7 @@ AXES = {
     "[Clip Skip] Negative": ("negative",),
     "[Clip Skip] Hires": ("hires",),
 }
+"""What each axis sets, by its label in the plot's lists, which users' settings depend on."""
 
 
 def add_axes() -> None:
@@ -57,7 +58,8 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
                 raise BadArguments(translate(str(error))) from None
 
     def show(p: Any, option: Any, value: float) -> str:
-        return f"{label.replace('[', '').replace(']', ':', 1)}: {format(value)}"
+        which = f" ({names[0]})" if len(names) == 1 else ""
+        return f"Clip skip{which}: {format(value)}"
 
     def choices() -> list[str]:
         return [str(value) for value in range(1, (layers(shared.sd_model) or 12) + 1)]
