@@ -390,8 +390,14 @@ def test_api_route(host):
     read = routes["/clip-skip/v1/read"]
     told = read({"prompt": "<clipskip:3:g=5>a", "negative": "<clipskip:x>"})
     assert told["tag"] == "<clipskip:3:g=5>" and told["values"] == {"l": 3.0, "g": 5.0, "h": 3.0}
-    assert len(told["warnings"]) == 1 and '"<clipskip:x>" was ignored' in told["warnings"][0]
-    assert read({}) == {"tag": None, "values": {}, "warnings": [], "suggestions": [], "problems": []}
+    assert told["warnings"] == [*told["boxes"]["prompt"], *told["boxes"]["negative"]]
+    assert told["boxes"]["prompt"] == ['g= in "<clipskip:3:g=5>" has no effect on SD1.']
+    assert '"<clipskip:x>" was ignored' in told["boxes"]["negative"][0]
+    nothing = {"prompt": [[{}]], "negative": [[{}]]}
+    empty = {"tag": None, "tag_in_style": False, "values": {}, "warnings": [], "suggestions": [], "problems": []}
+    boxes = {"prompt": [], "negative": [], "hires_prompt": [], "hires_negative": [], "styles": []}
+    assert read({}) == {**empty, "boxes": boxes, "passes": {"first": nothing, "hires": nothing}}
+    assert routes["/clip-skip/v1/put"]({"text": "a <clipskip:3>", "tag": "<clipskip:2>"}) == {"text": "a <clipskip:2>"}
     sd_models.model_data.forge_loading_parameters = {"checkpoint_info": object()}
     assert answer()["model"] is None  # Forge loads what is selected with the first picture
     del sd_models.model_data.forge_loading_parameters
