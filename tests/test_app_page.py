@@ -129,7 +129,7 @@ def test_completion_and_stepping_by_keyboard(page):
     prompt.fill("")
     prompt.press_sequentially("a circle <clipskip:")
     items = page.locator(f"{COMPLETION} li")
-    sync_api.expect(items).to_have_count(12)
+    sync_api.expect(items).to_have_count(13)
     assert "layer 11 of 12" in items.nth(1).inner_text()
     prompt.press("ArrowDown")
     prompt.press("Enter")
