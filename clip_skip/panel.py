@@ -9,7 +9,7 @@ from typing import Any
 
 from clip_skip.skip import Skip, brief, check, format, shorten
 
-__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "restored"]
+__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "restored", "settled"]
 
 TITLE = "Clip Skip"
 DEEPEST = 32.0
@@ -41,8 +41,9 @@ class Field:
         return 0.0 if self.same else 1.0
 
     @property
-    def full_label(self) -> str:
-        return f"{self.label} (0 = {self.same})" if self.same else self.label
+    def info(self) -> str | None:
+        """What stands below the label."""
+        return f"0 = {self.same}" if self.same else None
 
 
 FIELDS = (
@@ -101,6 +102,17 @@ class Panel:
             return {}
         values = {field.infotext: getattr(self, field.name) for field in FIELDS}
         return {key: format(value) for key, value in values.items() if value}
+
+
+def settled(args: Sequence[Any]) -> list[Any]:
+    """The values of the page's sliders, in order: between 0 and 1 there is nothing, so it is 0, or 1 without a 0."""
+    enabled, *values = args or [False]
+    pairs = zip(values, FIELDS)
+    return [enabled, *(field.minimum if is_between(value) else value for value, field in pairs)]
+
+
+def is_between(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1
 
 
 def check_depth(field: str, value: float, layers: int | None, least: float = 1.0) -> None:

@@ -14,6 +14,7 @@ from clip_skip.skip import Skip, parse, shorten
 __all__ = ["Tag", "scan", "strip", "warnings", "without_bad"]
 
 TAG = re.compile(r"<\s*clipskip(?![\w-])([^<>]*)>", re.IGNORECASE)
+NEAR_MISS = re.compile(r"<\s*clip([ _-]?)skip(?![\w-])[^<>]*(>?)", re.IGNORECASE)
 MOST_WARNINGS = 10
 
 
@@ -95,8 +96,23 @@ def without_bad(text: str) -> str:
 
 
 def warnings(texts: Iterable[str]) -> list[str]:
-    """A sentence for each bad tag, quoting it: at most MOST_WARNINGS, then their number."""
-    told = {f"{shorten(tag.text)} was ignored: {tag.error}." for text in texts for tag in scan(text)[1] if tag.error}
+    """A sentence for each bad tag and each near miss, quoting it, in the order in which they are written.
+
+    At most MOST_WARNINGS, then their number.
+    """
+    told = list(dict.fromkeys(sentence for text in texts for sentence in wrong(text)))
     if len(told) > MOST_WARNINGS:
-        return [*sorted(told)[:MOST_WARNINGS], f"{len(told) - MOST_WARNINGS} more bad tags were ignored."]
-    return sorted(told)
+        return [*told[:MOST_WARNINGS], f"{len(told) - MOST_WARNINGS} more bad tags were ignored."]
+    return told
+
+
+def wrong(text: str) -> list[str]:
+    """What is wrong in `text`: tags that cannot be read, and what was meant to be one, such as `<clip_skip:2>`."""
+    clean, found = scan(text)
+    told = [(tag.position, f"{shorten(tag.text)} was ignored: {tag.error}.") for tag in found if tag.error]
+    for match in NEAR_MISS.finditer(clean):
+        if match[1]:
+            told.append((match.start(), f"{shorten(match[0])} is no tag: a tag is written <clipskip:2>."))
+        elif not match[2]:
+            told.append((match.start(), f"{shorten(match[0].rstrip())} is no tag: its > is missing."))
+    return [sentence for _, sentence in sorted(told, key=lambda one: one[0])]

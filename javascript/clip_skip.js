@@ -1,4 +1,4 @@
-// What the other files share: language, elements, the host's widgets, and the panel.
+// What the other files share: language, elements, the host's widgets, and writing into a box.
 (() => {
     window.clipSkip ??= {};
     const clipSkip = window.clipSkip;
@@ -10,24 +10,80 @@
         return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
     };
 
+    /** An element with properties, attributes (those with a dash, and role) and children. */
     clipSkip.element = (tag, attributes = {}, ...children) => {
-        const made = Object.assign(document.createElement(tag), attributes);
+        const made = document.createElement(tag);
+        for (const [name, value] of Object.entries(attributes)) {
+            if (name === "role" || name.includes("-")) made.setAttribute(name, value);
+            else made[name] = value;
+        }
         made.append(...children);
         return made;
+    };
+
+    clipSkip.button = (text, title, click) => {
+        const button = clipSkip.element("button", {type: "button", className: "clip-skip-button", textContent: text, title});
+        button.addEventListener("click", click);
+        return button;
     };
 
     clipSkip.find = (selector) => gradioApp().querySelector(selector);
     clipSkip.prompt = (tab, negative = false) => clipSkip.find(`#${tab}_${negative ? "neg_" : ""}prompt textarea`);
     clipSkip.panel = (tab, name) => clipSkip.find(`#script_${tab}_clip_skip_${name} input[type=number]`);
     clipSkip.panelOn = (tab) => Boolean(clipSkip.find(`#script_${tab}_clip_skip_enabled-checkbox input`)?.checked);
+    clipSkip.hiresOn = (tab) => Boolean(clipSkip.find(`#${tab}_hr-checkbox input`)?.checked);
+    clipSkip.number = (selector) => Number(clipSkip.find(`${selector} input[type=number]`)?.value || 0);
     clipSkip.tabs = () => TABS.filter((tab) => clipSkip.prompt(tab));
 
     /** The tab in view. */
     clipSkip.tab = () => clipSkip.tabs().find((tab) => clipSkip.prompt(tab).offsetParent) || clipSkip.tabs()[0];
 
+    /** The boxes of `tab` that the server reads, by the names it has for them. */
+    clipSkip.boxes = (tab) => {
+        const hires = (name) => (tab === "txt2img" ? clipSkip.find(`#${name} textarea`) : null);
+        const boxes = {
+            prompt: clipSkip.prompt(tab),
+            negative: clipSkip.prompt(tab, true),
+            hires_prompt: hires("hires_prompt"),
+            hires_negative: hires("hires_neg_prompt"),
+        };
+        return Object.fromEntries(Object.entries(boxes).filter(([, area]) => area));
+    };
+
+    /** The styles that are selected but not yet applied. */
+    clipSkip.styles = (tab) => {
+        const tokens = clipSkip.find(`#${tab}_styles`)?.querySelectorAll(".token > span") || [];
+        return [...tokens].map((token) => token.textContent.trim());
+    };
+
     clipSkip.write = (input, value) => {
         input.value = value;
         updateInput(input);
+    };
+
+    /** Puts `text` in the place of what is from `start` to `end` in `area`, so that the browser can undo it. */
+    clipSkip.replace = (area, start, end, text) => {
+        const wanted = area.value.slice(0, start) + text + area.value.slice(end);
+        area.focus();
+        area.setSelectionRange(start, end);
+        clipSkip.writing = true;
+        const command = text ? "insertText" : "delete";
+        if (start !== end || text) document.execCommand(command, false, text);
+        clipSkip.writing = false;
+        if (area.value !== wanted) clipSkip.write(area, wanted);
+        area.setSelectionRange(start + text.length, start + text.length);
+    };
+
+    /** Puts what differs between the box and `text` into the box. */
+    clipSkip.rewrite = (area, text) => {
+        const old = area.value;
+        if (old === text) return;
+        let start = 0;
+        while (start < old.length && old[start] === text[start]) start += 1;
+        let same = 0;
+        const most = Math.min(old.length, text.length) - start;
+        while (same < most && old[old.length - 1 - same] === text[text.length - 1 - same]) same += 1;
+        clipSkip.replace(area, start, old.length - same, text.slice(start, text.length - same));
     };
 
     clipSkip.fetch = async (path, body) => {
@@ -41,82 +97,15 @@
         return answer.json();
     };
 
-    /** Puts `tag` into the prompt at the cursor, in the place of the tag it is in. */
-    clipSkip.insertTag = (tab, tag, negative = false) => {
+    /** Makes `tag` the prompt's own, in the place of the one it has; "" takes that out. The server knows where. */
+    clipSkip.putTag = async (tab, tag, negative = false) => {
         const area = clipSkip.prompt(tab, negative);
-        const [start, end] = clipSkip.tagAt(area.value, area.selectionStart) || [area.selectionStart, area.selectionEnd];
-        const written = /[^\s<>()[\]|:]$/.test(area.value.slice(0, start)) ? ` ${tag}` : tag;
-        clipSkip.write(area, area.value.slice(0, start) + written + area.value.slice(end));
-        area.focus();
-        area.setSelectionRange(start + written.length, start + written.length);
-    };
-
-    /** Where the tag begins and ends in which the cursor is, or nothing. */
-    clipSkip.tagAt = (text, cursor) => {
-        for (const match of text.matchAll(/<\s*clipskip(?![\w-])[^<>]*>/gi)) {
-            const end = match.index + match[0].length;
-            if (match.index < cursor && cursor < end) return [match.index, end];
+        const before = area.value;
+        try {
+            const {text} = await clipSkip.fetch("put", {text: before, tag, negative});
+            if (area.value === before) clipSkip.rewrite(area, text);
+        } catch (error) {
+            console.warn("Clip Skip:", error.message);
         }
-        return undefined;
     };
-
-    /** The panel's values as tags for the prompt and, if it has its own, the negative prompt. */
-    clipSkip.panelTags = (tab) => {
-        const value = (name) => Number(clipSkip.panel(tab, name)?.value || 0);
-        const more = (value("clip_g") ? `:g=${value("clip_g")}` : "") + (value("hires") ? `:hires=${value("hires")}` : "");
-        const tag = (number) => `<clipskip:${number}${more}>`;
-        return [tag(value("clip_skip") || 1), value("negative") ? tag(value("negative")) : ""];
-    };
-
-    // Opening or ticking the panel changes nothing: it starts from the header's value.
-    function startFromHeader(tab) {
-        const header = clipSkip.headerValue();
-        const number = clipSkip.panel(tab, "clip_skip");
-        if (number && header > 1 && Number(number.value) === 1) clipSkip.write(number, header);
-    }
-
-    function watchPanel(tab) {
-        const accordion = clipSkip.find(`#script_${tab}_clip_skip_enabled`);
-        const label = accordion?.querySelector(".label-wrap");
-        if (!label) return;
-        const click = (event) => {
-            // only a user's own click: a paste opens the panel too, and brings its value along
-            if (event.isTrusted && label.contains(event.target)) startFromHeader(tab);
-        };
-        accordion.addEventListener("click", click, true);
-        if (label.tagName === "BUTTON") return;
-        // gradio 3's accordion cannot be opened without a mouse
-        label.tabIndex = 0;
-        label.setAttribute("role", "button");
-        label.addEventListener("keydown", (event) => {
-            if (event.target !== label || !["Enter", " "].includes(event.key)) return;
-            event.preventDefault();
-            startFromHeader(tab);
-            label.click();
-        });
-    }
-
-    function addTagButton(tab) {
-        const place = clipSkip.find(`#script_${tab}_clip_skip_tools`);
-        if (!place) return;
-        const button = clipSkip.element("button", {
-            type: "button",
-            className: "clip-skip-button",
-            textContent: clipSkip.tr("Insert as a tag"),
-            title: clipSkip.tr("Writes the panel's values into the prompt, at the cursor"),
-        });
-        button.addEventListener("click", () => {
-            const [tag, negative] = clipSkip.panelTags(tab);
-            if (negative) clipSkip.insertTag(tab, negative, true);
-            clipSkip.insertTag(tab, tag);
-        });
-        place.append(button, clipSkip.element("div", {className: "clip-skip-suggestions"}));
-    }
-
-    onUiLoaded(() => {
-        for (const tab of clipSkip.tabs()) {
-            watchPanel(tab);
-            addTagButton(tab);
-        }
-    });
 })();

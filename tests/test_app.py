@@ -299,7 +299,10 @@ def test_the_routes_answer_as_the_extensions_do(client):
     answer = client.post("/clip-skip/v1/read", json=texts).json()
     assert answer["tag"] == "<clipskip:2:g=3>" and answer["values"] == {"l": 2, "g": 3, "h": 2}
     assert answer["suggestions"] == answer["problems"] == []
-    assert len(answer["warnings"]) == 1 and "無視" in answer["warnings"][0]
+    assert len(answer["warnings"]) == 2 and "SD1では効果がありません" in answer["boxes"]["prompt"][1]
+    assert "無視" in answer["warnings"][0]
+    texts = {"text": "a red <clipskip:4> circle", "tag": "<clipskip:2>"}
+    assert client.post("/clip-skip/v1/put", json=texts).json() == {"text": "a red <clipskip:2> circle"}
 
 
 def test_the_routes_show_a_sweeps_viewer_and_nothing_else(client, studio):
@@ -336,7 +339,7 @@ def test_every_label_of_the_page_is_translated(language):
         for function, position in (("self.tr", 0), ("self._start_button", 0), ("self.translate", 0))
         if ast.unparse(node.func) == function and isinstance(node.args[position], ast.Constant)
     }
-    asked |= {"Width", "Height", panel.FIELDS[0].full_label, *sweep_settings.LABELS.values()}
+    asked |= {"Width", "Height", panel.FIELDS[0].label, *sweep_settings.LABELS.values()}
     assert len(asked) > 20
     assert asked - words.keys() == set()
     own = json.loads(assets.WORDS.read_text(encoding="utf8"))

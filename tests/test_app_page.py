@@ -129,7 +129,7 @@ def test_completion_and_stepping_by_keyboard(page):
     prompt.fill("")
     prompt.press_sequentially("a circle <clipskip:")
     items = page.locator(f"{COMPLETION} li")
-    sync_api.expect(items).to_have_count(12)
+    sync_api.expect(items).to_have_count(13)
     assert "layer 11 of 12" in items.nth(1).inner_text()
     prompt.press("ArrowDown")
     prompt.press("Enter")
@@ -138,6 +138,56 @@ def test_completion_and_stepping_by_keyboard(page):
     prompt.press("ArrowLeft")
     prompt.press("Control+ArrowUp")
     assert prompt.input_value() == "a circle <clipskip:3>"
+
+
+def test_completion_undo_and_the_cursor(page):
+    prompt, items = page.locator(PROMPT), page.locator(f"{COMPLETION} li")
+    prompt.fill("")
+    prompt.press_sequentially("a <cl")
+    sync_api.expect(items).to_have_count(1)
+    assert prompt.get_attribute("role") == "combobox"
+    prompt.press("Enter")
+    assert prompt.input_value() == "a <clipskip:"
+    prompt.press_sequentially("2:")
+    prompt.press("Enter")
+    prompt.press("Enter")
+    assert prompt.input_value() == "a <clipskip:2:hires=1>"
+    expect(page, "the tag <clipskip:2:hires=1> decides")
+    prompt.press("Control+ArrowUp")
+    assert prompt.input_value() == "a <clipskip:2:hires=2>"
+    prompt.press("Control+z")
+    assert prompt.input_value() == "a <clipskip:2:hires=1>"
+    prompt.fill("")
+    prompt.press_sequentially("<clipskip:")
+    prompt.press("Home")
+    sync_api.expect(items).to_have_count(0)
+    assert prompt.get_attribute("role") is None
+
+
+def test_what_decides_is_what_the_picture_is_made_at(page):
+    """Without a WebUI there is neither prompt editing nor AND: the prompt's tag is all."""
+    set_number(page, SLIDER, 12)
+    page.locator(PROMPT).fill("[<clipskip:1>:<clipskip:3>:0.5] a red circle AND <clipskip:4> a blue square")
+    page.locator(NEGATIVE).fill("<clipskip:3>")
+    expect(page, "stops after layer 1 of 12 · CLIP ViT-L/14; negative prompt: clip skip 3")
+
+
+def test_what_is_wrong_is_below_its_own_box(page):
+    page.locator(PROMPT).fill("a <clip_skip:2> circle")
+    page.locator(NEGATIVE).fill("<clipskip:99> <clipskip:2")
+    expect(page, '"<clip_skip:2>" is no tag', f"#txt2img_prompt {WARNINGS}")
+    below = "#txt2img_neg_prompt #txt2img_neg_clip_skip_warnings"
+    expect(page, '"<clipskip:99>" is deeper than the 12 layers of CLIP ViT-L/14; 12 is used.', below)
+    expect(page, "its > is missing", below)
+    assert page.locator(NEGATIVE).get_attribute("aria-describedby") == "txt2img_neg_clip_skip_warnings"
+
+
+def test_the_readouts_length_moves_nothing(page):
+    before = page.locator(PROMPT).bounding_box()
+    page.locator(PROMPT).fill("a <clipskip:1.5:hires=2> circle")
+    page.locator(NEGATIVE).fill("<clipskip:3.5>")
+    expect(page, "negative prompt: clip skip 3.5")
+    assert page.locator(PROMPT).bounding_box()["y"] == before["y"]
 
 
 def test_a_bad_tag_is_named_while_typing_and_under_the_picture(page):

@@ -40,7 +40,11 @@ def test_every_text_of_the_page_has_a_translation():
     sources = [file.read_text(encoding="utf8") for file in (ROOT / "javascript").glob("*.js")]
     asked = {text for source in sources for text in re.findall(r'\btr\(\s*"([^"]+)"', source)}
     assert len(asked) > 8
-    labels = {panel.TITLE, sweep_settings.TITLE, *(field.full_label for field in panel.FIELDS)}
+    labels = {
+        panel.TITLE,
+        sweep_settings.TITLE,
+        *(text for field in panel.FIELDS for text in (field.label, field.info) if text),
+    }
     labels |= {*sweep_settings.LABELS.values(), *sweep_settings.APPLY_TO.values()}
     widgets = [(WEBUI / "widgets" / name).read_text() for name in ("layers_tab.py", "sweep_widgets.py")]
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
@@ -53,6 +57,9 @@ MESSAGES = [
     *tags.warnings(HOSTILE[:8]),
     *tags.warnings(HOSTILE[8:]),
     *tags.warnings(f"<clipskip:a{n}>" for n in range(30))[-1:],
+    *tags.warnings(["<clipskip:2 a cow", "<clip_skip:2>"]),
+    '"<clipskip:99>" is deeper than the 12 layers of CLIP ViT-L/14; 12 is used.',
+    'g= in "<clipskip:2:g=3>" has no effect on SD1.',
     "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
     "tags and the panel have no effect on SD3, whose text encoders stop where they were made to.",
     'LoRA "two" was trained at clip skip 2; this picture used 1.',

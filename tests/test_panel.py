@@ -1,6 +1,6 @@
 import pytest
 
-from clip_skip.panel import FIELDS, TITLE, Panel, restored
+from clip_skip.panel import FIELDS, TITLE, Panel, restored, settled
 from clip_skip.skip import Skip
 
 
@@ -83,3 +83,10 @@ def test_infotext_round_trip():
     assert Panel(False, 2).infotext() == {}
     assert all(restored(field, {"Clip skip": "2"}) is None for field in FIELDS)
     assert restored(FIELDS[0], {"Clip skip panel": "what"}) == 1
+
+
+def test_the_pages_sliders_have_nothing_between_0_and_1():
+    assert settled([True, 0.5, 0.1, 0.9, 0.5]) == [True, 1.0, 0.0, 0.0, 0.0]
+    assert settled([True, 1.5, 0, 2, 32]) == [True, 1.5, 0, 2, 32]
+    assert settled([{"enabled": True, "clip_skip": 0.5}]) == [{"enabled": True, "clip_skip": 0.5}]
+    assert Panel.from_args(settled([])) == Panel()

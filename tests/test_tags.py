@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_skip import markers, precedence, tags
+from clip_skip.page import writing
 from clip_skip.skip import Skip
 
 MARKER = markers.write({"l": 2})
@@ -74,6 +75,44 @@ def test_bad_tags_are_removed_and_told(tag, reason):
 def test_not_our_tags():
     for text in ("<lora:x:1>", "<clipskips:2>", "<clipskip-lora:2>", "<clipskip_2:1>", "clipskip:2", "<clipskip:2"):
         assert tags.scan(text) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a <clipskip:2 cow", ['"<clipskip:2 cow" is no tag: its > is missing.']),
+        ("<clip_skip:2><clip-skip:2><Clip Skip:2>", ["<clip_skip:2>", "<clip-skip:2>", "<Clip Skip:2>"]),
+        ("<clipskip:2 a <lora:x:1> <clipskip:y>", ['"<clipskip:2 a" is no tag', '"<clipskip:y>" was ignored']),
+        ("<lora:clip_skip:1> clipskip:2 <clipskipper:2> <clip>", []),
+    ],
+)
+def test_near_misses_are_told_in_order(text, told):
+    warnings = tags.warnings([text])
+    assert len(warnings) == len(told) and all(part in warning for part, warning in zip(told, warnings))
+
+
+@pytest.mark.parametrize(
+    ("text", "tag", "negative", "written"),
+    [
+        ("a cow", "<clipskip:2>", False, "a cow <clipskip:2>"),
+        ("", "<clipskip:2>", False, "<clipskip:2>"),
+        ("a <clipskip:4> cow", "<clipskip:2>", False, "a <clipskip:2> cow"),
+        ("<clipskip:4> a AND <clipskip:5> b", "<clipskip:2>", False, "<clipskip:2> a AND <clipskip:5> b"),
+        ("a AND <clipskip:5> b", "<clipskip:2>", False, "a <clipskip:2> AND <clipskip:5> b"),
+        ("a AND <clipskip:5> b", "<clipskip:2>", True, "a AND <clipskip:2> b"),
+        ("[<clipskip:1>:x:0.5]", "<clipskip:2>", False, "[<clipskip:1>:x:0.5] <clipskip:2>"),
+        ("<clip<clipskip:2>skip:3> a", "<clipskip:4>", False, "<clip<clipskip:2>skip:3> a <clipskip:4>"),
+        ("a <clipskip:2> cow", "", True, "a cow"),
+        ("a cow", "nonsense", False, None),
+    ],
+)
+def test_a_tag_is_put_in_the_place_of_the_texts_own(text, tag, negative, written):
+    if written is None:
+        with pytest.raises(ValueError, match="a tag is written"):
+            writing.put(text, tag, negative)
+    else:
+        assert writing.put(text, tag, negative) == written
+        assert writing.put(written, tag, negative) == written
 
 
 def test_warnings_are_counted_not_listed_without_end():

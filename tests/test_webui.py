@@ -390,9 +390,38 @@ def test_api_route(host):
     read = routes["/clip-skip/v1/read"]
     told = read({"prompt": "<clipskip:3:g=5>a", "negative": "<clipskip:x>"})
     assert told["tag"] == "<clipskip:3:g=5>" and told["values"] == {"l": 3.0, "g": 5.0, "h": 3.0}
-    assert len(told["warnings"]) == 1 and '"<clipskip:x>" was ignored' in told["warnings"][0]
-    assert read({}) == {"tag": None, "values": {}, "warnings": [], "suggestions": [], "problems": []}
+    assert told["warnings"] == [*told["boxes"]["prompt"], *told["boxes"]["negative"]]
+    assert told["boxes"]["prompt"] == ['g= in "<clipskip:3:g=5>" has no effect on SD1.']
+    assert '"<clipskip:x>" was ignored' in told["boxes"]["negative"][0]
+    nothing = {"prompt": [[{}]], "negative": [[{}]]}
+    empty = {"tag": None, "tag_in_style": False, "values": {}, "warnings": [], "suggestions": [], "problems": []}
+    boxes = {"prompt": [], "negative": [], "hires_prompt": [], "hires_negative": [], "styles": []}
+    assert read({}) == {**empty, "boxes": boxes, "passes": {"first": nothing, "hires": nothing}}
+    assert routes["/clip-skip/v1/put"]({"text": "a <clipskip:3>", "tag": "<clipskip:2>"}) == {"text": "a <clipskip:2>"}
     sd_models.model_data.forge_loading_parameters = {"checkpoint_info": object()}
     assert answer()["model"] is None  # Forge loads what is selected with the first picture
     del sd_models.model_data.forge_loading_parameters
     sd_models.model_data.sd_model = None
+
+
+def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
+    from modules import sd_models, shared
+
+    from clip_skip.webui import routes
+
+    monkeypatch.setattr(sd_models.model_data, "sd_model", host.model)
+    style = lambda text, names: text + ", <clipskip:2> <clipskip:x>" if names == ["s"] else text
+    styles = SimpleNamespace(apply_styles_to_prompt=style, apply_negative_styles_to_prompt=lambda text, names: text)
+    monkeypatch.setattr(shared, "prompt_styles", styles, raising=False)
+    at = lambda value: {"l": value, "g": value, "h": value}
+    told = routes.read({"prompt": "[<clipskip:1>:<clipskip:3>:0.5] a AND <clipskip:4> b", "negative": "<clipskip:5>"})
+    assert told["passes"]["first"] == {"prompt": [[at(1), at(3)], [at(4)]], "negative": [[at(5)]]}
+    told = routes.read({"prompt": "a", "styles": ["s"]})
+    assert told["tag"] == "<clipskip:2>" and told["tag_in_style"] and told["boxes"]["prompt"] == []
+    assert '"<clipskip:x>" was ignored' in told["boxes"]["styles"][0]
+    assert told["passes"]["hires"]["negative"] == [[at(2)]]
+    told = routes.read({"prompt": "a <clipskip:2:hires=3>", "hires_prompt": "b <clipskip:99>", "styles": "s"})
+    assert told["passes"]["hires"]["prompt"] == [[at(99)]] and told["passes"]["hires"]["negative"] == [[at(3)]]
+    assert "deeper than the" in told["boxes"]["hires_prompt"][0]
+    monkeypatch.delattr(shared, "prompt_styles")
+    assert routes.read({"prompt": "a", "styles": ["s"]})["tag"] is None

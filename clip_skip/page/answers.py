@@ -1,14 +1,46 @@
-"""What the page is told: the encoders, and what a prompt's tags come to while it is being written."""
+"""What the page is told: the encoders, and what prompts come to while they are being written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from clip_skip import precedence, tags
+from clip_skip import precedence
 from clip_skip.encoder import TextEncoder
+from clip_skip.page import writing
+from clip_skip.page.remarks import remarks
+from clip_skip.precedence import Texts, Values
 
-__all__ = ["describe", "read"]
+__all__ = ["BOXES", "Host", "describe", "put", "read", "styled_prompt"]
+
+BOXES = ("prompt", "negative", "hires_prompt", "hires_negative")
+"""The boxes that a person writes in; an empty hires box is the one of the first pass."""
+
+Parts = list[list[Values]]
+"""For each sub-prompt the values by tower that it has from step to step; what no tag says is not in them."""
+
+
+def whole(texts: Texts, negative: bool) -> Parts:
+    """The parts where there are neither sub-prompts nor prompt editing."""
+    return [[texts.unmarked(negative)]]
+
+
+@dataclass(frozen=True)
+class Host:
+    """What differs between the pages.
+
+    encoders, model: those of the loaded model, and what to call it
+    translate: into the page's language
+    parts:     of the prompt or the negative prompt of some texts
+    styled:    a text, whether it is negative, and the styles' names: the text with the styles
+    """
+
+    encoders: Sequence[TextEncoder] = ()
+    model: str = ""
+    translate: Callable[[str], str] = str
+    parts: Callable[[Texts, bool], Parts] = whole
+    styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
 
 
 def describe(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
@@ -17,16 +49,69 @@ def describe(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, A
     return {**fixed, "header": header}
 
 
-def read(prompt: str, negative: str, translate: Callable[[str], str] = str) -> dict[str, Any]:
-    """The page's "tag", "values" and "warnings".
+def read(asked: Mapping[str, Any], host: Host) -> dict[str, Any]:
+    """What the texts of BOXES and the "styles" in `asked` come to.
 
-    tag: the prompt's tag as it is written shortest, or None; values: what it asks for by tower; warnings: a sentence
-    for each bad tag, translated.
+    tag:      the prompt's tag as it is written shortest, or None; it may come out of a style, which is `tag_in_style`
+    values:   what that asks for by tower
+    boxes:    for each of BOXES a sentence for each tag in it that is wrong, translated; and for "styles"
+    warnings: all of these
+    passes:   the parts of "prompt" and "negative" in the "first" pass and in the "hires" pass
     """
-    tag = precedence.prompt_tag(prompt)
+    written = given(asked)
+    texts = styled(written, names(asked), host)
+    tag = precedence.prompt_tag(texts["prompt"])
     values = {tower: tag.at(tower, False) for tower in precedence.TOWERS} if tag else {}
+    first = Texts(texts["prompt"], texts["negative"])
+    second = Texts(texts["hires_prompt"], texts["hires_negative"], hires=True, first_pass=texts["prompt"])
+    said = {box: remarks(text, host.encoders, host.model) for box, text in written.items()}
+    with_styles = {box: remarks(text, host.encoders, host.model) for box, text in texts.items()}
+    said["styles"] = once(one for box in ("prompt", "negative") for one in with_styles[box] if one not in said[box])
+    boxes = {box: [host.translate(one) for one in sentences] for box, sentences in said.items()}
     return {
         "tag": f"<clipskip:{tag}>" if tag else None,
+        "tag_in_style": tag is not None and tag != precedence.prompt_tag(written["prompt"]),
         "values": {tower: value for tower, value in values.items() if value is not None},
-        "warnings": [translate(warning) for warning in tags.warnings([prompt, negative])],
+        "boxes": boxes,
+        "warnings": once(one for sentences in boxes.values() for one in sentences),
+        "passes": {
+            name: {"prompt": host.parts(pair, False), "negative": host.parts(pair, True)}
+            for name, pair in (("first", first), ("hires", second))
+        },
     }
+
+
+def put(asked: Mapping[str, Any]) -> dict[str, str]:
+    """The "text" with the "tag" as its own; "negative" says that it is a negative prompt's."""
+    text = str(asked.get("text") or "")
+    try:
+        return {"text": writing.put(text, str(asked.get("tag") or ""), bool(asked.get("negative")))}
+    except ValueError:
+        return {"text": text}
+
+
+def styled_prompt(asked: Mapping[str, Any], host: Host) -> str:
+    """The prompt with its styles."""
+    return styled(given(asked), names(asked), host)["prompt"]
+
+
+def given(asked: Mapping[str, Any]) -> dict[str, str]:
+    return {box: str(asked.get(box) or "") for box in BOXES}
+
+
+def names(asked: Mapping[str, Any]) -> list[str]:
+    styles = asked.get("styles")
+    return [name for name in styles if isinstance(name, str)] if isinstance(styles, list) else []
+
+
+def styled(written: Mapping[str, str], styles: list[str], host: Host) -> dict[str, str]:
+    """The texts with the styles; a hires text that is not given is the first pass's."""
+    first = {box: box.removeprefix("hires_") for box in BOXES}
+    texts = {box: written[box] or written[first[box]] for box in BOXES}
+    if not styles:
+        return texts
+    return {box: host.styled(text, first[box] == "negative", styles) for box, text in texts.items()}
+
+
+def once(sentences: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(sentences))

@@ -16,7 +16,7 @@ from typing import Any
 from modules import shared
 
 from clip_skip import precedence, tags
-from clip_skip.panel import Panel, check_depth
+from clip_skip.panel import Panel, check_depth, settled
 from clip_skip.precedence import Texts
 from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
@@ -39,7 +39,7 @@ def begin(p: Any, args: Sequence[Any]) -> None:
     p.clip_skip_warnings = []
     setup_prompts = p.setup_prompts
     try:
-        panel = Panel.from_args(args)
+        panel = Panel.from_args(args if getattr(p, "is_api", False) else settled(args))
     except ValueError as error:
         p.setup_prompts = refusal(error)
         return
@@ -155,11 +155,12 @@ def keep_hires_prompts(p: Any) -> None:
 
 
 def end(p: Any, processed: Any) -> None:
-    """Puts the warnings into the API's answer, which leaves the host's comments out."""
-    told = getattr(p, "clip_skip_warnings", None)
-    if told:
+    """Puts warnings and suggestions into the answer that the API and the page get; the API's has no comments."""
+    said = {name: getattr(p, name, None) for name in ("clip_skip_warnings", "clip_skip_suggestions")}
+    said = {name: told for name, told in said.items() if told}
+    if said:
         original = processed.js
-        processed.js = lambda: json.dumps({**json.loads(original()), "clip_skip_warnings": told})
+        processed.js = lambda: json.dumps({**json.loads(original()), **said})
 
 
 def tell_too_deep(p: Any, asked: Sequence[dict[str, float]]) -> None:

@@ -53,6 +53,7 @@ def suggest(model: Any, prompt: str, in_effect: float, used: str = suggestions.T
 def tell(p: Any, shown: set[str] | None = None) -> list[str]:
     """A sentence for each suggestion for the first picture of `p`, and for each new problem. Never raises.
 
+    `p.clip_skip_suggestions` has the suggestions' sentences, translated, and their values, for the page's buttons.
     shown: the problems told before, which are left out; the new ones are added.
     """
     try:
@@ -64,10 +65,12 @@ def tell(p: Any, shown: set[str] | None = None) -> list[str]:
     except Exception:
         log.exception("Clip skip: the suggestions failed; the picture is not affected")
         return []
+    suggested = [one for one in found if "text" in one]
+    p.clip_skip_suggestions = [{"text": translate(one["text"]), "value": one["value"]} for one in suggested]
     shown = set() if shown is None else shown
     problems = [one["problem"] for one in found if "problem" in one and one["problem"] not in shown]
     shown.update(problems)
-    return [*(one["text"] for one in found if "text" in one), *problems]
+    return [*(one["text"] for one in suggested), *problems]
 
 
 def answer(model: Any, prompt: str, value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from modules import sd_models
 
 from clip_skip.page import answers
-from clip_skip.webui import models_in_use
+from clip_skip.webui import models_in_use, prompts_to_come
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
 
@@ -21,6 +21,7 @@ PATIENCE = 60.0
 def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
     app.add_api_route("/clip-skip/v1/read", read, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/put", answers.put, methods=["POST"])
 
 
 def loaded(wait: bool = False) -> dict[str, Any]:
@@ -58,13 +59,18 @@ def describe(model: Any) -> dict[str, Any]:
     return {"model": kind(model), "checkpoint": name, "header_acts": header_acts(model), "encoders": described}
 
 
-def read(texts: dict[str, Any]) -> dict[str, Any]:
-    """What {"prompt", "negative", "value"} come to, for the page.
+def read(asked: dict[str, Any]) -> dict[str, Any]:
+    """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
     What the tags come to is told by `clip_skip.page.answers`, in the host's language.
     """
-    prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
-    return {
-        **answers.read(prompt, negative, translate),
-        **models_in_use.answer(selected(), prompt, texts.get("value")),
-    }
+    model = selected()
+    host = answers.Host(
+        [one.encoder for one in encoders(model)] if model is not None else [],
+        kind(model) if model is not None else "",
+        translate,
+        lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
+        prompts_to_come.styled,
+    )
+    prompt = answers.styled_prompt(asked, host)
+    return {**answers.read(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}

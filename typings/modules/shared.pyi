@@ -6,6 +6,7 @@ class Options:
     CLIP_stop_at_last_layers: int
     sdxl_clip_l_skip: bool
     localization: str
+    use_old_scheduling: bool
     img_max_size_mp: float
     enable_pnginfo: bool
     grid_save: bool
@@ -28,4 +29,5 @@ class TotalTQDM:
 opts: Options
 sd_model: Any
 state: State
+prompt_styles: Any
 total_tqdm: TotalTQDM

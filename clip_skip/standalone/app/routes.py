@@ -26,9 +26,9 @@ def add_routes(
     def loaded() -> dict[str, Any]:
         return describe(encoder, checkpoint)
 
-    def read_texts(texts: dict[str, Any]) -> dict[str, Any]:
-        prompt, negative = str(texts.get("prompt") or ""), str(texts.get("negative") or "")
-        return {**reading.read(prompt, negative, translate), "suggestions": [], "problems": []}
+    def read_texts(asked: dict[str, Any]) -> dict[str, Any]:
+        host = reading.Host([encoder], "SD1", translate)
+        return {**reading.read(asked, host), "suggestions": [], "problems": []}
 
     def viewer(name: str) -> FileResponse:
         path = sweeps / name / "index.html"
@@ -39,6 +39,7 @@ def add_routes(
     for path, method, answer in (
         ("encoders", "GET", loaded),
         ("read", "POST", read_texts),
+        ("put", "POST", reading.put),
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
         app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)

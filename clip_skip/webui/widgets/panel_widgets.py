@@ -28,7 +28,8 @@ def build(script: Any) -> tuple[Any, list[Any]]:
                 maximum=field.shown,
                 step=0.1,
                 value=field.default,
-                label=field.full_label,
+                label=field.label,
+                info=field.info,
                 elem_id=script.elem_id(field.name),
             )
             for field in panel.FIELDS

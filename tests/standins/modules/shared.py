@@ -7,6 +7,7 @@ DEFAULTS = {
     "CLIP_stop_at_last_layers": 1,
     "sdxl_clip_l_skip": False,
     "localization": "None",
+    "use_old_scheduling": False,
     "img_max_size_mp": 200,
     "enable_pnginfo": True,
     "grid_save": True,

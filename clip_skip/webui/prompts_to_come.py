@@ -1,0 +1,58 @@
+"""What the host will make of the texts that are still being written: its styles, its prompt editing, its AND."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from modules import extra_networks, prompt_parser, shared
+
+from clip_skip import precedence
+from clip_skip.page.answers import Parts
+from clip_skip.precedence import Texts
+
+__all__ = ["parts", "styled"]
+
+log = logging.getLogger("clip_skip")
+
+STEPS = 20
+MOST_STEPS = 1000
+MOST_CHANGES = 12
+
+
+def styled(text: str, negative: bool, styles: list[str]) -> str:
+    """`text` with the host's `styles`; as it is where that fails."""
+    try:
+        known = shared.prompt_styles
+        apply = known.apply_negative_styles_to_prompt if negative else known.apply_styles_to_prompt
+        return str(apply(text, styles))
+    except Exception:
+        log.exception("Clip skip: the styles could not be read")
+        return text
+
+
+def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
+    """The values of each sub-prompt from step to step, by the host's own reading of the text.
+
+    asked: may have the "steps" of the first and the "hires_steps" of the hires pass.
+    """
+    text = texts.marked()[negative]
+    steps = count(asked.get("steps")) or STEPS
+    hires = (count(asked.get("hires_steps")) or steps) if texts.hires else None
+    try:
+        text = extra_networks.parse_prompt(text)[0]
+        indexes, flat, _ = ([[(0, 1.0)]], [text], None) if negative else prompt_parser.get_multicond_prompt_list([text])
+        old = bool(getattr(shared.opts, "use_old_scheduling", False))
+        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(flat, steps, hires, old)
+        each = [[precedence.read(piece)[1] or {} for _, piece in schedules[index]] for index, _ in indexes[0]]
+    except Exception:  # what is half written need not be readable
+        return [[texts.unmarked(negative)]]
+    return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]
+
+
+def count(value: Any) -> int:
+    """`value` as a number of steps; 0 for none."""
+    good = isinstance(value, (int, float)) and 1 <= value <= MOST_STEPS
+    return int(value) if good else 0

@@ -1,0 +1,97 @@
+// Asks the server for what it alone knows, when that has changed, and has the other files show it.
+(() => {
+    window.clipSkip ??= {};
+    const clipSkip = window.clipSkip;
+    const WORTH_ASKING = /<\s*clip[ _-]?skip|<lora:|<lyco:/i;
+    const asked = {};
+    let timer;
+
+    /** The loaded model, and what the boxes came to when they were last read. */
+    clipSkip.known = {model: null, encoders: []};
+    clipSkip.read = {tag: null, boxes: {}, suggestions: [], problems: []};
+    clipSkip.encoders = () => clipSkip.known.encoders;
+
+    function show() {
+        const tab = clipSkip.tab();
+        if (!tab) return;
+        clipSkip.showReadout(tab);
+        clipSkip.showWarnings(tab, clipSkip.read.boxes);
+        clipSkip.showSuggestions(tab, clipSkip.read);
+        clipSkip.showPictureSuggestions(tab);
+        for (const each of clipSkip.tabs()) clipSkip.showPanel(each);
+    }
+
+    async function ask(what, key, path, body) {
+        if (asked[what] === key) return undefined;
+        asked[what] = key;
+        try {
+            const answer = await clipSkip.fetch(path, body);
+            return asked[what] === key ? answer : undefined;
+        } catch (error) {
+            console.warn("Clip Skip:", error.message);
+            return undefined;
+        }
+    }
+
+    function loadedModel(tab) {
+        const made = clipSkip.find(`#generation_info_${tab} textarea`)?.value || "";
+        const shown = clipSkip.find("#quicksettings .model_selection input")?.value || "";
+        const key = JSON.stringify([opts.sd_model_checkpoint, opts.sd_checkpoint_hash, opts.sdxl_clip_l_skip, made, shown]);
+        return ask("encoders", key, "encoders?wait=true");
+    }
+
+    function boxesOf(tab) {
+        const texts = Object.entries(clipSkip.boxes(tab)).map(([name, area]) => [name, clipSkip.finished(area)]);
+        const styles = clipSkip.styles(tab);
+        const value = clipSkip.valueIn(tab);
+        const steps = {steps: clipSkip.number(`#${tab}_steps`), hires_steps: clipSkip.number(`#${tab}_hires_steps`)};
+        const written = texts.map(([, text]) => text).join("\n");
+        const worth = WORTH_ASKING.test(written) || styles.length || clipSkip.read.tag || clipSkip.read.warnings?.length;
+        const body = {...Object.fromEntries(texts), styles, value, ...steps};
+        return ask("read", JSON.stringify([tab, worth ? body : value, clipSkip.known.checkpoint]), "read", body);
+    }
+
+    async function update() {
+        show();
+        const tab = clipSkip.tab();
+        if (!tab) return;
+        const loaded = await loadedModel(tab);
+        if (loaded) {
+            clipSkip.known = loaded;
+            setDepths();
+        }
+        const read = await boxesOf(tab);
+        if (read) clipSkip.read = read;
+        if (loaded || read) show();
+    }
+
+    // The panel's sliders end where the model's encoders do.
+    function setDepths() {
+        for (const tab of clipSkip.tabs()) {
+            const range = clipSkip.panel(tab, "clip_skip");
+            const layers = clipSkip.encoders().length ? clipSkip.encoders()[0].layers : 12;
+            if (range && Number(range.max) !== layers) clipSkip.find(`#script_${tab}_clip_skip_depths`)?.click();
+        }
+    }
+
+    function schedule(delay) {
+        clearTimeout(timer);
+        timer = setTimeout(update, delay);
+    }
+
+    /** Something that the server reads has changed. */
+    clipSkip.changed = () => schedule(400);
+
+    onUiLoaded(() => {
+        update();
+        const input = () => {
+            show();
+            schedule(400);
+        };
+        document.addEventListener("input", input, true);
+        document.addEventListener("change", () => schedule(400), true);
+    });
+    onOptionsChanged(() => schedule(50));
+    onAfterUiUpdate(() => schedule(200));
+    onUiTabChange?.(() => schedule(50));
+})();

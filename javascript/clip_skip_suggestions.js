@@ -1,0 +1,37 @@
+// What a LoRA or a checkpoint was made for, below the prompt and under the picture, with a button to follow it.
+(() => {
+    window.clipSkip ??= {};
+    const clipSkip = window.clipSkip;
+    const {element, tr} = clipSkip;
+
+    const use = (tab, value) =>
+        clipSkip.button(tr("Use {value}", {value}), tr("Makes it the prompt's tag"), () => clipSkip.putTag(tab, `<clipskip:${value}>`));
+
+    /** Below the prompt. */
+    clipSkip.showSuggestions = (tab, {suggestions, problems}) => {
+        const box = clipSkip.find(`#${tab}_prompt`);
+        const id = `${tab}_clip_skip_suggestions`;
+        let place = clipSkip.find(`#${id}`);
+        const key = JSON.stringify([suggestions, problems]);
+        if (!place && !suggestions.length && !problems.length) return;
+        if (!place) {
+            place = element("div", {id, className: "clip-skip-suggestions", role: "status"});
+            box.append(place);
+        }
+        if (place.dataset.shown === key) return;
+        place.dataset.shown = key;
+        const told = suggestions.map(({text, value}) => element("div", {}, element("span", {textContent: text}), " ", use(tab, value)));
+        place.replaceChildren(...told, ...problems.map((text) => element("div", {textContent: text})));
+    };
+
+    /** Under the picture: the host shows the sentences, the buttons come behind them. */
+    clipSkip.showPictureSuggestions = (tab) => {
+        const comments = clipSkip.find(`#html_log_${tab} .comments, #html_info_${tab} .comments`);
+        if (!comments || comments.querySelector(".clip-skip-button")) return;
+        const told = JSON.parse(clipSkip.find(`#generation_info_${tab} textarea`)?.value || "{}").clip_skip_suggestions || [];
+        for (const node of [...comments.childNodes]) {
+            const one = told.find(({text}) => node.nodeType === Node.TEXT_NODE && node.data.trim().endsWith(text));
+            if (one) node.after(" ", use(tab, one.value));
+        }
+    };
+})();
