@@ -421,7 +421,7 @@ def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
     assert '"<clipskip:x>" was ignored' in told["boxes"]["styles"][0]
     assert told["passes"]["hires"]["negative"] == [[at(2)]]
     told = routes.read({"prompt": "a <clipskip:2:hires=3>", "hires_prompt": "b <clipskip:99>", "styles": "s"})
-    assert told["passes"]["hires"]["prompt"] == [[at(99)]] and told["passes"]["hires"]["negative"] == [[at(3)]]
+    assert told["passes"]["hires"] == {"prompt": [[at(99)]], "negative": [[at(99)]]}
     assert "deeper than the" in told["boxes"]["hires_prompt"][0]
     monkeypatch.delattr(shared, "prompt_styles")
     assert routes.read({"prompt": "a", "styles": ["s"]})["tag"] is None
