@@ -28,25 +28,32 @@ def demo_weights():
     return load_file(CHECKPOINT)
 
 
-def train(module, parameters, clip_skip, norm, seed=0, steps=STEPS, rate=RATE):
+OPTIMIZERS = {
+    "adamw": lambda parameters, rate: torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01),
+    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate),
+    "adagrad": lambda parameters, rate: torch.optim.Adagrad(parameters, lr=rate),
+}
+
+
+def train(module, parameters, clip_skip, norm, seed=0, steps=STEPS, rate=RATE, optimizer="adamw"):
     """A few steps towards random targets, as a trainer conditions on `clip_skip`: the norm of the layer below it."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(0, 49000, (2, 77), generator=generator)
     target = torch.randn(2, 77, 64, generator=generator)
-    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+    optimize = OPTIMIZERS[optimizer](parameters, rate)
     for _ in range(steps):
         states = module(tokens, output_hidden_states=True).hidden_states
         loss = (norm(states[-clip_skip]) - target).square().mean()
-        optimizer.zero_grad()
+        optimize.zero_grad()
         loss.backward()
-        optimizer.step()
+        optimize.step()
 
 
 def norm_of(module):
     return getattr(module, "text_model", module).final_layer_norm
 
 
-def lycoris_adapter(algo, clip_skip, seed=0, **how):
+def lycoris_adapter(algo, clip_skip, seed=0, steps=STEPS, rate=RATE, optimizer="adamw", **how):
     """The state of a LyCORIS network on the text encoder, with names as `lora_te_text_model_encoder_layers_0_...`."""
     logging.disable(logging.WARNING)
     from lycoris import LycorisNetwork, create_lycoris
@@ -58,7 +65,8 @@ def lycoris_adapter(algo, clip_skip, seed=0, **how):
     network = create_lycoris(module, 1.0, linear_dim=how.pop("dim", 4), linear_alpha=2.0, algo=algo, **how)
     network.apply_to()
     network.requires_grad_(True)
-    train(module, [one for one in network.parameters() if one.requires_grad], clip_skip, norm_of(module), seed)
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    train(module, parameters, clip_skip, norm_of(module), seed, steps, rate, optimizer)
     network.restore()
     return {name: one.detach().clone() for name, one in network.state_dict().items() if "encoder_layers" in name}
 

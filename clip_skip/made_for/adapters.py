@@ -8,7 +8,7 @@ exactly zero; which one it is differs between trainers (LyCORIS' LoHa begins wit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ class Block:
 
     largest: its largest absolute change; None where the file does not tell it.
     note: "" or why there is more to say: "missing" (no tensors), "halves" (a factor without its counterpart), "broken"
-    (values that are not finite), "cleared" (zero in every factor, which no training makes), "rounding" (no more than
-    the rounding of the file's precision).
+    (values that are not finite), "cleared" (zero in every factor), "rounding" (no more than the rounding of the file's
+    precision), "tiny" (little more than the least that float16 can hold).
     """
 
     largest: float | None
@@ -60,6 +60,9 @@ PRODUCTS = (
 )
 """What is multiplied with each other, if there; the products are added. Pairs are named by one of their two."""
 
+TINY = 2.0**-24 * 20
+"""float16 has nothing between 2**-24 and zero: where a factor is below this, a twentieth of it would be lost."""
+
 FROM_ONE = {"ia3_l", "boft_s", "rescale"}
 """Scales, which begin at one."""
 
@@ -73,27 +76,26 @@ def adapter_blocks(file: Open, places: Mapping[str, Name], encoder: int, depth: 
     for name, place in places.items():
         if place.encoder == encoder and place.block < depth:
             layers.setdefault(place.block, {}).setdefault(place.layer, {})[place.factor] = name
-    return tuple(
-        joined(changes(file, layers[block].values())) if block in layers else MISSING for block in range(depth)
-    )
+    blocks = []
+    for block in range(depth):
+        changes = [layer_change(file, tensors) for tensors in layers.get(block, {}).values()]
+        blocks.append(joined(changes, max))
+    return tuple(blocks)
 
 
-def changes(file: Open, layers: Iterable[Mapping[str, str]]) -> Iterator[Block]:
-    return (layer_change(file, tensors) for tensors in layers)
-
-
-def joined(layers: Iterable[Block]) -> Block:
-    """A block from what is known of its layers. One that has changed is enough; that none has, all must say."""
-    found = list(layers)
-    notes = {layer.note for layer in found}
-    largest = max((layer.largest for layer in found if layer.largest is not None), default=None)
-    if "broken" in notes:
+def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
+    """What is known of a whole from its parts. One that has changed is enough; that none has, all must say."""
+    notes = {part.note for part in parts}
+    known = [part for part in parts if part.largest is not None]
+    largest = combine([part.largest or 0.0 for part in known]) if known else None
+    if "broken" in notes or not math.isfinite(largest or 0.0):
         return Block(None, "broken")
     if not largest and "halves" in notes:
         return Block(None, "halves")
     if largest is None:
         return MISSING
-    return Block(largest, "cleared" if notes == {"cleared"} else "")
+    telling = {part.note for part in known if part.largest or not largest}
+    return Block(largest, telling.pop() if len(telling) == 1 else "")
 
 
 def layer_change(file: Open, tensors: Mapping[str, str]) -> Block:
@@ -101,19 +103,15 @@ def layer_change(file: Open, tensors: Mapping[str, str]) -> Block:
     factors = dict(tensors)
     if "on_input" in factors and "weight" in factors:  # LyCORIS' (IA)3 keeps its scale, less one, as a weight
         factors["diff"] = factors.pop("weight")
-    total, told, cleared = 0.0, False, True
+    changes = []
     for product in PRODUCTS:
         groups = [group for name in product if (group := group_of(name, factors))]
         if not groups or groups == [("mid",)]:
             continue
         if any(name not in factors for group in groups for name in group) or only_one(product, factors):
             return Block(None, "halves")
-        value, empty = multiplied(file, groups, factors)
-        times = scale(file, factors)
-        total, told, cleared = total + value * times, True, cleared and (empty or not times)
-    if not math.isfinite(total):
-        return Block(None, "broken")
-    return Block(total, "cleared" if cleared and not total else "") if told else MISSING
+        changes.append(multiplied(file, groups, factors))
+    return joined(changes, sum)
 
 
 def group_of(name: str, factors: Mapping[str, str]) -> tuple[str, ...]:
@@ -129,8 +127,8 @@ def only_one(product: tuple[str, ...], factors: Mapping[str, str]) -> bool:
     return kind in ("hada", "lokr") and len(sides) == 1
 
 
-def multiplied(file: Open, groups: Iterable[tuple[str, ...]], factors: Mapping[str, str]) -> tuple[float, bool]:
-    """A bound of the product's largest element, exactly 0 where it is zero; and whether every factor is zero.
+def multiplied(file: Open, groups: Sequence[tuple[str, ...]], factors: Mapping[str, str]) -> Block:
+    """A bound of the largest element of a product, times its scale; exactly 0 where it is zero.
 
     A pair's largest element is at most the longest row of the one times the longest column of the other.
     """
@@ -139,15 +137,17 @@ def multiplied(file: Open, groups: Iterable[tuple[str, ...]], factors: Mapping[s
         tensors = {name: tensor.float() - 1 for name, tensor in tensors.items()}
     largest = {name: peak(tensor) for name, tensor in tensors.items()}
     if not all(math.isfinite(one) for one in largest.values()):
-        return math.nan, False
-    if not all(largest.values()):
-        return 0.0, len(largest) > 1 and not any(largest.values())
-    value = 1.0
+        return Block(None, "broken")
+    value = scale(file, factors)
+    if not all(largest.values()) or not value:
+        all_zero = len(largest) > 1 and not any(largest.values())
+        return Block(0.0, "cleared" if all_zero or not value else "")
     for group in groups:
         for name in group:
             paired = len(group) == 2 and tensors[name].ndim > 1
             value *= length(tensors[name], largest[name], name == group[0]) if paired else largest[name]
-    return value, False
+    tiny = any(tensors[name].element_size() == 2 and one < TINY for name, one in largest.items())
+    return Block(value, "tiny" if tiny else "")
 
 
 def peak(tensor: Any) -> float:

@@ -54,10 +54,10 @@ def draw(findings: Sequence[Finding], dark: bool = False) -> Image.Image:
             left = (column + 0.06) / columns
             axes = figure.add_axes((left, (top - height + 0.3) / total, 0.9 / columns, (HEIGHT - 0.45) / total))
             assert one.weights is not None
-            draw_blocks(axes, one.weights.blocks[name], colours)
+            draw_blocks(axes, one.weights.blocks[name], one.weights.untouched or 0, colours)
             for line, text in enumerate(texts[row * columns + column]):
-                weight = "bold" if line == 0 else "normal"
-                figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=9 - line % 2, fontweight=weight)
+                size, weight = (9, "bold") if line == 0 else (8, "normal")
+                figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
         top -= height
     legend = "bars: the largest change of each block, by the file's largest   ○ not changed   × not in the file"
     figure.text(0.06 / columns, 0.12 / total, legend, fontsize=8, color=colours.faint)
@@ -71,16 +71,18 @@ def heading(finding: Finding, tower: str) -> list[str]:
     encoder = {"l": "CLIP-L", "h": "OpenCLIP-H", "g": "OpenCLIP-G"}[tower]
     name = os.path.basename(finding.file)
     known = "".join(letter if ord(letter) in font_letters() else "\ufffd" for letter in name)
-    name = known if len(known) <= 56 else f"{known[:27]}…{known[-28:]}"
+    name = known if len(known) <= 44 else f"{known[:21]}…{known[-22:]}"
     return [f"{name}   {finding.model} {finding.kind}, {encoder}", *wrap(finding.verdict.reason, LETTERS)]
 
 
-def draw_blocks(axes: Axes, blocks: Sequence[Block], colours: Colours) -> None:
-    """The bars of one text encoder, the lowest block to the left, with the clip skips that end at each below them."""
+def draw_blocks(axes: Axes, blocks: Sequence[Block], untouched: int, colours: Colours) -> None:
+    """The bars of one text encoder, the lowest block to the left; those that do not count at the top in a colour."""
     highest = max((block.largest or 0.0 for block in blocks), default=0.0) or 1.0
     numbers = range(1, len(blocks) + 1)
     heights = [max((block.largest or 0.0) / highest, LOWEST) if block.largest else 0.0 for block in blocks]
-    axes.bar(numbers, heights, color=colours.curve, width=0.75)
+    bars = axes.bar(numbers, heights, color=colours.curve, width=0.75)
+    for bar in bars[len(blocks) - untouched :]:
+        bar.set_color(colours.largest)
     for marker, found in (("o", [b.largest == 0 for b in blocks]), ("x", [b.largest is None for b in blocks])):
         places = [number for number, one in zip(numbers, found) if one]
         back = {"markerfacecolor": "none"} if marker == "o" else {}

@@ -17,7 +17,7 @@ from clip_skip.made_for.metadata import TRAINED, Recommendation
 
 __all__ = ["FAINT", "Verdict", "Weights", "judge", "weigh"]
 
-FAINT = 0.05
+FAINT = 0.25
 """A block that has changed by less than this share of the blocks below it tells of a merge, or of rounding."""
 
 Certainty = Literal["exact", "likely", "none"]
@@ -83,33 +83,39 @@ def told_by(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int | Non
     if not edge:
         return None, "none", "The text encoder was not changed."
     value = count - edge + 1
-    where = f"The blocks above {edge} of {count}"
-    if any(block.note == "cleared" for block in above):
-        return None, "none", f"{where} are zero in every factor, which no training makes: a tool has cleared them."
-    if value == 1 and adapter:
-        merged = "or, if it is a merge, at least one part of it was"
-        return 1, "exact", f"The top block of {count} was changed: it was trained at clip skip 1, {merged}."
-    if value == 1:
-        merged = "at least one part of it was trained at clip skip 1, if this is its base"
-        return 1, "likely", f"The top block of {count} differs from the base's: {merged}."
+    lower = f"the lower {edge} of {count} blocks"
     part = f"at least one part of it was trained at clip skip {value}"
+    if value == 1 and adapter:
+        return 1, "likely", f"The top block of {count} was changed: {part}."
+    if value == 1:
+        return 1, "likely", f"The top block of {count} differs from the base's: {part}, if this is its base."
     if any(block.note == "rounding" for block in above):
-        return value, "likely", f"{where} differ from the base's by rounding alone: {part}."
+        return value, "likely", f"T{lower[1:]} differ from the base's, those above by rounding alone: {part}."
     if any(block.largest for block in above):
         share = max(levels[edge:]) / median(level for level in levels[:edge] if level)
-        return value, "likely", f"{where} were changed {100 * share:.2g}% as much as those below: {part}."
+        return value, "likely", f"T{lower[1:]} were changed, those above by {100 * share:.2g}% as much: {part}."
+    trained = f"it was trained at clip skip {value}"
     if any(block.note == "missing" for block in above[: len(above) - cut]):
-        return value, "likely", f"{where} are not in it: it was trained at clip skip {value}, or without them."
+        return value, "likely", f"T{lower[1:]} were changed, those above are not in it: {trained}, or without them."
+    if any(block.note == "cleared" for block in above):
+        zero = "those above are zero in every factor, as in an extraction, or where a tool clears blocks"
+        return value, "likely", f"T{lower[1:]} were changed, {zero}: if none did, {trained}."
     if not all(levels[:edge]):
-        odd = "and neither were some below, as where a tool has cleared blocks"
-        return value, "likely", f"{where} were not changed, {odd}: if none has, it was trained at clip skip {value}."
-    return value, "exact", f"{where} were not changed, all below were: it was trained at clip skip {value}."
+        odd = "none above, as where a tool clears blocks: if none did"
+        return value, "likely", f"Only some of {lower} were changed, {odd}, {trained}."
+    if all(block.note == "tiny" for block in blocks[:edge]):
+        lost = "none above, but so little that its precision may have lost the rest"
+        return value, "likely", f"T{lower[1:]} were changed, {lost}: if not, {trained}."
+    return value, "exact", f"T{lower[1:]} were changed, none above: {trained}."
 
 
 def top(levels: Sequence[float]) -> int:
-    """How many blocks there are up to the highest that has changed more than faintly; 0 if none has changed."""
+    """How many blocks there are up to the highest that has changed more than faintly; 0 if none has changed.
+
+    Faint ones are looked for in the upper half: some optimizers change the lowest block far more than all others.
+    """
     highest = max((number for number, level in enumerate(levels, 1) if level), default=0)
-    for edge in range(1, highest):
+    for edge in range(len(levels) // 2, highest):
         below = [level for level in levels[:edge] if level]
         if below and max(levels[edge:]) < FAINT * median(below):
             return edge
