@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from functools import lru_cache
 
 import torch
@@ -38,8 +39,9 @@ OPTIMIZERS = {
 def train(module, parameters, clip_skip, norm, seed=0, steps=STEPS, rate=RATE, optimizer="adamw"):
     """A few steps towards random targets, as a trainer conditions on `clip_skip`: the norm of the layer below it."""
     generator = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(0, 49000, (2, 77), generator=generator)
-    target = torch.randn(2, 77, 64, generator=generator)
+    words, width = module.get_input_embeddings().weight.shape
+    tokens = torch.randint(0, words - 2, (2, 77), generator=generator)
+    target = torch.randn(2, 77, width, generator=generator)
     optimize = OPTIMIZERS[optimizer](parameters, rate)
     for _ in range(steps):
         states = module(tokens, output_hidden_states=True).hidden_states
@@ -53,13 +55,16 @@ def norm_of(module):
     return getattr(module, "text_model", module).final_layer_norm
 
 
-def lycoris_adapter(algo, clip_skip, seed=0, steps=STEPS, rate=RATE, optimizer="adamw", **how):
-    """The state of a LyCORIS network on the text encoder, with names as `lora_te_text_model_encoder_layers_0_...`."""
+def lycoris_adapter(algo, clip_skip, seed=0, steps=STEPS, rate=RATE, optimizer="adamw", module=None, **how):
+    """The state of a LyCORIS network on the text encoder, with names as `lora_te_text_model_encoder_layers_0_...`.
+
+    module: another text encoder than the one in the box.
+    """
     logging.disable(logging.WARNING)
     from lycoris import LycorisNetwork, create_lycoris
 
     torch.manual_seed(seed)
-    module = copy.deepcopy(demo())
+    module = copy.deepcopy(module or demo())
     targets = [*how.pop("targets", ["CLIPAttention", "CLIPMLP"])]
     LycorisNetwork.apply_preset({"target_module": targets, "lora_prefix": "lora_te"})
     network = create_lycoris(module, 1.0, linear_dim=how.pop("dim", 4), linear_alpha=2.0, algo=algo, **how)
@@ -68,7 +73,8 @@ def lycoris_adapter(algo, clip_skip, seed=0, steps=STEPS, rate=RATE, optimizer="
     parameters = [one for one in network.parameters() if one.requires_grad]
     train(module, parameters, clip_skip, norm_of(module), seed, steps, rate, optimizer)
     network.restore()
-    return {name: one.detach().clone() for name, one in network.state_dict().items() if "encoder_layers" in name}
+    state = {name: one.detach().clone() for name, one in network.state_dict().items() if "encoder_layers" in name}
+    return {re.sub(r"^lora_te_(text_model_)?", "lora_te_text_model_", name): one for name, one in state.items()}
 
 
 def peft_adapter(config, clip_skip, seed=0):

@@ -54,7 +54,8 @@ def draw(findings: Sequence[Finding], dark: bool = False) -> Image.Image:
             left = (column + 0.06) / columns
             axes = figure.add_axes((left, (top - height + 0.3) / total, 0.9 / columns, (HEIGHT - 0.45) / total))
             assert one.weights is not None
-            draw_blocks(axes, one.weights.blocks[name], one.weights.untouched or 0, colours)
+            untouched = (one.weights.untouched or 0) if name == next(iter(one.weights.blocks)) else 0
+            draw_blocks(axes, one.weights.blocks[name], untouched, colours)
             for line, text in enumerate(texts[row * columns + column]):
                 size, weight = (9, "bold") if line == 0 else (8, "normal")
                 figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
