@@ -76,8 +76,8 @@ def inspect(path: str, base: str | None = None) -> Finding:
     """
     found = seen(path)
     weights, problem = found.weights, None
-    if base is not None and found.kind.kind not in ADAPTERS and found.kind.towers and found.in_blocks:
-        weights, problem = compare(path, base, found.kind, seen(base).kind)
+    if base is not None and found.kind.kind not in ADAPTERS and found.kind.towers:
+        weights, problem = compare(path, base, found, seen(base))
     read = trained_at if found.kind.kind in ADAPTERS else recommended
     try:
         metadata = read(path)
@@ -107,10 +107,13 @@ def look(path: str) -> Look:
         return Look(one.kind, weights, bool(one.places))
 
 
-def compare(path: str, base: str, kind: Kind, other: Kind) -> tuple[Weights | None, str | None]:
+def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | None, str | None]:
     """What the checkpoint's difference from its base says; or why there is none to be had."""
-    if kind.model != other.model or other.kind in ADAPTERS:
-        return None, f"The base is not of its kind, but: {other.kind}, {other.model or 'for an unknown model'}."
+    kind = found.kind
+    if not found.in_blocks:
+        return None, "Nothing of a text encoder is in it."
+    if kind.model != other.kind.model or other.kind.kind in ADAPTERS:
+        return None, "The base is not a checkpoint for the same model."
     if os.path.samefile(path, base):
         return None, "It is the base itself."
     try:
