@@ -60,7 +60,7 @@ def draw(findings: Sequence[Finding], dark: bool = False) -> Image.Image:
                 size, weight = (9, "bold") if line == 0 else (8, "normal")
                 figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
         top -= height
-    legend = "bars: the largest change of each block, by the file's largest   ○ not changed   × not in the file"
+    legend = "bars: each block's largest change, by the file's largest   ○ not changed   × not told"
     figure.text(0.06 / columns, 0.12 / total, legend, fontsize=8, color=colours.faint)
     paint(figure, colours)
     canvas.draw()
@@ -83,7 +83,7 @@ def draw_blocks(axes: Axes, blocks: Sequence[Block], untouched: int, colours: Co
     heights = [max((block.largest or 0.0) / highest, LOWEST) if block.largest else 0.0 for block in blocks]
     bars = axes.bar(numbers, heights, color=colours.curve, width=0.75)
     for bar in bars[len(blocks) - untouched :]:
-        bar.set_color(colours.largest)
+        bar.set_facecolor(colours.largest)
     for marker, found in (("o", [b.largest == 0 for b in blocks]), ("x", [b.largest is None for b in blocks])):
         places = [number for number, one in zip(numbers, found) if one]
         back = {"markerfacecolor": "none"} if marker == "o" else {}
