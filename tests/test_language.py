@@ -94,6 +94,46 @@ def test_the_layers_sentences_come_out_translated(language):
         assert {*re.findall(r"\d+(?:\.\d+)?", sentence)} <= {*re.findall(r"\d+(?:\.\d+)?", told)}, told
 
 
+def verdicts():
+    """Every sentence of a verdict."""
+    from clip_skip.made_for.adapters import MISSING, Block
+    from clip_skip.made_for.kinds import Kind
+    from clip_skip.made_for.metadata import Recommendation
+    from clip_skip.made_for.verdict import judge, silent, told_by, weigh
+
+    on, off, faint, tiny = Block(1.0), Block(0.0), Block(0.01), Block(1.0, "tiny")
+    noted = [Block(0.0, "cleared"), Block(0.1, "rounding"), MISSING]
+    stacks = [[on] * 11 + [last] for last in (on, off, faint, *noted)]
+    stacks += [[on] * 5 + [off] + [on] * 5 + [off], [tiny] * 11 + [off], [off] * 12, [MISSING] * 12, [noted[1]] * 12]
+    stacks += [[on] * 11 + [Block(None, note)] for note in ("broken", "halves", "sizes")]
+    sentences = [told_by(stack, adapter, 0)[2] for stack in stacks for adapter in (True, False)]
+    sd1 = {0: "l"}
+    for kind in (("textual inversion", "SD1", sd1), ("LoRA", "Flux", {}), ("LoRA", "another model", {})):
+        sentences.append(silent(Kind(*kind)))
+    sentences += [silent(Kind(kind, "SD1", sd1)) for kind in ("unknown", "checkpoint", "LoRA")]
+    sentences += judge(Kind("LoRA", "SDXL", {}), None, None).sentences
+    kind = Kind("LoRA", "SD1", sd1)
+    for value in (1, 2):
+        weights = weigh(kind, {"l": tuple(stacks[1])})
+        sentences += judge(kind, weights, Recommendation(value, "ss_clip_skip", "a.safetensors")).sentences
+    source = (ROOT / "clip_skip" / "made_for" / "findings.py").read_text(encoding="utf8")
+    return dict.fromkeys([*sentences, *re.findall(r'return None, "([^"]+)"', source)])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_verdicts_come_out_translated(language):
+    sentences = verdicts()
+    assert len(sentences) > 20
+    for sentence in sentences:
+        told = translated(sentence, language)
+        assert told != sentence, sentence
+        assert not re.search(r"\b(blocks?|changed|trained|model|of|is|the|said)\b", told), told
+        assert {*re.findall(r"\d+(?:\.\d+)?%?", sentence)} <= {*re.findall(r"\d+(?:\.\d+)?%?", told)}, told
+    for reason in ("only .safetensors files are opened, and never a pickle", "there is no such file"):
+        told = translated(f'"a.ckpt" could not be read: {reason}.', language)
+        assert reason not in told and "a.ckpt" in told
+
+
 def test_other_languages_and_other_texts_stay_as_they_are(standins):
     from clip_skip.webui.host_language import translate
 

@@ -22,11 +22,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from clip_skip.skip import shorten
 
-__all__ = ["Problem", "Recommendation", "recommended", "trained_at"]
+__all__ = ["Problem", "Recommendation", "complaint", "recommended", "remembered", "trained_at"]
+
+Found = TypeVar("Found")
 
 DEEPEST = 12  # the layers of CLIP ViT-L/14, the only encoder for which the value is stored
 LARGEST_JSON = 10_000_000
@@ -85,8 +87,9 @@ def recommended(path: str) -> Recommendation | None:
     return None
 
 
-def remembered(read: Callable[[str], Recommendation | None], path: str) -> Recommendation | None:
+def remembered(read: Callable[[str], Found], path: str) -> Found | None:
     """`read(path)`, or what it said last time if the file is the same; None for no file."""
+    outcome: Found | str
     try:
         status = os.stat(path)
         outcome = once(read, path, status.st_mtime_ns, status.st_size)
@@ -100,11 +103,10 @@ def remembered(read: Callable[[str], Recommendation | None], path: str) -> Recom
 
 
 @lru_cache(maxsize=1024)
-def once(read: Callable[[str], Any], path: str, mtime_ns: int, size: int) -> Recommendation | str | None:
+def once(read: Callable[[str], Any], path: str, mtime_ns: int, size: int) -> Any:
     """`read(path)`, or what is wrong with the file; an OSError may pass and is not remembered."""
     try:
-        outcome: Recommendation | None = read(path)
-        return outcome
+        return read(path)
     except OSError:
         raise
     except Exception as error:  # safetensors' own error class differs between versions

@@ -1,0 +1,176 @@
+"""How much an adapter changes each block of a text encoder, from as few of its tensors as tell it.
+
+An adapter's change is a product of factors. One of them begins at zero, so where no gradient came the whole product is
+exactly zero; which one it is differs between trainers (LyCORIS' LoHa begins with `hada_w2_a` at zero, PEFT's with
+`hada_w2_b`), so a product is zero where any of its factors is. Rotations (OFT) and scales ((IA)3) begin at zero or one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clip_skip.made_for.naming import Name
+
+__all__ = ["Block", "Open", "adapter_blocks"]
+
+Open = Any
+"""A file as `safetensors.safe_open` gives it, with torch's tensors."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is known of one block of a text encoder.
+
+    largest: its largest absolute change; None where the file does not tell it.
+    note: "" or why there is more to say: "missing" (no tensors), "halves" (a factor without its counterpart), "broken"
+    (values that are not finite), "cleared" (zero in every factor), "rounding" (no more than the rounding of the file's
+    precision), "tiny" (little more than the least that float16 can hold).
+    """
+
+    largest: float | None
+    note: str = ""
+
+
+MISSING = Block(None, "missing")
+
+PAIRS = {
+    "up": ("up", "down"),
+    "hada_w1_a": ("hada_w1_a", "hada_w1_b"),
+    "hada_w2_a": ("hada_w2_a", "hada_w2_b"),
+    "lokr_w1_a": ("lokr_w1_a", "lokr_w1_b"),
+    "lokr_w2_a": ("lokr_w2_a", "lokr_w2_b"),
+    "a2": ("a1", "a2"),
+    "b2": ("b1", "b2"),
+}
+"""Matrices of shape (outputs, rank) and (rank, inputs) that are multiplied."""
+
+PRODUCTS = (
+    ("up", "mid", "lora_E"),
+    ("hada_w2_a", "hada_w1_a", "hada_t1", "hada_t2"),
+    ("lokr_w2", "lokr_w2_a", "lokr_w1", "lokr_w1_a", "lokr_t2"),
+    ("a2",),
+    ("b2",),
+    *((one,) for one in ("diff", "diff_b", "w_norm", "b_norm", "oft_blocks", "oft_R", "oft_r", "boft_R", "boft_r")),
+    ("ia3_l",),
+    ("boft_s",),
+    ("rescale",),
+)
+"""What is multiplied with each other, if there; the products are added. Pairs are named by one of their two."""
+
+TINY = 2.0**-24 * 20
+"""float16 has nothing between 2**-24 and zero: where a factor is below this, a twentieth of it would be lost."""
+
+FROM_ONE = {"ia3_l", "boft_s", "rescale"}
+"""Scales, which begin at one."""
+
+RANKS = ("down", "hada_w1_b", "lokr_w2_b", "lokr_w1_b", "b2")
+"""Factors whose first dimension is the rank."""
+
+
+def adapter_blocks(file: Open, places: Mapping[str, Name], encoder: int, depth: int) -> tuple[Block, ...]:
+    """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
+    layers: dict[int, dict[str, dict[str, str]]] = {}
+    for name, place in places.items():
+        if place.encoder == encoder and place.block < depth:
+            layers.setdefault(place.block, {}).setdefault(place.layer, {})[place.factor] = name
+    blocks = []
+    for block in range(depth):
+        changes = [layer_change(file, tensors) for tensors in layers.get(block, {}).values()]
+        blocks.append(joined(changes, max))
+    return tuple(blocks)
+
+
+def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
+    """What is known of a whole from its parts. One that has changed is enough; that none has, all must say."""
+    notes = {part.note for part in parts}
+    known = [part for part in parts if part.largest is not None]
+    largest = combine([part.largest or 0.0 for part in known]) if known else None
+    if "broken" in notes or not math.isfinite(largest or 0.0):
+        return Block(None, "broken")
+    if not largest and "halves" in notes:
+        return Block(None, "halves")
+    if largest is None:
+        return MISSING
+    telling = {part.note for part in known if part.largest or not largest}
+    return Block(largest, telling.pop() if len(telling) == 1 else "")
+
+
+def layer_change(file: Open, tensors: Mapping[str, str]) -> Block:
+    """The change of one layer, whose factors are in `tensors` by their names in the file."""
+    factors = dict(tensors)
+    if "on_input" in factors and "weight" in factors:  # LyCORIS' (IA)3 keeps its scale, less one, as a weight
+        factors["diff"] = factors.pop("weight")
+    changes = []
+    for product in PRODUCTS:
+        groups = [group for name in product if (group := group_of(name, factors))]
+        if not groups or groups == [("mid",)]:
+            continue
+        if any(name not in factors for group in groups for name in group) or only_one(product, factors):
+            return Block(None, "halves")
+        changes.append(multiplied(file, groups, factors))
+    return joined(changes, sum)
+
+
+def group_of(name: str, factors: Mapping[str, str]) -> tuple[str, ...]:
+    """The matrix `name`, or the pair that it names, if any of it is there."""
+    group = PAIRS.get(name, (name,))
+    return group if any(one in factors for one in group) else ()
+
+
+def only_one(product: tuple[str, ...], factors: Mapping[str, str]) -> bool:
+    """Whether LoHa or LoKr lacks one of the two things that it multiplies."""
+    kind = product[0].partition("_")[0]
+    sides = {name[5:7] for name in factors if name.startswith(f"{kind}_w")}
+    return kind in ("hada", "lokr") and len(sides) == 1
+
+
+def multiplied(file: Open, groups: Sequence[tuple[str, ...]], factors: Mapping[str, str]) -> Block:
+    """A bound of the largest element of a product, times its scale; exactly 0 where it is zero.
+
+    A pair's largest element is at most the longest row of the one times the longest column of the other.
+    """
+    tensors = {name: file.get_tensor(factors[name]) for group in groups for name in group}
+    if tensors.keys() & FROM_ONE:
+        tensors = {name: tensor.float() - 1 for name, tensor in tensors.items()}
+    largest = {name: peak(tensor) for name, tensor in tensors.items()}
+    if not all(math.isfinite(one) for one in largest.values()):
+        return Block(None, "broken")
+    value = scale(file, factors)
+    if not all(largest.values()) or not value:
+        all_zero = len(largest) > 1 and not any(largest.values())
+        return Block(0.0, "cleared" if all_zero or not value else "")
+    for group in groups:
+        for name in group:
+            paired = len(group) == 2 and tensors[name].ndim > 1
+            value *= length(tensors[name], largest[name], name == group[0]) if paired else largest[name]
+    tiny = any(tensors[name].element_size() == 2 and one < TINY for name, one in largest.items())
+    return Block(value, "tiny" if tiny else "")
+
+
+def peak(tensor: Any) -> float:
+    """The largest absolute value; NaN if there is one."""
+    if not tensor.numel():
+        return 0.0
+    if not tensor.is_floating_point() or tensor.element_size() < 2:  # torch compares no 8-bit floats
+        tensor = tensor.float()
+    low, high = tensor.aminmax()
+    return max(abs(float(low)), abs(float(high))) if low == low and high == high else math.nan
+
+
+def length(tensor: Any, largest: float, rows: bool) -> float:
+    """The length of the longest row, or column, of a matrix whose largest absolute value is `largest`."""
+    scaled = tensor.flatten(1).float() / largest
+    return math.sqrt(float(scaled.square_().sum(1 if rows else 0).amax())) * largest
+
+
+def scale(file: Open, factors: Mapping[str, str]) -> float:
+    """Alpha by rank, which the change is multiplied by; 1 where the file has no alpha."""
+    if "alpha" not in factors:
+        return 1.0
+    with_rank = next((factors[name] for name in RANKS if name in factors), None)
+    shape = file.get_slice(with_rank).get_shape() if with_rank else []
+    alpha = file.get_tensor(factors["alpha"])
+    return abs(float(alpha)) / shape[0] if shape and shape[0] and alpha.numel() == 1 else 1.0

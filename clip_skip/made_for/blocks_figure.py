@@ -1,0 +1,96 @@
+"""How much each file changes each block of a text encoder, as one picture: a bar for each block of each file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from textwrap import wrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from clip_skip.layers.figure import DARK, LIGHT, Colours, font_letters, paint
+from clip_skip.made_for.adapters import Block
+from clip_skip.made_for.findings import Finding
+
+__all__ = ["MOST", "draw"]
+
+MOST = 400
+"""Files in one picture."""
+
+WIDTH, HEIGHT, LINE, DPI = 5.6, 1.25, 0.16, 110
+"""Inches: a file's column, its bars, a line of text; and dots per inch."""
+
+LETTERS = 84
+"""Letters to a line of text."""
+
+LOWEST = 0.03
+"""The height of the lowest bar, so that none which has changed looks as if it had not; 1 is the highest."""
+
+
+def draw(findings: Sequence[Finding], dark: bool = False) -> Image.Image:
+    """The picture (RGB) of the first `MOST` of those `findings` whose weights tell of blocks; at least one must.
+
+    A bar is as high as the block's largest change, where the file's most changed block is 1; an encoder of SDXL has
+    bars of its own.
+    """
+    shown = [(one, name) for one in findings if one.weights for name in one.weights.blocks][:MOST]
+    if not shown:
+        raise ValueError("no file tells of blocks, so there is no picture")
+    colours = DARK if dark else LIGHT
+    columns = 1 if len(shown) < 3 else 2 if len(shown) < 13 else 3
+    rows = -(-len(shown) // columns)
+    texts = [heading(one, name) for one, name in shown]
+    lines = [max(len(text) for text in texts[row * columns : (row + 1) * columns]) for row in range(rows)]
+    heights = [HEIGHT + LINE * count for count in lines]
+    figure = Figure(figsize=(WIDTH * columns, sum(heights) + 0.5), dpi=DPI)
+    canvas = FigureCanvasAgg(figure)
+    total, top = figure.get_figheight(), figure.get_figheight() - 0.1
+    for row, height in enumerate(heights):
+        for column, (one, name) in enumerate(shown[row * columns : (row + 1) * columns]):
+            left = (column + 0.06) / columns
+            axes = figure.add_axes((left, (top - height + 0.3) / total, 0.9 / columns, (HEIGHT - 0.45) / total))
+            assert one.weights is not None
+            untouched = (one.weights.untouched or 0) if name == next(iter(one.weights.blocks)) else 0
+            draw_blocks(axes, one.weights.blocks[name], untouched, colours)
+            for line, text in enumerate(texts[row * columns + column]):
+                size, weight = (9, "bold") if line == 0 else (8, "normal")
+                figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
+        top -= height
+    legend = "bars: each block's largest change, by the file's largest   ○ not changed   × not told"
+    figure.text(0.06 / columns, 0.12 / total, legend, fontsize=8, color=colours.faint)
+    paint(figure, colours)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def heading(finding: Finding, tower: str) -> list[str]:
+    """The file's name, its kind and the reason of the verdict, in lines."""
+    encoder = {"l": "CLIP-L", "h": "OpenCLIP-H", "g": "OpenCLIP-G"}[tower]
+    name = os.path.basename(finding.file)
+    known = "".join(letter if ord(letter) in font_letters() else "\ufffd" for letter in name)
+    name = known if len(known) <= 44 else f"{known[:21]}…{known[-22:]}"
+    return [f"{name}   {finding.model} {finding.kind}, {encoder}", *wrap(finding.verdict.reason, LETTERS)]
+
+
+def draw_blocks(axes: Axes, blocks: Sequence[Block], untouched: int, colours: Colours) -> None:
+    """The bars of one text encoder, the lowest block to the left; those that do not count at the top in a colour."""
+    highest = max((block.largest or 0.0 for block in blocks), default=0.0) or 1.0
+    numbers = range(1, len(blocks) + 1)
+    heights = [max((block.largest or 0.0) / highest, LOWEST) if block.largest else 0.0 for block in blocks]
+    bars = axes.bar(numbers, heights, color=colours.curve, width=0.75)
+    for bar in bars[len(blocks) - untouched :]:
+        bar.set_facecolor(colours.largest)
+    for marker, found in (("o", [b.largest == 0 for b in blocks]), ("x", [b.largest is None for b in blocks])):
+        places = [number for number, one in zip(numbers, found) if one]
+        back = {"markerfacecolor": "none"} if marker == "o" else {}
+        axes.plot(places, [0.09] * len(places), marker, color=colours.largest, markersize=5, linestyle="none", **back)
+    each = 1 if len(blocks) <= 24 else 2
+    shown = [*numbers][::-1][::each]
+    axes.set_xticks(shown, [f"{number}" for number in shown], fontsize=7)
+    axes.set(xlim=(0.4, len(blocks) + 0.6), ylim=(0, 1.05), yticks=[])
+    axes.tick_params(length=0, pad=2)
+    axes.spines[["top", "right", "left"]].set_visible(False)

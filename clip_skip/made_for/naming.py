@@ -1,0 +1,99 @@
+"""What a tensor's name stands for: which block of which text encoder, and which factor of an adapter.
+
+Schemes that are met in files:
+- kohya's sd-scripts and LyCORIS: `lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight`, for SDXL `lora_te1_` and
+  `lora_te2_`; OneTrainer writes these too, or `clip_l.text_model.encoder.layers.0.mlp.fc1.lora_up.weight`;
+- diffusers and PEFT: `text_encoder.text_model.encoder.layers.0.mlp.fc1.lora_B.weight`, with `text_encoder_2.` for
+  SDXL's second; older ones end in `.lora_linear_layer.up.weight`, `_lora.up.weight` or `.lora.up.weight`; files that
+  PEFT wrote alone begin with `base_model.model.`;
+- checkpoints: `cond_stage_model.` (SD1, SD2), `conditioner.embedders.` (SDXL), or a text encoder alone.
+OpenCLIP's blocks are `transformer.resblocks.0.` in some and `text_model.encoder.layers.0.` in others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["FIRST", "SECOND", "THIRD", "Name", "factor_of", "parse"]
+
+FIRST, SECOND, THIRD = 0, 1, 2
+"""A model's text encoders in their order: SDXL's first is CLIP-L, its second OpenCLIP-G."""
+
+BLOCK = re.compile(
+    r"(?P<start>.*?)(?<![a-z])(?:(?:text_model[._])?encoder[._]layers|(?:model[._])?transformer[._]resblocks)[._]"
+    r"(?P<block>\d{1,3})[._](?P<rest>.+)"
+)
+
+ENCODERS = {
+    "lora_te": FIRST,
+    "oft_te": FIRST,
+    "lycoris": FIRST,
+    "lora_te1": FIRST,
+    "lora_te2": SECOND,
+    "lora_te3": THIRD,
+    "text_encoder": FIRST,
+    "text_encoder_2": SECOND,
+    "text_encoder_3": THIRD,
+    "clip_l": FIRST,
+    "clip_g": SECOND,
+    "": FIRST,
+    "cond_stage_model_transformer": FIRST,
+    "cond_stage_model": FIRST,
+    "conditioner_embedders_0_transformer": FIRST,
+    "conditioner_embedders_0": FIRST,
+    "conditioner_embedders_1": SECOND,
+}
+"""What the beginning of a name says, with _ for every point. The embedder 0 without a transformer is the refiner's."""
+
+FACTOR = re.compile(
+    r"(?P<layer>.*?)[._](?P<factor>"
+    r"lora[._](?:linear_layer[._])?(?:up|down)|lora_(?:mid|[ABE]|magnitude_vector)|hada_(?:w[12]_[ab]|t[12])"
+    r"|lokr_(?:w[12](?:_[ab])?|t2)|diff_b|diff|w_norm|b_norm|[ab][12]|bm|oft_blocks|oft_[Rr]|boft_[Rr]|boft_s|rescale"
+    r"|ia3_l|on_input|dora_scale|alpha|lambda_layer)(?:\.default)?(?:\.(?P<end>weight|bias))?"
+)
+
+LORA = {"B": "up", "A": "down", "E": "lora_E", "mid": "mid", "magnitude_vector": "dora_scale"}
+
+
+@dataclass(frozen=True)
+class Name:
+    """A tensor in a block of a text encoder.
+
+    encoder: its place in the model, from 0. block: from 0 at the bottom. layer: what it belongs to in the block, such
+    as "self_attn.q_proj" or "self_attn_q_proj". factor: "up", "down", "hada_w1_a", ... or "weight" and "bias" of a
+    layer itself.
+    """
+
+    encoder: int
+    block: int
+    layer: str
+    factor: str
+
+
+def parse(name: str) -> Name | None:
+    """What `name` stands for; None where it is in no block of a text encoder."""
+    found = BLOCK.fullmatch(name)
+    if not found:
+        return None
+    start = found["start"].replace(".", "_").strip("_").removeprefix("base_model_model").strip("_")
+    encoder = ENCODERS.get(start)
+    if encoder is None:
+        return None
+    layer, factor = factor_of(found["rest"])
+    return Name(encoder, int(found["block"]), layer, factor)
+
+
+def factor_of(name: str) -> tuple[str, str]:
+    """The layer and the factor that `name` ends in; "weight", "bias" or "" where it is no adapter's."""
+    found = FACTOR.fullmatch(name)
+    if found:
+        factor = found["factor"]
+        if factor.startswith("lora"):
+            last = re.split(r"[._]", factor, maxsplit=1)[1].rpartition("layer")[2].lstrip("._")
+            factor = LORA.get(last, last)
+        return found["layer"], "diff_b" if found["end"] == "bias" else factor
+    for end in ("weight", "bias"):
+        if name.endswith(f"{end}"):
+            return name[: -len(end)].rstrip("._"), end
+    return name, ""

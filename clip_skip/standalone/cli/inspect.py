@@ -1,0 +1,121 @@
+"""`clip-skip inspect`: which clip skip LoRAs and checkpoints were made for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from clip_skip.made_for.metadata import Problem
+from clip_skip.standalone.cli.arguments import ArgumentError
+
+__all__ = ["add_arguments", "run"]
+
+HELP = "which clip skip LoRAs and checkpoints were made for"
+DESCRIPTION = (
+    "Tell from the weights which clip skip a LoRA was trained at, whether its metadata says so or not; and a "
+    "checkpoint, beside the base that it was made from. Only .safetensors files are read."
+)
+
+HEADS = ("file", "model", "metadata", "weights", "verdict")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, or a folder of them")
+    add("--base", type=Path, metavar="FILE", help="the checkpoint that checkpoints were made from")
+    add("--json", action="store_true", help="print JSON")
+    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from clip_skip.made_for.findings import Finding, inspect
+
+    base = None if arguments.base is None else str(arguments.base)
+    if base is not None:
+        try:
+            inspect(base)
+        except Problem as problem:
+            raise ArgumentError(f"--base: {problem}") from problem
+    files = listed(arguments.files)
+    findings: list[Finding] = []
+    answers: list[dict[str, Any]] = []
+    for file in tqdm(files, unit="file", leave=False, disable=None if len(files) > 1 else True):
+        try:
+            findings.append(inspect(str(file), base))
+            answers.append(findings[-1].as_json())
+        except Problem as problem:
+            answers.append({"file": str(file), "problem": f"{problem}."})
+            tqdm.write(f"{problem}.", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(answers, indent=2, ensure_ascii=False, allow_nan=False))
+    elif findings:
+        print("\n".join(table(answers)))
+    if arguments.figure:
+        draw(findings, arguments.figure)
+    return 1 if len(findings) < len(files) else 0
+
+
+def listed(paths: Sequence[Path]) -> list[Path]:
+    """The files of `paths`, each once; of folders all .safetensors in and below them. Raises `ArgumentError`."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir():
+            found[path] = None
+            continue
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".safetensors" and file.is_file())
+        if not inside:
+            raise ArgumentError(f"{path}: there is no .safetensors file in it")
+        found |= dict.fromkeys(inside)
+    return [*found]
+
+
+def table(answers: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for each file that could be read, and below it why."""
+    rows = [HEADS, *(row(answer) for answer in answers if "problem" not in answer)]
+    widths = [max(columns(cells[column]) for cells in rows) for column in range(len(HEADS))]
+    lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
+    reasons = [answer["verdict"]["reason"] for answer in answers if "problem" not in answer]
+    yield lines[0].rstrip()
+    for line, reason in zip(lines[1:], reasons):
+        yield f"{line.rstrip()}\n    {reason}"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal `text` takes; East Asian letters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def row(answer: dict[str, Any]) -> tuple[str, ...]:
+    metadata, weights, verdict = answer["metadata"], answer["weights"], answer["verdict"]
+    trained = None
+    if weights and weights["clip_skip"]:
+        count = len(next(iter(weights["blocks"].values())))
+        trained = f"{count - weights['untouched_blocks']} of {count} blocks"
+    certain = "" if verdict["certainty"] == "exact" else f" ({verdict['certainty']})"
+    return (
+        Path(answer["file"]).name,
+        f"{answer['model'] or 'unknown model'}, {answer['kind']}",
+        str(metadata["clip_skip"]) if metadata else "-",
+        trained or "-",
+        f"{verdict['clip_skip']}{certain}" if verdict["clip_skip"] else "-",
+    )
+
+
+def draw(findings: Sequence[Any], path: Path) -> None:
+    try:
+        from clip_skip.made_for import blocks_figure
+    except ImportError as error:
+        raise ArgumentError(f"--figure: {error}") from error
+    from clip_skip.standalone.files import save_picture
+
+    try:
+        save_picture(blocks_figure.draw(findings), path)
+    except (ValueError, OSError) as error:
+        raise ArgumentError(f"--figure: {error}") from error
