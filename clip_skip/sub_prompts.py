@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 from clip_skip.tags import Tag
 
-__all__ = ["SubPrompt", "sub_prompts"]
+__all__ = ["SubPrompt", "pieces", "sub_prompts"]
 
 BOUNDARY = re.compile(r"\bAND(?:_\w+)?\b")
 BRACKET = re.compile(r"\\.|[\[\]]", re.DOTALL)
 GROUP = re.compile(r"\s*\[")
+WEIGHT = re.compile(r"\s*:\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*\Z")
 
 
 @dataclass
@@ -61,6 +62,15 @@ def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterato
             else:
                 part.whole, part.inner = tag, []
         yield part
+
+
+def pieces(text: str) -> list[str]:
+    """The sub-prompts' texts, without the boundary words and the weights at their ends.
+
+    The host's own function for this is not to be called but for a generation: Neutral Prompt keeps what it was last
+    called with, and takes it for the prompt of the pictures that are made next.
+    """
+    return [WEIGHT.sub("", piece) for piece in BOUNDARY.split(text)]
 
 
 def lead(text: str, start: int, groups: frozenset[int]) -> int:

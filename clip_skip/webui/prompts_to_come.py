@@ -12,6 +12,7 @@ from modules import extra_networks, prompt_parser, shared
 from clip_skip import precedence
 from clip_skip.page.answers import Parts
 from clip_skip.precedence import Texts
+from clip_skip.sub_prompts import pieces
 
 __all__ = ["parts", "styled"]
 
@@ -43,10 +44,10 @@ def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
     hires = (count(asked.get("hires_steps")) or steps) if texts.hires else None
     try:
         text = extra_networks.parse_prompt(text)[0]
-        indexes, flat, _ = ([[(0, 1.0)]], [text], None) if negative else prompt_parser.get_multicond_prompt_list([text])
+        cut = [text] if negative else pieces(text)
         old = bool(getattr(shared.opts, "use_old_scheduling", False))
-        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(flat, steps, hires, old)
-        each = [[precedence.read(piece)[1] or {} for _, piece in schedules[index]] for index, _ in indexes[0]]
+        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, old)
+        each = [[precedence.read(piece)[1] or {} for _, piece in schedule] for schedule in schedules]
     except Exception:  # what is half written need not be readable
         return [[texts.unmarked(negative)]]
     return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]

@@ -74,6 +74,15 @@ def test_a_sweep_beside_neutral_prompt(webui, installed):
     assert all(same(one, other, within=2) for one, other in zip(cells, alone))
 
 
+def test_a_prompt_that_is_being_written_changes_no_picture(webui, installed):
+    """Neutral Prompt takes the text that the host's parser was last called with for that of the next picture."""
+    if "neutral prompt" not in installed:
+        pytest.skip("the WebUI has no 'neutral prompt'")
+    before = webui.picture("a circle", NEGATIVE)
+    webui.call("/clip-skip/v1/read", {"prompt": "a <clipskip:2> AND b AND_PERP c AND d", "negative": "e AND f"})
+    assert same(webui.picture("a circle", NEGATIVE), before)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_tag_reaches_every_piece(webui, installed, case):
     name, arguments, prompt = CASES[case]

@@ -14,6 +14,7 @@ from clip_skip import tags
 from clip_skip.layers import figure
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.sub_prompts import pieces
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind
 from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
@@ -118,9 +119,9 @@ def measure(prompt: str, tower: str) -> Layers:
 def first_text(prompt: str) -> tuple[str, int, bool]:
     """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
     text = extra_networks.parse_prompt(tags.strip(prompt))[0]
-    indexes, texts, _ = prompt_parser.get_multicond_prompt_list([text])
+    texts = pieces(text)
     schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]
-    return schedule[0][1], len(indexes[0]), len({text for _, text in schedule}) > 1
+    return schedule[0][1], len(texts), len({text for _, text in schedule}) > 1
 
 
 def words(host: HostEncoder, chunk: Any) -> list[str]:
