@@ -60,9 +60,9 @@ def lycoris_adapter(algo, clip_skip, seed=0, steps=STEPS, rate=RATE, optimizer="
 
     module: another text encoder than the one in the box.
     """
-    logging.disable(logging.WARNING)
     from lycoris import LycorisNetwork, create_lycoris
 
+    logging.getLogger("LyCORIS").setLevel(logging.ERROR)
     torch.manual_seed(seed)
     module = copy.deepcopy(module or demo())
     targets = [*how.pop("targets", ["CLIPAttention", "CLIPMLP"])]
