@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clip_skip import precedence, tags
 from clip_skip.panel import Panel
 
-__all__ = ["Override"]
+__all__ = ["Override", "replaced"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ class Override:
             _first([self.hires, *(level.hires for level in levels), 0.0]),
             _first([*(level.g for level in levels), 0.0]),
         )
+
+
+def replaced(prompt: str) -> list[str]:
+    """What a sweep of the prompt's clip skip makes of its tag: a sentence, or none where there is no tag."""
+    tag = precedence.prompt_tag(prompt)
+    return [f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'] if tag else []
 
 
 def _first(values: list[float | None]) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clip_skip import markers
 from clip_skip.skip import Skip
 from clip_skip.sub_prompts import sub_prompts
-from clip_skip.tags import scan
+from clip_skip.tags import scan, with_tags
 
 __all__ = [
     "TOWERS",
@@ -43,12 +43,7 @@ def without_prompt_tag(prompt: str) -> str:
     clean, found = scan(prompt)
     first = next(sub_prompts(clean, found))
     read = {id(tag) for tag in first.tags} - {id(tag) for tag in first.inner}
-    pieces, at = [], 0
-    for tag in found:
-        if id(tag) not in read:
-            pieces += [clean[at : tag.position], tag.text]
-            at = tag.position
-    return "".join([*pieces, clean[at:]])
+    return with_tags(clean, [tag for tag in found if id(tag) not in read])
 
 
 def first_said(levels: Iterable[Skip | None], hires: bool) -> Values:

@@ -82,31 +82,27 @@ def lead(text: str, start: int, groups: frozenset[int]) -> int:
 
 def opened(text: str, cuts: Sequence[int]) -> frozenset[int]:
     """Where the square brackets open that have one of `cuts` between them and their end."""
-    waiting: list[int] = []
-    found: set[int] = set()
-    for match in BRACKET.finditer(text):
-        if match[0] == "[":
-            waiting.append(match.start())
-        elif match[0] == "]" and waiting:
-            begin = waiting.pop()
-            if bisect_left(cuts, begin) < bisect_left(cuts, match.start()):
-                found.add(begin)
-    return frozenset(found)
+    return frozenset(begin for begin, end in pairs(text) if bisect_left(cuts, begin) < bisect_left(cuts, end))
 
 
 def brackets(text: str) -> list[tuple[int, int]]:
     """Where each outermost pair of square brackets opens and closes."""
+    outermost: list[tuple[int, int]] = []
+    for begin, end in pairs(text):
+        while outermost and outermost[-1][0] > begin:
+            outermost.pop()
+        outermost.append((begin, end))
+    return outermost
+
+
+def pairs(text: str) -> Iterator[tuple[int, int]]:
+    """Where each pair of square brackets opens and closes, inner ones before those around them."""
     waiting: list[int] = []
-    pairs: list[tuple[int, int]] = []
     for match in BRACKET.finditer(text):
         if match[0] == "[":
             waiting.append(match.start())
         elif match[0] == "]" and waiting:
-            begin = waiting.pop()
-            while pairs and pairs[-1][0] > begin:
-                pairs.pop()
-            pairs.append((begin, match.start()))
-    return pairs
+            yield waiting.pop(), match.start()
 
 
 def beside_number(text: str, at: int) -> bool:

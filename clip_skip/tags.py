@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from clip_skip.skip import Skip, parse, shorten
 
-__all__ = ["Tag", "scan", "strip", "warnings", "without_bad"]
+__all__ = ["Tag", "scan", "strip", "warnings", "with_tags", "without_bad"]
 
 TAG = re.compile(r"<\s*clipskip(?![\w-])([^<>]*)>", re.IGNORECASE)
 NEAR_MISS = re.compile(r"<\s*clip([ _-]?)skip(?![\w-])[^<>]*(>?)", re.IGNORECASE)
@@ -87,11 +87,15 @@ def strip(text: str) -> str:
 def without_bad(text: str) -> str:
     """`text` without its bad tags; the good ones stay where they are."""
     clean, found = scan(text)
+    return with_tags(clean, [tag for tag in found if tag.skip])
+
+
+def with_tags(clean: str, tags: Iterable[Tag]) -> str:
+    """A text without tags, with `tags` where they stood in it."""
     pieces, at = [], 0
-    for tag in found:
-        if tag.skip:
-            pieces += [clean[at : tag.position], tag.text]
-            at = tag.position
+    for tag in tags:
+        pieces += [clean[at : tag.position], tag.text]
+        at = tag.position
     return "".join([*pieces, clean[at:]])
 
 

@@ -64,6 +64,9 @@ MESSAGES = [
     "tags and the panel have no effect on SD3, whose text encoders stop where they were made to.",
     'LoRA "two" was trained at clip skip 2; this picture used 1.',
     'Checkpoint "model" recommends clip skip 2; now it is 1.5.',
+    "another extension encodes pieces of the prompt by itself, for all pictures of the batch; "
+    "these ask for different values, so the WebUI's own was used.",
+    "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch.",
     '"two.safetensors" could not be read: header too small.',
     "Of what differs between the pixels of these pictures, 80% goes with clip skip, 15% with CFG, "
     "and 5% with the two together.",

@@ -32,10 +32,11 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        more = {"clip_skip_deepest": p.clip_skip_deepest} if hasattr(p, "clip_skip_deepest") else {}
-        done = self.host.generate(p.prompt, p.negative_prompt, overrides_of=p, **more)
+        names = ("clip_skip_deepest", "clip_skip_cut", "while_sampling")
+        more = {name: getattr(p, name) for name in names if hasattr(p, name)}
+        done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
-        p.clip_skip_warnings = done.clip_skip_warnings
+        p.clip_skip_warnings, p.clip_skip_cut = done.clip_skip_warnings, done.clip_skip_cut
         self.made.append((p, done))
         texts = [
             processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)
@@ -116,6 +117,27 @@ def test_tags_in_the_prompt(host):
     assert torch.equal(done.c[1][0][0], host.at(3, "a cow")) and torch.equal(done.c[1][1][0], host.at(4, "b"))
     assert result.infotexts[1].startswith("a cow AND <clipskip:4>b\n")
     assert 'The values of the sweep take the place of the tag "<clipskip:9>".' in p.comments
+
+
+def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host):
+    """It encodes a region once for the whole batch, so that all cells of the batch need one clip skip."""
+    p = job(host, n_iter=2, while_sampling=lambda: host.model.get_learned_conditioning(["a hen"]))
+    result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "4, 7", "cells_per_batch": 6})
+    batches = [(batch.batch_size, batch.seed[0]) for batch, _ in p.make.made]
+    assert batches == [(6, 1234), (2, 1234), (2, 1234), (2, 1234), (2, 1235), (2, 1235), (2, 1235)]
+    thrown, *kept = [done for _, done in p.make.made]
+    assert thrown.do_not_save_samples
+    for done, skip in zip(kept, (1, 2, 3, 1, 2, 3)):
+        assert not hasattr(done, "do_not_save_samples")
+        assert torch.allclose(done.sampled[0], host.at(skip, "a hen"), atol=1e-5)
+    assert len(result.images) == 2 + 12
+    said = "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
+    assert said in p.comments and said in json.loads(result.js())["clip_skip_warnings"]
+    p = job(host, while_sampling=p.while_sampling)
+    p.make.before = lambda: setattr(host.shared.state, "stopping_generation", True)
+    result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "7"})
+    host.shared.state.stopping_generation = False
+    assert len(p.make.made) == 1 and result.images == []  # what is wrong is not shown
 
 
 def test_out_of_memory_halves_the_batch(host):

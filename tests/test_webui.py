@@ -161,6 +161,8 @@ def test_a_value_for_an_encoder_that_is_not_there(host):
 
 def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
     """A region or a word of negative weight, cut out of the prompt and encoded alone, by either way."""
+    from clip_skip.webui import generation
+
     parser, pieces = host.parser, ["a hen", "a dog"]
 
     def by_the_parser():
@@ -177,8 +179,11 @@ def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
         made = host.generate(["<clipskip:3>a cow"], ["<clipskip:5>bad"], while_sampling=way).sampled
         want = torch.stack([host.at(skip, piece) for piece in pieces])
         assert torch.allclose(torch.stack(list(made)), want, atol=1e-5)
-    made = host.generate(["<clipskip:3>a cow", "a cow"], ["", ""], while_sampling=by_the_model).sampled
-    assert torch.allclose(made[0], host.at(1, "a hen"), atol=1e-5)  # the pictures differ: the host's own
+    p = host.generate(["<clipskip:3>a cow", "a cow"], ["", ""], while_sampling=by_the_model)
+    assert torch.allclose(p.sampled[0], host.at(1, "a hen"), atol=1e-5)  # the pictures differ: the host's own
+    assert p.clip_skip_warnings == [generation.CUT] and generation.CUT[1:] in p.comments[0]
+    p = host.generate(["<clipskip:3>a cow", "<clipskip:3>a dog"], ["", ""], while_sampling=by_the_model)
+    assert torch.allclose(p.sampled[0], host.at(3, "a hen"), atol=1e-5) and p.clip_skip_warnings == []
     marked = lambda: host.model.get_learned_conditioning(parser.SdConditioning([p_text]))
     p_text = host.generate(["<clipskip:4>a cow"]).prompts[0]
     made = host.generate(["<clipskip:3>a cow"], while_sampling=marked).sampled

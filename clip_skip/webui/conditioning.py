@@ -23,6 +23,7 @@ from torch import Tensor
 
 from clip_skip import precedence
 from clip_skip.encoder import conditionings
+from clip_skip.webui import generation
 from clip_skip.webui.hosts.encoders import encoders
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
@@ -43,7 +44,7 @@ class Conditioning:
         self.wanted: set[float] = set()
         self.memory: dict[tuple[Any, ...], Encoded] | None = None
         self.networks: Any = None
-        self.generation: Callable[[], Any] = lambda: None
+        self.running: Callable[[], Any] = lambda: None
         self.working = False
 
     def install(self) -> None:
@@ -64,15 +65,26 @@ class Conditioning:
             return self.original(model, prompts, *args, **kwargs)
 
     def asks(self, texts: list[str]) -> bool:
-        return any(precedence.asks(text) for text in texts) or bool(self.unmarked(texts))
+        if any(precedence.asks(text) for text in texts):
+            return True
+        unmarked = self.unmarked(texts)
+        if unmarked is None:
+            self.cut()
+        return bool(unmarked)
 
-    def unmarked(self, texts: list[str]) -> dict[str, float]:
-        """What those of `texts` follow that have no marker: the generation that runs, if there is one."""
-        p = self.generation()
+    def cut(self) -> None:
+        """Texts were encoded that belong to no picture of the batch: tells it where these ask for different values."""
+        p = self.running()
+        if p is not None and None in p.clip_skip_unmarked.values():
+            generation.cut(p)
+
+    def unmarked(self, texts: list[str]) -> dict[str, float] | None:
+        """What those of `texts` follow that have no marker: the pictures that are made; None where these differ."""
+        p = self.running()
         if p is None:
             return {}
         negative, hires = getattr(texts, "is_negative_prompt", False), getattr(p, "is_hr_pass", False)
-        said: dict[str, float] = p.clip_skip_unmarked.get((bool(negative), bool(hires)), {})
+        said: dict[str, float] | None = p.clip_skip_unmarked.get((bool(negative), bool(hires)), {})
         return said
 
     @contextmanager
@@ -86,11 +98,11 @@ class Conditioning:
 
     def forget(self) -> None:
         """No generation runs."""
-        self.generation = lambda: None
+        self.running = lambda: None
 
     def follow(self, p: Any) -> None:
         """Until the end of `p.sample`, which makes the batch, unmarked texts follow `p`, on any way to the model."""
-        self.generation = weakref.ref(p)
+        self.running = weakref.ref(p)
         own, original = p.__dict__.get("sample"), p.sample
 
         def sample(*args: Any, **kwargs: Any) -> Any:
@@ -117,13 +129,13 @@ class Conditioning:
     def shadow(self, model: Any, prompts: list[str]) -> Iterator[None]:
         """While open, `model` takes texts with markers and encodes each as it asks."""
         hosts = encoders(model)
-        unmarked = self.unmarked(prompts)
+        unmarked = self.unmarked(prompts) or {}
         wanted = {}
         for tower in (host.encoder.tower for host in hosts):
             wanted[tower] = precedence.values(prompts, tower) | self.wanted
             wanted[tower] |= {unmarked[tower]} if tower in unmarked else set()
         weights = (getattr(model, "sd_checkpoint_info", None) and model.sd_checkpoint_info.filename, self.networks)
-        call = Call(wanted, {} if self.memory is None else self.memory, weights, unmarked)
+        call = Call(wanted, {} if self.memory is None else self.memory, weights, unmarked, self.cut)
         before, self.working = self.working, True
         try:
             with ExitStack() as stack:
@@ -157,6 +169,7 @@ class Call:
     pass over a text, and `encoded` keeps them, so that no text is run twice.
     weights: what besides a text decides what it is encoded to.
     unmarked: what a text without a marker asks for.
+    cut: told when there are rows that belong to no text.
     """
 
     def __init__(
@@ -165,8 +178,9 @@ class Call:
         encoded: dict[tuple[Any, ...], Encoded],
         weights: Any,
         unmarked: dict[str, float],
+        cut: Callable[[], None],
     ) -> None:
-        self.wanted, self.encoded, self.weights, self.unmarked = wanted, encoded, weights, unmarked
+        self.wanted, self.encoded, self.weights, self.unmarked, self.cut = wanted, encoded, weights, unmarked, cut
         self.asked: list[dict[str, float]] = []
         self.clean: tuple[str, ...] = ()
         self.chunk: dict[str, int] = {}
@@ -203,6 +217,7 @@ class Call:
             return values
         if len(set(values)) == 1:
             return values[:1] * rows
+        self.cut()
         log.warning("Clip skip: %s rows of tokens for %s texts: the host's own clip skip was used", rows, len(values))
         return [None] * rows
 

@@ -3,7 +3,8 @@
 Works on `p`, the host's processing object, in the order in which the host calls a
 script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
 then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each picture or one
-for all; a sweep also `p.clip_skip_deepest`, a field's name and the deepest value in it.
+for all; a sweep also `p.clip_skip_deepest`, a field's name and the deepest value in it,
+and `p.clip_skip_cut`, which becomes True where its pictures must not share a batch.
 """
 
 from __future__ import annotations
@@ -24,9 +25,14 @@ from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind, layers
 
-__all__ = ["begin", "end", "keep_hires_prompts", "mark_prompts", "prepare", "tell"]
+__all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "prepare", "tell"]
 
 log = logging.getLogger("clip_skip")
+
+CUT = (
+    "another extension encodes pieces of the prompt by itself, for all pictures of the batch; "
+    "these ask for different values, so the WebUI's own was used."
+)
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
@@ -121,9 +127,22 @@ def hires_texts(p: Any, first: int, texts: Sequence[Texts]) -> list[Texts]:
     return [Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt) for prompt, bad, one in pairs]
 
 
-def agreed(values: Sequence[dict[str, float]]) -> dict[str, float]:
-    """What all the pictures of a batch ask for; nothing where they differ."""
-    return values[0] if values and all(value == values[0] for value in values) else {}
+def agreed(values: Sequence[dict[str, float]]) -> dict[str, float] | None:
+    """What all the pictures of a batch ask for; None where they differ."""
+    if all(value == values[0] for value in values):
+        return values[0] if values else {}
+    return None
+
+
+def cut(p: Any) -> None:
+    """Another extension encodes a piece of the prompts, for all pictures of a batch that ask for different values.
+
+    A sweep makes them again, so these are not saved.
+    """
+    if hasattr(p, "clip_skip_cut"):
+        p.clip_skip_cut = p.do_not_save_samples = True
+    else:
+        tell(p, [CUT])
 
 
 def put(p: Any, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
+from clip_skip.override import replaced
 from clip_skip.panel import FIELDS
-from clip_skip.precedence import prompt_tag, without_prompt_tag
+from clip_skip.precedence import without_prompt_tag
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.settings import TITLE, SweepSettings
@@ -31,7 +32,8 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
-    for message in (*replaced(p, settings), *missing(p, plan, jobs, finished)):
+    tags = replaced(p.prompt) if settings.apply_to != "negative" else []
+    for message in (*tags, *cut(jobs), *missing(p, plan, jobs, finished)):
         p.comment(translate(message))
         results[0][0].last.clip_skip_warnings.append(message)  # for the API, which leaves comments out
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
@@ -60,11 +62,9 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     return processed
 
 
-def replaced(p: Any, settings: SweepSettings) -> Iterator[str]:
-    """What became of the prompt's tag."""
-    tag = prompt_tag(p.prompt) if settings.apply_to != "negative" else None
-    if tag:
-        yield f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'
+def cut(jobs: list[Any]) -> Iterator[str]:
+    if any(job.clip_skip_cut for job in jobs):
+        yield "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
 
 
 def missing(p: Any, plan: Plan, jobs: list[Any], finished: list[Done]) -> Iterator[str]:

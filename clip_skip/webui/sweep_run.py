@@ -50,6 +50,7 @@ def run(
     with remember(plan.clip_skips):
         for job, cells, done in zip(jobs, missing, finished):
             if not stopped():
+                job.clip_skip_cut = any(each.clip_skip_cut for each in jobs)
                 make_cells(job, settings, cells, limit, done)
     unfinished.keep(jobs, finished, len(plan.cells))
     return collect(p, settings, plan, jobs, finished)
@@ -128,6 +129,7 @@ def job_for_seed(p: Any, settings: SweepSettings, number: int) -> Any:
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
+    job.clip_skip_cut = False
     job.do_not_save_grid = True
     job.do_not_save_samples = p.do_not_save_samples or not settings.save_cells
     return job
@@ -141,25 +143,39 @@ def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: 
         shared.state.job_count += 1
         job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
-    def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
-        return make_batch(job, settings, batch)
+    def make(batch: tuple[Cell, ...]) -> Done:
+        made: Done = {}
+        together = parts(batch) if job.clip_skip_cut else [batch]
+        shared.state.job_count += len(together) - 1
+        for part in together:
+            pictures = make_batch(job, settings, part)
+            if job.last.clip_skip_cut and not job.clip_skip_cut:
+                job.clip_skip_cut = True
+                shared.state.job_count += 1
+                return {} if stopped() else make(batch)
+            made.update(zip(part, pictures))
+            if stopped():
+                break
+        return made
 
-    for batch, made in sweep.run(cells, limit, make, is_out_of_memory, halved):
-        done.update(zip(batch, made))
+    for _, made in sweep.run(cells, limit, make, is_out_of_memory, halved):
+        done.update(made)
         if stopped():
             break
+
+
+def parts(batch: Sequence[Cell]) -> list[tuple[Cell, ...]]:
+    """The cells of each clip skip."""
+    skips = dict.fromkeys(cell.clip_skip for cell in batch)
+    return [tuple(cell for cell in batch if cell.clip_skip == skip) for skip in skips]
 
 
 def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
     p = copy(job)
     scales = [cell.cfg_scale for cell in cells]
-    p.prompt, p.negative_prompt = [job.prompt] * len(cells), [job.negative_prompt] * len(cells)
-    for own, of_first_pass in (("hr_prompt", job.prompt), ("hr_negative_prompt", job.negative_prompt)):
-        if getattr(p, own, None) == "":  # the host would put the lists there, where others expect a text
-            setattr(p, own, of_first_pass)
     p.seed, p.subseed = [job.seed] * len(cells), [job.subseed] * len(cells)
-    p.batch_size = len(cells)
+    p.batch_size, p.clip_skip_cut = len(cells), False
     p.cfg_scale, p.clip_skip_cfg_scales = scales[0], None
     if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
         p.cfg_scale, p.clip_skip_cfg_scales = next((scale for scale in scales if scale not in (0, 1)), 2.0), scales

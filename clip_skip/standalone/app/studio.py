@@ -14,6 +14,7 @@ import torch
 
 from clip_skip import precedence, skip, tags
 from clip_skip.layers import figure as layers_figure
+from clip_skip.override import replaced
 from clip_skip.standalone.engine import Engine
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
@@ -210,8 +211,7 @@ class Studio:
 
     def _on_tags(self, settings: Settings) -> Iterator[str]:
         """What a sweep makes of the tags: its values replace the prompt's, and the negative prompt keeps its own."""
-        if tag := precedence.prompt_tag(settings.prompt):
-            yield f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'
+        yield from replaced(settings.prompt)
         yield from self.encoder.too_deep(precedence.prompt_values("", settings.negative, 1.0)[1])
 
     def _next(self, folder: str, seed: int) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from clip_skip import tags
-from clip_skip.precedence import prompt_tag
+from clip_skip.override import replaced
 from clip_skip.standalone.cli.arguments import (
     DEMO_PROMPT,
     DEMO_SEED,
@@ -112,12 +112,6 @@ def job_of(arguments: argparse.Namespace) -> Job:
     settings = Settings(path.stem, prompt, arguments.negative, seed, arguments.steps, width, height, arguments.sampler)
     job = Job(path, settings, Plan(clip_skips, cfg_scales), name, arguments.batch, arguments.out, arguments.report)
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
-
-
-def replaced(prompt: str) -> list[str]:
-    """What becomes of the prompt's tag."""
-    tag = prompt_tag(prompt)
-    return [f'The values of the sweep take the place of the tag "<clipskip:{tag}>".'] if tag else []
 
 
 def prepare(out: Path) -> None:
