@@ -6,6 +6,7 @@
     const {find} = clipSkip;
     const NOTHING_SAID = {prompt: [[{}]], negative: [[{}]]};
     const SWEEP = "Clip skip sweep";
+    const PLOT = "X/Y/Z plot";
 
     clipSkip.slider = () => {
         const own = find("#setting_CLIP_stop_at_last_layers");
@@ -96,10 +97,18 @@
         return {prompt, others};
     };
 
+    const chosen = (tab, title) => [title, tr(title)].includes(find(`#tab_${tab} #script_list input`)?.value);
+
     /** The clip skips of the sweep, where it is the script that is chosen. */
     clipSkip.sweep = (tab) => {
-        const chosen = find(`#tab_${tab} #script_list input`)?.value;
-        if (!chosen || ![SWEEP, tr(SWEEP)].includes(chosen)) return "";
+        if (!chosen(tab, SWEEP)) return "";
         return find(`#script_${tab}_clip_skip_sweep_clip_skips :is(textarea, input)`)?.value.trim() || "";
+    };
+
+    /** The axes of the X/Y/Z plot that set a clip skip, where it is the script that is chosen. */
+    clipSkip.plot = (tab) => {
+        if (!chosen(tab, PLOT)) return [];
+        const types = ["x", "y", "z"].map((axis) => find(`#script_${tab}_xyz_plot_${axis}_type input`)?.value || "");
+        return types.filter((type) => type === "Clip skip" || type.startsWith("[Clip Skip]"));
     };
 })();

@@ -35,6 +35,8 @@
         if (!encoders.length) return [tr("no effect on {model}, nor has a tag or the panel", {model}), ""];
         const sweep = clipSkip.sweep(tab);
         if (sweep) return [tr("the sweep decides: clip skip {values}", {values: sweep}), ""];
+        const axes = clipSkip.plot(tab).join(", ");
+        if (axes) return [tr("the X/Y/Z plot decides: {axes}", {axes}), ""];
         const {prompt, others} = clipSkip.decided(tab);
         const decides = who(tab, prompt);
         const stops = prompt.skip ? clipSkip.stops(encoders, prompt.skip) : tr("clip skip {values}", prompt);

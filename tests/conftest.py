@@ -41,6 +41,28 @@ def browser():
 
 
 @pytest.fixture
+def violations():
+    """Checks a whole page with all of axe-core's rules; returns what it found wrong in what matches `ours`.
+
+    A host's page has no landmarks, which is the rule "region".
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+    def check(page, ours="[id*=clip_skip], [id*=clip_skip] *, [class*=clip-skip], [class*=clip-skip] *"):
+        found = axe.Axe().run(page).response["violations"]
+        is_ours = lambda node: page.locator(node["target"][-1]).first.evaluate("(it, ours) => it.matches(ours)", ours)
+        return [
+            (one["id"], node["html"], node["failureSummary"])
+            for one in found
+            if one["id"] != "region"
+            for node in one["nodes"]
+            if is_ours(node)
+        ]
+
+    return check
+
+
+@pytest.fixture
 def contrast():
     """Checks the contrast of what matches `selector` with axe-core; returns what it found wrong."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")

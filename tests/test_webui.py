@@ -285,7 +285,7 @@ def test_models_without_an_encoder_of_ours(host):
     p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
     assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
     assert p.comments == [
-        "Clip skip: tags and the panel have no effect on SD3, whose text encoders stop where they were made to."
+        "⚠ Clip skip: tags and the panel have no effect on SD3, whose text encoders stop where they were made to."
     ]
 
 
@@ -294,7 +294,7 @@ def test_warnings_reach_the_user_once_and_the_api(host, caplog):
     assert len(p.comments) == 2
     assert '"<clipskip:x>" was ignored' in p.comments[0]
     assert "99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used" in p.comments[1]
-    assert [record.getMessage() for record in caplog.records] == p.comments
+    assert [f"⚠ {record.getMessage()}" for record in caplog.records] == p.comments
     processed = SimpleNamespace(js=lambda: '{"seed": 1}')
     host.script.postprocess(p, processed)
     answer = json.loads(processed.js())

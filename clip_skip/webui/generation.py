@@ -199,7 +199,7 @@ def tell(p: Any, messages: Sequence[str]) -> None:
     for message in messages:
         if message not in p.clip_skip_warnings:
             p.clip_skip_warnings.append(message)
-            p.comment(led(translate(message)))
+            p.comment(f"⚠ {led(translate(message))}")
             log.warning("%s", led(message))
 
 

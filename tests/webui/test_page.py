@@ -295,6 +295,17 @@ def test_the_readout_says_that_the_sweep_decides(page):
     expect(page, "the sweep decides: clip skip 1, 2.5")
 
 
+def test_the_readout_says_that_a_plot_decides(page):
+    page.locator("#tab_txt2img #script_list input").click()
+    page.locator("ul.options li", has_text="X/Y/Z plot").first.click()
+    expect(page, "stops after layer 12 of 12")
+    kind = page.locator("#script_txt2img_xyz_plot_x_type input")
+    kind.click()
+    kind.fill("[Clip Skip] Prompt and")
+    page.locator("ul.options li", has_text="[Clip Skip] Prompt and negative").click()
+    expect(page, "the X/Y/Z plot decides: [Clip Skip] Prompt and negative")
+
+
 def test_the_readouts_length_moves_nothing(page):
     places = ("#setting_CLIP_stop_at_last_layers", "#tabs")
     boxes = lambda: [page.locator(place).first.bounding_box() for place in places]
@@ -519,6 +530,18 @@ def test_the_keyboard_alone_reaches_everything(page):
     assert reached[-1] == "Insert as a tag" and reached.count("range") == 2, reached
     page.keyboard.press("Enter")
     sync_api.expect(page.locator(PROMPT)).to_have_value("<clipskip:2>")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_is_ours(webui, page, violations, theme):
+    page.goto(f"{webui.url}/?__theme={theme}")
+    page.wait_for_selector(READOUT, timeout=90_000)
+    page.locator("#script_txt2img_clip_skip_enabled .label-wrap").click()
+    choose_sweep(page, clip_skips="1, 2.5")
+    expect(page, "the sweep decides")
+    assert violations(page) == []
+    page.locator("#tabs button", has_text="Clip Skip layers").first.click()
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,6 +1,6 @@
 // What the extension's scripts expect of a WebUI, for a page without one. `window.clipSkipApp` holds its data.
 (() => {
-    const {opts, localization} = window.clipSkipApp;
+    const {opts, localization, lang} = window.clipSkipApp;
     const updated = [];
     const loaded = [];
     let ready = false;
@@ -8,6 +8,7 @@
 
     const find = (selector) => gradioApp().querySelector(selector);
 
+    document.documentElement.lang = lang;
     window.opts = opts;
     window.localization = localization;
     window.gradioApp = () => document.querySelector("gradio-app")?.shadowRoot || document;
