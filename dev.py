@@ -5,6 +5,7 @@
     python dev.py test      every check: ruff, mypy, biome, pytest
     python dev.py check     the quick ones of these, without pytest
     python dev.py app       the page in the browser: pictures, sweeps and layers
+    python dev.py pictures  those of the README and the guides, anew
     python dev.py release-notes 0.2.0   what CHANGELOG.md says of that version
     python dev.py run ...   any command in the environment, as in: python dev.py run clip-skip --help
 
@@ -70,6 +71,10 @@ def app(*arguments: str) -> int:
     return run(PYTHON, "-m", "clip_skip", "app", *arguments)
 
 
+def pictures(*arguments: str) -> int:
+    return run(PYTHON, "docs/pictures.py", *arguments)
+
+
 def find_browser() -> None:
     """A browser for the tests: the machine's own, Playwright's, or, in CI, Debian's. Without one they are skipped."""
     if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
@@ -128,12 +133,13 @@ def main() -> int:
         sys.exit(f"Clip Skip needs Python 3.10 or newer; this is {platform.python_version()}.")
     if name == "release-notes" and len(arguments) == 1:
         return release_notes(*arguments)
-    if name not in ("demo", "test", "check", "app", "run"):
+    if name not in ("demo", "test", "check", "app", "pictures", "run"):
         print(__doc__)
         return 0 if name in ("help", "-h", "--help") else 2
     prepare()
     try:
-        return {"demo": demo, "test": test, "check": check, "app": app, "run": run}[name](*arguments)
+        commands = {"demo": demo, "test": test, "check": check, "app": app, "pictures": pictures, "run": run}
+        return commands[name](*arguments)
     except KeyboardInterrupt:  # what was run has said what there is to say
         return 130
 

@@ -101,6 +101,7 @@ def test_the_focus_is_where_one_expects_it(page):
     page.keyboard.press("Enter")
     assert page.inner_text("#name") == "Clip skip 1, CFG scale 4"
     page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.dataset.place === '0,0'")
     for key, place in (("End", "2,0"), ("PageDown", "2,1"), ("Home", "0,1"), ("PageUp", "0,0")):
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.dataset.place") == place

@@ -1,0 +1,198 @@
+"""Makes the pictures of the README and the guides, so that they stay true.
+
+    python dev.py pictures                                              the demo's, the viewer's, the standalone page's
+    python dev.py pictures --webui http://127.0.0.1:7860 --loras DIR    those of a WebUI's page
+
+The WebUI runs with `--api`, this extension alone and the model in the box; DIR is its folder of LoRAs. The pictures of
+docs/demo-model.md come from `training/evaluate.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+PROMPT = "a small green triangle below a large orange ring on a black background"
+
+
+def clip_skip(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "clip_skip", *map(str, arguments)], cwd=ROOT, check=True)
+
+
+@contextmanager
+def app(out: Path, *arguments: str) -> Iterator[str]:
+    """The address of the standalone page."""
+    command = [sys.executable, "-m", "clip_skip", "app", "--no-browser", "--out", str(out), *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[0]
+        finally:
+            process.terminate()
+
+
+def shoot(page: Page, name: str, **how: Any) -> None:
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1500)  # what is faded in
+    page.screenshot(path=IMAGES / name, **how)
+    print(IMAGES / name, flush=True)
+
+
+def demo(browser: Browser, folder: Path) -> None:
+    """grid.png, report.png, layers.png, viewer.png"""
+    clip_skip("sweep", "--report", "--out", folder)
+    for name in ("grid.png", "report.png"):
+        shutil.copy(folder / name, IMAGES)
+    clip_skip("layers", "--prompt", "a red cow", "--out", IMAGES / "layers.png")
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto((folder / "index.html").as_uri())
+    page.get_by_role("gridcell").nth(7 + 12).click()
+    shoot(page, "viewer.png")
+
+
+def standalone(browser: Browser, folder: Path) -> None:
+    """app.png, app-ja-dark.png, app-ko.png"""
+    for name, theme, language in (
+        ("app.png", "light", []),
+        ("app-ja-dark.png", "dark", ["--language", "ja_JP"]),
+        ("app-ko.png", "light", ["--language", "ko_KR"]),
+    ):
+        with app(folder / name, *language) as address:
+            page = browser.new_page(viewport={"width": 1300, "height": 900})
+            page.goto(f"{address}?__theme={theme}")
+            page.wait_for_selector("#clip_skip_readout")
+            page.get_by_role("tab").nth(1).click()
+            page.locator("#clip_skip_app_report input").check()
+            page.locator("#clip_skip_app_sweep").click()
+            page.locator("#clip_skip_app_figure img").wait_for(timeout=300_000)
+            page.evaluate(
+                "folder => {for (const text of document.querySelectorAll('#clip_skip_app_links div'))"
+                " if (!text.children.length) text.textContent = text.textContent.replace(folder, '~')}",
+                str(folder),
+            )
+            shoot(page, name, full_page=True)
+
+
+def call(url: str, route: str, body: dict[str, Any] | None = None) -> Any:
+    request = urllib.request.Request(url + route, body and json.dumps(body).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def loras(folder: Path) -> Iterator[None]:
+    """LoRAs trained at 1 and 2, the second of which says so in its metadata; taken away afterwards."""
+    from safetensors.torch import save_file
+
+    sys.path.insert(0, str(ROOT))
+    from tests.trained import lycoris_adapter
+
+    made = []
+    for name, skip, metadata in (("crayon", 1, {}), ("ink", 2, {"ss_clip_skip": "2"}), ("pastel", 2, {})):
+        path = folder / f"{name}.safetensors"
+        if path.exists():
+            sys.exit(f"{path} is there already")
+        made.append(path)
+        save_file(lycoris_adapter("lora", skip), path, {"ss_base_model_version": "sd_v1", **metadata})
+    try:
+        yield
+    finally:
+        for path in made:
+            path.unlink()
+
+
+def webui(browser: Browser, url: str, folder: Path) -> None:
+    """webui.png, page.png, page-dark.png, page-ja.png, page-ko.png"""
+    before = call(url, "/sdapi/v1/options")
+    with loras(folder):
+        try:
+            call(url, "/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": "clip-skip-demo"})
+            call(url, "/sdapi/v1/refresh-loras", {})
+            for name, language, theme, panel in (
+                ("webui.png", "None", "light", True),
+                ("page.png", "None", "light", False),
+                ("page-dark.png", "None", "dark", False),
+                ("page-ja.png", "ja_JP", "light", True),
+                ("page-ko.png", "ko_KR", "light", True),
+            ):
+                page = browser.new_page(viewport={"width": 1280, "height": 900})
+                call(url, "/sdapi/v1/options", {"localization": language})
+                if language != "None":
+                    speak(page, language)
+                page.goto(f"{url}/?__theme={theme}")
+                page.wait_for_selector("#clip_skip_readout", timeout=90_000)
+                generated(page, panel)
+                shoot(page, name)
+                page.close()
+        finally:
+            names = ("CLIP_stop_at_last_layers", "sd_model_checkpoint", "localization")
+            call(url, "/sdapi/v1/options", {name: before.get(name) for name in names})
+            call(url, "/sdapi/v1/refresh-loras", {})
+
+
+def speak(page: Page, language: str) -> None:
+    """The page in `language`, as the host builds it at its start: with the texts in it."""
+    words = (ROOT / "localizations" / f"{language}.json").read_text(encoding="utf-8")
+    page.add_init_script(f"Object.defineProperty(window, 'localization', {{get: () => ({words}), set() {{}}}})")
+
+
+def generated(page: Page, panel: bool) -> None:
+    """A picture with the panel on; or one with a suggestion, while a tag is being written."""
+    for name, value in (("width", "128"), ("height", "128"), ("seed", "1")):
+        write(page, f"#txt2img_{name} input[type=number]", value)
+    page.locator("#txt2img_prompt textarea").fill(PROMPT if panel else f"{PROMPT} <lora:ink:0.5>")
+    if panel:
+        page.locator("#script_txt2img_clip_skip_enabled .label-wrap").click()
+        for name, value in (("clip_skip", "2"), ("negative", "4")):
+            write(page, f"#script_txt2img_clip_skip_{name} input[type=number]", value)
+    else:
+        page.locator("#txt2img_prompt .clip-skip-suggestions button").wait_for(timeout=30_000)
+    page.locator("#txt2img_generate").click()
+    page.locator("#html_info_txt2img.prose", has_text="Seed: 1").wait_for(timeout=30_000)
+    page.wait_for_timeout(1000)
+    if not panel:
+        page.locator("#txt2img_neg_prompt textarea").click()
+        page.keyboard.type("red <clipskip:")
+        page.wait_for_selector("#clip_skip_completion")
+
+
+def write(page: Page, field: str, value: str) -> None:
+    page.locator(field).fill(value)
+    page.locator(field).press("Tab")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--webui", metavar="URL")
+    parser.add_argument("--loras", metavar="DIR", type=Path)
+    arguments = parser.parse_args()
+    if bool(arguments.webui) != bool(arguments.loras):
+        parser.error("--webui and --loras go together")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        if arguments.webui:
+            webui(browser, arguments.webui.rstrip("/"), arguments.loras)
+        else:
+            demo(browser, Path(folder) / "sweep")
+            standalone(browser, Path(folder))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
