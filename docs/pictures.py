@@ -52,6 +52,12 @@ def shoot(page: Page, name: str, **how: Any) -> None:
     print(IMAGES / name, flush=True)
 
 
+def made_for() -> None:
+    """made-for.png"""
+    with tempfile.TemporaryDirectory() as folder, loras(Path(folder)):
+        clip_skip("inspect", folder, "--figure", IMAGES / "made-for.png")
+
+
 def demo(browser: Browser, folder: Path) -> None:
     """grid.png, report.png, layers.png, viewer.png"""
     clip_skip("sweep", "--report", "--out", folder)
@@ -189,6 +195,7 @@ def main() -> None:
         if arguments.webui:
             webui(browser, arguments.webui.rstrip("/"), arguments.loras)
         else:
+            made_for()
             demo(browser, Path(folder) / "sweep")
             standalone(browser, Path(folder))
         browser.close()

@@ -8,7 +8,7 @@ from clip_skip.webui import generation, models_in_use, routes, sweep_run
 from clip_skip.webui.conditioning import Conditioning
 from clip_skip.webui.hosts import cfg, forge
 from clip_skip.webui.sweep_unfinished import Unfinished
-from clip_skip.webui.widgets import header_slider, layers_tab, panel_widgets, sweep_widgets, xyz_axes
+from clip_skip.webui.widgets import header_slider, panel_widgets, sweep_widgets, tab, xyz_axes
 
 conditioning = Conditioning()
 problems_told = set()
@@ -94,5 +94,5 @@ give_slider_back = forge.keep_slider()
 script_callbacks.on_script_unloaded(put_back, name="clip_skip")
 script_callbacks.on_before_ui(before_ui, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
-script_callbacks.on_ui_tabs(layers_tab.build, name="clip_skip")
+script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
 script_callbacks.on_app_started(routes.add_routes, name="clip_skip")

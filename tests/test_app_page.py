@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
@@ -27,7 +29,9 @@ def serve(browser, tmp_path_factory):
     def serve(language=None):
         if language not in served:
             out = tmp_path_factory.mktemp("app")
+            (out / "loras").mkdir()
             command = [sys.executable, "-m", "clip_skip", "app", "--no-browser", "--out", str(out)]
+            command += ["--loras", str(out / "loras")]
             command += ["--language", language] if language else []
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             for line in process.stdout:
@@ -320,6 +324,31 @@ def test_the_layers_in_the_pages_theme(open_page, serve, theme):
     assert (newest(serve()[1], "layers.png").mean() > 150) == (theme == "light")
 
 
+def test_what_loras_were_made_for(open_page, serve):
+    pytest.importorskip("lycoris", reason="lycoris_lora is not installed: no LoRA to look at")
+    from .trained import lycoris_adapter
+
+    folder = serve()[1] / "loras"
+    for name, skip in (("ink", 2), ("crayon", 1)):
+        save_file(lycoris_adapter("lora", skip), folder / f"{name}.safetensors")
+    page = open_page()
+    tab(page, "Made for")
+    choose = page.locator("#clip_skip_app_made_for_file input")
+    choose.click()
+    page.get_by_role("option", name="LoRA: ink").or_(page.locator("li", has_text="LoRA: ink")).first.click()
+    page.locator("#clip_skip_app_look").click()
+    verdict = page.locator("#clip_skip_app_verdict textarea")
+    sync_api.expect(verdict).to_have_value(re.compile("trained at clip skip 2"), timeout=60_000)
+    sync_api.expect(page.locator("#clip_skip_app_blocks img")).to_be_visible(timeout=30_000)
+    page.locator("#clip_skip_app_all_loras").click()
+    expect(page, "11 of 12 blocks", "#clip_skip_app_table", 60)
+    expect(page, "12 of 12 blocks", "#clip_skip_app_table")
+    with page.expect_download() as download:
+        page.locator("#clip_skip_app_csv a").click()
+    assert len(Path(download.value.path()).read_text("utf-8-sig").splitlines()) == 3
+    assert download.value.suggested_filename == "loras.csv"
+
+
 def test_the_keyboard_alone_makes_a_picture_and_a_sweep(page):
     set_number(page, "#clip_skip_app_steps input[type=number]", 2)
     page.locator(PROMPT).focus()
@@ -363,7 +392,7 @@ def test_the_whole_page_has_no_violations(open_page, violations, theme):
     page = open_page(query=f"?__theme={theme}")
     page.locator(PROMPT).fill("<clipskip:x> a circle")
     expect(page, "was ignored", WARNINGS)
-    for name in ("Sweep", "Layers", "Picture"):
+    for name in ("Sweep", "Layers", "Made for", "Picture"):
         tab(page, name)
         page.wait_for_timeout(500)  # gradio fades it in
         assert violations(page, f":not({GRADIOS})") == []

@@ -11,6 +11,7 @@ import pytest
 from clip_skip import panel, tags
 from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import notes_on, notes_on_prompt
+from clip_skip.page import made_for
 from clip_skip.page.language import translated
 from clip_skip.sweep import settings as sweep_settings
 
@@ -20,7 +21,7 @@ LANGUAGES = ("ja_JP", "ko_KR")
 SENTENCES = {
     name: json.loads((ROOT / "localizations" / f"{name}.json").read_text(encoding="utf8")) for name in LANGUAGES
 }
-SAME = {"Clip Skip", "Clip skip"}
+SAME = {"Clip Skip", "Clip skip", "LoRA"}
 
 
 def placeholders(text):
@@ -45,8 +46,11 @@ def test_every_text_of_the_page_has_a_translation():
         sweep_settings.TITLE,
         *(text for field in panel.FIELDS for text in (field.label, field.info) if text),
     }
-    labels |= {*sweep_settings.LABELS.values(), *sweep_settings.APPLY_TO.values()}
-    widgets = [(WEBUI / "widgets" / name).read_text() for name in ("layers_tab.py", "sweep_widgets.py")]
+    labels |= {*made_for.HEADS, "Download as CSV", *sweep_settings.LABELS.values(), *sweep_settings.APPLY_TO.values()}
+    widgets = [
+        (WEBUI / "widgets" / name).read_text()
+        for name in ("layers_tab.py", "made_for_tab.py", "sweep_widgets.py", "tab.py")
+    ]
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
     assert (asked | labels) - SENTENCES["ja_JP"].keys() == set()
 
@@ -63,6 +67,11 @@ MESSAGES = [
     "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
     "tags and the panel have no effect on SD3, whose text encoders stop where they were made to.",
     'LoRA "two" was trained at clip skip 2; this picture used 1.',
+    'LoRA "two" was trained at clip skip 2, as its weights tell; now it is 1.',
+    'LoRA "two" was likely trained at clip skip 2, as its weights tell; this picture used 1.',
+    'LoRA "two" was trained at clip skip 2, as its weights tell, though its metadata says 3; now it is 1.',
+    'LoRA "two" was likely trained at clip skip 2, as its weights tell, though its metadata says 3; now it is 1.',
+    "Choose a LoRA or a checkpoint.",
     'Checkpoint "model" recommends clip skip 2; now it is 1.5.',
     "another extension encodes pieces of the prompt by itself, for all pictures of the batch; "
     "these ask for different values, so the WebUI's own was used.",

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from clip_skip.made_for.findings import inspect
 from clip_skip.made_for.metadata import Problem, recommended, trained_at
+from clip_skip.made_for.verdict import Weights
 from clip_skip.skip import format, shorten
 
 __all__ = ["NOW", "THIS_PICTURE", "File", "suggest"]
@@ -32,21 +34,58 @@ def suggest(files: Iterable[File], in_effect: float, used: str = THIS_PICTURE) -
     """
     suggestions: list[dict[str, Any]] = []
     for file in files:
-        read, verb = (trained_at, "was trained at") if file.kind == "LoRA" else (recommended, "recommends")
         try:
-            found = read(file.path)
+            found = of_lora(file.path) if file.kind == "LoRA" else of_checkpoint(file.path)
         except Problem as problem:
             suggestions.append({"problem": f"{problem}."})
             continue
         if found and found.value != in_effect:
-            lead = f"{file.kind[0].upper()}{file.kind[1:]} {shorten(file.name, 100)} {verb} clip skip {found.value}"
+            lead = f"{file.kind[0].upper()}{file.kind[1:]} {shorten(file.name, 100)} {found.said}"
             suggestions.append(
                 {
                     "file": os.path.basename(file.path),
                     "kind": file.kind,
                     "value": found.value,
-                    "source": f"{found.source} in {found.file}",
+                    "source": found.source,
                     "text": f"{lead}; {used} {format(in_effect)}.",
                 }
             )
     return suggestions
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file was made for, in words, and where that is from."""
+
+    value: int
+    source: str
+    said: str
+
+
+def of_checkpoint(path: str) -> Told | None:
+    found = recommended(path)
+    if found is None:
+        return None
+    return Told(found.value, f"{found.source} in {found.file}", f"recommends clip skip {found.value}")
+
+
+def of_lora(path: str) -> Told | None:
+    """By its weights where these tell it, else by its metadata."""
+    metadata, weights = trained_at(path), weights_of(path)
+    value = weights.clip_skip if weights else None
+    if value and weights and (metadata is None or metadata.value != value):
+        likely = "" if weights.certainty == "exact" else "likely "
+        said = f"was {likely}trained at clip skip {value}, as its weights tell"
+        return Told(value, "weights", said + (f", though its metadata says {metadata.value}" if metadata else ""))
+    if metadata is None:
+        return None
+    source = f"{metadata.source} in {metadata.file}"
+    return Told(metadata.value, source, f"was trained at clip skip {metadata.value}")
+
+
+def weights_of(path: str) -> Weights | None:
+    """What the weights of a LoRA for SD1 say; a file of another kind is never opened."""
+    if not os.path.isfile(path) or not path.lower().endswith(".safetensors"):
+        return None
+    found = inspect(path)
+    return found.weights if found.model == "SD1" else None

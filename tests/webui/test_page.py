@@ -391,7 +391,7 @@ def test_a_suggestion_is_seen_and_followed(webui, page):
 
 
 def test_completion_in_the_other_boxes(page):
-    page.locator("#tabs button", has_text="Clip Skip layers").first.click()
+    page.locator("#tabs button", has_text="Clip Skip").first.click()
     page.locator("#clip_skip_layers_prompt textarea").click()
     page.keyboard.type("<cl")
     page.keyboard.press("Enter")
@@ -540,7 +540,9 @@ def test_axe_finds_nothing_in_what_is_ours(webui, page, violations, theme):
     choose_sweep(page, clip_skips="1, 2.5")
     expect(page, "the sweep decides")
     assert violations(page) == []
-    page.locator("#tabs button", has_text="Clip Skip layers").first.click()
+    page.locator("#tabs button", has_text="Clip Skip").first.click()
+    assert violations(page) == []
+    page.locator("#clip_skip_parts button", has_text="Made for").click()
     assert violations(page) == []
 
 
@@ -558,8 +560,8 @@ def test_contrast_of_what_is_ours(webui, page, contrast, theme):
     assert [found for place in ours for found in contrast(page, place)] == []
 
 
-def test_the_layers_tab(page):
-    page.locator("#tabs button", has_text="Clip Skip layers").first.click()
+def test_the_layers_part_of_the_tab(page):
+    page.locator("#tabs button", has_text="Clip Skip").first.click()
     page.locator("#clip_skip_layers_prompt textarea").fill("a red cow <clipskip:3>")
     page.locator("#clip_skip_layers_show").click()
     sentence = page.locator("#clip_skip_layers_sentence textarea")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import webbrowser
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ import gradio as gr
 from clip_skip.page.language import translated
 from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.gradio_versions import THEME, image, listen, taken, told
+from clip_skip.standalone.app.made_for_tab import MadeForTab
 from clip_skip.standalone.app.routes import PREFIX, add_routes
 from clip_skip.standalone.app.studio import FieldError, Studio, Sweep
 from clip_skip.standalone.app.windows import NAME, Windows
@@ -30,7 +32,16 @@ PROGRESS = gr.Progress()
 class Page:
     """The page of a `Studio`, in a language of `localizations`."""
 
-    def __init__(self, studio: Studio, prompt: str, seed: int, size: int, language: str | None = None) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        prompt: str,
+        seed: int,
+        size: int,
+        language: str | None = None,
+        loras: Path | None = None,
+        checkpoints: Path | None = None,
+    ) -> None:
         self.studio = studio
         self.language = language
         self.words = assets.words(language)
@@ -50,7 +61,11 @@ class Page:
                         found = self._sweep_tab(fields)
                     with gr.Tab(self.tr("Layers"), id="layers"):
                         self._layers_tab(fields[0])
+                    with gr.Tab(self.tr("Made for"), id="made_for"):
+                        folders = loras, checkpoints or studio.path.parent
+                        made_for = MadeForTab(*folders, studio.out, self.tr, self.translate)
             listen(self.blocks.load, None, None, None, assets.script(self._data()))
+            listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
             listen(self.blocks.load, self.find_again, [self.window], [self.window, tabs, *fields, *found], NAME)
         self.blocks.queue()
 

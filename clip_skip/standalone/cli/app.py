@@ -17,6 +17,8 @@ HELP = "a page in the browser: pictures, sweeps and layers"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model", default="demo", metavar="FILE", help="an SD1 checkpoint (.safetensors), or demo, the one in the box")
+    add("--loras", type=Path, metavar="DIR", help="LoRAs, to be told which clip skip they were made for")
+    add("--models", type=Path, metavar="DIR", help="checkpoints, for the same; default: the folder of --model")
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--port", type=int, help="default: the first free one from 7860 on")
     add("--language", choices=assets.languages(), help="default: English")
@@ -35,6 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     prompt, seed, size = (DEMO_PROMPT, DEMO_SEED, 128) if arguments.model == "demo" else ("", SEED, 512)
     if arguments.port is not None:
         within("--port", arguments.port, 1, 65535)
+    for option, folder in (("--loras", arguments.loras), ("--models", arguments.models)):
+        if folder is not None and not folder.is_dir():
+            raise ArgumentError(f"{option}: {folder} is no folder")
     name = device(arguments.device, torch.cuda.is_available())
     try:
         torch.empty(0, device=name)
@@ -49,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (CheckpointError, OSError) as error:
         raise ArgumentError(f"--model: {error}") from error
     try:
-        main(Page(studio, prompt, seed, size, arguments.language), arguments.port, not arguments.no_browser)
+        page = Page(studio, prompt, seed, size, arguments.language, arguments.loras, arguments.models)
+        main(page, arguments.port, not arguments.no_browser)
     except OSError as error:
         taken = f"{arguments.port} is taken" if arguments.port else "no port from 7860 on is free"
         raise ArgumentError(f"--port: {taken}") from error

@@ -8,10 +8,13 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clip_skip.made_for.metadata import Problem
 from clip_skip.standalone.cli.arguments import ArgumentError
+
+if TYPE_CHECKING:
+    from clip_skip.made_for.findings import Finding
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,8 +23,6 @@ DESCRIPTION = (
     "Tell from the weights which clip skip a LoRA was trained at, whether its metadata says so or not; and a "
     "checkpoint, beside the base that it was made from. Only .safetensors files are read."
 )
-
-HEADS = ("file", "model", "metadata", "weights", "verdict")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from clip_skip.made_for.findings import Finding, inspect
+    from clip_skip.made_for.findings import inspect
 
     base = None if arguments.base is None else str(arguments.base)
     if base is not None:
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False, allow_nan=False))
     elif findings:
-        print("\n".join(table(answers)))
+        print("\n".join(table(findings)))
     if arguments.figure:
         draw(findings, arguments.figure)
     return 1 if len(findings) < len(files) else 0
@@ -76,36 +77,21 @@ def listed(paths: Sequence[Path]) -> list[Path]:
     return [*found]
 
 
-def table(answers: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """A line for each file that could be read, and below it why."""
-    rows = [HEADS, *(row(answer) for answer in answers if "problem" not in answer)]
+def table(findings: Sequence[Finding]) -> Iterator[str]:
+    """A line for each file, and below it why."""
+    from clip_skip.made_for.table import HEADS, row
+
+    rows = [HEADS, *map(row, findings)]
     widths = [max(columns(cells[column]) for cells in rows) for column in range(len(HEADS))]
     lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
-    reasons = [answer["verdict"]["reason"] for answer in answers if "problem" not in answer]
     yield lines[0].rstrip()
-    for line, reason in zip(lines[1:], reasons):
-        yield f"{line.rstrip()}\n    {reason}"
+    for line, finding in zip(lines[1:], findings):
+        yield f"{line.rstrip()}\n    {finding.verdict.reason}"
 
 
 def columns(text: str) -> int:
     """How many columns of a terminal `text` takes; East Asian letters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def row(answer: dict[str, Any]) -> tuple[str, ...]:
-    metadata, weights, verdict = answer["metadata"], answer["weights"], answer["verdict"]
-    trained = None
-    if weights and weights["clip_skip"]:
-        count = len(next(iter(weights["blocks"].values())))
-        trained = f"{count - weights['untouched_blocks']} of {count} blocks"
-    certain = "" if verdict["certainty"] == "exact" else f" ({verdict['certainty']})"
-    return (
-        Path(answer["file"]).name,
-        f"{answer['model'] or 'unknown model'}, {answer['kind']}",
-        str(metadata["clip_skip"]) if metadata else "-",
-        trained or "-",
-        f"{verdict['clip_skip']}{certain}" if verdict["clip_skip"] else "-",
-    )
 
 
 def draw(findings: Sequence[Any], path: Path) -> None:

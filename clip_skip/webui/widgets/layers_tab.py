@@ -1,8 +1,7 @@
-"""The tab that shows how alike the layers of the loaded model's text encoder are for a prompt."""
+"""The part of the tab that shows how alike the layers of the loaded model's text encoder are for a prompt."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import gradio as gr
@@ -18,45 +17,36 @@ from clip_skip.sub_prompts import pieces
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind
 from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+from clip_skip.webui.widgets.scripted import scripted
 
 __all__ = ["build", "show"]
 
-TITLE = "Clip Skip layers"
 TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
 IS_DARK = "(prompt, tower, dark) => [prompt, tower, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
 FAILED = "That failed; the console says why."
 
 
-def build() -> list[tuple[Any, str, str]]:
-    """The tab, as the host wants it."""
-    with gr.Blocks(analytics_enabled=False) as tab:
-        with gr.Row():
-            prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
-            with gr.Column():
-                tower = gr.Radio(
-                    list(TOWERS),
-                    value=NAMES["l"],
-                    label="Encoder (SDXL)",
-                    elem_id="clip_skip_layers_tower",
-                    visible=False,
-                )
-                take = gr.Button("Prompt from txt2img", elem_id="clip_skip_layers_take")
-                button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
-        sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
-        picture = gr.Image(
-            label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
-        )
-        dark = gr.Checkbox(visible=False)  # set by IS_DARK
-        scripted(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
-        scripted(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
-    return [(tab, TITLE, "clip_skip_layers")]
-
-
-def scripted(event: Any, function: Any, inputs: list[Any], outputs: list[Any], script: str) -> None:
-    """`script`, in the browser, makes of the inputs what `function` gets. Its parameter was `_js` in gradio 3."""
-    name = "js" if "js" in inspect.signature(event).parameters else "_js"
-    event(function, inputs, outputs, **{name: script})
+def build() -> None:
+    with gr.Row():
+        prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
+        with gr.Column():
+            tower = gr.Radio(
+                list(TOWERS),
+                value=NAMES["l"],
+                label="Encoder (SDXL)",
+                elem_id="clip_skip_layers_tower",
+                visible=False,
+            )
+            take = gr.Button("Prompt from txt2img", elem_id="clip_skip_layers_take")
+            button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
+    sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
+    picture = gr.Image(
+        label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
+    )
+    dark = gr.Checkbox(visible=False)  # set by IS_DARK
+    scripted(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
+    scripted(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
 
 
 def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:

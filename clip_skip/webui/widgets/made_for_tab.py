@@ -1,0 +1,80 @@
+"""The part of the tab that tells which clip skip a LoRA or a checkpoint was made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import gradio as gr
+
+from clip_skip.page import made_for
+from clip_skip.webui import model_files
+from clip_skip.webui.host_language import translate
+from clip_skip.webui.widgets.scripted import scripted
+
+__all__ = ["all_loras", "build", "look"]
+
+IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
+
+PROGRESS = gr.Progress()
+"""Gradio finds it as the default of a function's last parameter."""
+
+
+def build() -> None:
+    with gr.Row():
+        file = gr.Dropdown(names(), label="LoRA or checkpoint", elem_id="clip_skip_made_for_file", scale=4)
+        base = gr.Dropdown(
+            bases(),
+            value=made_for.NO_BASE,
+            label="Base that a checkpoint was made from",
+            elem_id="clip_skip_made_for_base",
+            scale=4,
+        )
+        again = gr.Button("Refresh", elem_id="clip_skip_made_for_refresh")
+        button = gr.Button("Look", variant="primary", elem_id="clip_skip_made_for_look")
+    verdict = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_made_for_verdict")
+    picture = gr.Image(
+        label="Blocks", show_label=False, type="pil", interactive=False, elem_id="clip_skip_made_for_picture"
+    )
+    every = gr.Button("All LoRAs", elem_id="clip_skip_made_for_all")
+    link = gr.HTML("", elem_id="clip_skip_made_for_csv")
+    table = gr.Dataframe(headers=heads(), interactive=False, wrap=True, elem_id="clip_skip_made_for_table")
+    dark = gr.Checkbox(visible=False)  # set by IS_DARK
+    scripted(button.click, look, [file, base, dark], [verdict, picture], IS_DARK)
+    again.click(refreshed, [], [file, base])
+    every.click(all_loras, [], [table, link])
+
+
+def heads() -> list[str]:
+    return [translate(head) for head in made_for.HEADS]
+
+
+def names() -> list[str]:
+    return [*made_for.choices(model_files.loras(), model_files.checkpoints())]
+
+
+def bases() -> list[str]:
+    return [made_for.NO_BASE, *model_files.checkpoints()]
+
+
+def refreshed() -> list[Any]:
+    model_files.refresh()
+    return [gr.update(choices=names()), gr.update(choices=bases())]
+
+
+def look(file: str | None, base: str | None, dark: bool) -> tuple[str, Any]:
+    """What is known of the chosen file in sentences, and the picture of its blocks."""
+    checkpoints = model_files.checkpoints()
+    path = made_for.choices(model_files.loras(), checkpoints).get(file or "")
+    return made_for.look(path, checkpoints.get(base or ""), dark, translate)
+
+
+def all_loras(progress: Any = PROGRESS) -> tuple[list[list[str]], str]:
+    """A row for each LoRA of the host, and a link to have them as a file."""
+
+    def each(found: Iterable[str]) -> Iterable[str]:
+        listed: Iterable[str] = progress.tqdm(found, unit="LoRAs")
+        return listed
+
+    found = made_for.rows(model_files.loras(), translate, each)
+    return found, made_for.link(heads(), found, translate("Download as CSV"))

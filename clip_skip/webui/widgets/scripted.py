@@ -1,0 +1,14 @@
+"""Events of gradio 3 to 6."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+__all__ = ["scripted"]
+
+
+def scripted(event: Any, function: Any, inputs: list[Any], outputs: list[Any], script: str) -> None:
+    """`script`, in the browser, makes of the inputs what `function` gets. Its parameter was `_js` in gradio 3."""
+    name = "js" if "js" in inspect.signature(event).parameters else "_js"
+    event(function, inputs, outputs, **{name: script})

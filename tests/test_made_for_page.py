@@ -1,0 +1,142 @@
+"""What LoRAs were made for, told from their weights on the pages: suggestions, the tab, and the table."""
+
+import base64
+import csv
+import io
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+pytest.importorskip("lycoris")
+
+from clip_skip.made_for import metadata
+from clip_skip.made_for.suggestions import NOW, File, suggest
+from clip_skip.page import made_for
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+
+from .test_inspect import trained, tuned
+
+SD1 = {"ss_base_model_version": "sd_v1"}
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    metadata.once.cache_clear()
+
+
+@pytest.fixture
+def lora(tmp_path):
+    """Saves a LoRA that was trained at a clip skip; its metadata says what is given."""
+
+    def save(name, clip_skip, scale=1.0, **said):
+        state = {key: (one * scale).half().contiguous() for key, one in trained("lora", clip_skip).items()}
+        path = tmp_path / f"{name}.safetensors"
+        save_file(state, path, metadata={**SD1, **said})
+        return str(path)
+
+    return save
+
+
+def suggested(path, in_effect):
+    return [(one["value"], one["source"], one["text"]) for one in suggest([File("LoRA", "x", path)], in_effect, NOW)]
+
+
+def test_a_lora_without_metadata_is_suggested_by_its_weights(lora):
+    text = 'LoRA "x" was trained at clip skip 2, as its weights tell; now it is 1.'
+    assert suggested(lora("two", 2), 1.0) == [(2, "weights", text)]
+    assert suggested(lora("two", 2), 2.0) == []
+    assert suggested(lora("one", 1), 1.0) == []
+    (likely,) = suggested(lora("one", 1), 2.0)
+    assert likely[2] == 'LoRA "x" was likely trained at clip skip 1, as its weights tell; now it is 2.'
+    assert suggested(lora("none", 2, ss_clip_skip="None"), 1.0) == [(2, "weights", text)]
+
+
+def test_weights_go_before_metadata_that_contradicts_them(lora):
+    path = lora("liar", 2, ss_clip_skip="1")
+    (told,) = suggested(path, 1.0)
+    assert told[0] == 2 and "as its weights tell, though its metadata says 1; now it is 1." in told[2]
+    assert suggested(path, 2.0) == []
+    (agreed,) = suggested(lora("honest", 2, ss_clip_skip="2"), 1.0)
+    assert agreed[1:] == ("ss_clip_skip in honest.safetensors", 'LoRA "x" was trained at clip skip 2; now it is 1.')
+
+
+def test_metadata_speaks_where_the_weights_are_silent(lora, tmp_path):
+    path = str(tmp_path / "unet.safetensors")
+    save_file({"lora_unet_a.lora_up.weight": torch.ones(2, 2)}, path, metadata={**SD1, "ss_clip_skip": "2"})
+    assert [value for value, *_ in suggested(path, 1.0)] == [2]
+    empty = lora("zero", 2, 0.0)
+    assert suggested(empty, 1.0) == []
+
+
+def test_no_suggestion_from_the_weights_of_another_model(tmp_path):
+    wide = {f"lora_te_text_model_encoder_layers_{n}_mlp_fc1.lora_up.weight": torch.ones(4096, 2) for n in range(23)}
+    wide |= {name.replace("up", "down"): torch.ones(2, 1024) for name in wide}
+    save_file(wide, tmp_path / "sd2.safetensors")
+    assert suggested(str(tmp_path / "sd2.safetensors"), 1.0) == []
+
+
+def test_the_verdict_and_the_picture_of_one_file(lora, tmp_path):
+    sentences, picture = made_for.look(lora("two", 2, ss_clip_skip="1"), None, False, str)
+    assert sentences.splitlines() == [
+        "The lower 11 of 12 blocks were changed, none above: it was trained at clip skip 2.",
+        "But its metadata says clip skip 1 (ss_clip_skip).",
+    ]
+    dark = made_for.look(str(tmp_path / "two.safetensors"), None, True, str)[1]
+    assert picture.size == dark.size and sum(dark.getpixel((1, 1))) < 150 < sum(picture.getpixel((1, 1)))
+    path = str(tmp_path / "tuned.safetensors")
+    save_file({name: one.contiguous() for name, one in tuned(2).items()}, path)
+    assert made_for.look(path, None, False, str)[1] is None
+    sentences, picture = made_for.look(path, str(CHECKPOINT), False, str)
+    assert "trained at clip skip 2" in sentences and picture is not None
+    (tmp_path / "junk.safetensors").write_bytes(b"junk")
+    said, picture = made_for.look(str(tmp_path / "junk.safetensors"), None, False, str)
+    assert '"junk.safetensors" could not be read' in said and picture is None
+    assert made_for.look(None, None, False, str) == ("Choose a LoRA or a checkpoint.", None)
+
+
+def test_the_table_and_its_file(lora, tmp_path):
+    (tmp_path / "old.pt").write_bytes(b"")
+    files = {"one": lora("one", 1), "=two": lora("two", 2), "old": str(tmp_path / "old.pt")}
+    asked = []
+    found = made_for.rows(files, str, lambda names: asked.extend(names) or names)
+    assert asked == ["one", "=two", "old"] and all(len(row) == len(made_for.HEADS) for row in found)
+    assert [row[:5] for row in found] == [
+        ["one", "SD1, LoRA", "-", "12 of 12 blocks", "1 (likely)"],
+        ["=two", "SD1, LoRA", "-", "11 of 12 blocks", "2"],
+        ["old", "-", "-", "-", "-"],
+    ]
+    assert "never a pickle" in found[2][5]
+    address = re.search(
+        r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', made_for.link(made_for.HEADS, found, "a<b")
+    )
+    text = base64.b64decode(address[1]).decode("utf-8-sig")
+    assert list(csv.reader(io.StringIO(text))) == [[*made_for.HEADS], *found]
+    assert ">a&lt;b</a>" in made_for.link(made_for.HEADS, found, "a<b")
+
+
+def test_the_part_of_the_webuis_tab(standins, monkeypatch, lora, tmp_path):
+    from modules import sd_models
+
+    entries = {name: SimpleNamespace(filename=lora(name, skip)) for name, skip in (("zwei", 2), ("Eins", 1))}
+    looked = []
+    networks = SimpleNamespace(available_networks=entries, list_available_networks=lambda: looked.append("LoRAs"))
+    monkeypatch.setitem(sys.modules, "networks", networks)
+    demo = SimpleNamespace(name="demo.safetensors", filename=str(CHECKPOINT))
+    monkeypatch.setattr(sd_models, "checkpoints_list", {"demo.safetensors [0]": demo})
+    from clip_skip.webui.widgets import made_for_tab, tab
+
+    assert [(title, name) for _, title, name in tab.build()] == [("Clip Skip", "clip_skip")]
+    assert made_for_tab.names() == ["LoRA: Eins", "LoRA: zwei", "Checkpoint: demo.safetensors"]
+    verdict, picture = made_for_tab.look("LoRA: zwei", made_for.NO_BASE, False)
+    assert "trained at clip skip 2" in verdict and picture.width > 100
+    verdict, picture = made_for_tab.look("Checkpoint: demo.safetensors", "demo.safetensors", False)
+    assert (verdict, picture) == ("It is the base itself.", None)
+    assert made_for_tab.look("gone", None, False) == ("Choose a LoRA or a checkpoint.", None)
+    rows, link = made_for_tab.all_loras()
+    assert [row[0] for row in rows] == ["Eins", "zwei"] and "Download as CSV" in link
+    refreshed = made_for_tab.refreshed()
+    assert looked == ["LoRAs"] and refreshed[1]["choices"] == ["None", "demo.safetensors"]
