@@ -102,14 +102,14 @@ def call(url: str, route: str, body: dict[str, Any] | None = None) -> Any:
 
 @contextmanager
 def loras(folder: Path) -> Iterator[None]:
-    """LoRAs trained at 1 and 2, the second of which says so in its metadata; taken away afterwards."""
+    """LoRAs trained at 1, 2 and 4, the second of which says so in its metadata; taken away afterwards."""
     from safetensors.torch import save_file
 
     sys.path.insert(0, str(ROOT))
     from tests.trained import lycoris_adapter
 
     made = []
-    for name, skip, metadata in (("crayon", 1, {}), ("ink", 2, {"ss_clip_skip": "2"}), ("pastel", 2, {})):
+    for name, skip, metadata in (("crayon", 1, {}), ("ink", 2, {"ss_clip_skip": "2"}), ("pastel", 4, {})):
         path = folder / f"{name}.safetensors"
         if path.exists():
             sys.exit(f"{path} is there already")
