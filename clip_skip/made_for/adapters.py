@@ -154,7 +154,7 @@ def peak(tensor: Any) -> float:
     """The largest absolute value; NaN if there is one."""
     if not tensor.numel():
         return 0.0
-    if not tensor.is_floating_point() or tensor.element_size() < 2:  # torch compares no 8-bit floats
+    if not tensor.is_floating_point() or tensor.element_size() < 4:  # torch 2.1 compares no float16, none 8-bit floats
         tensor = tensor.float()
     low, high = tensor.aminmax()
     return max(abs(float(low)), abs(float(high))) if low == low and high == high else math.nan

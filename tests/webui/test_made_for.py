@@ -11,6 +11,7 @@ from .test_page import PROMPT, expect, page, sync_api  # noqa: F401  (the fixtur
 
 pytest.importorskip("lycoris", reason="lycoris_lora is not installed: no LoRA to look at")
 
+import torch
 from safetensors.torch import save_file
 
 from tests.trained import lycoris_adapter
@@ -27,8 +28,9 @@ def loras(webui):
         pytest.skip("the WebUI's folder of LoRAs is not on this machine")
     made = [folder / f"clip_skip_test_{name}.safetensors" for name in ("one", "two", *range(MANY - 2))]
     states = {skip: lycoris_adapter("lora", skip) for skip in (1, 2)}
-    for number, path in enumerate(made):
-        save_file(states[1 + number % 2], path)
+    for number, path in enumerate(made):  # the WebUI's own torch is older than the tests'
+        dtype = (torch.float16, torch.bfloat16, torch.float32)[number // 2 % 3]
+        save_file({name: one.to(dtype).contiguous() for name, one in states[1 + number % 2].items()}, path)
     webui.call("/sdapi/v1/refresh-loras", {})
     yield
     for path in made:

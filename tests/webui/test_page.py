@@ -23,7 +23,7 @@ NEGATIVE, WARNINGS = "#txt2img_neg_prompt textarea", "#txt2img_clip_skip_warning
 def page(webui, browser):
     """The page, loaded, with the header at 1; at the end there must be no error of ours in its console."""
     webui.call("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1})
-    webui.answer(f"a {time.time()}", steps=1)  # another one: Neutral Prompt takes what the token counter saw last for it
+    webui.answer(f"a {time.time()}", steps=1)  # Neutral Prompt remembers what the token counter saw
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
     errors = []
