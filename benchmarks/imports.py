@@ -14,7 +14,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = ("torch", "PIL.Image")
-OURS = ("tags", "panel", "override", "sweep_settings", "encoder", "grid", "viewer")
+OURS = (
+    *("tags", "panel", "override", "encoder", "sweep.settings", "sweep.grid", "sweep.viewer", "page.answers"),
+    *("layers.figure", "made_for.suggestions", "page.made_for"),
+)
 
 
 def measure() -> tuple[float, float]:

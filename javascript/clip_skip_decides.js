@@ -99,13 +99,15 @@
 
     const chosen = (tab, title) => [title, tr(title)].includes(find(`#tab_${tab} #script_list input`)?.value);
 
-    /** The clip skips of the sweep, where it is the script that is chosen. */
+    /** The clip skips of the sweep and whether they are the prompt's, where it is the script that is chosen. */
     clipSkip.sweep = (tab) => {
-        if (!chosen(tab, SWEEP)) return "";
-        return find(`#script_${tab}_clip_skip_sweep_clip_skips :is(textarea, input)`)?.value.trim() || "";
+        if (!chosen(tab, SWEEP)) return {};
+        const part = (name) => `#script_${tab}_clip_skip_sweep_${name}`;
+        const values = find(`${part("clip_skips")} :is(textarea, input)`)?.value.trim() || "";
+        return {values, ofPrompt: find(`${part("apply_to")} input:checked`)?.value !== "Negative prompt"};
     };
 
-    /** The axes of the X/Y/Z plot that set a clip skip, where it is the script that is chosen. */
+    /** The axes of the X/Y/Z plot that set a clip skip, where it is the script that is chosen; "Clip skip" is the host's. */
     clipSkip.plot = (tab) => {
         if (!chosen(tab, PLOT)) return [];
         const types = ["x", "y", "z"].map((axis) => find(`#script_${tab}_xyz_plot_${axis}_type input`)?.value || "");

@@ -26,6 +26,14 @@
         return clipSkip.overridden() ? tr("the override settings decide") : "";
     }
 
+    /** What the X/Y/Z plot decides, and whether that is the prompt's value. Over the host's own axis a tag and the panel win. */
+    function plotted(tab, decides) {
+        const acts = (axis) => axis !== "Clip skip" || (!decides && headerActs());
+        const axes = clipSkip.plot(tab).filter(acts);
+        const line = axes.length ? tr("the X/Y/Z plot decides: {axes}", {axes: axes.join(", ")}) : "";
+        return {line, prompt: axes.some((axis) => axis === "Clip skip" || axis.startsWith("[Clip Skip] Prompt"))};
+    }
+
     const headerActs = () => clipSkip.encoders().some((encoder) => encoder.header);
 
     /** The line, and what there is to say beyond it. */
@@ -34,11 +42,13 @@
         if (!model) return [tr("the model is not loaded yet"), ""];
         if (!encoders.length) return [tr("no effect on {model}, nor has a tag or the panel", {model}), ""];
         const sweep = clipSkip.sweep(tab);
-        if (sweep) return [tr("the sweep decides: clip skip {values}", {values: sweep}), ""];
-        const axes = clipSkip.plot(tab).join(", ");
-        if (axes) return [tr("the X/Y/Z plot decides: {axes}", {axes}), ""];
+        if (sweep.values && sweep.ofPrompt) return [tr("the sweep decides: clip skip {values}", sweep), ""];
         const {prompt, others} = clipSkip.decided(tab);
+        if (sweep.values) others.splice(0, others.length, tr("negative prompt: clip skip {values}", sweep));
         const decides = who(tab, prompt);
+        const plot = plotted(tab, decides);
+        if (plot.prompt) return [plot.line, ""];
+        if (plot.line) others.push(plot.line);
         const stops = prompt.skip ? clipSkip.stops(encoders, prompt.skip) : tr("clip skip {values}", prompt);
         const rest = others.map((other) => `; ${other}`).join("");
         if (!decides && !headerActs()) {

@@ -333,6 +333,10 @@ def test_what_loras_were_made_for(open_page, serve):
         save_file(lycoris_adapter("lora", skip), folder / f"{name}.safetensors")
     page = open_page()
     tab(page, "Made for")
+    assert (
+        page.get_by_text("No base").count()
+        or page.locator("#clip_skip_app_made_for_base input").input_value() == "No base"
+    )
     choose = page.locator("#clip_skip_app_made_for_file input")
     choose.click()
     page.get_by_role("option", name="LoRA: ink").or_(page.locator("li", has_text="LoRA: ink")).first.click()
@@ -341,8 +345,8 @@ def test_what_loras_were_made_for(open_page, serve):
     sync_api.expect(verdict).to_have_value(re.compile("trained at clip skip 2"), timeout=60_000)
     sync_api.expect(page.locator("#clip_skip_app_blocks img")).to_be_visible(timeout=30_000)
     page.locator("#clip_skip_app_all_loras").click()
-    expect(page, "11 of 12 blocks", "#clip_skip_app_table", 60)
-    expect(page, "12 of 12 blocks", "#clip_skip_app_table")
+    expect(page, "The lower 11 of 12 blocks were changed", "#clip_skip_app_table", 60)
+    expect(page, "The top block of 12 was changed", "#clip_skip_app_table")
     with page.expect_download() as download:
         page.locator("#clip_skip_app_csv a").click()
     assert len(Path(download.value.path()).read_text("utf-8-sig").splitlines()) == 3

@@ -46,12 +46,20 @@ def test_every_text_of_the_page_has_a_translation():
         sweep_settings.TITLE,
         *(text for field in panel.FIELDS for text in (field.label, field.info) if text),
     }
-    labels |= {*made_for.HEADS, "Download as CSV", *sweep_settings.LABELS.values(), *sweep_settings.APPLY_TO.values()}
+    labels |= {
+        *made_for.HEADS,
+        "Download as CSV",
+        made_for.NO_BASE,
+        *sweep_settings.LABELS.values(),
+        *sweep_settings.APPLY_TO.values(),
+    }
     widgets = [
         (WEBUI / "widgets" / name).read_text()
         for name in ("layers_tab.py", "made_for_tab.py", "sweep_widgets.py", "tab.py")
     ]
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
+    standalone = (ROOT / "clip_skip" / "standalone" / "app" / "made_for_tab.py").read_text()
+    labels |= {*re.findall(r'(?:tr\(|NO_FOLDER = )"([^"]+)"', standalone)}
     assert (asked | labels) - SENTENCES["ja_JP"].keys() == set()
 
 
@@ -68,9 +76,10 @@ MESSAGES = [
     "tags and the panel have no effect on SD3, whose text encoders stop where they were made to.",
     'LoRA "two" was trained at clip skip 2; this picture used 1.',
     'LoRA "two" was trained at clip skip 2, as its weights tell; now it is 1.',
-    'LoRA "two" was likely trained at clip skip 2, as its weights tell; this picture used 1.',
+    'LoRA "two" was trained, at least in part, at clip skip 2, as its weights tell; this picture used 1.',
+    made_for.NONE,
+    "36 pictures: 12 by 3, as many at once as fit",
     'LoRA "two" was trained at clip skip 2, as its weights tell, though its metadata says 3; now it is 1.',
-    'LoRA "two" was likely trained at clip skip 2, as its weights tell, though its metadata says 3; now it is 1.',
     "Choose a LoRA or a checkpoint.",
     'Checkpoint "model" recommends clip skip 2; now it is 1.5.',
     "another extension encodes pieces of the prompt by itself, for all pictures of the batch; "

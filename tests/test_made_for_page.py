@@ -51,7 +51,7 @@ def test_a_lora_without_metadata_is_suggested_by_its_weights(lora):
     assert suggested(lora("two", 2), 2.0) == []
     assert suggested(lora("one", 1), 1.0) == []
     (likely,) = suggested(lora("one", 1), 2.0)
-    assert likely[2] == 'LoRA "x" was likely trained at clip skip 1, as its weights tell; now it is 2.'
+    assert likely[2] == 'LoRA "x" was trained, at least in part, at clip skip 1, as its weights tell; now it is 2.'
     assert suggested(lora("none", 2, ss_clip_skip="None"), 1.0) == [(2, "weights", text)]
 
 
@@ -62,6 +62,15 @@ def test_weights_go_before_metadata_that_contradicts_them(lora):
     assert suggested(path, 2.0) == []
     (agreed,) = suggested(lora("honest", 2, ss_clip_skip="2"), 1.0)
     assert agreed[1:] == ("ss_clip_skip in honest.safetensors", 'LoRA "x" was trained at clip skip 2; now it is 1.')
+
+
+def test_metadata_goes_before_weights_that_do_not_tell_exactly(lora):
+    """An extraction, or another start than zero, can touch all blocks: docs/made-for.md."""
+    path = lora("touched", 1, ss_clip_skip="2")
+    assert suggested(path, 2.0) == []
+    assert suggested(path, 1.0) == [
+        (2, "ss_clip_skip in touched.safetensors", 'LoRA "x" was trained at clip skip 2; now it is 1.')
+    ]
 
 
 def test_metadata_speaks_where_the_weights_are_silent(lora, tmp_path):
@@ -100,21 +109,21 @@ def test_the_verdict_and_the_picture_of_one_file(lora, tmp_path):
 
 def test_the_table_and_its_file(lora, tmp_path):
     (tmp_path / "old.pt").write_bytes(b"")
-    files = {"one": lora("one", 1), "=two": lora("two", 2), "old": str(tmp_path / "old.pt")}
+    files = {"one": lora("one", 1), "=two": lora("two", 2, ss_clip_skip="2"), "old": str(tmp_path / "old.pt")}
     asked = []
     found = made_for.rows(files, str, lambda names: asked.extend(names) or names)
     assert asked == ["one", "=two", "old"] and all(len(row) == len(made_for.HEADS) for row in found)
     assert [row[:5] for row in found] == [
-        ["one", "SD1, LoRA", "-", "12 of 12 blocks", "1 (likely)"],
-        ["=two", "SD1, LoRA", "-", "11 of 12 blocks", "2"],
-        ["old", "-", "-", "-", "-"],
+        ["one", "SD1, LoRA", "", 12, 1],
+        ["=two", "SD1, LoRA", 2, 11, 2],
+        ["old", "", "", "", ""],
     ]
     assert "never a pickle" in found[2][5]
     address = re.search(
         r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', made_for.link(made_for.HEADS, found, "a<b")
     )
     text = base64.b64decode(address[1]).decode("utf-8-sig")
-    assert list(csv.reader(io.StringIO(text))) == [[*made_for.HEADS], *found]
+    assert list(csv.reader(io.StringIO(text))) == [[*made_for.HEADS], *(list(map(str, row)) for row in found)]
     assert ">a&lt;b</a>" in made_for.link(made_for.HEADS, found, "a<b")
 
 
@@ -131,6 +140,7 @@ def test_the_part_of_the_webuis_tab(standins, monkeypatch, lora, tmp_path):
 
     assert [(title, name) for _, title, name in tab.build()] == [("Clip Skip", "clip_skip")]
     assert made_for_tab.names() == ["LoRA: Eins", "LoRA: zwei", "Checkpoint: demo.safetensors"]
+    assert made_for_tab.queued()
     verdict, picture = made_for_tab.look("LoRA: zwei", made_for.NO_BASE, False)
     assert "trained at clip skip 2" in verdict and picture.width > 100
     verdict, picture = made_for_tab.look("Checkpoint: demo.safetensors", "demo.safetensors", False)
@@ -139,4 +149,22 @@ def test_the_part_of_the_webuis_tab(standins, monkeypatch, lora, tmp_path):
     rows, link = made_for_tab.all_loras()
     assert [row[0] for row in rows] == ["Eins", "zwei"] and "Download as CSV" in link
     refreshed = made_for_tab.refreshed()
-    assert looked == ["LoRAs"] and refreshed[1]["choices"] == ["None", "demo.safetensors"]
+    assert looked == ["LoRAs"] and refreshed[1]["choices"] == ["No base", "demo.safetensors"]
+    entries.clear()
+    assert made_for_tab.all_at_once()[1] == "No LoRAs are known."
+
+
+@pytest.mark.parametrize("queue", [True, False])
+def test_without_a_queue_nothing_shows_progress(standins, monkeypatch, queue):
+    """Gradio 3 does not start then: "Progress tracking requires queuing to be enabled"."""
+    import gradio
+    from modules import shared
+
+    clicked = []
+    monkeypatch.setattr(gradio.Button, "click", lambda button, function, *inputs, **settings: clicked.append(function))
+    monkeypatch.setattr(shared, "cmd_opts", SimpleNamespace(no_gradio_queue=not queue), raising=False)
+    from clip_skip.webui.widgets import made_for_tab
+
+    made_for_tab.build()
+    defaults = [default for function in clicked for default in function.__defaults__ or ()]
+    assert any(isinstance(default, gradio.Progress) for default in defaults) == queue

@@ -116,7 +116,7 @@ def test_tags_in_the_prompt(host):
     ((_, done),) = p.make.made
     assert torch.equal(done.c[1][0][0], host.at(3, "a cow")) and torch.equal(done.c[1][1][0], host.at(4, "b"))
     assert result.infotexts[1].startswith("a cow AND <clipskip:4>b\n")
-    assert 'The values of the sweep take the place of the tag "<clipskip:9>".' in p.comments
+    assert '⚠ The values of the sweep take the place of the tag "<clipskip:9>".' in p.comments
 
 
 def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host):
@@ -132,7 +132,7 @@ def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host
         assert torch.allclose(done.sampled[0], host.at(skip, "a hen"), atol=1e-5)
     assert len(result.images) == 2 + 12
     said = "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
-    assert said in p.comments and said in json.loads(result.js())["clip_skip_warnings"]
+    assert f"⚠ {said}" in p.comments and said in json.loads(result.js())["clip_skip_warnings"]
     p = job(host, while_sampling=p.while_sampling)
     p.make.before = lambda: setattr(host.shared.state, "stopping_generation", True)
     result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "7"})
@@ -190,7 +190,7 @@ def test_the_same_sweep_again_makes_the_other_cells(host):
 
     p, result = sweep(interrupt=3)
     assert len(result.images) == 1 + 6
-    assert "6 of 8 cells are made. The same sweep, started again with seed 5, makes the others." in p.comments
+    assert "⚠ 6 of 8 cells are made. The same sweep, started again with seed 5, makes the others." in p.comments
     told = json.loads(result.js())["clip_skip_warnings"]
     assert any(message.startswith("6 of 8 cells") for message in told)
     other, _ = sweep(interrupt=1, prompt="a hen")
@@ -218,7 +218,7 @@ def test_the_report_comes_second(host):
 def test_how_many_pictures_is_said_before(host, capsys):
     from clip_skip.webui.widgets.sweep_widgets import counted
 
-    assert counted("1-12", "4, 7, 11", 0) == "36 pictures: 12 by 3"
+    assert counted("1-12", "4, 7, 11", 0) == "36 pictures: 12 by 3, as many at once as fit"
     assert counted("1-12", "4, 7, 11", 8) == "36 pictures: 12 by 3, in 5 batches"
     assert counted("1-x", "<b>", 8) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + (
         "1-3 (+0.5) or 1-12 [4]"

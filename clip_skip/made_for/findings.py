@@ -18,7 +18,7 @@ from clip_skip.made_for.metadata import Problem, Recommendation, complaint, reco
 from clip_skip.made_for.naming import Name, parse
 from clip_skip.made_for.verdict import Verdict, Weights, judge, weigh
 
-__all__ = ["Finding", "inspect"]
+__all__ = ["Finding", "changed_blocks", "inspect"]
 
 LONGEST_HEADER = 32_000_000
 """Bytes; the longest that was met has four million, most of it the captions of a training."""
@@ -51,6 +51,15 @@ class Finding:
             },
             "verdict": {"clip_skip": verdict.clip_skip, "certainty": verdict.certainty, "reason": verdict.reason},
         }
+
+
+def changed_blocks(finding: Finding) -> tuple[int, int] | None:
+    """How many blocks from the bottom up were changed, and of how many; None where the weights do not tell it."""
+    weights = finding.weights
+    if weights is None or not weights.clip_skip:
+        return None
+    count = len(next(iter(weights.blocks.values())))
+    return count - (weights.untouched or 0), count
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def remembered(read: Callable[[str], Found], path: str) -> Found | None:
     return outcome
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2**15)
 def once(read: Callable[[str], Any], path: str, mtime_ns: int, size: int) -> Any:
     """`read(path)`, or what is wrong with the file; an OSError may pass and is not remembered."""
     try:

@@ -70,17 +70,26 @@ def of_checkpoint(path: str) -> Told | None:
 
 
 def of_lora(path: str) -> Told | None:
-    """By its weights where these tell it, else by its metadata."""
-    metadata, weights = trained_at(path), weights_of(path)
+    """By its weights where these tell it exactly, else by its metadata, else by what its weights tell at least."""
+    metadata = trained_at(path)
+    try:
+        weights = weights_of(path)
+    except Problem:
+        if metadata is None:
+            raise
+        weights = None
+    exact = weights is not None and weights.certainty == "exact"
     value = weights.clip_skip if weights else None
-    if value and weights and (metadata is None or metadata.value != value):
-        likely = "" if weights.certainty == "exact" else "likely "
-        said = f"was {likely}trained at clip skip {value}, as its weights tell"
-        return Told(value, "weights", said + (f", though its metadata says {metadata.value}" if metadata else ""))
-    if metadata is None:
-        return None
-    source = f"{metadata.source} in {metadata.file}"
-    return Told(metadata.value, source, f"was trained at clip skip {metadata.value}")
+    if value and metadata and exact and metadata.value != value:
+        said = f"was trained at clip skip {value}, as its weights tell, though its metadata says {metadata.value}"
+        return Told(value, "weights", said)
+    if metadata:
+        source = f"{metadata.source} in {metadata.file}"
+        return Told(metadata.value, source, f"was trained at clip skip {metadata.value}")
+    if value:
+        part = "" if exact else ", at least in part,"
+        return Told(value, "weights", f"was trained{part} at clip skip {value}, as its weights tell")
+    return None
 
 
 def weights_of(path: str) -> Weights | None:

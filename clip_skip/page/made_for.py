@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import base64
+import csv
 import html
-from collections.abc import Callable, Iterable, Mapping
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from PIL import Image
 
-from clip_skip.made_for import blocks_figure, table
-from clip_skip.made_for.findings import Finding, inspect
+from clip_skip.made_for import blocks_figure
+from clip_skip.made_for.findings import Finding, changed_blocks, inspect
 from clip_skip.made_for.metadata import Problem
 
-__all__ = ["HEADS", "NO_BASE", "choices", "link", "look", "rows"]
+__all__ = ["HEADS", "NONE", "NO_BASE", "TYPES", "choices", "link", "look", "rows"]
 
-HEADS = ("LoRA", "Model", "Metadata", "Weights", "Clip skip", "Why")
-NO_BASE = "None"
+HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Why so")
+TYPES = ("str", "str", "number", "number", "number", "str")
+NO_BASE = "No base"
+NONE = "No LoRAs are known."
 
 Translate = Callable[[str], str]
+Each = Callable[[list[str]], Iterable[str]]
 
 
 def choices(loras: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[str, str]:
@@ -44,25 +49,28 @@ def told(finding: Finding, translate: Translate) -> str:
     return "\n".join(map(translate, finding.verdict.sentences))
 
 
-def rows(
-    files: Mapping[str, str], translate: Translate, each: Callable[[Iterable[str]], Iterable[str]]
-) -> list[list[str]]:
-    """A row of cells, as HEADS has them, for each of `files`, paths by their names.
+def rows(files: Mapping[str, str], translate: Translate, each: Each = list) -> list[list[str | int]]:
+    """A row of cells, as HEADS has them, for each of `files`, paths by their names; what is not known is "".
 
     each: goes through the names, and shows how far it is.
     """
-    found = []
-    for name in each(list(files)):
-        try:
-            finding = inspect(files[name])
-        except Problem as problem:
-            found.append([name, "-", "-", "-", "-", translate(f"{problem}.")])
-        else:
-            found.append([name, *table.row(finding)[1:], told(finding, translate)])
-    return found
+    return [[name, *cells(files[name], translate)] for name in each(list(files))]
 
 
-def link(heads: Iterable[str], found: Iterable[list[str]], text: str) -> str:
+def cells(path: str, translate: Translate) -> list[str | int]:
+    try:
+        found = inspect(path)
+    except Problem as problem:
+        return ["", "", "", "", translate(f"{problem}.")]
+    changed = changed_blocks(found)
+    said = found.metadata.value if found.metadata else ""
+    numbers = [said, changed[0] if changed else "", found.verdict.clip_skip or ""]
+    return [f"{found.model or '?'}, {found.kind}", *numbers, told(found, translate)]
+
+
+def link(heads: Iterable[str], found: Iterable[Sequence[object]], text: str) -> str:
     """A link that downloads the table; it is in the link itself, so that no file is written anywhere."""
-    data = base64.b64encode(b"\xef\xbb\xbf" + table.as_csv([*heads], found).encode()).decode()
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([[*heads], *found])
+    data = base64.b64encode(b"\xef\xbb\xbf" + table.getvalue().encode()).decode()
     return f'<a href="data:text/csv;charset=utf-8;base64,{data}" download="loras.csv">{html.escape(text)}</a>'

@@ -53,9 +53,13 @@ def suggest(model: Any, prompt: str, in_effect: float, used: str = suggestions.T
 def tell(p: Any, shown: set[str] | None = None) -> list[str]:
     """A sentence for each suggestion for the first picture of `p`, and for each new problem. Never raises.
 
+    None for a sweep or an axis, which are there to try values.
+
     `p.clip_skip_suggestions` has the suggestions' sentences, translated, and their values, for the page's buttons.
     shown: the problems told before, which are left out; the new ones are added.
     """
+    if getattr(p, "clip_skip_overrides", None):
+        return []
     try:
         panel = p.clip_skip_panels[0]
         default = panel.clip_skip if panel.enabled else header_value(shared.sd_model)

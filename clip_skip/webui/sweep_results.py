@@ -32,9 +32,9 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
-    tags = replaced(p.prompt) if settings.apply_to != "negative" else []
-    for message in (*tags, *cut(jobs), *missing(p, plan, jobs, finished)):
-        p.comment(translate(message))
+    about_tag = replaced(p.prompt) if settings.apply_to != "negative" else []
+    for message in (*about_tag, *cut(jobs), *missing(p, plan, jobs, finished)):
+        p.comment(f"⚠ {translate(message)}")
         results[0][0].last.clip_skip_warnings.append(message)  # for the API, which leaves comments out
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):

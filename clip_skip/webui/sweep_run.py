@@ -136,38 +136,46 @@ def job_for_seed(p: Any, settings: SweepSettings, number: int) -> Any:
 
 
 def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: int, done: Done) -> None:
-    """Makes the `cells` of one grid and puts them into `done`, until the user stops it."""
+    """Makes the `cells` of one grid and puts them into `done`, until the user stops it.
+
+    Where it turns out that those of different clip skips must not share a batch, what is left is made one by one.
+    """
 
     def halved(size: int) -> None:
+        nonlocal limit
+        limit = size
         devices.torch_gc()
-        shared.state.job_count += 1
+        more_batches(job, 1)
         job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
-    def make(batch: tuple[Cell, ...]) -> Done:
-        made: Done = {}
-        together = parts(batch) if job.clip_skip_cut else [batch]
-        shared.state.job_count += len(together) - 1
-        for part in together:
-            pictures = make_batch(job, settings, part)
-            if job.last.clip_skip_cut and not job.clip_skip_cut:
-                job.clip_skip_cut = True
-                shared.state.job_count += 1
-                return {} if stopped() else make(batch)
-            made.update(zip(part, pictures))
-            if stopped():
+    def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+        return make_batch(job, settings, batch)
+
+    for group in by_clip_skip(cells) if job.clip_skip_cut else [cells] * bool(cells):
+        for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):
+            if job.last.clip_skip_cut:
                 break
-        return made
+            done.update(zip(batch, made))
+            if stopped():
+                return
+        if job.last.clip_skip_cut:
+            job.clip_skip_cut = True
+            missing = [cell for cell in cells if cell not in done]
+            planned = math.ceil(len(missing) / limit)
+            more_batches(job, 1 + sum(math.ceil(len(one) / limit) for one in by_clip_skip(missing)) - planned)
+            if not stopped():
+                make_cells(job, settings, missing, limit, done)
+            return
 
-    for _, made in sweep.run(cells, limit, make, is_out_of_memory, halved):
-        done.update(made)
-        if stopped():
-            break
+
+def by_clip_skip(cells: Sequence[Cell]) -> list[list[Cell]]:
+    skips = dict.fromkeys(cell.clip_skip for cell in cells)
+    return [[cell for cell in cells if cell.clip_skip == skip] for skip in skips]
 
 
-def parts(batch: Sequence[Cell]) -> list[tuple[Cell, ...]]:
-    """The cells of each clip skip."""
-    skips = dict.fromkeys(cell.clip_skip for cell in batch)
-    return [tuple(cell for cell in batch if cell.clip_skip == skip) for skip in skips]
+def more_batches(job: Any, count: int) -> None:
+    """Tells the host that there is more to do than was begun with."""
+    shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 
 def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:

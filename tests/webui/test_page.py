@@ -293,6 +293,8 @@ def test_the_readout_says_who_decides_what(page):
 def test_the_readout_says_that_the_sweep_decides(page):
     choose_sweep(page, clip_skips="1, 2.5")
     expect(page, "the sweep decides: clip skip 1, 2.5")
+    page.locator("#script_txt2img_clip_skip_sweep_apply_to").get_by_label("Negative prompt", exact=True).check()
+    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14; negative prompt: clip skip 1, 2.5")
 
 
 def test_the_readout_says_that_a_plot_decides(page):
@@ -304,6 +306,17 @@ def test_the_readout_says_that_a_plot_decides(page):
     kind.fill("[Clip Skip] Prompt and")
     page.locator("ul.options li", has_text="[Clip Skip] Prompt and negative").click()
     expect(page, "the X/Y/Z plot decides: [Clip Skip] Prompt and negative")
+    kind.click()
+    kind.fill("[Clip Skip] Negative")
+    page.locator("ul.options li", has_text="[Clip Skip] Negative").first.click()
+    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14; the X/Y/Z plot decides: [Clip Skip] Negative")
+    kind.click()
+    kind.fill("Clip skip")
+    page.locator("ul.options li", has_text="Clip skip").first.click()
+    expect(page, "the X/Y/Z plot decides: Clip skip")
+    page.locator(PROMPT).fill("<clipskip:3> a cow")  # a tag wins over the host's own value
+    expect(page, "the tag <clipskip:3> decides: stops after layer 10 of 12")
+    sync_api.expect(page.locator(READOUT)).not_to_contain_text("plot")
 
 
 def test_the_readouts_length_moves_nothing(page):

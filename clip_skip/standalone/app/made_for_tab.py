@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,25 @@ __all__ = ["MadeForTab", "files"]
 
 IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
 
+NO_FOLDER = "Start the page with --loras DIR to look at LoRAs."
+
 PROGRESS = gr.Progress()
 """Gradio finds it as the default of a function's last parameter."""
 
 
-def files(folder: Path | None) -> dict[str, str]:
-    """The .safetensors files in and below `folder`, by their names in it."""
+def files(folder: Path | None, below: bool) -> dict[str, str]:
+    """The .safetensors files in `folder`, and `below` it, by their names in it."""
     if folder is None:
         return {}
-    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".safetensors" and file.is_file())
-    return {file.relative_to(folder).with_suffix("").as_posix(): str(file) for file in found}
+    found = sorted(folder.rglob("*") if below else folder.glob("*"))
+    models = [file for file in found if file.suffix.lower() == ".safetensors" and file.is_file()]
+    return {file.relative_to(folder).with_suffix("").as_posix(): str(file) for file in models}
 
 
 class MadeForTab:
-    """The tab for the LoRAs and the checkpoints of two folders; pictures go to `out`.
+    """The tab; pictures go to `out`.
 
+    loras, checkpoints: folders of them, with what is below them; `beside` has the checkpoints where none is given
     tr:        a text of the page in its language
     translate: a sentence of the library in that
     """
@@ -39,56 +43,64 @@ class MadeForTab:
         self,
         loras: Path | None,
         checkpoints: Path | None,
+        beside: Path,
         out: Path,
         tr: Callable[[str], str],
         translate: Callable[[str], str],
     ) -> None:
-        self.folders, self.out, self.tr, self.translate = (loras, checkpoints), out, tr, translate
+        self.folders, self.out, self.tr, self.translate = (loras, checkpoints, beside), out, tr, translate
+        self.look_around()
         with gr.Row():
             names, label = [*self.choices()], tr("LoRA or checkpoint")
             file = gr.Dropdown(names, value=None, label=label, elem_id="clip_skip_app_made_for_file")
-            label = tr("Base that a checkpoint was made from")
-            base = gr.Dropdown(self.bases(), value=made_for.NO_BASE, label=label, elem_id="clip_skip_app_made_for_base")
+            bases, label = self.bases(), tr("Base that a checkpoint was made from")
+            base = gr.Dropdown(bases, value=bases[0], label=label, elem_id="clip_skip_app_made_for_base")
         self.lists = [file, base]
-        button = gr.Button(tr("Look"), variant="primary", elem_id="clip_skip_app_look")
+        button = gr.Button(tr("Look at it"), variant="primary", elem_id="clip_skip_app_look")
         verdict = gr.Textbox(label=tr("In a sentence"), interactive=False, elem_id="clip_skip_app_verdict")
-        picture = image(tr("Blocks"), "clip_skip_app_blocks")
+        picture = image(tr("Blocks of the text encoder"), "clip_skip_app_blocks")
         every = gr.Button(tr("All LoRAs"), elem_id="clip_skip_app_all_loras")
         link = gr.HTML(elem_id="clip_skip_app_csv")
-        table = gr.Dataframe(headers=self.heads(), interactive=False, wrap=True, elem_id="clip_skip_app_table")
+        types = [*made_for.TYPES]
+        table = gr.Dataframe(
+            headers=self.heads(), datatype=types, interactive=False, wrap=True, elem_id="clip_skip_app_table"
+        )
         dark = gr.Checkbox(visible=False)  # set by IS_DARK
         listen(button.click, self.look, [file, base, dark], [verdict, picture], IS_DARK)
         listen(every.click, self.all_loras, [], [table, link])
+
+    def look_around(self) -> None:
+        """Finds what there is in the folders."""
+        loras, checkpoints, beside = self.folders
+        self.loras = files(loras, True)
+        self.checkpoints = files(checkpoints, True) if checkpoints else files(beside, False)
 
     def heads(self) -> list[str]:
         return [self.tr(head) for head in made_for.HEADS]
 
     def choices(self) -> dict[str, str]:
-        loras, checkpoints = self.folders
-        return made_for.choices(files(loras), files(checkpoints))
+        return made_for.choices(self.loras, self.checkpoints)
 
     def bases(self) -> list[str]:
-        return [made_for.NO_BASE, *files(self.folders[1])]
+        return [self.tr(made_for.NO_BASE), *self.checkpoints]
 
     def refreshed(self) -> list[Any]:
         """What there is now to choose from in `lists`."""
+        self.look_around()
         return [gr.update(choices=[*self.choices()]), gr.update(choices=self.bases())]
 
     def look(self, file: str | None, base: str | None, dark: bool) -> tuple[str, str | None]:
         """What is known of the chosen file in sentences, and the path of the picture of its blocks."""
-        path, other = self.choices().get(file or ""), files(self.folders[1]).get(base or "")
+        path, other = self.choices().get(file or ""), self.checkpoints.get(base or "")
         sentences, drawn = made_for.look(path, other, dark, self.translate)
         if drawn is None:
             return sentences, None
         save_picture(drawn, self.out / "made_for.png")
         return sentences, str(self.out / "made_for.png")
 
-    def all_loras(self, progress: Any = PROGRESS) -> tuple[list[list[str]], str]:
+    def all_loras(self, progress: Any = PROGRESS) -> tuple[Any, str]:
         """A row for each LoRA of the folder, and a link to have them as a file."""
-
-        def each(found: Iterable[str]) -> Iterable[str]:
-            listed: Iterable[str] = progress.tqdm(found, unit="LoRAs")
-            return listed
-
-        found = made_for.rows(files(self.folders[0]), self.translate, each)
+        found = made_for.rows(self.loras, self.translate, lambda names: progress.tqdm(names, unit="LoRAs"))
+        if not found:
+            return gr.update(), self.tr(made_for.NONE if self.folders[0] else NO_FOLDER)
         return found, made_for.link(self.heads(), found, self.tr("Download as CSV"))

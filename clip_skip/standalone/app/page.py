@@ -62,8 +62,8 @@ class Page:
                     with gr.Tab(self.tr("Layers"), id="layers"):
                         self._layers_tab(fields[0])
                     with gr.Tab(self.tr("Made for"), id="made_for"):
-                        folders = loras, checkpoints or studio.path.parent
-                        made_for = MadeForTab(*folders, studio.out, self.tr, self.translate)
+                        folders = loras, checkpoints, studio.path.parent, studio.out
+                        made_for = MadeForTab(*folders, self.tr, self.translate)
             listen(self.blocks.load, None, None, None, assets.script(self._data()))
             listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
             listen(self.blocks.load, self.find_again, [self.window], [self.window, tabs, *fields, *found], NAME)

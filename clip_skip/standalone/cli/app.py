@@ -11,7 +11,7 @@ from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "a page in the browser: pictures, sweeps and layers"
+HELP = "a page in the browser: pictures, sweeps, layers, and what LoRAs were made for"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

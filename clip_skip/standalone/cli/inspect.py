@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+HEADS = ("file", "model", "metadata", "weights", "verdict")
+
 HELP = "which clip skip LoRAs and checkpoints were made for"
 DESCRIPTION = (
     "Tell from the weights which clip skip a LoRA was trained at, whether its metadata says so or not; and a "
@@ -79,8 +81,6 @@ def listed(paths: Sequence[Path]) -> list[Path]:
 
 def table(findings: Sequence[Finding]) -> Iterator[str]:
     """A line for each file, and below it why."""
-    from clip_skip.made_for.table import HEADS, row
-
     rows = [HEADS, *map(row, findings)]
     widths = [max(columns(cells[column]) for cells in rows) for column in range(len(HEADS))]
     lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
@@ -92,6 +92,21 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
 def columns(text: str) -> int:
     """How many columns of a terminal `text` takes; East Asian letters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def row(finding: Finding) -> tuple[str, ...]:
+    from clip_skip.made_for.findings import changed_blocks
+
+    metadata, verdict = finding.metadata, finding.verdict
+    certain = "" if verdict.certainty == "exact" else f" ({verdict.certainty})"
+    changed = changed_blocks(finding)
+    return (
+        Path(finding.file).name,
+        f"{finding.model or 'unknown model'}, {finding.kind}",
+        str(metadata.value) if metadata else "-",
+        f"{changed[0]} of {changed[1]} blocks" if changed else "-",
+        f"{verdict.clip_skip}{certain}" if verdict.clip_skip else "-",
+    )
 
 
 def draw(findings: Sequence[Any], path: Path) -> None:

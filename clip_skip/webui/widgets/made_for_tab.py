@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gradio as gr
+from modules import shared
 
 from clip_skip.page import made_for
 from clip_skip.webui import model_files
@@ -25,24 +26,35 @@ def build() -> None:
         file = gr.Dropdown(names(), label="LoRA or checkpoint", elem_id="clip_skip_made_for_file", scale=4)
         base = gr.Dropdown(
             bases(),
-            value=made_for.NO_BASE,
+            value=bases()[0],
             label="Base that a checkpoint was made from",
             elem_id="clip_skip_made_for_base",
             scale=4,
         )
-        again = gr.Button("Refresh", elem_id="clip_skip_made_for_refresh")
-        button = gr.Button("Look", variant="primary", elem_id="clip_skip_made_for_look")
+        again = gr.Button("Refresh the lists", elem_id="clip_skip_made_for_refresh")
+        button = gr.Button("Look at it", variant="primary", elem_id="clip_skip_made_for_look")
     verdict = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_made_for_verdict")
     picture = gr.Image(
-        label="Blocks", show_label=False, type="pil", interactive=False, elem_id="clip_skip_made_for_picture"
+        label="Blocks of the text encoder",
+        show_label=False,
+        type="pil",
+        interactive=False,
+        elem_id="clip_skip_made_for_picture",
     )
     every = gr.Button("All LoRAs", elem_id="clip_skip_made_for_all")
     link = gr.HTML("", elem_id="clip_skip_made_for_csv")
-    table = gr.Dataframe(headers=heads(), interactive=False, wrap=True, elem_id="clip_skip_made_for_table")
+    table = gr.Dataframe(
+        headers=heads(), datatype=[*made_for.TYPES], interactive=False, wrap=True, elem_id="clip_skip_made_for_table"
+    )
     dark = gr.Checkbox(visible=False)  # set by IS_DARK
     scripted(button.click, look, [file, base, dark], [verdict, picture], IS_DARK)
     again.click(refreshed, [], [file, base])
-    every.click(all_loras, [], [table, link])
+    every.click(all_loras if queued() else all_at_once, [], [table, link])
+
+
+def queued() -> bool:
+    """Whether gradio has a queue here; without one it refuses to start with a function that shows progress."""
+    return not getattr(getattr(shared, "cmd_opts", None), "no_gradio_queue", False)
 
 
 def heads() -> list[str]:
@@ -54,7 +66,7 @@ def names() -> list[str]:
 
 
 def bases() -> list[str]:
-    return [made_for.NO_BASE, *model_files.checkpoints()]
+    return [translate(made_for.NO_BASE), *model_files.checkpoints()]
 
 
 def refreshed() -> list[Any]:
@@ -69,12 +81,13 @@ def look(file: str | None, base: str | None, dark: bool) -> tuple[str, Any]:
     return made_for.look(path, checkpoints.get(base or ""), dark, translate)
 
 
-def all_loras(progress: Any = PROGRESS) -> tuple[list[list[str]], str]:
+def all_loras(progress: Any = PROGRESS) -> tuple[Any, str]:
     """A row for each LoRA of the host, and a link to have them as a file."""
+    return all_at_once(lambda found: progress.tqdm(found, unit="LoRAs"))
 
-    def each(found: Iterable[str]) -> Iterable[str]:
-        listed: Iterable[str] = progress.tqdm(found, unit="LoRAs")
-        return listed
 
+def all_at_once(each: Callable[[list[str]], Iterable[str]] = list) -> tuple[Any, str]:
     found = made_for.rows(model_files.loras(), translate, each)
+    if not found:
+        return gr.update(), translate(made_for.NONE)
     return found, made_for.link(heads(), found, translate("Download as CSV"))

@@ -85,6 +85,5 @@ def counted(clip_skips: str, cfg_scales: str, cells_per_batch: float) -> str:
         return html.escape(translate(str(error)))
     pictures, limit = len(plan.cells), int(cells_per_batch)
     text = f"{pictures} pictures: {len(plan.clip_skips)} by {len(plan.cfg_scales)}"
-    if limit:
-        text += f", in {-(-pictures // limit)} batches"
+    text += f", in {-(-pictures // limit)} batches" if limit else ", as many at once as fit"
     return html.escape(translate(text))
