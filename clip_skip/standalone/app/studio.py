@@ -67,7 +67,7 @@ class Asked:
 
 
 class Studio:
-    """One model, and what it made: pictures/, sweeps/, layers.png, made_for.png in `out`. One thing is made at a time."""
+    """One model, and what it made in `out`: pictures/, sweeps/, layers.png, made_for.png. One thing at a time."""
 
     def __init__(self, path: Path, device: str, out: Path) -> None:
         """Raises `CheckpointError` if the model at `path` cannot be used."""
