@@ -35,6 +35,14 @@
     clipSkip.number = (selector) => Number(clipSkip.find(`${selector} input[type=number]`)?.value || 0);
     clipSkip.tabs = () => TABS.filter((tab) => clipSkip.prompt(tab));
 
+    /** Gradio 3 gives the number of a slider no name of its own. */
+    clipSkip.nameNumbers = (place) => {
+        for (const number of gradioApp().querySelectorAll(`${place} input[type=number]`)) {
+            const label = number.closest(".block")?.querySelector("label span")?.textContent.trim();
+            if (label && !number.labels?.length && !number.ariaLabel) number.ariaLabel = label;
+        }
+    };
+
     /** The tab in view. */
     clipSkip.tab = () => clipSkip.tabs().find((tab) => clipSkip.prompt(tab).offsetParent) || clipSkip.tabs()[0];
 

@@ -92,14 +92,6 @@
         clipSkip.write(number, Number(number.min) < 1 ? 0 : 1);
     }
 
-    /** Gradio 3 gives a slider's number no name of its own. */
-    function nameNumbers(tab) {
-        for (const number of gradioApp().querySelectorAll(`[id^=script_${tab}_clip_skip] input[type=number]`)) {
-            const label = number.closest(".block").querySelector("label span")?.textContent.trim();
-            if (label && !number.labels?.length && !number.ariaLabel) number.ariaLabel = label;
-        }
-    }
-
     function addTagButton(tab) {
         const place = find(`#script_${tab}_clip_skip_tools`);
         if (!place) return;
@@ -116,7 +108,7 @@
         for (const tab of clipSkip.tabs()) {
             watch(tab);
             addTagButton(tab);
-            nameNumbers(tab);
+            clipSkip.nameNumbers(`[id^=script_${tab}_clip_skip]`);
         }
     });
 })();

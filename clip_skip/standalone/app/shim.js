@@ -22,6 +22,7 @@
         if (!ready) {
             if (!find("#txt2img_prompt textarea") || !find("#setting_CLIP_stop_at_last_layers input[type=number]")) return;
             ready = true;
+            window.clipSkip.nameNumbers(".gradio-container");
             for (const callback of loaded) callback();
         }
         for (const callback of updated) callback();
