@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOST = ("torch", "PIL.Image")
 OURS = (
     *("tags", "panel", "override", "encoder", "sweep.settings", "sweep.grid", "sweep.viewer", "page.answers"),
-    *("layers.figure", "made_for.suggestions", "page.made_for"),
+    *("layers.measure", "made_for.suggestions", "page.made_for"),
 )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from PIL import Image
 
-from clip_skip.made_for import blocks_figure
 from clip_skip.made_for.findings import Finding, changed_blocks, inspect
 from clip_skip.made_for.metadata import Problem
 
@@ -41,8 +40,13 @@ def look(path: str | None, base: str | None, dark: bool, translate: Translate) -
         finding = inspect(path, base)
     except Problem as problem:
         return translate(f"{problem}."), None
-    blocks = finding.weights is not None and bool(finding.weights.blocks)
-    return told(finding, translate), blocks_figure.draw([finding], dark) if blocks else None
+    if finding.weights is None or not finding.weights.blocks:
+        return told(finding, translate), None
+    from clip_skip.made_for import (
+        blocks_figure,
+    )  # matplotlib takes its time, which is not to be the host's at its start
+
+    return told(finding, translate), blocks_figure.draw([finding], dark)
 
 
 def told(finding: Finding, translate: Translate) -> str:

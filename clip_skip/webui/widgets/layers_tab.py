@@ -10,7 +10,6 @@ from modules import devices, extra_networks, prompt_parser, sd_models, shared
 from modules.call_queue import queue_lock
 
 from clip_skip import tags
-from clip_skip.layers import figure
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
 from clip_skip.sub_prompts import pieces
@@ -59,6 +58,8 @@ def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
     several = gr.update(visible=len(encoders(shared.sd_model)) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
+    from clip_skip.layers import figure  # matplotlib takes its time, which is not to be the host's at its start
+
     return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark), several
 
 
