@@ -52,10 +52,10 @@ def test_a_cell_large_with_its_infotext_and_its_neighbours(page):
     page.keyboard.up("c")
     assert page.inner_text("#infotext") == "infotext of 1, 1"
     page.click("#copy")
-    assert page.inner_text("#copy") == "Copied"
+    page.wait_for_function("document.querySelector('#copy').textContent === 'Copied'", timeout=10_000)
     page.keyboard.press("Escape")
     assert not page.locator("#view").is_visible()
-    assert page.evaluate("document.activeElement.dataset.place") == "1,1"
+    page.wait_for_function("document.activeElement.dataset.place === '1,1'", timeout=10_000)
 
 
 def test_compared_with_any_cell(page):
@@ -130,6 +130,7 @@ def test_the_keyboard_alone(page):
     page.keyboard.press("Enter")
     assert page.inner_text("#name") == "Clip skip 2, CFG scale 4"
     page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.dataset.place === '1,0'", timeout=10_000)
     page.keyboard.press("x")
     assert page.locator("#grid thead th").all_inner_texts() == ["CFG scale →\nClip skip ↓", *ROWS.labels]
     assert page.evaluate("document.activeElement.dataset.place") == "1,0"
