@@ -72,7 +72,7 @@ def app(*arguments: str) -> int:
 
 
 def pictures(*arguments: str) -> int:
-    return run(PYTHON, "docs/pictures.py", *arguments)
+    return run(PYTHON, "-m", "docs.pictures", *arguments)
 
 
 def find_browser() -> None:

@@ -10,21 +10,23 @@ docs/demo-model.md come from `training/evaluate.py`.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from safetensors.torch import save_file
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import CHROMIUM
+from tests.trained import lycoris_adapter
+from tests.webui.conftest import WebUI
+
+ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 PROMPT = "a small green triangle below a large orange ring on a black background"
 
@@ -93,29 +95,17 @@ def standalone(browser: Browser, folder: Path) -> None:
             shoot(page, name, full_page=True)
 
 
-def call(url: str, route: str, body: dict[str, Any] | None = None) -> Any:
-    request = urllib.request.Request(url + route, body and json.dumps(body).encode())
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=300) as answer:
-        return json.load(answer)
-
-
 @contextmanager
 def loras(folder: Path) -> Iterator[None]:
     """LoRAs trained at 1, 2 and 4, the second of which says so in its metadata; taken away afterwards."""
-    from safetensors.torch import save_file
-
-    sys.path.insert(0, str(ROOT))
-    from tests.trained import lycoris_adapter
-
-    made = []
-    for name, skip, metadata in (("crayon", 1, {}), ("ink", 2, {"ss_clip_skip": "2"}), ("pastel", 4, {})):
-        path = folder / f"{name}.safetensors"
-        if path.exists():
-            sys.exit(f"{path} is there already")
-        made.append(path)
-        save_file(lycoris_adapter("lora", skip), path, {"ss_base_model_version": "sd_v1", **metadata})
+    made: list[Path] = []
     try:
+        for name, skip, metadata in (("crayon", 1, {}), ("ink", 2, {"ss_clip_skip": "2"}), ("pastel", 4, {})):
+            path = folder / f"{name}.safetensors"
+            if path.exists():
+                sys.exit(f"{path} is there already")
+            made.append(path)
+            save_file(lycoris_adapter("lora", skip), path, {"ss_base_model_version": "sd_v1", **metadata})
         yield
     finally:
         for path in made:
@@ -124,11 +114,12 @@ def loras(folder: Path) -> Iterator[None]:
 
 def webui(browser: Browser, url: str, folder: Path) -> None:
     """webui.png, page.png, page-dark.png, page-ja.png, page-ko.png"""
-    before = call(url, "/sdapi/v1/options")
+    call = WebUI(url).call
+    before = call("/sdapi/v1/options")
     with loras(folder):
         try:
-            call(url, "/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": "clip-skip-demo"})
-            call(url, "/sdapi/v1/refresh-loras", {})
+            call("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": "clip-skip-demo"})
+            call("/sdapi/v1/refresh-loras", {})
             for name, language, theme, panel in (
                 ("webui.png", "None", "light", True),
                 ("page.png", "None", "light", False),
@@ -137,7 +128,7 @@ def webui(browser: Browser, url: str, folder: Path) -> None:
                 ("page-ko.png", "ko_KR", "light", True),
             ):
                 page = browser.new_page(viewport={"width": 1280, "height": 900})
-                call(url, "/sdapi/v1/options", {"localization": language})
+                call("/sdapi/v1/options", {"localization": language})
                 if language != "None":
                     speak(page, language)
                 page.goto(f"{url}/?__theme={theme}")
@@ -147,8 +138,8 @@ def webui(browser: Browser, url: str, folder: Path) -> None:
                 page.close()
         finally:
             names = ("CLIP_stop_at_last_layers", "sd_model_checkpoint", "localization")
-            call(url, "/sdapi/v1/options", {name: before.get(name) for name in names})
-            call(url, "/sdapi/v1/refresh-loras", {})
+            call("/sdapi/v1/options", {name: before.get(name) for name in names})
+            call("/sdapi/v1/refresh-loras", {})
 
 
 def speak(page: Page, language: str) -> None:
@@ -189,9 +180,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if bool(arguments.webui) != bool(arguments.loras):
         parser.error("--webui and --loras go together")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         if arguments.webui:
             webui(browser, arguments.webui.rstrip("/"), arguments.loras)
         else:

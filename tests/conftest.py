@@ -41,16 +41,24 @@ def browser():
 
 
 @pytest.fixture
-def violations():
+def axe():
+    """axe-core, in a page of Playwright's."""
+    module = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
+    return module.Axe()
+
+
+@pytest.fixture
+def violations(axe):
     """Checks a whole page with all of axe-core's rules; returns what it found wrong in what matches `ours`.
 
     A host's page has no landmarks, which is the rule "region"; the cells of gradio 3's tables have no names.
     """
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
     def check(page, ours="[id*=clip_skip], [id*=clip_skip] *, [class*=clip-skip], [class*=clip-skip] *"):
         ours = f":is({ours}):not(table *)"
-        found = axe.Axe().run(page).response["violations"]
+        found = axe.run(page).response["violations"]
         is_ours = lambda node: page.locator(node["target"][-1]).first.evaluate("(it, ours) => it.matches(ours)", ours)
         return [
             (one["id"], node["html"], node["failureSummary"])
@@ -64,13 +72,12 @@ def violations():
 
 
 @pytest.fixture
-def contrast():
+def contrast(axe):
     """Checks the contrast of what matches `selector` with axe-core; returns what it found wrong."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
     def check(page, selector):
         options = {"runOnly": ["color-contrast", "button-name", "label", "aria-valid-attr-value"]}
-        found = axe.Axe().run(page, context=selector, options=options).response["violations"]
+        found = axe.run(page, context=selector, options=options).response["violations"]
         return [(one["id"], node["html"], node["failureSummary"]) for one in found for node in one["nodes"]]
 
     return check

@@ -111,7 +111,7 @@ def test_the_table_and_its_file(lora, tmp_path):
     (tmp_path / "old.pt").write_bytes(b"")
     files = {"one": lora("one", 1), "=two": lora("two", 2, ss_clip_skip="2"), "old": str(tmp_path / "old.pt")}
     asked = []
-    found = made_for.rows(files, str, lambda names: asked.extend(names) or names)
+    found, link = made_for.table(files, str, lambda names: asked.extend(names) or names)
     assert asked == ["one", "=two", "old"] and all(len(row) == len(made_for.HEADS) for row in found)
     assert [row[:5] for row in found] == [
         ["one", "SD1, LoRA", "", 12, 1],
@@ -119,6 +119,7 @@ def test_the_table_and_its_file(lora, tmp_path):
         ["old", "", "", "", ""],
     ]
     assert "never a pickle" in found[2][5]
+    assert link == made_for.link(made_for.HEADS, found, "Download as CSV")
     address = re.search(
         r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', made_for.link(made_for.HEADS, found, "a<b")
     )

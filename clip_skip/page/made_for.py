@@ -13,7 +13,10 @@ from PIL import Image
 from clip_skip.made_for.findings import Finding, changed_blocks, inspect
 from clip_skip.made_for.metadata import Problem
 
-__all__ = ["HEADS", "NONE", "NO_BASE", "TYPES", "choices", "link", "look", "rows"]
+__all__ = ["IS_DARK", "NONE", "NO_BASE", "TYPES", "choices", "heads", "look", "table"]
+
+IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
+"""Gives `look` its last argument, in the browser."""
 
 HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Why so")
 TYPES = ("str", "str", "number", "number", "number", "str")
@@ -42,9 +45,8 @@ def look(path: str | None, base: str | None, dark: bool, translate: Translate) -
         return translate(f"{problem}."), None
     if finding.weights is None or not finding.weights.blocks:
         return told(finding, translate), None
-    from clip_skip.made_for import (
-        blocks_figure,
-    )  # matplotlib takes its time, which is not to be the host's at its start
+    # matplotlib takes its time, which is not to be the host's at its start
+    from clip_skip.made_for import blocks_figure
 
     return told(finding, translate), blocks_figure.draw([finding], dark)
 
@@ -53,12 +55,22 @@ def told(finding: Finding, translate: Translate) -> str:
     return "\n".join(map(translate, finding.verdict.sentences))
 
 
-def rows(files: Mapping[str, str], translate: Translate, each: Each = list) -> list[list[str | int]]:
+def heads(translate: Translate) -> list[str]:
+    return [translate(head) for head in HEADS]
+
+
+def table(
+    files: Mapping[str, str], translate: Translate, each: Each = list, none: str = NONE
+) -> tuple[list[list[str | int]] | None, str]:
     """A row of cells, as HEADS has them, for each of `files`, paths by their names; what is not known is "".
 
+    And HTML: a link to have the table as a file, or `none` where there are no files, and no table.
     each: goes through the names, and shows how far it is.
     """
-    return [[name, *cells(files[name], translate)] for name in each(list(files))]
+    if not files:
+        return None, translate(none)
+    found = [[name, *cells(files[name], translate)] for name in each(list(files))]
+    return found, link(heads(translate), found, translate("Download as CSV"))
 
 
 def cells(path: str, translate: Translate) -> list[str | int]:

@@ -25,7 +25,7 @@ from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind, layers
 
-__all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "prepare", "tell"]
+__all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "prepare", "tell", "warn"]
 
 log = logging.getLogger("clip_skip")
 
@@ -199,8 +199,13 @@ def tell(p: Any, messages: Sequence[str]) -> None:
     for message in messages:
         if message not in p.clip_skip_warnings:
             p.clip_skip_warnings.append(message)
-            p.comment(f"⚠ {led(translate(message))}")
+            warn(p, led(translate(message)))
             log.warning("%s", led(message))
+
+
+def warn(p: Any, sentence: str) -> None:
+    """`sentence` under the picture, marked, so that it is not taken for the infotext there."""
+    p.comment(f"⚠ {sentence}")
 
 
 def led(message: str) -> str:

@@ -34,7 +34,7 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
         return processing.Processed(p, [], p.seed, "")
     about_tag = replaced(p.prompt) if settings.apply_to != "negative" else []
     for message in (*about_tag, *cut(jobs), *missing(p, plan, jobs, finished)):
-        p.comment(f"⚠ {translate(message)}")
+        generation.warn(p, translate(message))
         results[0][0].last.clip_skip_warnings.append(message)  # for the API, which leaves comments out
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):

@@ -49,7 +49,7 @@ def run(
     begin_progress(p, [math.ceil(len(cells) / limit) for cells in missing], sum(map(len, missing)), limit)
     with remember(plan.clip_skips):
         for job, cells, done in zip(jobs, missing, finished):
-            if not stopped():
+            if cells and not stopped():
                 job.clip_skip_cut = any(each.clip_skip_cut for each in jobs)
                 make_cells(job, settings, cells, limit, done)
     unfinished.keep(jobs, finished, len(plan.cells))
@@ -151,7 +151,7 @@ def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: 
     def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
         return make_batch(job, settings, batch)
 
-    for group in by_clip_skip(cells) if job.clip_skip_cut else [cells] * bool(cells):
+    for group in by_clip_skip(cells) if job.clip_skip_cut else [cells]:
         for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):
             if job.last.clip_skip_cut:
                 break

@@ -74,13 +74,18 @@ def test_a_prompt_that_is_being_written_changes_no_picture(webui, installed):
     assert same(webui.picture("a circle", NEGATIVE), before)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_tag_reaches_every_piece(webui, installed, case):
+def beside(case, installed):
+    """The extension of a case, the prompt, and the settings that switch it on; skips where it is not installed."""
     name, arguments, prompt = CASES[case]
     if name not in installed:
         pytest.skip(f"the WebUI has no {name!r}")
     settings = {"alwayson_scripts": {name: {"args": arguments[name]}}} if name in arguments else {}
-    settings |= {"width": 128, "height": 128, "steps": 6}
+    return name, prompt, {**settings, "width": 128, "height": 128, "steps": 6}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_tag_reaches_every_piece(webui, installed, case):
+    name, prompt, settings = beside(case, installed)
     want = webui.at(6, prompt, NEGATIVE, **settings)
     if name in ON:  # it does something
         others = prompt.replace("AND_PERP", "AND").replace("AND_SALT", "AND")
@@ -95,11 +100,7 @@ def test_the_tag_reaches_every_piece(webui, installed, case):
 @pytest.mark.parametrize("case", CASES)
 def test_a_sweep_reaches_every_piece(webui, installed, case):
     """Cells of two clip skips and two CFG scales in one batch, where that can be."""
-    name, arguments, prompt = CASES[case]
-    if name not in installed:
-        pytest.skip(f"the WebUI has no {name!r}")
-    settings = {"alwayson_scripts": {name: {"args": arguments[name]}}} if name in arguments else {}
-    settings |= {"width": 128, "height": 128, "steps": 6}
+    _, prompt, settings = beside(case, installed)
     args = {"clip_skips": "1, 6", "cfg_scales": "4, 7", "cells_per_batch": int(case in ALONE)}
     answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)
     cells = [pixels(image) for image in answer["images"][1:]]

@@ -15,6 +15,9 @@ import gradio as gr
 THEME = {"theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])}
 """Gradio's own, without the fonts that it would fetch."""
 
+PROGRESS = gr.Progress()
+"""Gradio finds it as the default of a function's last parameter."""
+
 
 def told(message: str) -> gr.Error:
     """An error for the page, which some versions of gradio take for HTML."""
@@ -27,14 +30,6 @@ def taken(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
     """Those of `options` that this version of gradio knows."""
     known = inspect.signature(function).parameters
     return {name: value for name, value in options.items() if name in known}
-
-
-def listen(
-    event: Any, function: Any, inputs: Any = None, outputs: Any = None, script: str | None = None, queue: bool = True
-) -> None:
-    """`js` was `_js` in gradio 3."""
-    name = "js" if "js" in inspect.signature(event).parameters else "_js"
-    event(function, inputs, outputs, queue=queue, **{name: script})
 
 
 def image(label: str, name: str, visible: bool = True) -> Any:

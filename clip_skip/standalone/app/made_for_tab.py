@@ -9,17 +9,13 @@ from typing import Any
 import gradio as gr
 
 from clip_skip.page import made_for
-from clip_skip.standalone.app.gradio_versions import image, listen
+from clip_skip.page.events import listen
+from clip_skip.standalone.app.gradio_versions import PROGRESS, image
 from clip_skip.standalone.files import save_picture
 
 __all__ = ["MadeForTab", "files"]
 
-IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
-
 NO_FOLDER = "Start the page with --loras DIR to look at LoRAs."
-
-PROGRESS = gr.Progress()
-"""Gradio finds it as the default of a function's last parameter."""
 
 
 def files(folder: Path | None, below: bool) -> dict[str, str]:
@@ -35,8 +31,7 @@ class MadeForTab:
     """The tab; pictures go to `out`.
 
     loras, checkpoints: folders of them, with what is below them; `beside` has the checkpoints where none is given
-    tr:        a text of the page in its language
-    translate: a sentence of the library in that
+    translate: a text into the page's language
     """
 
     def __init__(
@@ -45,48 +40,45 @@ class MadeForTab:
         checkpoints: Path | None,
         beside: Path,
         out: Path,
-        tr: Callable[[str], str],
         translate: Callable[[str], str],
     ) -> None:
-        self.folders, self.out, self.tr, self.translate = (loras, checkpoints, beside), out, tr, translate
-        self.look_around()
+        self.folders, self.out, self.translate = (loras, checkpoints, beside), out, translate
+        self.loras: dict[str, str] = {}  # what is there is looked up when the page is loaded
+        self.checkpoints: dict[str, str] = {}
         with gr.Row():
-            names, label = [*self.choices()], tr("LoRA or checkpoint")
-            file = gr.Dropdown(names, value=None, label=label, elem_id="clip_skip_app_made_for_file")
-            bases, label = self.bases(), tr("Base that a checkpoint was made from")
+            label = translate("LoRA or checkpoint")
+            file = gr.Dropdown([], value=None, label=label, elem_id="clip_skip_app_made_for_file")
+            bases, label = self.bases(), translate("Base that a checkpoint was made from")
             base = gr.Dropdown(bases, value=bases[0], label=label, elem_id="clip_skip_app_made_for_base")
         self.lists = [file, base]
-        button = gr.Button(tr("Look at it"), variant="primary", elem_id="clip_skip_app_look")
-        verdict = gr.Textbox(label=tr("In a sentence"), interactive=False, elem_id="clip_skip_app_verdict")
-        picture = image(tr("Blocks of the text encoder"), "clip_skip_app_blocks")
-        every = gr.Button(tr("All LoRAs"), elem_id="clip_skip_app_all_loras")
+        button = gr.Button(translate("Look at it"), variant="primary", elem_id="clip_skip_app_look")
+        verdict = gr.Textbox(label=translate("In a sentence"), interactive=False, elem_id="clip_skip_app_verdict")
+        picture = image(translate("Blocks of the text encoder"), "clip_skip_app_blocks")
+        every = gr.Button(translate("All LoRAs"), elem_id="clip_skip_app_all_loras")
         link = gr.HTML(elem_id="clip_skip_app_csv")
         types = [*made_for.TYPES]
         table = gr.Dataframe(
-            headers=self.heads(), datatype=types, interactive=False, wrap=True, elem_id="clip_skip_app_table"
+            headers=made_for.heads(translate),
+            datatype=types,
+            interactive=False,
+            wrap=True,
+            elem_id="clip_skip_app_table",
         )
-        dark = gr.Checkbox(visible=False)  # set by IS_DARK
-        listen(button.click, self.look, [file, base, dark], [verdict, picture], IS_DARK)
+        dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
+        listen(button.click, self.look, [file, base, dark], [verdict, picture], made_for.IS_DARK)
         listen(every.click, self.all_loras, [], [table, link])
-
-    def look_around(self) -> None:
-        """Finds what there is in the folders."""
-        loras, checkpoints, beside = self.folders
-        self.loras = files(loras, True)
-        self.checkpoints = files(checkpoints, True) if checkpoints else files(beside, False)
-
-    def heads(self) -> list[str]:
-        return [self.tr(head) for head in made_for.HEADS]
 
     def choices(self) -> dict[str, str]:
         return made_for.choices(self.loras, self.checkpoints)
 
     def bases(self) -> list[str]:
-        return [self.tr(made_for.NO_BASE), *self.checkpoints]
+        return [self.translate(made_for.NO_BASE), *self.checkpoints]
 
     def refreshed(self) -> list[Any]:
         """What there is now to choose from in `lists`."""
-        self.look_around()
+        loras, checkpoints, beside = self.folders
+        self.loras = files(loras, True)
+        self.checkpoints = files(checkpoints, True) if checkpoints else files(beside, False)
         return [gr.update(choices=[*self.choices()]), gr.update(choices=self.bases())]
 
     def look(self, file: str | None, base: str | None, dark: bool) -> tuple[str, str | None]:
@@ -100,7 +92,6 @@ class MadeForTab:
 
     def all_loras(self, progress: Any = PROGRESS) -> tuple[Any, str]:
         """A row for each LoRA of the folder, and a link to have them as a file."""
-        found = made_for.rows(self.loras, self.translate, lambda names: progress.tqdm(names, unit="LoRAs"))
-        if not found:
-            return gr.update(), self.tr(made_for.NONE if self.folders[0] else NO_FOLDER)
-        return found, made_for.link(self.heads(), found, self.tr("Download as CSV"))
+        each = lambda names: progress.tqdm(names, unit="LoRAs")
+        found, link = made_for.table(self.loras, self.translate, each, made_for.NONE if self.folders[0] else NO_FOLDER)
+        return found or gr.update(), link

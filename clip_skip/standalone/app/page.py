@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
+from clip_skip.page.events import listen
 from clip_skip.page.language import translated
 from clip_skip.standalone.app import assets
-from clip_skip.standalone.app.gradio_versions import THEME, image, listen, taken, told
+from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken, told
 from clip_skip.standalone.app.made_for_tab import MadeForTab
 from clip_skip.standalone.app.routes import PREFIX, add_routes
 from clip_skip.standalone.app.studio import FieldError, Studio, Sweep
@@ -24,9 +25,6 @@ from clip_skip.sweep.plan import SweepError
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 IS_DARK = "(prompt, dark) => [prompt, Boolean(document.querySelector('.dark'))]"
-
-PROGRESS = gr.Progress()
-"""Gradio finds it as the default of a function's last parameter."""
 
 
 class Page:
@@ -63,7 +61,7 @@ class Page:
                         self._layers_tab(fields[0])
                     with gr.Tab(self.tr("Made for"), id="made_for"):
                         folders = loras, checkpoints, studio.path.parent, studio.out
-                        made_for = MadeForTab(*folders, self.tr, self.translate)
+                        made_for = MadeForTab(*folders, self.translate)
             listen(self.blocks.load, None, None, None, assets.script(self._data()))
             listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
             listen(self.blocks.load, self.find_again, [self.window], [self.window, tabs, *fields, *found], NAME)

@@ -12,11 +12,11 @@ from modules.call_queue import queue_lock
 from clip_skip import tags
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.page.events import listen
 from clip_skip.sub_prompts import pieces
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind
 from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
-from clip_skip.webui.widgets.scripted import scripted
 
 __all__ = ["build", "show"]
 
@@ -44,8 +44,8 @@ def build() -> None:
         label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
     )
     dark = gr.Checkbox(visible=False)  # set by IS_DARK
-    scripted(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
-    scripted(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
+    listen(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
+    listen(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
 
 
 def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:

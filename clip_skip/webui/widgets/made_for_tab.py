@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import gradio as gr
 from modules import shared
 
 from clip_skip.page import made_for
+from clip_skip.page.events import listen
 from clip_skip.webui import model_files
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.widgets.scripted import scripted
 
 __all__ = ["all_loras", "build", "look"]
-
-IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
 
 PROGRESS = gr.Progress()
 """Gradio finds it as the default of a function's last parameter."""
@@ -44,10 +41,14 @@ def build() -> None:
     every = gr.Button("All LoRAs", elem_id="clip_skip_made_for_all")
     link = gr.HTML("", elem_id="clip_skip_made_for_csv")
     table = gr.Dataframe(
-        headers=heads(), datatype=[*made_for.TYPES], interactive=False, wrap=True, elem_id="clip_skip_made_for_table"
+        headers=made_for.heads(translate),
+        datatype=[*made_for.TYPES],
+        interactive=False,
+        wrap=True,
+        elem_id="clip_skip_made_for_table",
     )
-    dark = gr.Checkbox(visible=False)  # set by IS_DARK
-    scripted(button.click, look, [file, base, dark], [verdict, picture], IS_DARK)
+    dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
+    listen(button.click, look, [file, base, dark], [verdict, picture], made_for.IS_DARK)
     again.click(refreshed, [], [file, base])
     every.click(all_loras if queued() else all_at_once, [], [table, link])
 
@@ -55,10 +56,6 @@ def build() -> None:
 def queued() -> bool:
     """Whether gradio has a queue here; without one it refuses to start with a function that shows progress."""
     return not getattr(getattr(shared, "cmd_opts", None), "no_gradio_queue", False)
-
-
-def heads() -> list[str]:
-    return [translate(head) for head in made_for.HEADS]
 
 
 def names() -> list[str]:
@@ -86,8 +83,6 @@ def all_loras(progress: Any = PROGRESS) -> tuple[Any, str]:
     return all_at_once(lambda found: progress.tqdm(found, unit="LoRAs"))
 
 
-def all_at_once(each: Callable[[list[str]], Iterable[str]] = list) -> tuple[Any, str]:
-    found = made_for.rows(model_files.loras(), translate, each)
-    if not found:
-        return gr.update(), translate(made_for.NONE)
-    return found, made_for.link(heads(), found, translate("Download as CSV"))
+def all_at_once(each: made_for.Each = list) -> tuple[Any, str]:
+    found, link = made_for.table(model_files.loras(), translate, each)
+    return found or gr.update(), link

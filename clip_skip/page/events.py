@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["scripted"]
+__all__ = ["listen"]
 
 
-def scripted(event: Any, function: Any, inputs: list[Any], outputs: list[Any], script: str) -> None:
+def listen(
+    event: Any, function: Any, inputs: Any = None, outputs: Any = None, script: str | None = None, **more: Any
+) -> None:
     """`script`, in the browser, makes of the inputs what `function` gets. Its parameter was `_js` in gradio 3."""
     name = "js" if "js" in inspect.signature(event).parameters else "_js"
-    event(function, inputs, outputs, **{name: script})
+    event(function, inputs, outputs, **{name: script}, **more)
