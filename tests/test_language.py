@@ -79,6 +79,8 @@ MESSAGES = [
     'LoRA "two" was trained, at least in part, at clip skip 2, as its weights tell; this picture used 1.',
     made_for.NONE,
     "36 pictures: 12 by 3, as many at once as fit",
+    "108 pictures: 12 by 3, for 3 seeds, as many at once as fit",
+    "108 pictures: 12 by 3, for 3 seeds, in 15 batches",
     'LoRA "two" was trained at clip skip 2, as its weights tell, though its metadata says 3; now it is 1.',
     "Choose a LoRA or a checkpoint.",
     'Checkpoint "model" recommends clip skip 2; now it is 1.5.',

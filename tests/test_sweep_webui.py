@@ -220,6 +220,7 @@ def test_how_many_pictures_is_said_before(host, capsys):
 
     assert counted("1-12", "4, 7, 11", 0) == "36 pictures: 12 by 3, as many at once as fit"
     assert counted("1-12", "4, 7, 11", 8) == "36 pictures: 12 by 3, in 5 batches"
+    assert counted("1-12", "4, 7, 11", 8, 3) == "108 pictures: 12 by 3, for 3 seeds, in 15 batches"
     assert counted("1-x", "<b>", 8) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + (
         "1-3 (+0.5) or 1-12 [4]"
     )

@@ -33,6 +33,9 @@ def test_how_many_pictures_is_said_before_it_starts(small):
     field(small, "clip_skips").fill("1-12")
     field(small, "cfg_scales").fill("4, 7")
     expect(small, "24 pictures: 12 by 2", "#script_txt2img_clip_skip_sweep_count.prose")
+    small.locator("#txt2img_batch_count input[type=number]").fill("3")
+    small.locator("#txt2img_batch_count input[type=number]").blur()
+    expect(small, "72 pictures: 12 by 2, for 3 seeds", "#script_txt2img_clip_skip_sweep_count.prose")
     field(small, "clip_skips").fill("1-x")
     expect(small, 'Clip skips: "1-x" is neither a number nor a range', "#script_txt2img_clip_skip_sweep_count.prose")
 

@@ -38,8 +38,10 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         include_cells = gr.Checkbox(value=default.include_cells, **named("include_cells"))
         save_cells = gr.Checkbox(value=default.save_cells, **named("save_cells"))
         report = gr.Checkbox(value=default.report, **named("report"))
-    for component in (skips, scales, cells):
-        component.change(counted, inputs=[skips, scales, cells], outputs=[count], show_progress=False)
+    grids = host.get(f"{host_tab(script)}_batch_count")
+    told = [skips, scales, cells, *([grids] if grids is not None else [])]
+    for component in told:
+        component.change(counted, inputs=told, outputs=[count], show_progress=False)
     axes = {skips: default.clip_skips, scales: default.cfg_scales, apply_to: APPLY_TO[default.apply_to]}
     fill_in(script, axes, host)
     components = [skips, scales, apply_to, cells, legend, include_cells, save_cells, margin, report]
@@ -55,7 +57,7 @@ def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
     """Buttons for the reference sweep: its axes alone, all of it, and the way back."""
     everything: dict[Any, Any] = dict(axes)
     for name, value in REFERENCE.items():
-        component = host.get(f"{'img2img' if script.is_img2img else 'txt2img'}_{name}")
+        component = host.get(f"{host_tab(script)}_{name}")
         if component is not None:
             everything[component] = value
     before = gr.State(None)
@@ -77,13 +79,18 @@ def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
     back.click(restore, inputs=[before], outputs=[*everything, before, back], **quiet)
 
 
-def counted(clip_skips: str, cfg_scales: str, cells_per_batch: float) -> str:
-    """How many pictures the axes make, or what is wrong with them."""
+def host_tab(script: Any) -> str:
+    return "img2img" if script.is_img2img else "txt2img"
+
+
+def counted(clip_skips: str, cfg_scales: str, cells_per_batch: float, grids: float = 1) -> str:
+    """How many pictures the axes make in that many grids, each with its own seed, or what is wrong with them."""
     try:
         plan = SweepSettings(clip_skips, cfg_scales).plan()
     except ValueError as error:
         return html.escape(translate(str(error)))
-    pictures, limit = len(plan.cells), int(cells_per_batch)
-    text = f"{pictures} pictures: {len(plan.clip_skips)} by {len(plan.cfg_scales)}"
-    text += f", in {-(-pictures // limit)} batches" if limit else ", as many at once as fit"
+    cells, limit, seeds = len(plan.cells), int(cells_per_batch), int(grids)
+    text = f"{cells * seeds} pictures: {len(plan.clip_skips)} by {len(plan.cfg_scales)}"
+    text += f", for {seeds} seeds" if seeds > 1 else ""
+    text += f", in {-(-cells // limit) * seeds} batches" if limit else ", as many at once as fit"
     return html.escape(translate(text))
