@@ -70,7 +70,7 @@ def _unet(sizes: Sizes) -> Weights:
     yield from _conv("out.2", base, sizes.latents)
 
 
-def _unet_block(name: str, inputs: int, width: int, sizes: Sizes, attention: bool) -> Weights:
+def _unet_block(name: str, inputs: int, width: int, sizes: Sizes, attention: int) -> Weights:
     """A residual block, and the attention after it."""
     yield from _residual(f"{name}.0", inputs, width, 4 * sizes.unet[0])
     if not attention:
