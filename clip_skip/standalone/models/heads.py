@@ -101,7 +101,9 @@ def text_heads(path: Path, metadata: Mapping[str, str], width: int, key: str = "
         part = part or parameter(config, "cond_stage_config")
         params = part.get("params") if isinstance(part, Mapping) else None
         params = params if isinstance(params, Mapping) else {}
-        said = from_architecture(params["arch"]) if "arch" in params else from_encoder(params.get("version"), path)
+        said = (
+            from_architecture(params["arch"], path) if "arch" in params else from_encoder(params.get("version"), path)
+        )
     found = said or TEXT_PUBLISHED.get(width)
     if found is None:
         raise HeadsError(untold("text encoder", f"width {width}", key, "version", path))
@@ -173,12 +175,18 @@ def from_encoder(version: Any, path: Path) -> int | None:
     return None if said is None else number(said, f"num_attention_heads in {file}")
 
 
-def from_architecture(name: Any) -> int | None:
-    """The heads of a text encoder that OpenCLIP knows by name; None for a name that it does not know."""
+def from_architecture(name: Any, path: Path) -> int | None:
+    """The heads of an architecture of OpenCLIP: one of its own, or one whose `.json` is beside `path`; else None."""
     import open_clip  # slow, and seldom needed
 
-    config = open_clip.get_model_config(str(name))
-    return int(config["text_cfg"]["heads"]) if config else None
+    file = path.parent / f"{name}.json"
+    try:
+        own = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        config = open_clip.get_model_config(str(name)) or own or {}
+        said = config.get("text_cfg", {}).get("heads")
+    except (OSError, ValueError, AttributeError) as error:
+        raise HeadsError(f"{file} cannot be read: {error}") from error
+    return None if said is None else number(said, f"heads in {file}")
 
 
 def number(value: object, where: str) -> int:
