@@ -9,8 +9,8 @@ from modules import shared
 
 from clip_skip.override import Override
 from clip_skip.panel import Panel
-from clip_skip.webui.hosts.encoders import header_skip, header_value
-from clip_skip.webui.infotext import KEY
+from clip_skip.webui.hosts.encoders import encoders, header_skip, header_value
+from clip_skip.webui.infotext import KEY, stop
 
 __all__ = ["apply"]
 
@@ -23,7 +23,8 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
     """
     header = header_skip(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
-    panels = [one.panel(panel, prompt, header or 1.0) for one, prompt in zip(each, p.all_prompts)]
+    header_g = next((stop(host, None) for host in encoders(shared.sd_model) if host.encoder.tower == "g"), None)
+    panels = [one.panel(panel, prompt, header or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
             texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
