@@ -125,7 +125,7 @@ def test_rows_of_seeds_give_intervals():
     told = report.conclusion(measured)
     assert told.startswith("Over 3 seeds the picture changes most from clip skip ") and "seed," not in told
     two = report.measure(pictures()[:, :2], Plan((1, 2), seeds.rows))
-    assert report.conclusion(two).startswith("Over 3 seeds the picture changes from clip skip 1 to 2 by ")
+    assert report.conclusion(two).startswith("Over 3 seeds the picture changes from clip skip 1 to 2, by ")
     alone = report.measure(pictures()[:1], Plan((1, 2, 3, 4, 5), Rows((10,), KINDS["seed"])))
     assert not alone.of_seeds and "0% with seed" in report.conclusion(alone)
 

@@ -203,8 +203,6 @@ def test_rows(kind, text, values, labels):
         ("negative", "33", None, 'here: "33" is outside 1 to 32'),
         ("hires", "13", SD1, 'here: "13" is outside 1 to 12'),
         ("clip_g", "33", SDXL, 'here: "33" is outside 1 to 32'),
-        ("clip_g", "2", SD1, "rows: clip_g needs a model with CLIP-L and CLIP-G (SDXL)"),
-        ("clip_g", "2", {}, "rows: clip_g needs a model with CLIP-L and CLIP-G (SDXL)"),
         ("prompt", "", None, "here: the first value is what is searched for, and it is empty"),
         ("prompt", ", cow", None, "here: the first value is what is searched for, and it is empty"),
         ("prompt", "cow," * 9000, None, "here: 36,000 characters are too many"),
@@ -291,8 +289,10 @@ def test_what_a_cell_sets():
     assert settings.values(plan)["g"] == set()
     with pytest.raises(SweepError, match="Apply to: the rows are the negative prompt's"):
         overrides(rows="negative", apply_to="negative")
-    with pytest.raises(SweepError, match="Columns: clip_l needs a model with CLIP-L and CLIP-G"):
+    with pytest.raises(SweepError, match="Columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"):
         overrides(SD1, columns="clip_l")
+    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"):
+        overrides({}, rows="clip_g")
     with pytest.raises(SweepError, match='Clip skips: "13" is outside 1 to 12'):
         overrides(columns="clip_l", clip_skips="13")  # CLIP-L's own layers, not CLIP-G's
 

@@ -482,8 +482,8 @@ def test_random_seeds_are_drawn_once_and_named(host):
 @pytest.mark.parametrize(
     ("args", "detail"),
     [
-        ({"rows": "clip_g", "row_values": "2"}, "rows: clip_g needs a model with CLIP-L and CLIP-G"),
-        ({"columns": "clip_l"}, "columns: clip_l needs a model with CLIP-L and CLIP-G"),
+        ({"rows": "clip_g", "row_values": "2"}, "rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
+        ({"columns": "clip_l"}, "columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
         ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
         ({"rows": "negative", "row_values": "13"}, 'row_values: "13" is outside 1 to 12'),
         ({"rows": "seed", "seeds": "x"}, 'seeds: "x" is neither a number'),

@@ -148,15 +148,13 @@ def over_seeds(report: Report) -> str:
     changes = intervals(report.change)
     steps = list(pairwise(f"{value:g}" for value in report.clip_skips))
     told = [
-        f"from clip skip {one} to {other} by {by.mean:.1f} (95 % interval {max(by.low, 0):.1f} to {by.high:.1f})"
+        f"from clip skip {one} to {other}, by {by.mean:.1f} of 255 (95% interval {max(by.low, 0):.1f} to {by.high:.1f})"
         for (one, other), by in zip(steps, changes)
     ]
     order = sorted(range(len(told)), key=lambda index: changes[index].mean)
     if len(told) == 1:
-        return f"Over {len(report.rows)} seeds the picture changes {told[0]} of 255."
-    return (
-        f"Over {len(report.rows)} seeds the picture changes most {told[order[-1]]} of 255, and least {told[order[0]]}."
-    )
+        return f"Over {len(report.rows)} seeds the picture changes {told[0]}."
+    return f"Over {len(report.rows)} seeds the picture changes most {told[order[-1]]}; least {told[order[0]]}."
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

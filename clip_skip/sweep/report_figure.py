@@ -24,7 +24,7 @@ __all__ = ["draw"]
 BLUE, ORANGE, GREY = "#3b6fb6", "#e08a2e", "#8a8a94"
 QUIET = "#5b5b66"
 ABOUT_LINES = 3
-OVER_SEEDS = "mean over the seeds and its 95 % interval"
+OVER_SEEDS = "mean over the seeds and its 95% interval"
 
 
 def draw(report: Report, about: Sequence[str] = (), pictures: Sequence[Image.Image] = ()) -> Image.Image:
@@ -93,7 +93,7 @@ def draw_pictures(axes: Axes, report: Report, pictures: Sequence[Image.Image]) -
         axes.imshow(picture, extent=(column - 0.47, column + 0.47, 0, 0.94 * picture.height / picture.width))
     tallest = max(picture.height / picture.width for picture in pictures)
     axes.set(xlim=(-0.5, len(report.clip_skips) - 0.5), ylim=(0, 0.94 * tallest), xticks=[], yticks=[], anchor="S")
-    axes.set_title(f"The pictures of {report.rows[middle_row(report)]}", fontsize=10, color=QUIET)
+    axes.set_title(f"The pictures: {report.rows[middle_row(report)]}", fontsize=10, color=QUIET)
     axes.spines[:].set_visible(False)
 
 
@@ -135,7 +135,7 @@ def draw_change(axes: Axes, report: Report) -> None:
 
 def draw_similarity_over_seeds(axes: Axes, report: Report) -> None:
     names = [f"{value:g}" for value in report.clip_skips]
-    draw_intervals(axes, names, report.similarity, intervals(report.similarity))
+    draw_intervals(axes, names, report.similarity, intervals(report.similarity), 1)
     axes.set_title(
         f"Likeness to the picture at clip skip {names[report.reference]} (SSIM: 1 is equal), {OVER_SEEDS}",
         fontsize=10,
@@ -146,18 +146,20 @@ def draw_similarity_over_seeds(axes: Axes, report: Report) -> None:
 
 def draw_change_over_seeds(axes: Axes, report: Report) -> None:
     steps = [f"{one:g}→{other:g}" for one, other in pairwise(report.clip_skips)]
-    draw_intervals(axes, steps, report.change, intervals(report.change))
+    draw_intervals(axes, steps, report.change, intervals(report.change), 255)
     axes.set_title(f"How different each picture is from the next, {OVER_SEEDS}", fontsize=10, color=QUIET)
     axes.set(xlabel="clip skip", ylabel="How different (0-255, RMS)")
     axes.set_ylim(0, 1.1 * max((value for row in report.change for value in row), default=0) or 1)
 
 
-def draw_intervals(axes: Axes, names: Sequence[str], rows: Sequence[Sequence[float]], over: Sequence[Interval]) -> None:
-    """Each row as a faint line, and the means with their intervals over them."""
+def draw_intervals(
+    axes: Axes, names: Sequence[str], rows: Sequence[Sequence[float]], over: Sequence[Interval], most: float
+) -> None:
+    """Each row as a faint line, and the means with their intervals over them, up to the `most` that there can be."""
     for row in rows:
         axes.plot(names, row, color=GREY, alpha=0.35, linewidth=1)
     means = [one.mean for one in over]
-    reach = [[one.mean - one.low for one in over], [one.high - one.mean for one in over]]
+    reach = [[one.mean - one.low for one in over], [min(one.high, most) - one.mean for one in over]]
     axes.errorbar(names, means, yerr=reach, marker="o", color=BLUE, capsize=4, linewidth=1.8)
     plain(axes)
 

@@ -16,7 +16,7 @@ from clip_skip.panel import DEEPEST
 from clip_skip.skip import format, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
 
-__all__ = ["CFG", "KINDS", "LAST_SEED", "Kind", "Rows", "Value", "needs_clip_g", "networks", "random_seeds", "read"]
+__all__ = ["CFG", "KINDS", "LAST_SEED", "Kind", "Rows", "Value", "networks", "random_seeds", "read"]
 
 Value = float | int | str
 """What a row stands for: a number, or the text that takes the place of another."""
@@ -122,7 +122,6 @@ def read(kind: Kind, text: str, name: str, towers: Mapping[str, int] | None = No
     if kind.name == "seed":
         return Rows(_seeds(text, name), kind)
     if kind.name == "clip_g":
-        needs_clip_g("rows: clip_g", towers)
         return Rows(parse_axis(text, name, 1, (towers or {}).get("g", DEEPEST)), kind)
     if kind.name == "prompt":
         return Rows(_replacements(text, name), kind)
@@ -130,12 +129,6 @@ def read(kind: Kind, text: str, name: str, towers: Mapping[str, int] | None = No
         lora, colon, weights = text.rpartition(":")
         return Rows(parse_axis(weights, name, -10, 10), kind, lora.strip() if colon else "")
     return Rows(parse_axis(text, name, 1, deepest), kind)
-
-
-def needs_clip_g(what: str, towers: Mapping[str, int] | None) -> None:
-    """SweepError where the model has not both of SDXL's encoders."""
-    if towers is not None and not {"l", "g"} <= towers.keys():
-        raise SweepError(f"{what} needs a model with CLIP-L and CLIP-G (SDXL)")
 
 
 def label(value: Value) -> str:

@@ -155,8 +155,9 @@ class SweepSettings:
         names:  what to call the fields.
         """
         of_l = self.columns == "clip_l" or self.rows == "clip_g"
-        if self.columns == "clip_l":
-            rows.needs_clip_g(f"{names['columns']}: clip_l", towers)
+        field = names["columns" if self.columns == "clip_l" else "rows"]
+        if of_l and towers is not None and not {"l", "g"} <= towers.keys():
+            raise SweepError(f"{field}: the loaded model has not both CLIP-L and CLIP-G, as SDXL has")
         if self.rows == "negative" and self.apply_to == "negative":
             raise SweepError(f"{names['apply_to']}: the rows are the negative prompt's, so the columns cannot be")
         deepest = max((towers or {}).values(), default=DEEPEST)

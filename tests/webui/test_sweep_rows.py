@@ -144,8 +144,8 @@ def test_interrupt_and_skip(webui, action, made):
 @pytest.mark.parametrize(
     ("wrong", "detail"),
     [
-        ({"rows": "clip_g", "row_values": "2"}, "rows: clip_g needs a model with CLIP-L and CLIP-G (SDXL)"),
-        ({"columns": "clip_l"}, "columns: clip_l needs a model with CLIP-L and CLIP-G (SDXL)"),
+        ({"rows": "clip_g", "row_values": "2"}, "rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
+        ({"columns": "clip_l"}, "columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
         ({"rows": "negative", "row_values": "1-13"}, 'row_values: "1-13" is outside 1 to 12'),
         ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
         ({"rows": "seed", "row_values": "1.5"}, 'row_values: "1.5" is not a whole number'),
