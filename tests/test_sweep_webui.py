@@ -34,10 +34,9 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        names = ("clip_skip_check", "clip_skip_cut", "while_sampling")
+        names = ("clip_skip_check", "clip_skip_cut", "clip_skip_texts", "while_sampling")
         more = {name: getattr(p, name) for name in names if hasattr(p, name)}
-        each = lambda text: list(text) if isinstance(text, list) else [text] * p.batch_size
-        done = self.host.generate(each(p.prompt), each(p.negative_prompt), overrides_of=p, **more)
+        done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
         p.clip_skip_warnings, p.clip_skip_cut = done.clip_skip_warnings, done.clip_skip_cut
         self.made.append((p, done))
@@ -432,7 +431,7 @@ def test_rows_of_replaced_text(host):
     host.stage.encoded.clear()
     result = host.sweep_script.run(p, {"clip_skips": "2, 3", "rows": "prompt", "row_values": "cow, hen"})
     ((batch, done),) = p.make.made
-    assert batch.prompt == [f"<clipskip:9>a {word}" for word in ("cow", "cow", "hen", "hen")]
+    assert batch.prompt == "<clipskip:9>a cow"  # as other extensions know it: one for all
     assert len(host.stage.encoded) == 4
     assert torch.allclose(done.c[3][0][0], host.at(3, "a hen"), atol=1e-5)
     assert torch.allclose(done.uc[2][0], host.at(2, "no hen"), atol=1e-5)
@@ -458,7 +457,28 @@ def test_replaced_texts_share_no_batch_where_another_extension_cuts_the_prompt_a
     p = job(host, while_sampling=lambda: host.model.get_learned_conditioning(["a hen"]))
     rows = {"rows": "prompt", "row_values": "cow, hen"}
     host.sweep_script.run(p, {"clip_skips": "2", **rows})
-    assert [batch.prompt for batch, _ in p.make.made] == [["a cow", "a hen"], "a cow", "a hen"]
+    assert [done.all_prompts for _, done in p.make.made] == [["a cow", "a hen"], ["a cow"], ["a hen"]]
+
+
+def test_replaced_text_stands_in_styles_and_in_what_others_have_changed(host):
+    from clip_skip.sweep.rows import read
+    from clip_skip.webui.overrides import RowTexts, put_texts
+
+    rows = read(KINDS["prompt"], "cow, hen", "rows")
+    p = SimpleNamespace(
+        clip_skip_texts=RowTexts(rows, ["cow", "hen", "hen"], "a cow", "bad"),
+        all_prompts=["a cow, cowboy style", "a cow, cowboy style", "cow changed"],
+        all_negative_prompts=["bad, cow"] * 3,
+        all_hr_prompts=["a cow, cowboy style"] * 3,
+        all_hr_negative_prompts=["no cow"] * 3,
+        hr_prompt="",
+        hr_negative_prompt="no cow",
+    )
+    put_texts(p)
+    assert p.all_prompts == ["a cow, cowboy style", "a hen, cowboy style", "hen changed"]
+    assert p.all_negative_prompts == ["bad, cow"] * 3
+    assert p.all_hr_prompts == ["a cow, cowboy style", *["a hen, cowboy style"] * 2]
+    assert p.all_hr_negative_prompts == ["no cow"] * 3
 
 
 def test_random_seeds_are_drawn_once_and_named(host):

@@ -3,8 +3,9 @@
 Works on `p`, the host's processing object, in the order in which the host calls a
 script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
 then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each picture or one
-for all; a sweep also `p.clip_skip_check`, which refuses a loaded model that its values are
-too deep for, and `p.clip_skip_cut`, which becomes True where its pictures must not share a batch.
+for all. A sweep also sets `p.clip_skip_texts`, what the prompt is in each picture,
+`p.clip_skip_check`, which refuses a loaded model that its values are too deep for, and
+`p.clip_skip_cut`, which becomes True where its pictures must not share a batch.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def refusal(error: ValueError) -> Callable[[], None]:
 def prepare(p: Any) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
     (panel,) = p.clip_skip_panels
+    overrides.put_texts(p)
     each = getattr(p, "clip_skip_overrides", None)
     entries = overrides.apply(p, panel, each) if each else panel.infotext()
     p.extra_generation_params = {**p.extra_generation_params, **entries}

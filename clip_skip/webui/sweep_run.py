@@ -20,6 +20,7 @@ from clip_skip.sweep.settings import LABELS, SweepSettings
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import selected, towers
+from clip_skip.webui.overrides import RowTexts
 from clip_skip.webui.sweep_results import Done, collect, whole
 from clip_skip.webui.sweep_unfinished import Unfinished
 
@@ -224,8 +225,13 @@ def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
     settings, plan = job.clip_skip_sweep
     p = copy(job)
-    texts = [plan.rows.texts(job.prompt, job.negative_prompt, cell.value) for cell in cells]
-    p.prompt, p.negative_prompt = (one_for_all(each) for each in zip(*texts))
+    values = [cell.value for cell in cells]
+    first, *others = dict.fromkeys(plan.rows.texts(job.prompt, job.negative_prompt, value) for value in values)
+    p.clip_skip_texts = None
+    if others:
+        p.clip_skip_texts = RowTexts(plan.rows, values, job.prompt, job.negative_prompt)
+    else:
+        p.prompt, p.negative_prompt = first
     p.seed = [cell.value if plan.rows.kind.name == "seed" else job.seed for cell in cells]
     p.subseed, p.batch_size, p.clip_skip_cut = [job.subseed] * len(cells), len(cells), False
     p.clip_skip_overrides = [settings.override(cell) for cell in cells]
@@ -247,11 +253,6 @@ def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str
     each = 1 + (masked and (shared.opts.return_mask + shared.opts.return_mask_composite))
     pictures = processed.images[processed.index_of_first_image :: each]
     return list(zip(pictures, processed.infotexts[processed.index_of_first_image :]))
-
-
-def one_for_all(texts: Sequence[str]) -> str | list[str]:
-    """A text where all are the same: other extensions read the prompt of a batch from there."""
-    return texts[0] if len(set(texts)) == 1 else list(texts)
 
 
 def is_out_of_memory(error: Exception) -> bool:
