@@ -34,6 +34,7 @@ from clip_skip.standalone.models.checkpoint import Models
 from clip_skip.standalone.samplers import SAMPLERS, scheduler
 from clip_skip.standalone.shots import Batch, Shot
 from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.rows import Rows
 
 SEED = 2881122569
 
@@ -51,7 +52,7 @@ def main() -> None:
     sizes, dtype = prepared(arguments)
     steps = arguments.steps or (20 if arguments.weights == "sd15" else 8)
     pixels = arguments.pixels or (512 if arguments.weights == "sd15" else 128)
-    plan = Plan(tuple(range(1, arguments.skips + 1)), tuple(arguments.cfg))
+    plan = Plan(tuple(range(1, arguments.skips + 1)), Rows(tuple(arguments.cfg)))
     models = random_models(sizes, arguments.device, dtype)
     bare, wrapped = word_tokenizer()
     pictures: dict[str, list[Image.Image]] = {}
@@ -63,7 +64,7 @@ def main() -> None:
             PROMPT,
             negative_prompt=NEGATIVE,
             clip_skip=int(cell.clip_skip) - 1 or None,  # diffusers' k is our k + 1; the negative prompt stays at 1
-            guidance_scale=cell.cfg_scale,
+            guidance_scale=cell.value,
             num_inference_steps=steps,
             width=pixels,
             height=pixels,
@@ -75,7 +76,7 @@ def main() -> None:
         engine.conditioner.prepare(PROMPT, plan.clip_skips)
         made = []
         for cells in plan.batches(limit):
-            shots = (Shot(PROMPT, f"<clipskip:1>{NEGATIVE}", cell.clip_skip, cell.cfg_scale, SEED) for cell in cells)
+            shots = (Shot(PROMPT, f"<clipskip:1>{NEGATIVE}", cell.clip_skip, cell.value, SEED) for cell in cells)
             made += engine.make(Batch(tuple(shots), steps, pixels, pixels, arguments.sampler)).pictures
         return made
 
@@ -91,7 +92,7 @@ def main() -> None:
     took = {"diffusers": timed("diffusers", loop, lambda: call(plan.cells[0]))}
     for limit in (1, arguments.batch):
         name = f"ours, {limit} per batch"
-        few = plan if limit > 1 else Plan(plan.clip_skips[:1], plan.cfg_scales[:1])
+        few = plan if limit > 1 else Plan(plan.clip_skips[:1], Rows(plan.rows.values[:1]))
         took[name] = timed(name, partial(ours, limit), partial(ours, limit, few, 2))
 
     cells = len(plan.cells)

@@ -12,37 +12,41 @@ __all__ = ["Override", "replaced"]
 
 @dataclass(frozen=True)
 class Override:
-    """The clip skip of prompt, negative prompt and hires pass; None leaves it as it is.
+    """The clip skip of prompt, negative prompt, hires pass and CLIP-G; None leaves it as it is.
 
     It stands in for the prompt's tag and the panel. A sub-prompt's own tag stays.
+    keep_g: `prompt` and `negative` are CLIP-L's alone; CLIP-G stays where it is without them.
     """
 
     prompt: float | None = None
     negative: float | None = None
     hires: float | None = None
+    clip_g: float | None = None
+    keep_g: bool = False
 
     def texts(self, prompt: str, negative: str) -> tuple[str, str]:
         """The two texts without the tags that this override stands in for."""
         return precedence.without_prompt_tag(prompt), negative if self.negative is None else tags.strip(negative)
 
-    def panel(self, panel: Panel, prompt: str, header: float) -> Panel:
+    def panel(self, panel: Panel, prompt: str, header: float, header_g: float | None = None) -> Panel:
         """The panel that makes this picture of `prompt`, where it is `panel` that is set.
 
-        header: what the host's own value comes to, for what nothing else sets.
+        header: what the host's own value comes to, for what nothing else sets; `header_g` for CLIP-G.
         """
         tag = precedence.prompt_tag(prompt)
         own, own_negative = panel.skips() if panel.enabled else (None, None)
         levels = [level for level in (tag, own) if level]
         negative_levels = [level for level in (tag, own_negative) if level]
+        said_of_g = [level.at("g", False) if self.keep_g else level.g for level in levels]
         clip_skip = _first([self.prompt, *(level.at("l", False) for level in levels), header])
         negative = _first([self.negative, *(level.at("l", False) for level in negative_levels), header])
-        return Panel(
-            True,
-            clip_skip,
-            0.0 if negative == clip_skip else negative,
-            _first([self.hires, *(level.hires for level in levels), 0.0]),
-            _first([*(level.g for level in levels), 0.0]),
-        )
+        hires = _first([self.hires, *(level.hires for level in levels), 0.0])
+        clip_g = _first([self.clip_g, *said_of_g, header_g if self.keep_g else None, 0.0])
+        if negative == clip_skip:  # what says the same twice is left out
+            negative = 0.0
+            clip_g = 0.0 if clip_g == clip_skip else clip_g
+            hires = 0.0 if hires == clip_skip and not clip_g else hires
+        return Panel(True, clip_skip, negative, hires, clip_g)
 
 
 def replaced(prompt: str) -> list[str]:

@@ -72,7 +72,7 @@ class ClipSkipSweepScript(scripts.Script):
         return components
 
     def run(self, p, *args):
-        return sweep_run.run(p, args, conditioning.remember, self.unfinished)
+        return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
 
 
 def strip_for_token_counter(params):

@@ -18,7 +18,7 @@ from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.sweep import settings as sweep_settings
-from clip_skip.sweep.plan import SweepError
+from clip_skip.sweep.axis import SweepError
 
 PROMPT = "a large red circle"
 ROOT = Path(__file__).parents[1]

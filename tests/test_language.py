@@ -14,6 +14,7 @@ from clip_skip.layers.measure import notes_on, notes_on_prompt
 from clip_skip.page import made_for
 from clip_skip.page.language import translated
 from clip_skip.sweep import settings as sweep_settings
+from clip_skip.sweep.rows import CFG, KINDS
 
 ROOT = Path(__file__).parents[1]
 WEBUI = ROOT / "clip_skip" / "webui"
@@ -51,7 +52,8 @@ def test_every_text_of_the_page_has_a_translation():
         "Download as CSV",
         made_for.NO_BASE,
         *sweep_settings.LABELS.values(),
-        *sweep_settings.APPLY_TO.values(),
+        *(label for choices in sweep_settings.CHOICES.values() for label in choices.values()),
+        *(kind.factor for kind in KINDS.values() if kind != CFG),
     }
     widgets = [
         (WEBUI / "widgets" / name).read_text()
@@ -90,6 +92,18 @@ MESSAGES = [
     '"two.safetensors" could not be read: header too small.',
     "Of what differs between the pixels of these pictures, 80% goes with clip skip, 15% with CFG, "
     "and 5% with the two together.",
+    "Of what differs between the latents of these pictures, 80% goes with clip skip, 15% with the hires pass's, "
+    "and 5% with the two together.",
+    "Over 6 seeds the picture changes from clip skip 1 to 2, by 34.5 of 255 (95% interval 7.2 to 81.7).",
+    "Over 6 seeds the picture changes most from clip skip 11 to 12, by 134.5 of 255 (95% interval 87.2 to 181.7); "
+    "least from clip skip 6 to 7, by 3.0 of 255 (95% interval 1.3 to 4.8).",
+    "Rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has",
+    "Apply to: the rows are the negative prompt's, so the columns cannot be",
+    "Rows: there is no hires pass, so its clip skip cannot be the rows",
+    'Seeds: "1.5" is not a whole number',
+    'LoRA weights: the prompt has more than one LoRA, so it must be said which, as in "one: 0, 0.5, 1"',
+    "The rows are seeds, so the batch count made no more grids.",
+    "2 of 4 cells are made. The same sweep, started again with seeds 5, 7, makes the others.",
 ]
 
 

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip.sweep.plan import MAX_VALUES, Cell, Plan, SweepError, parse_axis, run
+from clip_skip.sweep.axis import MAX_VALUES, SweepError, parse_axis
+from clip_skip.sweep.plan import Cell, Plan, run
+from clip_skip.sweep.rows import KINDS, Rows, networks, random_seeds, read
+from clip_skip.sweep.settings import SweepSettings
 
 
 def axis(text):
@@ -101,7 +104,7 @@ def test_written_values_come_back(values):
     assert axis(", ".join(f"{value:.3f}" for value in values)) == tuple(values)
 
 
-PLAN = Plan((1, 2, 3), (4, 7))
+PLAN = Plan((1, 2, 3), Rows((4, 7)))
 
 
 def test_cells_are_row_by_row():
@@ -128,7 +131,7 @@ def test_a_limit_below_one_is_refused():
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40))
 def test_out_of_memory_halves_the_batch_and_loses_no_cell(limit, fits, count):
-    cells = Plan(tuple(range(1, count + 1)), (7,)).cells
+    cells = Plan(tuple(range(1, count + 1)), Rows((7,))).cells
     tried, limits = [], []
 
     def make(batch):
@@ -167,3 +170,153 @@ def test_what_was_made_before_an_error_has_been_handed_out():
         for batch, _ in run(PLAN.cells, 3, make, lambda error: False):
             made += batch
     assert tuple(made) == PLAN.cells[:3]
+
+
+SDXL, SD1 = {"l": 12, "g": 32}, {"l": 12}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "values", "labels"),
+    [
+        ("cfg", "4, 7.5", (4, 7.5), ("4", "7.5")),
+        ("seed", "1-3, 2881122569", (1, 2, 3, 2881122569), ("1", "2", "3", "2881122569")),
+        ("negative", "1, 2.5", (1, 2.5), ("1", "2.5")),
+        ("clip_g", "1-32 [2]", (1, 32), ("1", "32")),
+        ("hires", "3", (3,), ("3",)),
+        ("prompt", 'cow, "red, hen", , cow', ("cow", "red, hen", "", "cow"), ("cow", "red, hen", "(nothing)", "cow")),
+        ("lora", "-1-1 (+0.5)", (-1, -0.5, 0, 0.5, 1), ("-1", "-0.5", "0", "0.5", "1")),
+    ],
+)
+def test_rows(kind, text, values, labels):
+    rows = read(KINDS[kind], text, "rows", SDXL)
+    assert rows.values == values and rows.axis.labels == labels and rows.axis.title == KINDS[kind].label
+    assert len(rows) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "towers", "message"),
+    [
+        ("cfg", "101", None, 'here: "101" is outside 0 to 100'),
+        ("seed", "1.5", None, 'here: "1.5" is not a whole number'),
+        ("seed", "4294967296", None, 'here: "4294967296" is outside 0 to'),
+        ("negative", "1-13", SD1, 'here: "1-13" is outside 1 to 12'),
+        ("negative", "33", None, 'here: "33" is outside 1 to 32'),
+        ("hires", "13", SD1, 'here: "13" is outside 1 to 12'),
+        ("clip_g", "33", SDXL, 'here: "33" is outside 1 to 32'),
+        ("prompt", "", None, "here: the first value is what is searched for, and it is empty"),
+        ("prompt", ", cow", None, "here: the first value is what is searched for, and it is empty"),
+        ("prompt", "cow," * 9000, None, "here: 36,000 characters are too many"),
+        ("lora", "name: x", None, 'here: "x" is neither a number nor a range'),
+        ("lora", "11", None, 'here: "11" is outside -10 to 10'),
+    ],
+)
+def test_rows_that_cannot_be(kind, text, towers, message):
+    with pytest.raises(SweepError) as error:
+        read(KINDS[kind], text, "here", towers)
+    assert str(error.value).startswith(message)
+
+
+@given(st.sampled_from(list(KINDS)), st.text(max_size=60) | st.text(alphabet='0123456789.-+ ()[],:"', max_size=30))
+def test_any_text_is_rows_or_a_sweep_error(kind, text):
+    try:
+        rows = read(KINDS[kind], text, "rows", SDXL)
+    except SweepError as error:
+        assert str(error).startswith("rows: ")
+        return
+    assert len(rows.axis.labels) == len(rows) >= 1
+
+
+def test_text_is_replaced_as_in_the_plot():
+    rows = read(KINDS["prompt"], "cow, hen", "rows")
+    assert rows.texts("a cow, a cowl", "no cow", "hen") == ("a hen, a henl", "no hen")
+    assert rows.texts("a cow", "", "cow") == ("a cow", "")
+    rows.check("rows", "", "no cow")
+    with pytest.raises(SweepError, match='rows: "cow" is neither in the prompt nor in the negative prompt'):
+        rows.check("rows", "a co", "w")
+    assert Rows((1, 2)).texts("a", "b", 1) == ("a", "b")
+
+
+def test_weight_of_a_lora():
+    prompt = "a <lora:one:1> b <lora:two:0.5:0.7>"
+    rows = read(KINDS["lora"], "two: 0, 0.25", "rows")
+    rows.check("rows", prompt, "")
+    assert rows.texts(prompt, "bad", 0.25) == ("a <lora:one:1> b <lora:two:0.25>", "bad")
+    assert rows.axis.title == "LoRA weight: two"
+    only = read(KINDS["lora"], "0, 1", "rows")
+    only.check("rows", "<lora:one:1> a <lora:one:2>", "")
+    assert only.texts("<lora:one> a <lora:one:2>", "", 0.0)[0] == "<lora:one:0> a <lora:one:0>"
+    for rows, text, message in (
+        (only, prompt, 'more than one LoRA, so it must be said which, as in "one: 0, 0.5, 1"'),
+        (only, "a cow", '"<lora:...>" is not in the prompt'),
+        (read(KINDS["lora"], "three: 1", "rows"), prompt, '"three" is not in the prompt'),
+        (only, "<lora:one:te=1>", "has weights with names"),
+    ):
+        with pytest.raises(SweepError, match=message):
+            rows.check("rows", text, "")
+
+
+def test_random_seeds():
+    drawn = [random_seeds("-1, 4-8 (+2),\n -1") for _ in range(3)]
+    assert len({text.split(",")[0] for text in drawn}) == 3
+    for text in drawn:
+        first, middle, last = text.split(",")
+        assert middle == " 4-8 (+2)" and first != last.strip()
+        assert len(read(KINDS["seed"], text, "rows")) == 5
+    assert random_seeds("1-1, 3, -10") == "1-1, 3, -10"
+
+
+def test_networks_of_a_prompt():
+    assert networks("<clipskip:2>a <lora:x:1> <hypernet:y:0.5> <not") == ("<lora:x:1>", "<hypernet:y:0.5>")
+
+
+def overrides(layers=SDXL, **fields):
+    settings = SweepSettings(**fields)
+    plan = settings.plan(layers)
+    return settings, plan, [settings.override(cell) for cell in plan.cells]
+
+
+def test_what_a_cell_sets():
+    settings, plan, (one, *_) = overrides(clip_skips="3", rows="negative", negative_skips="5")
+    assert (one.prompt, one.negative, one.hires, one.clip_g) == (3, 5, None, None)
+    settings, plan, (one,) = overrides(clip_skips="3", rows="clip_g", clip_g_skips="30")
+    assert (one.prompt, one.negative, one.clip_g, one.keep_g) == (3, 3, 30, False)
+    assert settings.values(plan) == {"l": {3}, "h": {3}, "g": {30}}
+    settings, plan, (one,) = overrides(clip_skips="3", rows="hires", hires_skips="5", apply_to="prompt")
+    assert (one.prompt, one.negative, one.hires) == (3, None, 5)
+    assert settings.values(plan) == {"l": {3, 5}, "h": {3, 5}, "g": {3, 5}}
+    settings, plan, (one, _) = overrides(clip_skips="3", columns="clip_l", rows="seed", seeds="5, 6")
+    assert (one.prompt, one.negative, one.keep_g) == (3, 3, True) and plan.axes[0].title == "Clip skip of CLIP-L"
+    assert settings.values(plan)["g"] == set()
+    with pytest.raises(SweepError, match="Apply to: the rows are the negative prompt's"):
+        overrides(rows="negative", apply_to="negative")
+    with pytest.raises(SweepError, match="Columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"):
+        overrides(SD1, columns="clip_l")
+    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"):
+        overrides({}, rows="clip_g")
+    with pytest.raises(SweepError, match='Clip skips: "13" is outside 1 to 12'):
+        overrides(columns="clip_l", clip_skips="13")  # CLIP-L's own layers, not CLIP-G's
+
+
+def test_row_values_are_those_of_the_kind():
+    settings = SweepSettings.from_args([{"rows": "Seed", "row_values": "7"}])
+    assert (settings.rows, settings.seeds, settings.row_values) == ("seed", "7", "7")
+    assert SweepSettings.from_args([{"row_values": "9"}]) == SweepSettings(cfg_scales="9")
+    assert settings.names([{"row_values": "7"}])["seeds"] == "row_values" != settings.names([{}])["seeds"]
+    with pytest.raises(ValueError, match='row_values: "7" is not a text'):
+        SweepSettings.from_args([{"rows": "seed", "row_values": 7}])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SweepSettings(clip_skips="1, 2", cfg_scales="7"),
+        SweepSettings(rows="seed", seeds="3-5", apply_to="prompt"),
+        SweepSettings(rows="prompt", replacements="cow, hen"),
+        SweepSettings(rows="lora", lora_weights="name: 0, 1", columns="clip_l"),
+    ],
+)
+def test_what_infotext_restores(settings):
+    said = settings.infotext()
+    assert SweepSettings(**SweepSettings.pasted(said)) == settings
+    assert ("Sweep rows" in said) == ("Sweep CFG scales" not in said) == (settings.rows != "cfg")
+    assert SweepSettings.pasted({"Sweep rows": "seed"}) == {}

@@ -1,5 +1,6 @@
 """The sweep script and the X/Y/Z axes on stand-ins for the host."""
 
+import dataclasses
 import json
 import re
 from types import SimpleNamespace
@@ -8,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep.settings import INFOTEXT, SweepSettings
+from clip_skip.sweep.rows import KINDS
+from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, SweepSettings
 
 from .test_webui import Host
 
@@ -32,7 +34,7 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        names = ("clip_skip_deepest", "clip_skip_cut", "while_sampling")
+        names = ("clip_skip_check", "clip_skip_cut", "clip_skip_texts", "while_sampling")
         more = {name: getattr(p, name) for name in names if hasattr(p, name)}
         done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
@@ -218,12 +220,19 @@ def test_the_report_comes_second(host):
 def test_how_many_pictures_is_said_before(host, capsys):
     from clip_skip.webui.widgets.sweep_widgets import counted
 
-    assert counted("1-12", "4, 7, 11", 0) == "36 pictures: 12 by 3, as many at once as fit"
-    assert counted("1-12", "4, 7, 11", 8) == "36 pictures: 12 by 3, in 5 batches"
-    assert counted("1-12", "4, 7, 11", 8, 3) == "108 pictures: 12 by 3, for 3 seeds, in 15 batches"
-    assert counted("1-x", "<b>", 8) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + (
-        "1-3 (+0.5) or 1-12 [4]"
+    def told(grids=1, **settings):
+        return counted(*dataclasses.astuple(SweepSettings(**settings)), grids)
+
+    assert told() == "36 pictures: 12 by 3, as many at once as fit"
+    assert told(cells_per_batch=8) == "36 pictures: 12 by 3, in 5 batches"
+    assert told(3, cells_per_batch=8) == "108 pictures: 12 by 3, for 3 seeds, in 15 batches"
+    assert told(3, rows="seed", seeds="1-5, -1") == "72 pictures: 12 by 6, as many at once as fit"
+    assert told(rows="prompt", replacements="") == (
+        "Text to replace, and what takes its place: the first value is what is searched for, and it is empty"
     )
+    assert told(
+        clip_skips="1-x", cfg_scales="<b>"
+    ) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + ("1-3 (+0.5) or 1-12 [4]")
     host.sweep_script.run(job(host), {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 3})
     assert "Clip skip sweep: 8 pictures in 3 batches of up to 3." in capsys.readouterr().out
 
@@ -250,13 +259,13 @@ def test_the_example_can_be_taken_back(host):
     assert (
         prompt not in alone[1]
         and seed not in alone[1]
-        and alone[0]() == ["1-12", "4, 7, 11", "Prompt and negative prompt"]
+        and alone[0]() == ["1-12", "4, 7, 11", "Prompt and negative prompt", "CFG scale", "Clip skip"]
     )
     assert prompt in example[1] and seed in example[1]
-    *filled, before, _ = example[0]("1, 2", "7", "Prompt", "my prompt", 4)
+    *filled, before, _ = example[0]("1, 2", "7", "Prompt", "Seed", "Clip skip", "my prompt", 4)
     assert 2881122569 in filled and any(str(value).startswith("best quality") for value in filled)
-    assert back[0](before)[:5] == ["1, 2", "7", "Prompt", "my prompt", 4]
-    assert back[1][:5] == example[1][:5]
+    assert back[0](before)[:7] == ["1, 2", "7", "Prompt", "Seed", "Clip skip", "my prompt", 4]
+    assert back[1][:7] == example[1][:7]
 
 
 def test_batch_count_makes_grids(host):
@@ -313,12 +322,12 @@ def test_the_api_answers_with_the_fields_name(host):
         with pytest.raises(ValueError) as error:
             host.sweep_script.run(p, args)
         assert error.value.status_code == 422 and detail in error.value.detail
-        assert len(error.value.detail) < 200 and p.make.made == []
+        assert len(error.value.detail) < 250 and p.make.made == []
 
 
 def test_deeper_than_a_model_that_is_loaded_with_the_first_cell(host):
     p = job(host, override_settings={"sd_model_checkpoint": "other"}, is_api=True)
-    with pytest.raises(ValueError, match="clip_skips: 20 is not from 1 to 12, the layers of the loaded model") as error:
+    with pytest.raises(ValueError, match='clip_skips: "1-20" is outside 1 to 12') as error:
         host.sweep_script.run(p, {"clip_skips": "1-20", "cfg_scales": "7", "cells_per_batch": 4})
     assert error.value.status_code == 422 and p.make.made == []
 
@@ -340,9 +349,19 @@ def test_public_names_stay():
         "save_cells",
         "margin",
         "report",
+        "rows",
+        "seeds",
+        "negative_skips",
+        "clip_g_skips",
+        "hires_skips",
+        "replacements",
+        "lora_weights",
+        "columns",
     ]
-    assert SweepSettings() == SweepSettings("1-12", "4, 7, 11", "both", 0, True, True, False, 0, False)
+    assert SweepSettings() == SweepSettings("1-12", "4, 7, 11", "both", 0, True, True, False, 0, False, "cfg")
     assert list(INFOTEXT.values()) == ["Sweep clip skips", "Sweep CFG scales", "Sweep apply to"]
+    assert (*INFOTEXT_ROWS, INFOTEXT_COLUMNS) == ("Sweep rows", "Sweep row values", "Sweep columns")
+    assert list(KINDS) == ["cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora"]
 
 
 def test_ui(host):
@@ -351,11 +370,153 @@ def test_ui(host):
     host.sweep_script.after_component(prompt, elem_id="txt2img_prompt")
     components = host.sweep_script.ui(False)
     assert SweepSettings.from_args([component.value for component in components]) == SweepSettings()
-    restored = [
-        target if isinstance(target, str) else target({"Sweep apply to": "negative"})
-        for _, target in host.sweep_script.infotext_fields
+    infotext = {"Sweep clip skips": "1", "Sweep apply to": "negative", "Sweep rows": "seed", "Sweep row values": "5-7"}
+    restored = [target(infotext) for _, target in host.sweep_script.infotext_fields]
+    assert restored == ["1", None, "Negative prompt", "Seed", "Clip skip", "5-7", None, None, None, None, None]
+    assert [target({"Seed": "1"}) for _, target in host.sweep_script.infotext_fields] == [None] * 11
+
+
+def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
+    host.sweep_script.is_img2img = False
+    components = dict(zip(SweepSettings.__dataclass_fields__, host.sweep_script.ui(False)))
+    rows, boxes = components["rows"], [components[kind.field] for kind in KINDS.values()]
+    assert [box.visible for box in boxes] == [True] + [False] * 6
+    from clip_skip.webui.widgets.sweep_widgets import shown
+
+    assert [update["visible"] for update in shown("Prompt S/R")] == [False] * 5 + [True, False]
+    assert all("value" not in update for update in shown("Seed"))
+    rows.init_field("Seed")  # what the host does where the user has saved that as the default
+    assert [box.visible for box in boxes] == [False, True] + [False] * 5
+    host.sweep_script.is_img2img = True
+    rows = dict(zip(SweepSettings.__dataclass_fields__, host.sweep_script.ui(True)))["rows"]
+    assert "Clip skip of the hires pass" not in rows.choices and len(rows.choices) == 6
+
+
+def test_arguments_that_the_host_has_filled_up(host):
+    """Its API puts what it was given in the place of the script's arguments, so the next script's move up."""
+    from clip_skip.webui.sweep_run import given
+
+    script = SimpleNamespace(args_from=3, args_to=20)
+    p = SimpleNamespace(script_args=[0] * 15, scripts=SimpleNamespace(inputs=[None] * 30))
+    assert given(script, p, ["1, 2", "7", *"abcdefghijklmno"]) == ["1, 2", "7"]
+    p.script_args = [0] * 30
+    assert given(script, p, list(range(17))) == list(range(17))
+    assert given(script, SimpleNamespace(), [{}]) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "skips", "negatives", "seeds"),
+    [
+        ({"rows": "seed", "row_values": "5, 9"}, (2, 3, 2, 3), (2, 3, 2, 3), (5, 5, 9, 9)),
+        ({"rows": "negative", "row_values": "4, 6"}, (2, 3, 2, 3), (4, 4, 6, 6), (1234,) * 4),
+    ],
+)
+def test_rows_in_one_batch(host, arguments, skips, negatives, seeds):
+    p = job(host)
+    host.stage.encoded.clear()
+    result = host.sweep_script.run(p, {"clip_skips": "2, 3", **arguments})
+    ((batch, done),) = p.make.made
+    assert len(host.stage.encoded) == 2 and batch.seed == list(seeds) and batch.cfg_scale == 7.0
+    assert batch.clip_skip_cfg_scales is None and batch.prompt == "a cow" and batch.negative_prompt == "bad"
+    for index, (skip, negative) in enumerate(zip(skips, negatives)):
+        assert torch.allclose(done.c[index][0][0], host.at(skip, "a cow"), atol=1e-5)
+        assert torch.allclose(done.uc[index][0], host.at(negative, "bad"), atol=1e-5)
+        assert f"Seed: {seeds[index]}" in result.infotexts[1 + index]
+    assert f"Sweep rows: {arguments['rows']}, Sweep row values: {arguments['row_values']}" in result.infotexts[0]
+    assert "Sweep CFG scales" not in result.infotexts[0] and "CFG scale: 7.0" in result.infotexts[1]
+
+
+def test_rows_of_replaced_text(host):
+    p = job(host, prompt="<clipskip:9>a cow", negative_prompt="no cow")
+    host.stage.encoded.clear()
+    result = host.sweep_script.run(p, {"clip_skips": "2, 3", "rows": "prompt", "row_values": "cow, hen"})
+    ((batch, done),) = p.make.made
+    assert batch.prompt == "<clipskip:9>a cow"  # as other extensions know it: one for all
+    assert len(host.stage.encoded) == 4
+    assert torch.allclose(done.c[3][0][0], host.at(3, "a hen"), atol=1e-5)
+    assert torch.allclose(done.uc[2][0], host.at(2, "no hen"), atol=1e-5)
+    assert [text.partition("\n")[0] for text in result.infotexts] == [
+        "<clipskip:9>a cow",
+        *["a cow"] * 2,
+        *["a hen"] * 2,
     ]
-    assert restored == ["Sweep clip skips", "Sweep CFG scales", "Negative prompt"]
+
+
+def test_rows_of_loras_have_a_batch_each(host):
+    p = job(host, prompt="a <lora:x:1> cow")
+    host.sweep_script.run(p, {"clip_skips": "2, 3", "rows": "lora", "row_values": "0, 0.5", "cells_per_batch": 4})
+    assert [batch.prompt for batch, _ in p.make.made] == ["a <lora:x:0> cow", "a <lora:x:0.5> cow"]
+    assert host.shared.state.job_count == 2
+    p = job(host, prompt="a <lora:x:1> cow")
+    rows = {"rows": "prompt", "row_values": "x:1, x:0.5, y:1"}
+    host.sweep_script.run(p, {"clip_skips": "2, 3", **rows})
+    assert [batch.batch_size for batch, _ in p.make.made] == [2, 2, 2]
+
+
+def test_replaced_texts_share_no_batch_where_another_extension_cuts_the_prompt_apart(host):
+    p = job(host, while_sampling=lambda: host.model.get_learned_conditioning(["a hen"]))
+    rows = {"rows": "prompt", "row_values": "cow, hen"}
+    host.sweep_script.run(p, {"clip_skips": "2", **rows})
+    assert [done.all_prompts for _, done in p.make.made] == [["a cow", "a hen"], ["a cow"], ["a hen"]]
+
+
+def test_replaced_text_stands_in_styles_and_in_what_others_have_changed(host):
+    from clip_skip.sweep.rows import read
+    from clip_skip.webui.overrides import RowTexts, put_texts
+
+    rows = read(KINDS["prompt"], "cow, hen", "rows")
+    p = SimpleNamespace(
+        clip_skip_texts=RowTexts(rows, ["cow", "hen", "hen"], "a cow", "bad"),
+        all_prompts=["a cow, cowboy style", "a cow, cowboy style", "cow changed"],
+        all_negative_prompts=["bad, cow"] * 3,
+        all_hr_prompts=["a cow, cowboy style"] * 3,
+        all_hr_negative_prompts=["no cow"] * 3,
+        hr_prompt="",
+        hr_negative_prompt="no cow",
+    )
+    put_texts(p)
+    assert p.all_prompts == ["a cow, cowboy style", "a hen, cowboy style", "hen changed"]
+    assert p.all_negative_prompts == ["bad, cow"] * 3
+    assert p.all_hr_prompts == ["a cow, cowboy style", *["a hen, cowboy style"] * 2]
+    assert p.all_hr_negative_prompts == ["no cow"] * 3
+
+
+def test_random_seeds_are_drawn_once_and_named(host):
+    state = host.shared.state
+    p = job(host, n_iter=2)
+    p.make.before = lambda: setattr(state, "interrupted", len(p.make.made) == 1)
+    result = host.sweep_script.run(
+        p, {"clip_skips": "1, 2", "rows": "seed", "row_values": "-1, 7", "cells_per_batch": 2}
+    )
+    state.interrupted = False
+    drawn = re.search(r"Sweep row values: (\d+), 7", result.infotexts[0])[1]
+    assert p.make.made[0][0].seed == [int(drawn)] * 2 and f"Seed: {drawn}" in result.infotexts[1]
+    said = f"⚠ 2 of 4 cells are made. The same sweep, started again with seeds {drawn}, 7, makes the others."
+    assert said in p.comments
+    assert "The rows are seeds, so the batch count made no more grids." in p.comments
+    p = job(host)
+    host.sweep_script.run(p, {"clip_skips": "1, 2", "rows": "seed", "row_values": f"{drawn}, 7", "cells_per_batch": 2})
+    assert [batch.seed for batch, _ in p.make.made] == [[7, 7]]
+
+
+@pytest.mark.parametrize(
+    ("args", "detail"),
+    [
+        ({"rows": "clip_g", "row_values": "2"}, "rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
+        ({"columns": "clip_l"}, "columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
+        ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
+        ({"rows": "negative", "row_values": "13"}, 'row_values: "13" is outside 1 to 12'),
+        ({"rows": "seed", "seeds": "x"}, 'seeds: "x" is neither a number'),
+        ({"rows": "prompt", "row_values": "dog, hen"}, 'row_values: "dog" is neither in the prompt nor'),
+        ({"rows": "lora", "row_values": "1"}, 'row_values: "<lora:...>" is not in the prompt'),
+        ({"rows": "sampler"}, "rows: it must be one of cfg, seed"),
+    ],
+)
+def test_rows_that_cannot_be(host, args, detail):
+    p = job(host, is_api=True)
+    with pytest.raises(ValueError) as error:
+        host.sweep_script.run(p, args)
+    assert error.value.status_code == 422 and error.value.detail.startswith(detail) and p.make.made == []
 
 
 def test_saved_like_the_hosts_grids(host):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clip_skip.sweep import viewer
-from clip_skip.sweep.plan import Axis
+from clip_skip.sweep.axis import Axis
 
 COLUMNS, ROWS = Axis("Clip skip", ("1", "2")), Axis("CFG scale", ("7",))
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 'quoted' \"double\" <clipskip:1.5> ünïcödé 🐄 /*DATA*/"

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from clip_skip.sweep import viewer
-from clip_skip.sweep.plan import Axis
+from clip_skip.sweep.axis import Axis
 
 COLUMNS, ROWS = Axis("Clip skip", ("1", "2", "3")), Axis("CFG scale", ("4", "7"))
 

@@ -1,13 +1,17 @@
 """What a sweep shows, in numbers: does the picture change with clip skip, with CFG, and do the two interact?
 
+CFG stands for whatever the rows are. Rows of seeds are another matter: they are a sample of all seeds, so nobody asks
+what goes with them; what counts is how surely the rest holds for seeds that were not tried. For these the measures of
+a column get a mean and the 95 % interval of Student's t over the rows.
+
 The decomposition is that of a two-way layout with one observation per cell (Fisher, *Statistical Methods for Research
 Workers*, 1925; Montgomery, *Design and Analysis of Experiments*, chapter 5), taken at every element (pixel and colour,
-or latent) and summed over the elements. With x[r, c] the value at CFG scale r and clip skip c, of R and C, and means
+or latent) and summed over the elements. With x[r, c] the value in row r and at clip skip c, of R and C, and means
 written x[r, .], x[., c] and x[., .]:
 
     total       = sum over r, c of (x[r, c] - x[., .])^2
     clip skip   = R * sum over c of (x[., c] - x[., .])^2
-    CFG         = C * sum over r of (x[r, .] - x[., .])^2
+    rows        = C * sum over r of (x[r, .] - x[., .])^2
     interaction = sum over r, c of (x[r, c] - x[r, .] - x[., c] + x[., .])^2
 
 The last three add up to the first; their shares of it are what is reported.
@@ -20,7 +24,11 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy import stats
 from skimage.metrics import structural_similarity
+
+from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.rows import KINDS
 
 _BLOCK = 1 << 18
 
@@ -30,7 +38,7 @@ class Shares:
     """Shares of the variation between the cells, from 0 to 1; all 0 where nothing varies."""
 
     clip_skip: float
-    cfg: float
+    rows: float
     interaction: float
     variation: float
     """Root mean square difference of an element from its mean over all cells, in its own units."""
@@ -38,10 +46,13 @@ class Shares:
 
 @dataclass(frozen=True)
 class Report:
-    """The measures of a grid of R CFG scales and C clip skips; lists are by row."""
+    """The measures of a grid of R rows and C clip skips; lists are by row."""
 
     clip_skips: list[float]
-    cfg_scales: list[float]
+    rows: list[str]
+    """What each row is, in words."""
+    factor: str
+    """What the rows are, in the words of the sentence."""
     pixels: Shares
     latents: Shares | None
     change: list[list[float]]
@@ -50,9 +61,34 @@ class Report:
     """R x C: SSIM with the cell of its row in column `reference`; 1 is equal."""
     reference: int
 
+    @property
+    def of_seeds(self) -> bool:
+        """Whether the rows are a sample, and enough of them for an interval."""
+        return self.factor == KINDS["seed"].factor and len(self.rows) > 1
+
     def as_dict(self) -> dict[str, object]:
         """The numbers, ready for JSON."""
-        return asdict(self)
+        more = {}
+        if self.of_seeds:
+            named = {"change": self.change, "similarity": self.similarity}
+            more = {f"{name}_over_seeds": [asdict(one) for one in intervals(values)] for name, values in named.items()}
+        return {**asdict(self), **more}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The mean over the rows, and the 95 % interval of Student's t around it."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def intervals(values: Sequence[Sequence[float]]) -> list[Interval]:
+    """For each column of `values` (R, C), R of 2 or more."""
+    array = np.asarray(values, dtype=np.float64)
+    reach = stats.t.ppf(0.975, len(array) - 1) * stats.sem(array, axis=0)
+    return [Interval(float(mean), float(mean - half), float(mean + half)) for mean, half in zip(array.mean(0), reach)]
 
 
 def decompose(values: np.ndarray) -> Shares:
@@ -70,28 +106,26 @@ def decompose(values: np.ndarray) -> Shares:
         sums += rows * np.square(by_column).sum(), columns * np.square(by_row).sum(), np.square(block).sum()
     total = sums.sum()
     shares = sums / total if total > 0 else sums
-    clip_skip, cfg, interaction = map(float, shares)
-    return Shares(clip_skip, cfg, interaction, float(np.sqrt(total / values.size)))
+    clip_skip, by_rows, interaction = map(float, shares)
+    return Shares(clip_skip, by_rows, interaction, float(np.sqrt(total / values.size)))
 
 
-def measure(
-    pictures: np.ndarray, clip_skips: Sequence[float], cfg_scales: Sequence[float], latents: np.ndarray | None = None
-) -> Report:
+def measure(pictures: np.ndarray, plan: Plan, latents: np.ndarray | None = None) -> Report:
     """The report of `pictures` (R, C, height, width, 3) in uint8, and of `latents` (R, C, ...) if they are at hand.
 
-    The column to compare with is that of the lowest clip skip. Pictures are at least 11 pixels in each direction.
+    Pictures are at least 11 pixels in each direction.
     """
-    reference = min(range(len(clip_skips)), key=lambda column: clip_skips[column])
     change = [[_difference(one, other) for one, other in pairwise(row)] for row in pictures]
-    similarity = [[_similarity(row[reference], picture) for picture in row] for row in pictures]
+    similarity = [[_similarity(row[plan.reference], picture) for picture in row] for row in pictures]
     return Report(
-        clip_skips=list(clip_skips),
-        cfg_scales=list(cfg_scales),
+        clip_skips=list(plan.clip_skips),
+        rows=[f"{plan.rows.kind.short}{label}" for label in plan.rows.axis.labels],
+        factor=plan.rows.kind.factor,
         pixels=decompose(pictures),
         latents=None if latents is None else decompose(latents),
         change=change,
         similarity=similarity,
-        reference=reference,
+        reference=plan.reference,
     )
 
 
@@ -100,11 +134,27 @@ def conclusion(report: Report) -> str:
     shares = report.latents or report.pixels
     if shares.variation == 0:
         return "Nothing changes: all pictures are equal."
+    if report.of_seeds and len(report.clip_skips) > 1:
+        return over_seeds(report)
     where = "latents" if report.latents else "pixels"
     return (
         f"Of what differs between the {where} of these pictures, {shares.clip_skip:.0%} goes with clip skip, "
-        f"{shares.cfg:.0%} with CFG, and {shares.interaction:.0%} with the two together."
+        f"{shares.rows:.0%} with {report.factor}, and {shares.interaction:.0%} with the two together."
     )
+
+
+def over_seeds(report: Report) -> str:
+    """The steps between clip skips that change a picture the most and the least."""
+    changes = intervals(report.change)
+    steps = list(pairwise(f"{value:g}" for value in report.clip_skips))
+    told = [
+        f"from clip skip {one} to {other}, by {by.mean:.1f} of 255 (95% interval {max(by.low, 0):.1f} to {by.high:.1f})"
+        for (one, other), by in zip(steps, changes)
+    ]
+    order = sorted(range(len(told)), key=lambda index: changes[index].mean)
+    if len(told) == 1:
+        return f"Over {len(report.rows)} seeds the picture changes {told[0]}."
+    return f"Over {len(report.rows)} seeds the picture changes most {told[order[-1]]}; least {told[order[0]]}."
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,4 +1,7 @@
-"""The figure of a report: the answer, the shares, likeness as a heat map under the pictures, and change as curves."""
+"""The figure of a report: the answer, the shares, likeness as a heat map under the pictures, and change as curves.
+
+For rows of seeds likeness and change are means with their intervals, and there are no shares.
+"""
 
 from __future__ import annotations
 
@@ -14,41 +17,50 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from clip_skip.sweep.report import Report, conclusion
+from clip_skip.sweep.report import Interval, Report, conclusion, intervals
 
 __all__ = ["draw"]
 
-PARTS = (("clip skip", "clip_skip", "#3b6fb6"), ("CFG", "cfg", "#e08a2e"), ("interaction", "interaction", "#8a8a94"))
-"""Name, field and colour of each share."""
-
+BLUE, ORANGE, GREY = "#3b6fb6", "#e08a2e", "#8a8a94"
 QUIET = "#5b5b66"
 ABOUT_LINES = 3
+OVER_SEEDS = "mean over the seeds and its 95% interval"
 
 
 def draw(report: Report, about: Sequence[str] = (), pictures: Sequence[Image.Image] = ()) -> Image.Image:
     """The report as one picture.
 
     about: lines on what the pictures were made of (prompt, model, seed), for below the answer
-    pictures: those of the middle row, which then stand over the map of likeness
+    pictures: those of the middle row, which then stand over the likeness
     """
-    size = (max(9.5, 0.55 * len(report.clip_skips) + 4), 9.6 if pictures else 8.9)
+    parts = {"shares": 0.75, "pictures": 0.75, "likeness": 1.3, "change": 1.6}
+    if report.of_seeds:
+        del parts["shares"]
+    if not pictures:
+        del parts["pictures"]
+    size = (max(9.5, 0.55 * len(report.clip_skips) + 4), (8.9 if report.of_seeds else 9.6) - (0 if pictures else 0.7))
     figure = Figure(figsize=size, dpi=130, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     canvas = FigureCanvasAgg(figure)
-    heights = [0.75, *([0.75] if pictures else []), 1.3, 1.6]
-    top, *strip, middle, bottom = figure.subplots(len(heights), 1, height_ratios=heights)
-    draw_shares(top, report)
-    if strip:
-        draw_pictures(strip[0], report, pictures)
-    draw_similarity(figure, [*strip, middle], report)
-    draw_change(bottom, report)
+    drawn = figure.subplots(len(parts), 1, height_ratios=list(parts.values()))
+    places = dict(zip(parts, drawn))
+    if "shares" in places:
+        draw_shares(places["shares"], report)
+    if "pictures" in places:
+        draw_pictures(places["pictures"], report, pictures)
+    if report.of_seeds:
+        draw_similarity_over_seeds(places["likeness"], report)
+        draw_change_over_seeds(places["change"], report)
+    else:
+        draw_similarity(figure, [places[name] for name in ("pictures", "likeness") if name in places], report)
+        draw_change(places["change"], report)
     lines = [part for line in about for part in textwrap.wrap(line, 120)]
     kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
     answer = "\n".join(textwrap.wrap(conclusion(report), 74))
     figure.suptitle(answer, fontsize=14.5, fontweight="bold", x=0.02, ha="left")
-    top.set_title(
-        "\n".join([*kept, "", "What the differences go with"]).lstrip("\n"), loc="left", fontsize=10, color=QUIET
-    )
+    first = drawn[0].get_title(loc="left") or drawn[0].get_title()
+    drawn[0].set_title("")
+    drawn[0].set_title("\n".join([*kept, "", first]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
@@ -56,7 +68,9 @@ def draw(report: Report, about: Sequence[str] = (), pictures: Sequence[Image.Ima
 def draw_shares(axes: Axes, report: Report) -> None:
     kinds = [("pixels", report.pixels)] + ([("latents", report.latents)] if report.latents else [])
     left = np.zeros(len(kinds))
-    for label, field, colour in PARTS:
+    axes.set_title("What the differences go with", loc="left")
+    parts = (("clip skip", "clip_skip", BLUE), (report.factor, "rows", ORANGE), ("interaction", "interaction", GREY))
+    for label, field, colour in parts:
         widths = np.array([getattr(shares, field) for _, shares in kinds])
         bars = axes.barh([kind for kind, _ in kinds], widths, left=left, label=label, color=colour, height=0.62)
         texts = [f"{width:.0%}" if width >= 0.05 else "" for width in widths]
@@ -70,7 +84,7 @@ def draw_shares(axes: Axes, report: Report) -> None:
 
 
 def middle_row(report: Report) -> int:
-    return (len(report.cfg_scales) - 1) // 2
+    return (len(report.rows) - 1) // 2
 
 
 def draw_pictures(axes: Axes, report: Report, pictures: Sequence[Image.Image]) -> None:
@@ -79,7 +93,7 @@ def draw_pictures(axes: Axes, report: Report, pictures: Sequence[Image.Image]) -
         axes.imshow(picture, extent=(column - 0.47, column + 0.47, 0, 0.94 * picture.height / picture.width))
     tallest = max(picture.height / picture.width for picture in pictures)
     axes.set(xlim=(-0.5, len(report.clip_skips) - 0.5), ylim=(0, 0.94 * tallest), xticks=[], yticks=[], anchor="S")
-    axes.set_title(f"The pictures at CFG scale {report.cfg_scales[middle_row(report)]:g}", fontsize=10, color=QUIET)
+    axes.set_title(f"The pictures: {report.rows[middle_row(report)]}", fontsize=10, color=QUIET)
     axes.spines[:].set_visible(False)
 
 
@@ -95,8 +109,8 @@ def draw_similarity(figure: Figure, places: Sequence[Axes], report: Report) -> N
         color=QUIET,
     )
     axes.set_xticks(range(len(report.clip_skips)), [f"{value:g}" for value in report.clip_skips])
-    axes.set_yticks(range(len(report.cfg_scales)), [f"{value:g}" for value in report.cfg_scales])
-    axes.set(xlabel="clip skip", ylabel="CFG scale")
+    axes.set_yticks(range(len(report.rows)), [shortened(name) for name in report.rows])
+    axes.set(xlabel="clip skip")
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=list(places), pad=0.01, aspect=30)
     if values.size <= 120:
@@ -108,13 +122,52 @@ def draw_similarity(figure: Figure, places: Sequence[Axes], report: Report) -> N
 def draw_change(axes: Axes, report: Report) -> None:
     names = [f"{value:g}" for value in report.clip_skips]
     steps = [f"{one}→{other}" for one, other in pairwise(names)]
-    colours = matplotlib.colormaps["plasma"](np.linspace(0.05, 0.8, len(report.cfg_scales)))
-    for cfg_scale, row, colour in zip(report.cfg_scales, report.change, colours):
-        axes.plot(steps, row, marker="o", color=colour, label=f"CFG {cfg_scale:g}")
+    colours = matplotlib.colormaps["plasma"](np.linspace(0.05, 0.8, len(report.rows)))
+    for name, row, colour in zip(report.rows, report.change, colours):
+        axes.plot(steps, row, marker="o", color=colour, label=shortened(name))
     axes.set_title("How different each picture is from the next", fontsize=10, color=QUIET)
     axes.set(xlabel="clip skip", ylabel="How different (0-255, RMS)")
     axes.set_ylim(0, 1.1 * max((value for row in report.change for value in row), default=0) or 1)
+    plain(axes)
+    if steps and len(report.rows) <= 12:
+        axes.legend(frameon=False, ncols=min(len(report.rows), 6))
+
+
+def draw_similarity_over_seeds(axes: Axes, report: Report) -> None:
+    names = [f"{value:g}" for value in report.clip_skips]
+    draw_intervals(axes, names, report.similarity, intervals(report.similarity), 1)
+    axes.set_title(
+        f"Likeness to the picture at clip skip {names[report.reference]} (SSIM: 1 is equal), {OVER_SEEDS}",
+        fontsize=10,
+        color=QUIET,
+    )
+    axes.set(xlabel="clip skip", ylabel="Likeness (SSIM)", xlim=(-0.5, len(names) - 0.5))
+
+
+def draw_change_over_seeds(axes: Axes, report: Report) -> None:
+    steps = [f"{one:g}→{other:g}" for one, other in pairwise(report.clip_skips)]
+    draw_intervals(axes, steps, report.change, intervals(report.change), 255)
+    axes.set_title(f"How different each picture is from the next, {OVER_SEEDS}", fontsize=10, color=QUIET)
+    axes.set(xlabel="clip skip", ylabel="How different (0-255, RMS)")
+    axes.set_ylim(0, 1.1 * max((value for row in report.change for value in row), default=0) or 1)
+
+
+def draw_intervals(
+    axes: Axes, names: Sequence[str], rows: Sequence[Sequence[float]], over: Sequence[Interval], most: float
+) -> None:
+    """Each row as a faint line, and the means with their intervals over them, up to the `most` that there can be."""
+    for row in rows:
+        axes.plot(names, row, color=GREY, alpha=0.35, linewidth=1)
+    means = [one.mean for one in over]
+    reach = [[one.mean - one.low for one in over], [min(one.high, most) - one.mean for one in over]]
+    axes.errorbar(names, means, yerr=reach, marker="o", color=BLUE, capsize=4, linewidth=1.8)
+    plain(axes)
+
+
+def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
-    if steps and len(report.cfg_scales) <= 12:
-        axes.legend(frameon=False, ncols=min(len(report.cfg_scales), 6))
+
+
+def shortened(name: str) -> str:
+    return textwrap.shorten(name, 24, placeholder="…") or "…"

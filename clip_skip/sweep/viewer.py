@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from clip_skip.sweep.plan import Axis
+from clip_skip.sweep.axis import Axis
 
 EXACT_LIMIT = 24_000_000
 """Pixels of all cells together up to which the page holds them without loss."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ class Conditioning:
     def __init__(self) -> None:
         self.original: Callable[..., Any] = prompt_parser.get_learned_conditioning
         self.wrapper: Callable[..., Any] | None = None
-        self.wanted: set[float] = set()
+        self.wanted: Mapping[str, set[float]] = {}
         self.memory: dict[tuple[Any, ...], Encoded] | None = None
         self.networks: Any = None
         self.running: Callable[[], Any] = lambda: None
@@ -88,13 +88,13 @@ class Conditioning:
         return said
 
     @contextmanager
-    def remember(self, values: Iterable[float]) -> Iterator[None]:
-        """While open, what was encoded is kept between calls, with `values` taken out of every pass."""
-        self.wanted, self.memory = set(values), {}
+    def remember(self, values: Mapping[str, set[float]]) -> Iterator[None]:
+        """While open, what was encoded is kept between calls, the `values` of each tower taken out of every pass."""
+        self.wanted, self.memory = values, {}
         try:
             yield
         finally:
-            self.wanted, self.memory = set(), None
+            self.wanted, self.memory = {}, None
 
     def forget(self) -> None:
         """No generation runs."""
@@ -132,7 +132,7 @@ class Conditioning:
         unmarked = self.unmarked(prompts) or {}
         wanted = {}
         for tower in (host.encoder.tower for host in hosts):
-            wanted[tower] = precedence.values(prompts, tower) | self.wanted
+            wanted[tower] = precedence.values(prompts, tower) | self.wanted.get(tower, set())
             wanted[tower] |= {unmarked[tower]} if tower in unmarked else set()
         weights = (getattr(model, "sd_checkpoint_info", None) and model.sd_checkpoint_info.filename, self.networks)
         call = Call(wanted, {} if self.memory is None else self.memory, weights, unmarked, self.cut)

@@ -3,8 +3,9 @@
 Works on `p`, the host's processing object, in the order in which the host calls a
 script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
 then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each picture or one
-for all; a sweep also `p.clip_skip_deepest`, a field's name and the deepest value in it,
-and `p.clip_skip_cut`, which becomes True where its pictures must not share a batch.
+for all. A sweep also sets `p.clip_skip_texts`, what the prompt is in each picture,
+`p.clip_skip_check`, which refuses a loaded model that its values are too deep for, and
+`p.clip_skip_cut`, which becomes True where its pictures must not share a batch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from modules import shared
 
 from clip_skip import precedence, tags
-from clip_skip.panel import Panel, check_depth, settled
+from clip_skip.panel import Panel, settled
 from clip_skip.precedence import Texts
 from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
@@ -51,19 +52,19 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         return
     p.clip_skip_panels = [panel]
 
-    deepest: tuple[str, float] | None = getattr(p, "clip_skip_deepest", None)
+    check: Callable[[Any], None] | None = getattr(p, "clip_skip_check", None)
 
     def check_and_setup() -> None:
         try:
             if getattr(p, "is_api", False):
                 panel.check_depth(layers(shared.sd_model))
-            if deepest:
-                check_depth(deepest[0], deepest[1], layers(shared.sd_model))
+            if check:
+                check(shared.sd_model)
         except ValueError as error:
             refusal(error)()
         setup_prompts()
 
-    if deepest or (panel != Panel() and getattr(p, "is_api", False)):
+    if check or (panel != Panel() and getattr(p, "is_api", False)):
         p.setup_prompts = check_and_setup
 
 
@@ -79,6 +80,7 @@ def refusal(error: ValueError) -> Callable[[], None]:
 def prepare(p: Any) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
     (panel,) = p.clip_skip_panels
+    overrides.put_texts(p)
     each = getattr(p, "clip_skip_overrides", None)
     entries = overrides.apply(p, panel, each) if each else panel.infotext()
     p.extra_generation_params = {**p.extra_generation_params, **entries}
@@ -104,8 +106,9 @@ def mark_prompts(p: Any) -> bool:
         for index, values in enumerate(asked):
             infotext.note(p, first + index, values)
     tell_too_deep(p, [value for values in asked for value in values])
+    apart = hasattr(p, "clip_skip_cut") and len({one.prompt for one in texts}) > 1
     p.clip_skip_unmarked = {
-        (negative, hires): agreed([each.unmarked(negative) for each in one])
+        (negative, hires): None if apart else agreed([each.unmarked(negative) for each in one])
         for hires, one in enumerate(passes)
         for negative in (False, True)
     }

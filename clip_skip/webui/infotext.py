@@ -16,7 +16,7 @@ from clip_skip.encoder import TextEncoder
 from clip_skip.webui.hosts.encoders import encoders, header_value
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["KEY", "note"]
+__all__ = ["KEY", "note", "stop"]
 
 KEY = "Clip skip"
 

@@ -1,18 +1,63 @@
-"""What a sweep or an axis sets for each picture of a generation, put in the place of its panel and tags."""
+"""What a sweep or an axis sets for each picture of a generation, put in the place of its panel, tags and texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from modules import shared
 
 from clip_skip.override import Override
 from clip_skip.panel import Panel
-from clip_skip.webui.hosts.encoders import header_skip, header_value
-from clip_skip.webui.infotext import KEY
+from clip_skip.sweep.rows import Rows, Value
+from clip_skip.webui.hosts.encoders import encoders, header_skip, header_value
+from clip_skip.webui.infotext import KEY, stop
 
-__all__ = ["apply"]
+__all__ = ["RowTexts", "apply", "put_texts"]
+
+
+@dataclass(frozen=True)
+class RowTexts:
+    """The texts of a sweep's batch, where they differ: `prompt` and `negative` as they are in the row of each value."""
+
+    rows: Rows
+    values: Sequence[Value]
+    prompt: str
+    negative: str
+
+    def of(self, picture: int, prompt: str, negative: str) -> tuple[str, str]:
+        """What `prompt` and `negative`, which the host has for that picture, are in its row.
+
+        Styles stand around what the user wrote, which alone is changed; or another extension has changed it before.
+        """
+        value = self.values[picture]
+        instead, instead_negative = self.rows.texts(self.prompt, self.negative, value)
+        other, other_negative = self.rows.texts(prompt, negative, value)
+        return (
+            prompt.replace(self.prompt, instead, 1) if self.prompt and self.prompt in prompt else other,
+            negative.replace(self.negative, instead_negative, 1)
+            if self.negative and self.negative in negative
+            else other_negative,
+        )
+
+
+def put_texts(p: Any) -> None:
+    """Gives each picture of a sweep's batch its own texts.
+
+    The host was given one text for all, as it always is: other extensions read it from there.
+    """
+    texts: RowTexts | None = getattr(p, "clip_skip_texts", None)
+    if texts is None:
+        return
+    pairs = [("all_prompts", "all_negative_prompts")]
+    if getattr(p, "all_hr_prompts", None):
+        pairs.append(("all_hr_prompts", "all_hr_negative_prompts"))
+    for names in pairs:
+        made = [texts.of(index, *pair) for index, pair in enumerate(zip(*(getattr(p, name) for name in names)))]
+        for name, written, each in zip(names, ("hr_prompt", "hr_negative_prompt"), zip(*made)):
+            if "_hr_" not in name or not getattr(p, written, ""):  # a hires prompt of its own stays, as in the plot
+                setattr(p, name, list(each))
 
 
 def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
@@ -23,7 +68,8 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
     """
     header = header_skip(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
-    panels = [one.panel(panel, prompt, header or 1.0) for one, prompt in zip(each, p.all_prompts)]
+    header_g = next((stop(host, None) for host in encoders(shared.sd_model) if host.encoder.tower == "g"), None)
+    panels = [one.panel(panel, prompt, header or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
             texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]

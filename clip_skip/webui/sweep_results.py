@@ -33,7 +33,7 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     if not results:
         return processing.Processed(p, [], p.seed, "")
     about_tag = replaced(p.prompt) if settings.apply_to != "negative" else []
-    for message in (*about_tag, *cut(jobs), *missing(p, plan, jobs, finished)):
+    for message in (*about_tag, *cut(jobs), *missing(p, settings, plan, finished)):
         generation.warn(p, translate(message))
         results[0][0].last.clip_skip_warnings.append(message)  # for the API, which leaves comments out
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
@@ -67,11 +67,12 @@ def cut(jobs: list[Any]) -> Iterator[str]:
         yield "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
 
 
-def missing(p: Any, plan: Plan, jobs: list[Any], finished: list[Done]) -> Iterator[str]:
+def missing(p: Any, settings: SweepSettings, plan: Plan, finished: list[Done]) -> Iterator[str]:
     """How many cells there are of how many, where some are missing."""
-    made, wanted = sum(map(len, finished)), len(plan.cells) * len(jobs)
+    made, wanted = sum(map(len, finished)), len(plan.cells) * len(finished)
     if made < wanted:
-        rest = f"The same sweep, started again with seed {p.seed}, makes the others."
+        seeds = f"seeds {settings.seeds}" if settings.rows == "seed" else f"seed {p.seed}"
+        rest = f"The same sweep, started again with {seeds}, makes the others."
         yield f"{made} of {wanted} cells are made. {rest}"
 
 
@@ -101,8 +102,7 @@ def page(plan: Plan, done: Done, about: str) -> str:
     size = next(iter(done.values()))[0].size
     embed = viewer.embed(len(done), size)
     views = [viewer.View(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
-    reference = plan.clip_skips.index(min(plan.clip_skips))
-    return viewer.page(TITLE, about, *plan.axes, views, size[0], reference)
+    return viewer.page(TITLE, about, *plan.axes, views, size[0], plan.reference)
 
 
 def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
@@ -111,6 +111,8 @@ def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
         return ""
     p = copy(job.last)
     p.prompt, p.seed, p.cfg_scale = job.prompt, job.seed, job.cfg_scale
+    if settings.rows == "prompt":
+        p.all_negative_prompts = [job.negative_prompt]
     cell_only = ("CFG scale", KEY, *(field.infotext for field in FIELDS))
     params = {key: value for key, value in p.extra_generation_params.items() if key not in cell_only}
     p.extra_generation_params = {**params, "Script": TITLE, **settings.infotext()}
@@ -137,7 +139,10 @@ def about(job: Any) -> list[str]:
     """What all the pictures were made of, a line each."""
     negative = [f"Negative prompt: {job.negative_prompt}"] if job.negative_prompt else []
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", None)
-    how = [*([name] if name else []), job.sampler_name, f"{job.steps} steps", f"seed {job.seed}"]
+    how = [*([name] if name else []), job.sampler_name, f"{job.steps} steps"]
+    kind = job.clip_skip_sweep[1].rows.kind.name
+    how += [f"CFG scale {whole(job.cfg_scale)}"] if kind != "cfg" else []
+    how += [f"seed {job.seed}"] if kind != "seed" else []
     return [
         textwrap.shorten(text, 300, placeholder=" …")
         for text in (without_prompt_tag(job.prompt), *negative, ", ".join(how))
@@ -160,6 +165,6 @@ def draw_report(p: Any, job: Any, plan: Plan, done: Done) -> Image.Image | None:
 
     rows = [[done[cell][0].convert("RGB") for cell in row] for row in rows_of(plan)]
     pictures = np.stack([[np.asarray(picture) for picture in row] for row in rows])
-    measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales)
+    measured = report.measure(pictures, plan)
     p.comment(translate(report.conclusion(measured)))
     return report_figure.draw(measured, about(job), rows[(len(rows) - 1) // 2])

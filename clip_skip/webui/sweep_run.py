@@ -1,11 +1,12 @@
-"""The sweep in the WebUI: clip skip against CFG scale with one seed, many cells to a batch."""
+"""The sweep in the WebUI: clip skip against CFG scale, or another kind of row, many cells to a batch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,14 +15,16 @@ from PIL import Image
 
 from clip_skip.sweep import plan as sweep
 from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.rows import CFG, networks, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.hosts.encoders import layers, selected
+from clip_skip.webui.hosts.encoders import selected, towers
+from clip_skip.webui.overrides import RowTexts
 from clip_skip.webui.sweep_results import Done, collect, whole
 from clip_skip.webui.sweep_unfinished import Unfinished
 
-__all__ = ["run"]
+__all__ = ["given", "run"]
 
 ACROSS_THE_BATCH = {"DPM adaptive"}
 """Samplers whose step depends on the whole batch."""
@@ -40,44 +43,55 @@ def run(
     BadArguments names the field that is wrong, before anything is made.
     """
     settings, plan = checked(p, args)
-    processing.fix_seed(p)
+    fix_seed(p, plan)
     unfinished = unfinished or Unfinished()
-    jobs = [job_for_seed(p, settings, number) for number in range(p.n_iter)]
+    jobs = [job_for_seed(p, settings, plan, number) for number in range(grids(p, plan))]
     finished = unfinished.take(p, settings, jobs)
     missing = [[cell for cell in plan.cells if cell not in done] for done in finished]
     limit = batch_limit(p, len(plan.cells), settings.cells_per_batch)
-    begin_progress(p, [math.ceil(len(cells) / limit) for cells in missing], sum(map(len, missing)), limit)
-    with remember(plan.clip_skips):
+    begin_progress(p, sum(batches(*one, limit) for one in zip(jobs, missing)), sum(map(len, missing)), limit)
+    with remember(settings.values(plan)):
         for job, cells, done in zip(jobs, missing, finished):
             if cells and not stopped():
                 job.clip_skip_cut = any(each.clip_skip_cut for each in jobs)
-                make_cells(job, settings, cells, limit, done)
+                make_cells(job, cells, limit, done)
     unfinished.keep(jobs, finished, len(plan.cells))
     return collect(p, settings, plan, jobs, finished)
 
 
+def given(script: Any, p: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """Those of `args` that are the sweep's: where the API is given fewer, the host fills up with the next script's."""
+    inputs = getattr(getattr(p, "scripts", None), "inputs", None)
+    missing = len(inputs) - len(p.script_args) if inputs else 0
+    return args[: script.args_to - script.args_from - missing] if missing > 0 else args
+
+
 def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
     """The settings from the script's arguments, and their plan for the loaded model. The API calls fields by name."""
-    names = dict(zip(LABELS, LABELS)) if getattr(p, "is_api", False) else LABELS
     model = selected(p)
     try:
         settings = SweepSettings.from_args(args)
-        plan = settings.plan(layers(model), names)
-        check_size(p, plan, names)
+        settings = replace(settings, seeds=random_seeds(settings.seeds))
+        names = settings.names(args) if getattr(p, "is_api", False) else LABELS
+        plan = settings.plan(None if model is None else towers(model), names)
+        rows = names[settings.kind.field]
+        plan.rows.check(rows, p.prompt, p.negative_prompt)
+        if settings.rows == "hires" and not getattr(p, "enable_hr", False):
+            raise ValueError(f"{names['rows']}: there is no hires pass, so its clip skip cannot be the rows")
+        check_size(p, plan, f"{names['clip_skips']}, {rows}")
     except ValueError as error:
         raise BadArguments(translate(str(error))) from None
-    if layers(model) is None:  # known when the first cell is begun
-        p.clip_skip_deepest = (names["clip_skips"], max(plan.clip_skips))
+    if model is None:  # known when the first cell is begun
+        p.clip_skip_check = lambda model: settings.plan(towers(model), names)
     return settings, plan
 
 
-def check_size(p: Any, plan: Plan, names: Mapping[str, str]) -> None:
+def check_size(p: Any, plan: Plan, fields: str) -> None:
     """As the host's X/Y/Z plot checks it."""
     scale = getattr(p, "hr_scale", 1) if getattr(p, "enable_hr", False) else 1
     megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
     most = shared.opts.img_max_size_mp
     if megapixels >= most:
-        fields = f"{names['clip_skips']}, {names['cfg_scales']}"
         raise ValueError(f"{fields}: the grid would be too large ({megapixels} megapixels; the settings allow {most})")
     Image.MAX_IMAGE_PIXELS = None
 
@@ -109,23 +123,38 @@ def free_memory() -> float:
     return float(psutil.virtual_memory().available) * 0.4
 
 
-def begin_progress(p: Any, batches: Sequence[int], pictures: int, limit: int) -> None:
+def fix_seed(p: Any, plan: Plan) -> None:
+    if plan.rows.kind.name == "seed":
+        p.seed = plan.rows.values[0]
+    processing.fix_seed(p)
+
+
+def grids(p: Any, plan: Plan) -> int:
+    """How many to make: one for each seed of the batch count, unless the seeds are the rows."""
+    if plan.rows.kind.name == "seed" and p.n_iter > 1:
+        p.comment(translate("The rows are seeds, so the batch count made no more grids."))
+        return 1
+    return int(p.n_iter)
+
+
+def begin_progress(p: Any, batches: int, pictures: int, limit: int) -> None:
     """Tells the host how much there is to do, hires passes included, and says so on the console."""
     hires = getattr(p, "enable_hr", False)
     steps = p.steps + ((p.hr_second_pass_steps or p.steps) if hires else 0)
-    shared.state.job_count = sum(batches) * (2 if hires else 1)
+    shared.state.job_count = batches * (2 if hires else 1)
     shared.state.processing_has_refined_job_count = True
-    shared.total_tqdm.updateTotal(steps * sum(batches))
-    print(f"Clip skip sweep: {pictures} pictures in {sum(batches)} batches of up to {limit}.")
+    shared.total_tqdm.updateTotal(steps * batches)
+    print(f"Clip skip sweep: {pictures} pictures in {batches} batches of up to {limit}.")
 
 
 def stopped() -> bool:
     return shared.state.interrupted or shared.state.stopping_generation
 
 
-def job_for_seed(p: Any, settings: SweepSettings, number: int) -> Any:
+def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> Any:
     """A copy of `p` for grid `number`, whose seed the host would give to that picture of a batch."""
     job = copy(p)
+    job.clip_skip_sweep = settings, plan
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
@@ -135,10 +164,10 @@ def job_for_seed(p: Any, settings: SweepSettings, number: int) -> Any:
     return job
 
 
-def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: int, done: Done) -> None:
+def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
     """Makes the `cells` of one grid and puts them into `done`, until the user stops it.
 
-    Where it turns out that those of different clip skips must not share a batch, what is left is made one by one.
+    Where it turns out that those of different texts must not share a batch, what is left is made apart.
     """
 
     def halved(size: int) -> None:
@@ -149,9 +178,9 @@ def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: 
         job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
     def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
-        return make_batch(job, settings, batch)
+        return make_batch(job, batch)
 
-    for group in by_clip_skip(cells) if job.clip_skip_cut else [cells]:
+    for group in together(job, cells):
         for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):
             if job.last.clip_skip_cut:
                 break
@@ -159,18 +188,32 @@ def make_cells(job: Any, settings: SweepSettings, cells: Sequence[Cell], limit: 
             if stopped():
                 return
         if job.last.clip_skip_cut:
-            job.clip_skip_cut = True
             missing = [cell for cell in cells if cell not in done]
-            planned = math.ceil(len(missing) / limit)
-            more_batches(job, 1 + sum(math.ceil(len(one) / limit) for one in by_clip_skip(missing)) - planned)
+            planned = batches(job, missing, limit)
+            job.clip_skip_cut = True
+            more_batches(job, 1 + batches(job, missing, limit) - planned)
             if not stopped():
-                make_cells(job, settings, missing, limit, done)
+                make_cells(job, missing, limit, done)
             return
 
 
-def by_clip_skip(cells: Sequence[Cell]) -> list[list[Cell]]:
-    skips = dict.fromkeys(cell.clip_skip for cell in cells)
-    return [[cell for cell in cells if cell.clip_skip == skip] for skip in skips]
+def together(job: Any, cells: Sequence[Cell]) -> list[list[Cell]]:
+    """`cells` in groups that may share a batch.
+
+    A host takes LoRAs from the first prompt of a batch, and other extensions a piece that they encode themselves.
+    """
+    settings, plan = job.clip_skip_sweep
+    groups: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        texts = plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
+        alike = (texts, settings.override(cell)) if job.clip_skip_cut else networks(texts[0])
+        groups.setdefault(alike, []).append(cell)
+    return list(groups.values())
+
+
+def batches(job: Any, cells: Sequence[Cell], limit: int) -> int:
+    """How many batches `cells` take."""
+    return sum(math.ceil(len(group) / limit) for group in together(job, cells))
 
 
 def more_batches(job: Any, count: int) -> None:
@@ -178,17 +221,28 @@ def more_batches(job: Any, count: int) -> None:
     shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 
-def make_batch(job: Any, settings: SweepSettings, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
+    settings, plan = job.clip_skip_sweep
     p = copy(job)
-    scales = [cell.cfg_scale for cell in cells]
-    p.seed, p.subseed = [job.seed] * len(cells), [job.subseed] * len(cells)
-    p.batch_size, p.clip_skip_cut = len(cells), False
-    p.cfg_scale, p.clip_skip_cfg_scales = scales[0], None
-    if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
-        p.cfg_scale, p.clip_skip_cfg_scales = next((scale for scale in scales if scale not in (0, 1)), 2.0), scales
-    p.clip_skip_overrides = [settings.override(cell.clip_skip) for cell in cells]
-    p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
+    values = [cell.value for cell in cells]
+    first, *others = dict.fromkeys(plan.rows.texts(job.prompt, job.negative_prompt, value) for value in values)
+    p.clip_skip_texts = None
+    if others:
+        p.clip_skip_texts = RowTexts(plan.rows, values, job.prompt, job.negative_prompt)
+    else:
+        p.prompt, p.negative_prompt = first
+    p.seed = [cell.value if plan.rows.kind.name == "seed" else job.seed for cell in cells]
+    p.subseed, p.batch_size, p.clip_skip_cut = [job.subseed] * len(cells), len(cells), False
+    p.clip_skip_overrides = [settings.override(cell) for cell in cells]
+    p.clip_skip_cfg_scales = None
+    if plan.rows.kind == CFG:
+        scales = [float(cell.value) for cell in cells]
+        p.cfg_scale = scales[0]
+        if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
+            p.cfg_scale = next((scale for scale in scales if scale not in (0, 1)), 2.0)
+            p.clip_skip_cfg_scales = scales
+        p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
     processed = processing.process_images(p)
     for name in ("c", "uc", "hr_c", "hr_uc", "sampler"):  # what takes memory, and is not needed any more
         setattr(p, name, None)

@@ -17,7 +17,7 @@ from clip_skip.webui.sweep_results import Done
 
 __all__ = ["Unfinished"]
 
-ABOUT_CELLS = ("apply_to",)
+ABOUT_CELLS = ("apply_to", "rows", "columns", "replacements", "lora_weights")
 """The sweep's own settings that its cells depend on."""
 
 

@@ -107,3 +107,16 @@ def test_a_sweep_reaches_every_piece(webui, installed, case):
     alone = [webui.at(skip, prompt, NEGATIVE, cfg_scale=scale, **settings) for scale in (4, 7) for skip in (1, 6)]
     assert len({picture.tobytes() for picture in alone}) == 4
     assert all(same(one, other, within=2) for one, other in zip(cells, alone))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rows_of_replaced_text(webui, installed, case):
+    """Texts that differ share no batch where a piece of them is encoded for all pictures of the batch."""
+    _, prompt, settings = beside(case, installed)
+    word = "red" if "red" in prompt else "a"
+    args = {"clip_skips": "6", "rows": "prompt", "row_values": f"{word}, green", "cells_per_batch": int(case in ALONE)}
+    answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)
+    cells = [pixels(image) for image in answer["images"][1:]]
+    alone = [webui.at(6, prompt.replace(word, instead), NEGATIVE, **settings) for instead in (word, "green")]
+    assert not same(*alone)
+    assert all(same(one, other, within=2) for one, other in zip(cells, alone)) and len(cells) == 2

@@ -106,3 +106,45 @@ def test_interrupted_and_started_again_it_makes_the_rest(webui, small):
     small.click("#txt2img_generate")
     sync_api.expect(small.locator("#txt2img_gallery .thumbnails button")).to_have_count(37, timeout=60_000)
     assert "cells are made" not in small.inner_text(LOG)
+
+
+def choose(page, name, option):  # noqa: F811
+    """Chooses from a dropdown of the sweep."""
+    button(page, name).locator("input").click()
+    page.locator(f'ul.options li[data-value="{option}"], ul.options li[aria-label="{option}"]').first.click()
+
+
+def test_each_kind_of_row_keeps_its_text_and_paste_restores_it(small):
+    """Labels and examples follow the kind; the number of pictures too."""
+    boxes = {"CFG scale": "cfg_scales", "Seed": "seeds", "Prompt S/R": "replacements"}
+
+    def seen(kind):
+        for other, name in boxes.items():
+            sync_api.expect(button(small, name)).to_be_visible(visible=other == kind)
+        return field(small, boxes[kind])
+
+    seen("CFG scale").fill("4, 7")
+    choose(small, "rows", "Seed")
+    seen("Seed").fill("5-7")
+    assert "random" in seen("Seed").get_attribute("placeholder")
+    expect(small, "36 pictures: 12 by 3", "#script_txt2img_clip_skip_sweep_count.prose")
+    choose(small, "rows", "Prompt S/R")
+    seen("Prompt S/R").fill("circle, square")
+    expect(small, "24 pictures: 12 by 2", "#script_txt2img_clip_skip_sweep_count.prose")
+    choose(small, "rows", "CFG scale")
+    sync_api.expect(seen("CFG scale")).to_have_value("4, 7")
+    choose(small, "rows", "Seed")
+    sync_api.expect(seen("Seed")).to_have_value("5-7")
+    choose(small, "rows", "CFG scale")
+    said = "Steps: 4, Sampler: Euler, CFG scale: 7, Seed: 3, Size: 64x64, Script: Clip skip sweep"
+    said += ', Sweep clip skips: "1, 2"'
+    said += ', Sweep apply to: prompt, Sweep rows: prompt, Sweep row values: "circle, hen"'
+    small.fill(PROMPT, f"a circle\n{said}")
+    small.click("#paste")
+    sync_api.expect(seen("Prompt S/R")).to_have_value("circle, hen")
+    sync_api.expect(button(small, "rows").locator("input")).to_have_value("Prompt S/R")
+    sync_api.expect(field(small, "clip_skips")).to_have_value("1, 2")
+    sync_api.expect(field(small, "seeds")).to_have_value("5-7")
+    small.click("#txt2img_generate")
+    gallery = small.locator("#txt2img_gallery .thumbnails button")
+    sync_api.expect(gallery).to_have_count(5, timeout=15_000)

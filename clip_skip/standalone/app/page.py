@@ -21,7 +21,7 @@ from clip_skip.standalone.app.windows import NAME, Windows
 from clip_skip.standalone.engine import is_out_of_memory
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.run import Interrupted
-from clip_skip.sweep.plan import SweepError
+from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 IS_DARK = "(prompt, dark) => [prompt, Boolean(document.querySelector('.dark'))]"

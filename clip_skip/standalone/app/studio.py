@@ -25,7 +25,9 @@ from clip_skip.standalone.shots import Shot
 from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
-from clip_skip.sweep.plan import Cell, Plan, parse_axis
+from clip_skip.sweep.axis import parse_axis
+from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.rows import Rows
 from clip_skip.sweep.settings import LABELS
 
 SEEDS = 2**32
@@ -183,7 +185,7 @@ class Studio:
         """
         plan = Plan(
             parse_axis(clip_skips, LABELS["clip_skips"], 1, self.encoder.layers),
-            parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100),
+            Rows(parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100)),
         )
         wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report)
         folder = self.sweeps / wanted.name

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from clip_skip.standalone.cli import app, demo_model, inspect, layers, sweep
 from clip_skip.standalone.cli.arguments import ArgumentError
-from clip_skip.sweep.plan import SweepError
+from clip_skip.sweep.axis import SweepError
 
 COMMANDS = {"sweep": sweep, "demo-model": demo_model, "layers": layers, "inspect": inspect, "app": app}
 

@@ -25,7 +25,9 @@ from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.folder import clear, left_by_another
 from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import run as run_job
-from clip_skip.sweep.plan import Plan, parse_axis
+from clip_skip.sweep.axis import parse_axis
+from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.rows import Rows
 
 __all__ = ["add_arguments", "run"]
 
@@ -110,7 +112,9 @@ def job_of(arguments: argparse.Namespace) -> Job:
     if width % sizes.vae_factor or height % sizes.vae_factor:
         raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
     settings = Settings(path.stem, prompt, arguments.negative, seed, arguments.steps, width, height, arguments.sampler)
-    job = Job(path, settings, Plan(clip_skips, cfg_scales), name, arguments.batch, arguments.out, arguments.report)
+    job = Job(
+        path, settings, Plan(clip_skips, Rows(cfg_scales)), name, arguments.batch, arguments.out, arguments.report
+    )
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
 
 

@@ -75,11 +75,11 @@ class Folder:
 
     def name(self, cell: Cell) -> str:
         """The file name of a cell's picture."""
-        return f"clip-skip-{skip.format(cell.clip_skip)}_cfg-{cell.cfg_scale:g}.png"
+        return f"clip-skip-{skip.format(cell.clip_skip)}_cfg-{cell.value:g}.png"
 
     def digest(self, cell: Cell) -> str:
         """The hash of everything that the pixels of `cell` depend on."""
-        made_with = {**self._made_with, "clip_skip": cell.clip_skip, "cfg_scale": cell.cfg_scale}
+        made_with = {**self._made_with, "clip_skip": cell.clip_skip, "cfg_scale": cell.value}
         return hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
@@ -107,7 +107,7 @@ class Folder:
             loaded = [np.load((self.cells / self.name(cell)).with_suffix(".npy")) for cell in plan.cells]
         except (OSError, ValueError):
             return None
-        return np.stack(loaded).reshape(len(plan.cfg_scales), len(plan.clip_skips), *loaded[0].shape)
+        return np.stack(loaded).reshape(len(plan.rows), len(plan.clip_skips), *loaded[0].shape)
 
     def save(
         self, cells: Sequence[Cell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]

@@ -30,7 +30,7 @@ class Settings:
 
     def shot(self, cell: Cell) -> Shot:
         """What the picture of `cell` is made of."""
-        return Shot(self.prompt, self.negative, cell.clip_skip, cell.cfg_scale, self.seed)
+        return Shot(self.prompt, self.negative, cell.clip_skip, float(cell.value), self.seed)
 
     def batch(self, shots: tuple[Shot, ...]) -> Batch:
         return Batch(shots, self.steps, self.width, self.height, self.sampler)
@@ -49,7 +49,7 @@ class Settings:
         values: dict[str, object] = {
             "Steps": self.steps,
             "Sampler": self.sampler,
-            "CFG scale": f"{cell.cfg_scale:g}",
+            "CFG scale": f"{cell.value:g}",
             "Seed": self.seed,
             "Size": f"{self.width}x{self.height}",
             "Model": self.model,

@@ -49,14 +49,14 @@ def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
     return {
         "settings": asdict(job.settings),
         "clip_skips": list(job.plan.clip_skips),
-        "cfg_scales": list(job.plan.cfg_scales),
+        "cfg_scales": list(job.plan.rows.values),
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
         "cells": [
             {
                 "file": f"cells/{folder.name(cell)}",
                 "clip_skip": cell.clip_skip,
                 "negative_clip_skip": job.settings.shot(cell).clip_skips()[1],
-                "cfg_scale": cell.cfg_scale,
+                "cfg_scale": cell.value,
                 "infotext": job.settings.infotext(cell),
             }
             for cell in job.plan.cells
@@ -71,7 +71,7 @@ def draw_report(job: Job, folder: Folder) -> dict[str, object]:
 
     plan, images = job.plan, list(folder.rows(job.plan))
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
-    measured = report.measure(pictures, plan.clip_skips, plan.cfg_scales, folder.latents(plan))
+    measured = report.measure(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
     folder.write_picture("report.png", draw(measured, about(job), row))
     return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
@@ -87,5 +87,4 @@ def page(job: Job, folder: Folder) -> str:
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )
-    reference = plan.clip_skips.index(min(plan.clip_skips))
-    return viewer.page("Clip skip sweep", "\n".join(about(job)), *plan.axes, views, settings.width, reference)
+    return viewer.page("Clip skip sweep", "\n".join(about(job)), *plan.axes, views, settings.width, plan.reference)

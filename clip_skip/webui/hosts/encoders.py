@@ -9,7 +9,7 @@ from modules import sd_models, shared
 from clip_skip.webui.hosts import a1111, forge, reforge
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["encoders", "header_acts", "header_skip", "header_value", "kind", "layers", "selected"]
+__all__ = ["encoders", "header_acts", "header_skip", "header_value", "kind", "layers", "selected", "towers"]
 
 HEADER_MAXIMUM = 12
 """The end of the host's own slider."""
@@ -29,6 +29,11 @@ def encoders(model: Any) -> list[HostEncoder]:
 def layers(model: Any) -> int | None:
     """The layers of the deepest encoder of `model`; None where it has none that clip skip acts on."""
     return max((host.encoder.layers for host in encoders(model)), default=None)
+
+
+def towers(model: Any) -> dict[str, int]:
+    """The layers of each encoder of `model` that clip skip acts on, by tower."""
+    return {host.encoder.tower: host.encoder.layers for host in encoders(model)}
 
 
 def selected(p: Any) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
 
-from clip_skip.sweep.settings import APPLY_TO, INFOTEXT, LABELS, REFERENCE, SweepSettings
+from clip_skip.sweep.rows import CFG, KINDS, random_seeds
+from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
 
 __all__ = ["build", "counted"]
@@ -21,36 +24,60 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     button for the example fills in too.
     """
     default = SweepSettings()
+    made: dict[str, Any] = {}
 
-    def named(name: str) -> dict[str, Any]:
-        return {"label": LABELS[name], "elem_id": script.elem_id(name)}
+    def add(kind: Any, name: str, **more: Any) -> None:
+        more.setdefault("value", getattr(default, name))
+        made[name] = kind(label=LABELS[name], elem_id=script.elem_id(name), **more)
+
+    def choose(kind: Any, name: str, without: str = "") -> None:
+        labels = [label for value, label in CHOICES[name].items() if value != without]
+        add(kind, name, choices=labels, value=CHOICES[name][getattr(default, name)])
 
     with gr.Row():
-        skips = gr.Textbox(value=default.clip_skips, placeholder="1-12, 1-3 (+0.5), 1-12 [4]", **named("clip_skips"))
-        scales = gr.Textbox(value=default.cfg_scales, placeholder="4, 7, 11", **named("cfg_scales"))
+        choose(gr.Dropdown, "columns")
+        add(gr.Textbox, "clip_skips", placeholder=PLACEHOLDERS["clip_skips"])
+    with gr.Row():
+        choose(gr.Dropdown, "rows", without="hires" if script.is_img2img else "")
+        for kind in KINDS.values():
+            add(gr.Textbox, kind.field, placeholder=PLACEHOLDERS[kind.field], visible=kind == CFG)
     count = gr.HTML("", elem_id=script.elem_id("count"), elem_classes=["clip-skip-count"])
-    apply_to = gr.Radio(list(APPLY_TO.values()), value=APPLY_TO[default.apply_to], **named("apply_to"))
+    choose(gr.Radio, "apply_to")
     with gr.Row():
-        cells = gr.Slider(minimum=0, maximum=64, step=1, value=default.cells_per_batch, **named("cells_per_batch"))
-        margin = gr.Slider(minimum=0, maximum=500, step=2, value=default.margin, **named("margin"))
+        add(gr.Slider, "cells_per_batch", minimum=0, maximum=64, step=1)
+        add(gr.Slider, "margin", minimum=0, maximum=500, step=2)
     with gr.Row():
-        legend = gr.Checkbox(value=default.legend, **named("legend"))
-        include_cells = gr.Checkbox(value=default.include_cells, **named("include_cells"))
-        save_cells = gr.Checkbox(value=default.save_cells, **named("save_cells"))
-        report = gr.Checkbox(value=default.report, **named("report"))
-    grids = host.get(f"{host_tab(script)}_batch_count")
-    told = [skips, scales, cells, *([grids] if grids is not None else [])]
-    for component in told:
-        component.change(counted, inputs=told, outputs=[count], show_progress=False)
-    axes = {skips: default.clip_skips, scales: default.cfg_scales, apply_to: APPLY_TO[default.apply_to]}
-    fill_in(script, axes, host)
-    components = [skips, scales, apply_to, cells, legend, include_cells, save_cells, margin, report]
-    restored = [
-        PasteField(skips, INFOTEXT["clip_skips"]),
-        PasteField(scales, INFOTEXT["cfg_scales"]),
-        PasteField(apply_to, lambda infotext: APPLY_TO.get(infotext.get(INFOTEXT["apply_to"], ""))),
-    ]
-    return components, restored
+        for name in ("legend", "include_cells", "save_cells", "report"):
+            add(gr.Checkbox, name)
+    boxes = [made[kind.field] for kind in KINDS.values()]
+    made["rows"].change(shown, inputs=[made["rows"]], outputs=boxes, show_progress=False)
+    made["rows"].init_field = lambda label: start_with(label, boxes)
+    components = [made[field.name] for field in fields(SweepSettings)]
+    tell_count(components, host.get(f"{host_tab(script)}_batch_count"), count)
+    names = ("clip_skips", "cfg_scales", "apply_to", "rows", "columns")
+    fill_in(script, {made[name]: called(name, getattr(default, name)) for name in names}, host)
+    return components, [PasteField(made[name], partial(pasted, name)) for name in PASTED]
+
+
+def start_with(label: str, boxes: list[Any]) -> None:
+    """The host calls it with the kind that the user has saved as the default."""
+    for kind, box in zip(KINDS.values(), boxes):
+        box.visible = kind.label == label
+
+
+def shown(label: str) -> list[Any]:
+    """Each kind's box, of which only that of the chosen kind is to be seen; each keeps its text."""
+    return [gr.update(visible=kind.label == label) for kind in KINDS.values()]
+
+
+def called(name: str, value: Any) -> Any:
+    """`value` of the field `name` as the page has it."""
+    return CHOICES[name].get(value) if name in CHOICES else value
+
+
+def pasted(name: str, infotext: dict[str, Any]) -> Any:
+    """What an infotext restores of the field `name`; None where it says nothing of it."""
+    return called(name, SweepSettings.pasted(infotext).get(name))
 
 
 def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
@@ -83,14 +110,29 @@ def host_tab(script: Any) -> str:
     return "img2img" if script.is_img2img else "txt2img"
 
 
-def counted(clip_skips: str, cfg_scales: str, cells_per_batch: float, grids: float = 1) -> str:
-    """How many pictures the axes make in that many grids, each with its own seed, or what is wrong with them."""
+def tell_count(components: list[Any], grids: Any, count: Any) -> None:
+    """Keeps `count` true, whatever is changed that it depends on."""
+    inputs = [*components, *([grids] if grids is not None else [])]
+    about = {*(kind.field for kind in KINDS.values()), "clip_skips", "cells_per_batch", "rows"}
+    told = [one for one, field in zip(components, fields(SweepSettings)) if field.name in about]
+    for component in [*told, *inputs[len(components) :]]:
+        component.change(counted, inputs=inputs, outputs=[count], show_progress=False)
+
+
+def counted(*values: Any) -> str:
+    """How many pictures the settings make, or what is wrong with them.
+
+    values: those of all fields, and the batch count, that of grids with a seed each
+    """
+    count = len(fields(SweepSettings))
     try:
-        plan = SweepSettings(clip_skips, cfg_scales).plan()
+        settings = SweepSettings.from_args(values[:count])
+        plan = replace(settings, seeds=random_seeds(settings.seeds)).plan()
     except ValueError as error:
         return html.escape(translate(str(error)))
-    cells, limit, seeds = len(plan.cells), int(cells_per_batch), int(grids)
-    text = f"{cells * seeds} pictures: {len(plan.clip_skips)} by {len(plan.cfg_scales)}"
+    seeds = int(values[count]) if len(values) > count and settings.rows != "seed" else 1
+    cells, limit = len(plan.cells), settings.cells_per_batch
+    text = f"{cells * seeds} pictures: {len(plan.clip_skips)} by {len(plan.rows)}"
     text += f", for {seeds} seeds" if seeds > 1 else ""
     text += f", in {-(-cells // limit) * seeds} batches" if limit else ", as many at once as fit"
     return html.escape(translate(text))
