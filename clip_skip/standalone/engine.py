@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -13,9 +15,11 @@ from torch import Tensor
 
 from clip_skip.standalone.models.checkpoint import Models
 from clip_skip.standalone.models.encoders import towers
+from clip_skip.standalone.models.loras import Loras
 from clip_skip.standalone.prompts.conditioning import Conditioner
 from clip_skip.standalone.prompts.embeddings import Embeddings
 from clip_skip.standalone.prompts.guidance import Guidance
+from clip_skip.standalone.prompts.networks import Lora
 from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
 from clip_skip.standalone.samplers import find
 from clip_skip.standalone.samplers import scheduler as new_scheduler
@@ -39,23 +43,47 @@ class Engine:
         tokenizer: Tokenizer | None = None,
         emphasis: str = "Original",
         embeddings: Embeddings | None = None,
+        loras: Path | None = None,
     ) -> None:
-        """With `tokenizer` None it is CLIP's own, for which open_clip must be installed."""
+        """With `tokenizer` None it is CLIP's own, for which open_clip must be installed. loras: the folder of LoRAs."""
         self.models = models
         read = towers(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
         self.conditioner = Conditioner(tuple(read), emphasis, embeddings)
+        self.loras = Loras(models, loras)
 
     def prepare(self, shots: Sequence[Shot]) -> None:
-        """Encode the texts of `shots`, each once for all the values that it has in them."""
-        self.conditioner.prepare([text for shot in shots for text in shot.texts()])
+        """Encode the texts of `shots`, each once for all the values that it has in them, and for each set of LoRAs."""
+        for loras in dict.fromkeys(shot.loras() for shot in shots):
+            self._apply(loras)
+            self.conditioner.prepare([text for shot in shots if shot.loras() == loras for text in shot.texts()])
+
+    def _apply(self, loras: tuple[Lora, ...]) -> None:
+        self.loras.apply(loras)
+        self.conditioner.state = tuple((lora.name, lora.text) for lora in loras)
 
     @torch.inference_mode()
     def make(self, batch: Batch, on_step: Callable[[], None] = lambda: None) -> Made:
         """The pictures of `batch`; `on_step` is called after every step.
 
         One picture per batch gives the picture that is made alone, bit for bit; in larger batches the arithmetic of
-        the device rounds differently, and nothing else differs: noise is drawn per picture, on the CPU.
+        the device rounds differently, and nothing else differs: noise is drawn per picture, on the CPU. Pictures with
+        other LoRAs are made one set after the other. Raises `LoraError`.
         """
+        sets = list(dict.fromkeys(shot.loras() for shot in batch.shots))
+        pictures: dict[int, Image.Image] = {}
+        latents: dict[int, Tensor] = {}
+        steps = count(1)
+        step = lambda: on_step() if next(steps) % len(sets) == 0 else None
+        for loras in sets:
+            places = [place for place, shot in enumerate(batch.shots) if shot.loras() == loras]
+            self._apply(loras)
+            made = self._made(replace(batch, shots=tuple(batch.shots[place] for place in places)), step)
+            pictures.update(zip(places, made.pictures))
+            latents.update(zip(places, made.latents))
+        return Made([pictures[place] for place in sorted(pictures)], torch.stack([latents[i] for i in sorted(latents)]))
+
+    def _made(self, batch: Batch, on_step: Callable[[], object]) -> Made:
+        """The pictures of a batch in whose prompts are the same LoRAs."""
         generators = [torch.Generator("cpu").manual_seed(shot.seed) for shot in batch.shots]
         shape = self._latent_shape(batch)
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
@@ -64,7 +92,7 @@ class Engine:
         return Made([picture for part in parts for picture in self._decode(part)], latents.float().cpu())
 
     def _sampled(
-        self, batch: Batch, noise: Tensor, generators: Sequence[torch.Generator], on_step: Callable[[], None]
+        self, batch: Batch, noise: Tensor, generators: Sequence[torch.Generator], on_step: Callable[[], object]
     ) -> Tensor:
         """The latents that `noise` becomes, (B, channels, height, width), float32."""
         device = self.models.unet.device

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from clip_skip.precedence import Texts, prompt_values, without_prompt_tag
 from clip_skip.skip import Skip
+from clip_skip.standalone.prompts import networks
+from clip_skip.tags import strip
 
 __all__ = ["Batch", "Shot"]
 
@@ -29,7 +31,12 @@ class Shot:
 
     def texts(self) -> tuple[str, str]:
         """Prompt and negative prompt, with what each part of them asks for marked in it."""
-        return self._texts().marked()
+        prompt, negative = self._texts().marked()
+        return networks.read(prompt)[0], negative
+
+    def loras(self) -> tuple[networks.Lora, ...]:
+        """The LoRAs that the prompt names. Raises `networks.LoraError`."""
+        return networks.read(strip(self.prompt))[1]
 
     def clip_skips(self) -> tuple[float, float]:
         """The values of prompt and negative prompt, each as a whole, for the first encoder."""

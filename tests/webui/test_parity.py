@@ -184,6 +184,22 @@ def test_v_prediction(sampler, families):
     assert families("CLIP_SKIP_SD2_V").differ(f"SD2_V, {sampler}", "a cow", "dark", sampler=sampler) <= 3
 
 
+@pytest.mark.parametrize(("variable", "checkpoint_variable"), [("CLIP_SKIP_LORA", ""), ("CLIP_SKIP_LORA_XL", "SDXL")])
+def test_lora(variable, checkpoint_variable, demo, families):
+    pair = families(f"CLIP_SKIP_{checkpoint_variable}") if checkpoint_variable else demo
+    name = named(variable)
+    files = {one["name"]: Path(one["path"]) for one in pair.webui.call("/sdapi/v1/loras")}
+    if not files[name].exists():
+        pytest.skip(f"{files[name]} of the WebUI is not on this machine")
+    engine = Engine(checkpoint.load(pair.file), loras=files[name].parent)
+    for tag in ("", ":0.6", ":-0.5:0.5"):
+        prompt = f"<lora:{name}{tag}>a (small:1.2) triangle"
+        assert pair.differ(f"LoRA {checkpoint_variable or 'SD1'}", prompt, engine=engine) <= 2
+    assert (
+        abs(pair.theirs("a cow", "", 4, "Euler", 1) - pair.theirs(f"<lora:{name}>a cow", "", 4, "Euler", 1)).max() > 3
+    )
+
+
 def test_textual_inversion(demo):
     name = named("CLIP_SKIP_EMBEDDING")
     folder = Path(demo.webui.call("/sdapi/v1/cmd-flags")["embeddings_dir"])

@@ -19,6 +19,7 @@ from clip_skip.standalone.app.routes import PREFIX, add_routes
 from clip_skip.standalone.app.studio import FieldError, Studio, Sweep
 from clip_skip.standalone.app.windows import NAME, Windows
 from clip_skip.standalone.engine import is_out_of_memory
+from clip_skip.standalone.prompts.networks import LoraError
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.run import Interrupted
 from clip_skip.sweep.axis import SweepError
@@ -241,7 +242,7 @@ class Page:
         """What `function` returns; what is wrong with a field is told in the page."""
         try:
             return function(*args)
-        except (FieldError, SweepError) as error:
+        except (FieldError, LoraError, SweepError) as error:
             raise told(self.translate(str(error))) from error
         except Exception as error:
             if not is_out_of_memory(error):

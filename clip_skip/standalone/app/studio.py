@@ -10,15 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from clip_skip import precedence, skip, tags
 from clip_skip.layers import figure as layers_figure
 from clip_skip.override import replaced
-from clip_skip.standalone.engine import Engine
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
-from clip_skip.standalone.models.checkpoint import load
+from clip_skip.standalone.loading import AS_USUAL, Loading
 from clip_skip.standalone.prompts import tokens
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.shots import Shot
@@ -71,12 +68,11 @@ class Asked:
 class Studio:
     """One model, and what it made in `out`: pictures/, sweeps/, layers.png, made_for.png. One thing at a time."""
 
-    def __init__(self, path: Path, device: str, out: Path) -> None:
-        """Raises `CheckpointError` if the model at `path` cannot be used."""
-        dtype = torch.float16 if device.startswith("cuda") else torch.float32
-        self.path, self.device, self.out = path, device, out.resolve()
+    def __init__(self, path: Path, device: str, out: Path, loading: Loading = AS_USUAL) -> None:
+        """Raises `CheckpointError` if the model at `path` cannot be used, `EmbeddingError` if a file cannot."""
+        self.path, self.device, self.out, self.loading = path, device, out.resolve(), loading
         self.tokenizer = tokens.tokenizer()
-        self.engine = Engine(load(path, device, dtype), self.tokenizer)
+        self.engine = loading.engine(path, device)
         self.encoder = self.engine.conditioner.encoder
         self._busy = threading.Lock()
         self._asked: list[Asked] = []
@@ -187,7 +183,7 @@ class Studio:
             parse_axis(clip_skips, LABELS["clip_skips"], 1, self.encoder.layers),
             Rows(parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100)),
         )
-        wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report)
+        wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report, self.loading)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 

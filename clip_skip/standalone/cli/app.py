@@ -6,8 +6,19 @@ import argparse
 from pathlib import Path
 
 from clip_skip.standalone.app import assets
-from clip_skip.standalone.cli.arguments import DEMO_PROMPT, DEMO_SEED, SEED, ArgumentError, checkpoint, device, within
+from clip_skip.standalone.cli.arguments import (
+    DEMO_PROMPT,
+    DEMO_SEED,
+    SEED,
+    ArgumentError,
+    add_loading,
+    checkpoint,
+    device,
+    loading,
+    within,
+)
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.prompts.networks import EmbeddingError
 
 __all__ = ["add_arguments", "run"]
 
@@ -16,8 +27,9 @@ HELP = "a page in the browser: pictures, sweeps, layers, and what LoRAs were mad
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--model", default="demo", metavar="FILE", help="an SD1 checkpoint (.safetensors), or demo, the one in the box")
-    add("--loras", type=Path, metavar="DIR", help="LoRAs, to be told which clip skip they were made for")
+    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add("--loras", type=Path, metavar="DIR", help="LoRAs, for prompts and to be told what they were made for")
+    add_loading(command)
     add("--models", type=Path, metavar="DIR", help="checkpoints, for the same; default: the folder of --model")
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--port", type=int, help="default: the first free one from 7860 on")
@@ -37,9 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     prompt, seed, size = (DEMO_PROMPT, DEMO_SEED, 128) if arguments.model == "demo" else ("", SEED, 512)
     if arguments.port is not None:
         within("--port", arguments.port, 1, 65535)
-    for option, folder in (("--loras", arguments.loras), ("--models", arguments.models)):
-        if folder is not None and not folder.is_dir():
-            raise ArgumentError(f"{option}: {folder} is no folder")
+    if arguments.models is not None and not arguments.models.is_dir():
+        raise ArgumentError(f"--models: {arguments.models} is no folder")
+    how = loading(arguments)
     name = device(arguments.device, torch.cuda.is_available())
     try:
         torch.empty(0, device=name)
@@ -50,9 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ArgumentError(f"--out: {error}") from error
     try:
-        studio = Studio(checkpoint(arguments.model), name, arguments.out)
+        studio = Studio(checkpoint(arguments.model), name, arguments.out, how)
     except (CheckpointError, OSError) as error:
         raise ArgumentError(f"--model: {error}") from error
+    except EmbeddingError as error:
+        raise ArgumentError(f"--embeddings: {error}") from error
     try:
         page = Page(studio, prompt, seed, size, arguments.language, arguments.loras, arguments.models)
         main(page, arguments.port, not arguments.no_browser)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
+from clip_skip.standalone.loading import DTYPES, EMPHASES, Loading
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 
-__all__ = ["DEMO_PROMPT", "DEMO_SEED", "SEED", "ArgumentError", "checkpoint", "device", "size", "within"]
+__all__ = [
+    "DEMO_PROMPT",
+    "DEMO_SEED",
+    "SEED",
+    "ArgumentError",
+    "add_loading",
+    "checkpoint",
+    "device",
+    "loading",
+    "size",
+    "within",
+]
 
 DEMO_PROMPT, DEMO_SEED = "a small green triangle below a large orange ring on a black background", 1
 """Of forty pairs of prompt and seed the one that shows most of what clip skip does: see docs/demo-model.md."""
@@ -39,6 +52,22 @@ def size(text: str) -> tuple[int, int]:
     within("--size", min(width, height), 64, 4096)
     within("--size", max(width, height), 64, 4096)
     return width, height
+
+
+def add_loading(command: argparse.ArgumentParser) -> None:
+    """The arguments of how the model is loaded, besides `--loras`."""
+    add = command.add_argument
+    add("--embeddings", type=Path, metavar="DIR", help="textual inversions that prompts may name")
+    add("--emphasis", choices=EMPHASES, default=EMPHASES[0], help="what (a:1.2) does, as in the WebUI's settings")
+    add("--dtype", choices=DTYPES, default="", help="default: float16 on a GPU, else float32")
+
+
+def loading(arguments: argparse.Namespace) -> Loading:
+    """How the model is to be loaded. ArgumentError for a folder that is none."""
+    for option, folder in (("--loras", arguments.loras), ("--embeddings", arguments.embeddings)):
+        if folder is not None and not folder.is_dir():
+            raise ArgumentError(f"{option}: {folder} is no folder")
+    return Loading(arguments.dtype, arguments.emphasis, arguments.loras, arguments.embeddings)
 
 
 def within(name: str, value: int, low: int, high: int) -> None:

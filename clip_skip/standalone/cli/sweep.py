@@ -15,12 +15,15 @@ from clip_skip.standalone.cli.arguments import (
     DEMO_SEED,
     SEED,
     ArgumentError,
+    add_loading,
     checkpoint,
     device,
+    loading,
     size,
     within,
 )
 from clip_skip.standalone.models.header import CheckpointError, inspect
+from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.folder import clear, left_by_another
 from clip_skip.standalone.sweep.job import Job, Settings
@@ -44,7 +47,9 @@ EXAMPLES = """examples:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--model", default="demo", metavar="FILE", help="an SD1 checkpoint (.safetensors), or demo, the one in the box")
+    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add("--loras", type=Path, metavar="DIR", help="LoRAs that prompts may name: <lora:name:0.8>")
+    add_loading(command)
     add("--prompt", help=f"default, with --model demo: {DEMO_PROMPT}")
     add("--negative", default="", help="the negative prompt; a <clipskip:n> in it stays")
     add("--skips", help="as in the X/Y/Z plot: 1-12, 1-3 (+0.5), 1-12 [4], 1, 2, 2.5; default: 1 to the model's layers")
@@ -73,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError(f"--out: {error}") from error
     except CheckpointError as error:
         raise ArgumentError(f"--model: {error}") from error
+    except LoraError as error:
+        raise ArgumentError(f"--prompt: {error}") from error
+    except EmbeddingError as error:
+        raise ArgumentError(f"--embeddings: {error}") from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"
@@ -113,7 +122,14 @@ def job_of(arguments: argparse.Namespace) -> Job:
         raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
     settings = Settings(path.stem, prompt, arguments.negative, seed, arguments.steps, width, height, arguments.sampler)
     job = Job(
-        path, settings, Plan(clip_skips, Rows(cfg_scales)), name, arguments.batch, arguments.out, arguments.report
+        path,
+        settings,
+        Plan(clip_skips, Rows(cfg_scales)),
+        name,
+        arguments.batch,
+        arguments.out,
+        arguments.report,
+        loading(arguments),
     )
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -34,6 +34,8 @@ class Look:
     pooled: Tensor | None = None
 
 
+Key = tuple[Hashable, ...]
+
 Written = tuple[list[list[Chunk]], Mapping[str, float]]
 """The chunks of a text for each tower, and the clip skips that it asks for."""
 
@@ -53,24 +55,21 @@ class Conditioner:
     """Encodes prompts with a model's text encoders, and keeps what it has encoded of the last ones."""
 
     def __init__(self, towers: Sequence[Tower], mode: str = "Original", embeddings: Embeddings | None = None) -> None:
-        """`mode` of emphasis is one of `emphasis.MODES`."""
+        """`mode` of emphasis is as in the WebUI's settings, "Original", "No norm", "Ignore" or "None"."""
         self.towers = tuple(towers)
         self.mode = mode
         self.embeddings = embeddings or Embeddings(())
         self.passes = 0
         """How often a text encoder ran."""
-        self._kept: dict[tuple[str, Chunk], dict[float, Tensor]] = {}
-        self._pooled: dict[Chunk, Tensor] = {}
+        self.state: Hashable = ()
+        """What else the encoders are made of, such as LoRAs: what was encoded with another is not used."""
+        self._kept: dict[Key, dict[float, Tensor]] = {}
+        self._pooled: dict[Key, Tensor] = {}
 
     @property
     def encoder(self) -> encoder.TextEncoder:
         """The first text encoder, which the slider is about."""
         return self.towers[0].described
-
-    def forget(self) -> None:
-        """Encode everything anew: the encoders' weights have changed."""
-        self._kept.clear()
-        self._pooled.clear()
 
     def prepare(self, texts: Iterable[str], steps: int = 1, first_pass: int = 0) -> None:
         """Encode all chunks of `texts`, marked as by `precedence.mark`, each once for all its values in them."""
@@ -130,21 +129,30 @@ class Conditioner:
 
     def _encode(self, tower: Tower, chunk: Chunk, values: Iterable[float]) -> dict[float, Tensor]:
         """The encoder's (1, 77, D) for `chunk` at each of `values`, which are in the encoder's range."""
-        key = (tower.described.tower, Chunk(chunk.tokens, (), chunk.vectors))
+        key = self._key(tower, chunk)
         kept = self._kept[key] = self._kept.pop(key, {})
         while len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._pooled.pop(oldest, None)
         if missing := sorted(set(values) - kept.keys()):
             with self.embeddings.placed(tower, chunk):
                 states, pooled = tower.run(chunk.tokens, missing)
             self.passes += 1
             kept.update(states)
             if pooled is not None:
-                self._pooled[key[1]] = pooled
+                self._pooled[key] = pooled
         return kept
 
     def _pool(self, tower: Tower, chunk: Chunk) -> Tensor:
-        return self._pooled[Chunk(chunk.tokens, (), chunk.vectors)]
+        """The pooled vector (1, P) of `chunk`."""
+        key = self._key(tower, chunk)
+        if key not in self._pooled:
+            self._encode(tower, chunk, {tower.described.clamp(1.0)})
+        return self._pooled[key]
+
+    def _key(self, tower: Tower, chunk: Chunk) -> Key:
+        return self.state, tower.described.tower, chunk.tokens, chunk.vectors
 
 
 def sub_prompts(text: str) -> list[tuple[float, str]]:

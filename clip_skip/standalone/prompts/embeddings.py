@@ -13,13 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from clip_skip.standalone.prompts.chunks import Chunk, Find
+from clip_skip.standalone.prompts.networks import EmbeddingError
 from clip_skip.standalone.prompts.tower import Tower
 
-__all__ = ["Embedding", "EmbeddingError", "Embeddings", "load"]
-
-
-class EmbeddingError(ValueError):
-    """The file is not a textual inversion; the message names it."""
+__all__ = ["Embedding", "Embeddings", "load"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from lark import Lark, Token
 from torch import Tensor
 
-__all__ = ["BREAK", "MODES", "Piece", "apply", "pieces"]
+__all__ = ["BREAK", "Piece", "apply", "pieces"]
 
 GRAMMAR = r"""
 start: (ESCAPE | OPEN | WEIGHT | CLOSE | TEXT | COLON)*
@@ -21,9 +21,6 @@ CLOSE: /[)\]]/
 TEXT: /[^\\()\[\]:]+/
 COLON: ":"
 """
-
-MODES = ("Original", "No norm", "Ignore", "None")
-"""As in the WebUI's settings: the mean is kept, it is not, weights do nothing, brackets are letters."""
 
 BREAK = ("BREAK", -1.0)
 """The piece that ends a chunk. In round brackets its weight is another, and it is a word."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clip_skip import skip, tags
+from clip_skip.standalone.loading import AS_USUAL, Loading
 from clip_skip.standalone.models import header
 from clip_skip.standalone.shots import Batch, Shot
 from clip_skip.sweep.plan import Cell, Plan
@@ -70,17 +71,18 @@ class Job:
     batch: int
     out: Path
     report: bool
+    loading: Loading = AS_USUAL
 
     @property
     def name(self) -> str:
         """What tells this sweep's folder from others': the same for the same model and settings, whatever the axes."""
-        known = json.dumps([asdict(self.settings), header.digest(self.model)], sort_keys=True)
+        known = json.dumps([asdict(self.settings), header.digest(self.model), *self._loaded().items()], sort_keys=True)
         return hashlib.sha256(known.encode()).hexdigest()[:12]
 
     @property
     def dtype(self) -> str:
         """The name of the torch dtype that the model runs in."""
-        return "float16" if self.device.startswith("cuda") else "float32"
+        return self.loading.dtype_on(self.device)
 
     def made_with(self) -> dict[str, object]:
         """Everything, besides a cell's own values, that its pixels depend on."""
@@ -89,4 +91,8 @@ class Job:
             "model": header.digest(self.model),
             "device": self.device,
             "dtype": self.dtype,
+            **self._loaded(),
         }
+
+    def _loaded(self) -> dict[str, object]:
+        return self.loading.made_with([self.settings.prompt, self.settings.negative])

@@ -49,22 +49,12 @@ def run(job: Job, engine: Engine | None = None, on_step: OnStep = lambda done, t
     missing = folder.missing(job.plan.cells)
     figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
     if missing:
-        figures |= make(job, missing, engine or load(job), folder, on_step)
+        figures |= make(job, missing, engine or job.loading.engine(job.model, job.device), folder, on_step)
     complete = figures["cells_made"] == len(missing)
     record = results.write(job, folder, complete)
     figures["seconds"] = round(time.monotonic() - began, 3)
     folder.write_json("sweep.json", {**record, "made_with": made_with, "run": figures})
     return figures
-
-
-def load(job: Job) -> Engine:
-    """The engine for `job`. This and what it is built on is slow to import, and not needed when nothing is missing."""
-    import torch
-
-    from clip_skip.standalone.engine import Engine
-    from clip_skip.standalone.models.checkpoint import load
-
-    return Engine(load(job.model, job.device, getattr(torch, job.dtype)))
 
 
 def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_step: OnStep) -> Figures:
