@@ -286,7 +286,7 @@ def client(studio):
     from clip_skip.standalone.app.routes import add_routes
 
     app = fastapi.FastAPI()
-    add_routes(app, studio.encoder, "demo", studio.sweeps, lambda text: translated(text, "ja_JP"))
+    add_routes(app, studio.encoders, "demo", studio.sweeps, lambda text: translated(text, "ja_JP"))
     return testclient.TestClient(app)
 
 

@@ -102,6 +102,12 @@ def test_modes_of_emphasis(mode):
         assert torch.isclose(made.mean(), states.mean()) and not torch.allclose(made[1], states[1])
 
 
+def test_a_comment_is_not_read():
+    shot = Shot("a cow # <clipskip:3> <lora:x>\n#all of it\non a field", "dark #", None, 7, 1)
+    assert [text.split() for text in shot.texts()] == [["a", "cow", "on", "a", "field"], ["dark"]]
+    assert shot.loras() == () and shot.clip_skips() == (1, 1)
+
+
 # Chunks
 
 

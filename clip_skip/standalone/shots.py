@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clip_skip.precedence import Texts, prompt_values, without_prompt_tag
+from clip_skip.precedence import Texts, without_prompt_tag
 from clip_skip.skip import Skip
 from clip_skip.standalone.prompts import networks
 from clip_skip.tags import strip
@@ -36,22 +36,21 @@ class Shot:
 
     def loras(self) -> tuple[networks.Lora, ...]:
         """The LoRAs that the prompt names. Raises `networks.LoraError`."""
-        return networks.read(strip(self.prompt))[1]
+        return networks.read(strip(networks.without_comments(self.prompt)))[1]
 
     def clip_skips(self) -> tuple[float, float]:
         """The values of prompt and negative prompt, each as a whole, for the first encoder."""
-        if self.clip_skip is None:
-            return prompt_values(self.prompt, self.negative, 1.0)
         texts = self._texts()
         return texts.unmarked(False).get("l", 1.0), texts.unmarked(True).get("l", 1.0)
 
     def _texts(self) -> Texts:
         given = Skip(self.clip_skip, g=self.clip_skip_g)
         negative = None if self.negative_clip_skip is None else Skip(self.negative_clip_skip)
+        prompt, text = map(networks.without_comments, (self.prompt, self.negative))
         if self.clip_skip is None and self.clip_skip_g is None:
-            return Texts(self.prompt, self.negative, panel_negative=negative)
-        prompt = self.prompt if self.clip_skip is None else without_prompt_tag(self.prompt)
-        return Texts(prompt, self.negative, given, negative)
+            return Texts(prompt, text, panel_negative=negative)
+        prompt = prompt if self.clip_skip is None else without_prompt_tag(prompt)
+        return Texts(prompt, text, given, negative)
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ def main(page: Page, port: int | None = None, browser: bool = True) -> None:
     options = taken(launch, show_error=True, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
     app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)
     studio = page.studio
-    add_routes(app, studio.encoder, studio.path.stem, studio.sweeps, page.translate)
+    add_routes(app, studio.encoders, studio.path.stem, studio.sweeps, page.translate, studio.family)
     if browser:
         webbrowser.open(address)
     print(f"{address} (Ctrl+C ends it)", flush=True)

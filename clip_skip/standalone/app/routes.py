@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,20 @@ PREFIX = "/clip-skip/v1"
 
 
 def add_routes(
-    app: FastAPI, encoder: TextEncoder, checkpoint: str, sweeps: Path, translate: Callable[[str], str] = str
+    app: FastAPI,
+    encoders: Sequence[TextEncoder],
+    checkpoint: str,
+    sweeps: Path,
+    translate: Callable[[str], str] = str,
+    family: str = "SD1",
 ) -> None:
-    """`encoder`, `checkpoint`: those of the loaded SD1 model; `sweeps`: the folder of the folders of sweeps."""
+    """encoders, checkpoint, family: those of the loaded model; sweeps: the folder of the folders of sweeps."""
 
     def loaded() -> dict[str, Any]:
-        return describe(encoder, checkpoint)
+        return describe(encoders, checkpoint, family)
 
     def read_texts(asked: dict[str, Any]) -> dict[str, Any]:
-        host = reading.Host([encoder], "SD1", translate)
+        host = reading.Host(encoders, family, translate)
         return {**reading.read(asked, host), "suggestions": [], "problems": []}
 
     def viewer(name: str) -> FileResponse:
@@ -45,7 +50,7 @@ def add_routes(
         app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
 
 
-def describe(encoder: TextEncoder, checkpoint: str) -> dict[str, Any]:
-    """The answer of the WebUI's `encoders` route, for an SD1 model."""
-    encoders = [reading.describe(encoder, {"offset": 0, "least": encoder.native})]
-    return {"model": "SD1", "checkpoint": checkpoint, "header_acts": True, "encoders": encoders}
+def describe(encoders: Sequence[TextEncoder], checkpoint: str, family: str) -> dict[str, Any]:
+    """The answer of the WebUI's `encoders` route; here the header's value acts on every encoder."""
+    described = [reading.describe(encoder, {"offset": 0, "least": encoder.native}) for encoder in encoders]
+    return {"model": family, "checkpoint": checkpoint, "header_acts": True, "encoders": described}

@@ -74,6 +74,8 @@ class Studio:
         self.tokenizer = tokens.tokenizer()
         self.engine = loading.engine(path, device)
         self.encoder = self.engine.conditioner.encoder
+        self.encoders = [tower.described for tower in self.engine.conditioner.towers]
+        self.family = self.engine.models.sizes.family
         self._busy = threading.Lock()
         self._asked: list[Asked] = []
         self._announced: list[Asked] = []
@@ -151,6 +153,12 @@ class Studio:
         positive, negative = map(self.encoder.clamp, asked)
         text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
         shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
+        tag = precedence.prompt_tag(settings.prompt)
+        tagged = None
+        if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
+            both = replace(tag, value=float(slider) if tag.value is None else tag.value)
+            tagged = f"<clipskip:{both}>{precedence.without_prompt_tag(settings.prompt)}"
+            shot = replace(shot, prompt=tagged, negative=settings.negative, clip_skip=None)
         with self._alone("picture", window) as go_on:
 
             def step() -> None:
@@ -161,7 +169,7 @@ class Studio:
             batch = settings.batch((shot,))
             made = self.engine.make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = settings.infotext(Cell(0, 0, positive, float(cfg_scale)))
+            said = settings.infotext(Cell(0, 0, positive, float(cfg_scale)), tagged)
             save_picture(made, path, {"parameters": said})
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self.encoder.too_deep(max(asked))]
         return Picture(path, said, notes)

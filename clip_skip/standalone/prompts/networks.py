@@ -1,4 +1,4 @@
-"""LoRAs in prompts, `<lora:name:0.8>`."""
+"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, and comments."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read"]
+__all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read", "without_comments"]
 
 NETWORK = re.compile(r"<(\w+):([^>]+)>")
 """What a WebUI takes out of a prompt, whatever its name."""
+
+
+COMMENT = re.compile(r"(?:^|\n)?#[^\n]*(?:\n|$)")
 
 
 class EmbeddingError(ValueError):
@@ -28,6 +31,11 @@ class Lora:
     name: str
     text: float
     unet: float
+
+
+def without_comments(text: str) -> str:
+    """`text` without what is from a # to the end of a line."""
+    return COMMENT.sub("\n", text)
 
 
 def read(prompt: str) -> tuple[str, tuple[Lora, ...]]:

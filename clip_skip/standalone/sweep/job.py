@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clip_skip import skip, tags
+from clip_skip.precedence import without_prompt_tag
 from clip_skip.standalone.loading import AS_USUAL, Loading
 from clip_skip.standalone.models import header
 from clip_skip.standalone.shots import Batch, Shot
@@ -36,15 +37,15 @@ class Settings:
     def batch(self, shots: tuple[Shot, ...]) -> Batch:
         return Batch(shots, self.steps, self.width, self.height, self.sampler)
 
-    def infotext(self, cell: Cell) -> str:
+    def infotext(self, cell: Cell, tagged: str | None = None) -> str:
         """The infotext that gives `cell` again when pasted, in the words that AUTOMATIC1111 writes and reads.
 
         `Clip skip` is an integer, because a WebUI without this extension reads no other; a fraction is a tag in the
-        prompt.
+        prompt. tagged: a prompt that says it itself.
         """
-        prompt = tags.strip(self.prompt).lstrip()
-        whole = cell.clip_skip.is_integer()
-        lines = [prompt if whole else f"<clipskip:{skip.format(cell.clip_skip)}>{prompt}"]
+        prompt = tags.without_bad(without_prompt_tag(self.prompt)).lstrip()
+        whole = tagged is None and cell.clip_skip.is_integer()
+        lines = [tagged or (prompt if whole else f"<clipskip:{skip.format(cell.clip_skip)}>{prompt}")]
         if negative := tags.without_bad(self.negative).lstrip():
             lines.append(f"Negative prompt: {negative}")
         values: dict[str, object] = {
