@@ -73,10 +73,11 @@ def main() -> None:
 
     def ours(limit: int, plan: Plan = plan, steps: int = steps) -> list[Image.Image]:
         engine = Engine(models, bare)
-        engine.conditioner.prepare(PROMPT, plan.clip_skips)
+        shot = lambda cell: Shot(PROMPT, f"<clipskip:1>{NEGATIVE}", cell.clip_skip, cell.value, SEED)
+        engine.prepare([shot(cell) for cell in plan.cells])
         made = []
         for cells in plan.batches(limit):
-            shots = (Shot(PROMPT, f"<clipskip:1>{NEGATIVE}", cell.clip_skip, cell.value, SEED) for cell in cells)
+            shots = (shot(cell) for cell in cells)
             made += engine.make(Batch(tuple(shots), steps, pixels, pixels, arguments.sampler)).pictures
         return made
 
@@ -145,7 +146,7 @@ def _noise(models: Models, pixels: int) -> torch.Tensor:
 def _unet_operations(models: Models, pixels: int) -> int:
     """Floating point operations of one step of one picture: the UNet at two rows, prompt and negative prompt."""
     latents = _noise(models, pixels).to(models.unet.device, models.unet.dtype).repeat(2, 1, 1, 1)
-    texts = torch.zeros(2, 77, models.sizes.text, device=latents.device, dtype=latents.dtype)
+    texts = torch.zeros(2, 77, models.sizes.context, device=latents.device, dtype=latents.dtype)
     with FlopCounterMode(display=False) as counter:
         models.unet(latents, 500, texts)
     return counter.get_total_flops()

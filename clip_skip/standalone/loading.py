@@ -54,10 +54,9 @@ class Loading:
         return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
 
     def made_with(self, prompts: Sequence[str]) -> dict[str, object]:
-        """What of this the pixels of `prompts` depend on, where it is not the default. Raises `LoraError`."""
+        """The files of this that the pixels of `prompts` depend on. Raises `LoraError`."""
         named = sorted({lora.name for prompt in prompts for lora in networks.read(prompt)[1]})
         return {
-            **({} if self.emphasis == "Original" else {"emphasis": self.emphasis}),
             **{f"lora {name}": header.digest(networks.file(name, self.loras)) for name in named},
             **dict(self._embeddings(prompts)),
         }

@@ -136,7 +136,14 @@ class Studio:
             raise FieldError(f"Sampler: {skip.shorten(str(sampler))} is not one of {', '.join(SAMPLERS)}")
         if numbers["seed"] == -1:
             numbers["seed"] = secrets.randbelow(SEEDS)
-        return Settings(model=self.path.stem, prompt=prompt, negative=negative, sampler=sampler, **numbers)
+        return Settings(
+            model=self.path.stem,
+            prompt=prompt,
+            negative=negative,
+            sampler=sampler,
+            emphasis=self.loading.emphasis,
+            **numbers,
+        )
 
     def picture(
         self,

@@ -29,6 +29,7 @@ class Settings:
     width: int
     height: int
     sampler: str
+    emphasis: str = "Original"
 
     def shot(self, cell: Cell) -> Shot:
         """What the picture of `cell` is made of."""
@@ -56,6 +57,8 @@ class Settings:
             "Size": f"{self.width}x{self.height}",
             "Model": self.model,
         }
+        if self.emphasis != "Original":
+            values["Emphasis"] = self.emphasis
         if whole:
             values["Clip skip"] = skip.format(cell.clip_skip)
         return "\n".join([*lines, ", ".join(f"{key}: {value}" for key, value in values.items())])
