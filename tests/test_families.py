@@ -1,6 +1,8 @@
 """SD2 and SDXL without a WebUI: small models with random weights, against diffusers' own pipelines."""
 
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,35 +19,11 @@ from clip_skip.standalone.models import checkpoint, header, sizes  # noqa: E402
 from clip_skip.standalone.models.demo_model import write_encoder  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.models.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
-from clip_skip.standalone.models.sizes import Sizes, TextSizes  # noqa: E402
 from clip_skip.standalone.models.weights import shapes  # noqa: E402
 from clip_skip.standalone.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
 
-SD2 = Sizes(
-    unet_heads=0,
-    head_channels=64,
-    linear=True,
-    text=1024,
-    text_inner=4096,
-    text_layers=24,
-    text_heads=16,
-    family="SD2",
-    prediction="",
-)
-SDXL = Sizes(
-    unet=(320, 640, 1280),
-    attention=(0, 2, 10),
-    unet_heads=0,
-    head_channels=64,
-    linear=True,
-    middle=10,
-    family="SDXL",
-    second=TextSizes(1280, 5120, 32, 20, projection=1280),
-    vector=1280 + 6 * 256,
-    vae_scale=0.13025,
-)
-"""As published."""
+SD2, SDXL = sizes.PUBLISHED["SD2"], sizes.PUBLISHED["SDXL"]
 
 HEADS = {
     "SD2": {"clip_skip.unet_head_channels": "16", "clip_skip.text_heads": "4"},
@@ -123,6 +101,21 @@ def test_a_file_is_the_model_that_it_was_written_from(small, tmp_path):
     assert sum(w.numel() for part in parts for w in part.parameters()) == sum(
         int(np.prod(shape)) for shape in shapes(small).values()
     )
+
+
+def test_loading_reads_each_weight_once(tmp_path, monkeypatch):
+    path = saved(SMALL_SDXL, tmp_path / "m.safetensors", HEADS["SDXL"])
+    opened, read = header.safe_open, []
+
+    @contextmanager
+    def counting(*arguments, **options):
+        with opened(*arguments, **options) as file:
+            get = lambda name: read.append(name) or file.get_tensor(name)
+            yield SimpleNamespace(keys=file.keys, metadata=file.metadata, get_slice=file.get_slice, get_tensor=get)
+
+    monkeypatch.setattr(header, "safe_open", counting)
+    checkpoint.load(path)
+    assert sorted(read) == sorted(shapes(SMALL_SDXL))
 
 
 @pytest.mark.parametrize("small", [SMALL_SD2, SMALL_SDXL])
