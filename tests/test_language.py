@@ -1,4 +1,4 @@
-"""Japanese, Korean, Chinese (simplified and traditional): complete, with their placeholders, and reached by every message."""
+"""Japanese, Korean and Chinese: complete, with their placeholders, and reached by every message."""
 
 import ast
 import json

@@ -11,10 +11,13 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from clip_skip import tags
 from clip_skip.standalone.models.checkpoint import Models
+from clip_skip.standalone.models.encoders import towers
 from clip_skip.standalone.prompts.conditioning import Conditioner
+from clip_skip.standalone.prompts.embeddings import Embeddings
+from clip_skip.standalone.prompts.guidance import Guidance
 from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
+from clip_skip.standalone.samplers import find
 from clip_skip.standalone.samplers import scheduler as new_scheduler
 from clip_skip.standalone.shots import Batch, Shot
 
@@ -30,19 +33,21 @@ class Made:
 class Engine:
     """Makes batches with one model. Encodings are kept between batches."""
 
-    def __init__(self, models: Models, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        tokenizer: Tokenizer | None = None,
+        emphasis: str = "Original",
+        embeddings: Embeddings | None = None,
+    ) -> None:
         """With `tokenizer` None it is CLIP's own, for which open_clip must be installed."""
         self.models = models
-        self.conditioner = Conditioner(models.text_encoder, tokenizer or clip_tokenizer())
+        read = towers(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
+        self.conditioner = Conditioner(tuple(read), emphasis, embeddings)
 
     def prepare(self, shots: Sequence[Shot]) -> None:
         """Encode the texts of `shots`, each once for all the values that it has in them."""
-        wanted: dict[str, set[float]] = {}
-        for shot in shots:
-            for text, value in zip((shot.prompt, shot.negative), shot.clip_skips()):
-                wanted.setdefault(tags.strip(text), set()).add(value)
-        for text, values in wanted.items():
-            self.conditioner.prepare(text, values)
+        self.conditioner.prepare([text for shot in shots for text in shot.texts()])
 
     @torch.inference_mode()
     def make(self, batch: Batch, on_step: Callable[[], None] = lambda: None) -> Made:
@@ -51,54 +56,62 @@ class Engine:
         One picture per batch gives the picture that is made alone, bit for bit; in larger batches the arithmetic of
         the device rounds differently, and nothing else differs: noise is drawn per picture, on the CPU.
         """
-        unet = self.models.unet
-        device, dtype = unet.device, unet.dtype
-        conditions = self._conditions(batch.shots)
-        scale = torch.tensor([shot.cfg_scale for shot in batch.shots], device=device).view(-1, 1, 1, 1)
         generators = [torch.Generator("cpu").manual_seed(shot.seed) for shot in batch.shots]
-        scheduler = new_scheduler(batch.sampler)
-        scheduler.set_timesteps(batch.steps, device=device)
-        options = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
         shape = self._latent_shape(batch)
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        latents = noise.to(device, dtype) * scheduler.init_noise_sigma
-        for time in scheduler.timesteps:
+        latents = self._sampled(batch, noise, generators, on_step) / self.models.vae.config.scaling_factor
+        parts = self._parts(latents)
+        return Made([picture for part in parts for picture in self._decode(part)], latents.float().cpu())
+
+    def _sampled(
+        self, batch: Batch, noise: Tensor, generators: Sequence[torch.Generator], on_step: Callable[[], None]
+    ) -> Tensor:
+        """The latents that `noise` becomes, (B, channels, height, width), float32."""
+        device = self.models.unet.device
+        scheduler = new_scheduler(batch.sampler, self.models.sizes.prediction)
+        scheduler.set_timesteps(batch.steps, device=device)
+        options = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
+        guidance = self._guidance(batch)
+        latents: Tensor = noise.to(device) * scheduler.init_noise_sigma
+        calls = len(scheduler.timesteps)
+        for call, time in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(latents, time)
-            without, with_prompt = self._predict(scaled, time, *conditions)
-            guided = without + (scale * (with_prompt - without)).to(dtype)
+            guided = guidance(self._predict, scaled, time, call)
             latents = scheduler.step(guided, time, latents, **options).prev_sample
-            on_step()
-        latents = latents / self.models.vae.config.scaling_factor
-        return Made([picture for part in self._parts(latents) for picture in self._decode(part)], latents.float().cpu())
+            for _ in range(call * batch.steps // calls, (call + 1) * batch.steps // calls):
+                on_step()
+        return latents
 
-    def _conditions(self, shots: tuple[Shot, ...]) -> tuple[Tensor, Tensor]:
-        """What the UNet looks at for the negative prompts and for the prompts."""
-        values = [shot.clip_skips() for shot in shots]
-        negative = self.conditioner([shot.negative for shot in shots], [value for _, value in values])
-        return negative, self.conditioner([shot.prompt for shot in shots], [value for value, _ in values])
+    def _guidance(self, batch: Batch) -> Guidance:
+        """What the pictures of `batch` are guided by at each call of the UNet."""
+        total = batch.steps * find(batch.sampler)[0].calls
+        read = self.conditioner
+        texts = [shot.texts() for shot in batch.shots]
+        positive = [read.prompt(prompt, total) for prompt, _ in texts]
+        negative = [read.timeline(text, total, negative=True) for _, text in texts]
+        return Guidance(positive, negative, [shot.cfg_scale for shot in batch.shots], (batch.height, batch.width))
 
-    def _predict(self, latents: Tensor, time: Tensor, negative: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-        """The UNet's predictions for negative prompt and prompt: in one pass if their texts are equally long."""
+    def _predict(self, latents: Tensor, time: Tensor, texts: Tensor, added: dict[str, Tensor] | None) -> Tensor:
+        """What the UNet predicts, in float32."""
         unet = self.models.unet
-        if negative.shape == positive.shape:
-            both = unet(latents.repeat(2, 1, 1, 1), time, torch.cat([negative, positive]), return_dict=False)[0]
-            without, with_prompt = both.chunk(2)
-        else:
-            without = unet(latents, time, negative, return_dict=False)[0]
-            with_prompt = unet(latents, time, positive, return_dict=False)[0]
-        return without, with_prompt
+        told = {name: value.to(unet.dtype) if name == "text_embeds" else value for name, value in (added or {}).items()}
+        predicted: Tensor = unet(
+            latents.to(unet.dtype), time, texts.to(unet.dtype), added_cond_kwargs=told or None, return_dict=False
+        )[0]
+        return predicted.float()
 
     def _parts(self, latents: Tensor) -> tuple[Tensor, ...]:
         """`latents` in parts small enough for the VAE, which takes more memory per picture than the UNet."""
         return torch.split(latents, max(4 * 64 * 64 // (latents.shape[2] * latents.shape[3]), 1))
 
     def _decode(self, latents: Tensor) -> list[Image.Image]:
-        decoded = self.models.vae.decode(latents, return_dict=False)[0]
+        """The pictures of `latents`; in float32 where the VAE overflows (SDXL's own does in float16)."""
+        vae = self.models.vae
+        decoded = vae.decode(latents.to(vae.dtype), return_dict=False)[0]
         if not torch.isfinite(decoded).all() and decoded.dtype != torch.float32:
-            decoded = self.models.vae.float().decode(latents.float(), return_dict=False)[0]
-            self.models.vae.to(latents.dtype)
+            decoded = vae.float().decode(latents.float(), return_dict=False)[0]  # it stays so: the next would too
         levels = (decoded.float() / 2 + 0.5).clamp(0, 1).nan_to_num().permute(0, 2, 3, 1) * 255
-        return [Image.fromarray(picture) for picture in levels.round().to(torch.uint8).cpu().numpy()]
+        return [Image.fromarray(picture) for picture in levels.to(torch.uint8).cpu().numpy()]
 
     def _latent_shape(self, batch: Batch) -> tuple[int, int, int]:
         sizes = self.models.sizes

@@ -1,36 +1,45 @@
-"""An SD1 single-file checkpoint as diffusers and transformers modules, with nothing fetched from anywhere."""
+"""A single-file checkpoint as diffusers and transformers modules, with nothing fetched from anywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from torch import Tensor, nn
-from transformers import CLIPTextModel
 
-from clip_skip.standalone.models.configs import text_config, unet_config, vae_config
+from clip_skip.standalone.models.configs import unet_config, vae_config
+from clip_skip.standalone.models.encoders import encoder
 from clip_skip.standalone.models.header import CheckpointError, opened
-from clip_skip.standalone.models.sizes import TEXT, Sizes
+from clip_skip.standalone.models.sizes import TEXTS, Sizes
+
+V_PREDICTION_BELOW = -1.0
+"""The mean by which a UNet's answer to a constant of 0.5 lies below it, where it predicts v."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """The parts of an SD1 model, in evaluation mode, on one device."""
+    """The parts of a model, in evaluation mode, on one device."""
 
     unet: UNet2DConditionModel
     vae: AutoencoderKL
-    text_encoder: CLIPTextModel
+    text_encoders: tuple[nn.Module, ...]
     sizes: Sizes
+
+    @property
+    def text_encoder(self) -> nn.Module:
+        """The first text encoder."""
+        return self.text_encoders[0]
 
 
 def load(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
-    """The model in `path`. Raises `CheckpointError` if it is not a complete SD1 checkpoint."""
+    """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one."""
     with opened(path) as (file, wanted, sizes):
-        return build({new: file.get_tensor(old) for new, old in wanted.items()}, sizes, device, dtype, path)
+        weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
+    return build(weights, sizes, device, dtype, path)
 
 
 def build(
@@ -41,26 +50,37 @@ def build(
     with torch.device("meta"):
         unet = UNet2DConditionModel(**unet_config(sizes))
         vae = AutoencoderKL(**vae_config(sizes))
-    text_encoder = CLIPTextModel(text_config(sizes))
-    prefix = "text_model." if hasattr(text_encoder, "text_model") else ""
-    text = {prefix + name[len(TEXT) :]: weight for name, weight in weights.items() if name.startswith(TEXT)}
-    for module, converted in (
-        (unet, convert_ldm_unet_checkpoint(weights, unet.config)),
-        (vae, convert_ldm_vae_checkpoint(weights, vae.config)),
-        (text_encoder, text),
-    ):
-        _fill(module, converted, path)
-    return Models(unet, vae, text_encoder.to(device), sizes)
+    fill(unet, convert_ldm_unet_checkpoint(weights, unet.config), path)
+    fill(vae, convert_ldm_vae_checkpoint(weights, vae.config), path)
+    texts = []
+    for text, prefix in zip(sizes.texts, TEXTS[sizes.family]):
+        module, named = encoder(text, {n[len(prefix) :]: w for n, w in weights.items() if n.startswith(prefix)}, prefix)
+        fill(module, named, path)
+        texts.append(module)
+    if not sizes.prediction:
+        sizes = replace(sizes, prediction=tried_out(unet))
+    return Models(unet, vae, tuple(texts), sizes)
 
 
-def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path | str) -> None:
+def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> None:
     """Put `weights` into `module`, which may be on the meta device."""
     expected = {name for name in module.state_dict() if not name.endswith("position_ids")}
     missing = sorted(expected - weights.keys())
     if missing:
-        raise CheckpointError(f"{path} is not a complete SD1 checkpoint: {missing[0]} and {len(missing) - 1} more lack")
+        raise CheckpointError(f"{path} is not a complete checkpoint: {missing[0]} and {len(missing) - 1} more lack")
     try:
         module.load_state_dict({name: weights[name] for name in expected}, strict=False, assign=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{path} is not an SD1 checkpoint: {str(error).splitlines()[-1].strip()}") from error
+        raise CheckpointError(f"{path} is not such a checkpoint: {str(error).splitlines()[-1].strip()}") from error
     module.requires_grad_(False).eval()
+
+
+@torch.inference_mode()
+def tried_out(unet: UNet2DConditionModel) -> str:
+    """What the UNet predicts, by its answer at the last time to a picture that is 0.5 throughout: noise is what it
+    sees there, and v is its opposite. This is how AUTOMATIC1111 tells the two SD2 models apart.
+    """
+    seen = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=unet.device, dtype=unet.dtype)
+    text = torch.full((1, 2, unet.config.cross_attention_dim), 0.5, device=unet.device, dtype=unet.dtype)
+    answer = unet(seen, 999, text, return_dict=False)[0]
+    return "v_prediction" if (answer - seen).float().mean() < V_PREDICTION_BELOW else "epsilon"

@@ -1,25 +1,23 @@
-"""What a checkpoint file holds, from its header alone: is it SD1, and of what sizes?"""
+"""What a checkpoint file holds, from its header alone: is it SD1, SD2 or SDXL, and of what sizes?"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from clip_skip.standalone.models import heads
-from clip_skip.standalone.models.sizes import TEXT, UNET, VAE, Shape, Sizes, read
+from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, family, read
 
 OLD_TEXT = "cond_stage_model.transformer."
 """Some checkpoints lack `text_model` in the names of the text encoder; WebUIs take them too."""
 
 _OTHERS = {
-    "conditioner.embedders.": "an SDXL checkpoint",
-    "cond_stage_model.model.": "an SD2 checkpoint",
+    "conditioner.embedders.0.model.": "an SDXL refiner",
     "model.diffusion_model.joint_blocks.": "an SD3 checkpoint",
     "model.diffusion_model.double_blocks.": "a Flux checkpoint",
     "double_blocks.": "a Flux transformer",
@@ -34,11 +32,11 @@ _OTHERS = {
 
 
 class CheckpointError(ValueError):
-    """The file is not a complete SD1 checkpoint; the message says what was found instead."""
+    """The file is not a complete SD1, SD2 or SDXL checkpoint; the message says what was found instead."""
 
 
 def inspect(path: Path) -> Sizes:
-    """The sizes of the SD1 model in `path`, from its header alone. Raises `CheckpointError` if it is not one."""
+    """The sizes of the model in `path`, from its header alone. Raises `CheckpointError` if it is not one."""
     with opened(path) as (_, _, sizes):
         return sizes
 
@@ -71,35 +69,48 @@ def digest(path: Path) -> str:
 
 
 def _check(shapes: Mapping[str, Shape], names: list[str], path: Path) -> None:
-    """Raise `CheckpointError` unless weights of these `shapes` are those of an SD1 text-to-image model."""
-    parts = {"UNet": f"{UNET}input_blocks.0.0.weight", "text encoder": f"{TEXT}final_layer_norm.weight"}
-    parts["VAE"] = f"{VAE}post_quant_conv.weight"
+    """Raise `CheckpointError` unless weights of these `shapes` are those of a text-to-image model that is known."""
+    parts = {"UNet": f"{UNET}input_blocks.0.0.weight", "VAE": f"{VAE}post_quant_conv.weight"}
     missing = [part for part, name in parts.items() if name not in shapes]
+    if family(names_of(shapes)) is None:
+        missing.append("text encoder")
     if missing:
         other = next((what for start, what in _OTHERS.items() if any(name.startswith(start) for name in names)), None)
         found = f"it is {other}" if other else f"it has no {' and no '.join(missing)}"
-        raise CheckpointError(f"{path} is not an SD1 checkpoint: {found}")
+        raise CheckpointError(f"{path} is not an SD1, SD2 or SDXL checkpoint: {found}")
     channels = shapes[parts["UNet"]][1]
     if channels != 4:
         kind = {9: "an inpainting model", 8: "an instruct-pix2pix model"}.get(channels, "another kind of model")
         raise CheckpointError(f"{path} is {kind}: its UNet takes {channels} channels, not 4")
 
 
+def names_of(shapes: Mapping[str, Shape]) -> Iterator[str]:
+    """The weights' names, a text encoder's only where it is one: its last norm is there."""
+    for prefixes in TEXTS.values():
+        for prefix in prefixes:
+            if f"{prefix}final_layer_norm.weight" in shapes or f"{prefix}ln_final.weight" in shapes:
+                yield prefix
+
+
 def _wanted(names: list[str]) -> dict[str, str]:
     """The weights we need, by today's name: no EMA copies, no training state."""
-    wanted = {name: name for name in names if name.startswith((UNET, VAE, TEXT))}
+    texts = tuple(prefix for prefixes in TEXTS.values() for prefix in prefixes)
+    wanted = {name: name for name in names if name.startswith((UNET, VAE, *texts))}
     for name in names:
         if name.startswith(OLD_TEXT) and not name.startswith(TEXT):
             wanted[TEXT + name[len(OLD_TEXT) :]] = name
-    return {new: old for new, old in wanted.items() if not new.endswith("position_ids") and ".loss." not in new}
+    unused = ("position_ids", "logit_scale", ".attn_mask")
+    return {new: old for new, old in wanted.items() if not new.endswith(unused) and ".loss." not in new}
 
 
 def _sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path) -> Sizes:
     try:
         sizes = read(shapes)
-        unet, text = heads.unet_heads(path, metadata, sizes.unet), heads.text_heads(path, metadata, sizes.text)
-        return replace(sizes, unet_heads=unet, text_heads=text)
+        middle = max(sizes.attention[-1], 1)
+        if sizes.middle != middle:
+            raise CheckpointError(f"{path}: its UNet's middle has {sizes.middle} transformer blocks, not {middle}")
+        return heads.completed(path, metadata, sizes)
     except heads.HeadsError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} is not a complete SD1 checkpoint: {error}") from error
+        raise CheckpointError(f"{path} is not a complete {family(shapes) or 'SD1'} checkpoint: {error}") from error

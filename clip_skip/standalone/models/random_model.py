@@ -1,4 +1,4 @@
-"""A throw-away SD1-shaped checkpoint with seeded random weights, to try things with when no model is at hand."""
+"""Throw-away checkpoints of seeded random weights, to try things with when no model is at hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from clip_skip.standalone.files import replacing
-from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.models.sizes import Sizes, TextSizes
 from clip_skip.standalone.models.weights import shapes
 
 SMALL = Sizes(
@@ -24,6 +24,41 @@ SMALL = Sizes(
     text_heads=4,
 )
 """Twelve text encoder blocks, the vocabulary of CLIP, and no more of anything than the structure needs."""
+
+SMALL_SD2 = Sizes(
+    unet=(32, 64, 64, 64),
+    unet_depth=1,
+    unet_heads=0,
+    head_channels=16,
+    linear=True,
+    vae=(32, 32, 64, 64),
+    vae_depth=1,
+    text=64,
+    text_inner=128,
+    text_layers=24,
+    text_heads=4,
+    family="SD2",
+)
+
+SMALL_SDXL = Sizes(
+    unet=(32, 64, 64),
+    attention=(0, 1, 2),
+    unet_depth=1,
+    unet_heads=0,
+    head_channels=16,
+    linear=True,
+    middle=2,
+    vae=(32, 32, 64, 64),
+    vae_depth=1,
+    text=64,
+    text_inner=128,
+    text_heads=4,
+    family="SDXL",
+    second=TextSizes(80, 160, 32, 5, projection=80),
+    vector=80 + 6 * 256,
+    vae_scale=0.13025,
+)
+"""The same for the other families, their text encoders as deep as published."""
 
 
 def random_model(folder: Path) -> Path:
@@ -39,7 +74,7 @@ def random_model(folder: Path) -> Path:
 
 
 def random_weights(sizes: Sizes, seed: int = 0, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
-    """Name and weight for every weight of an SD1 checkpoint: the same for the same seed on the same device.
+    """Name and weight for every weight of a checkpoint: the same for the same seed on the same device.
 
     Matrices keep the variance of what goes through them. Norms get random weights and biases: with weight 1 and bias
     0 the mean of a conditioning is 0, and WebUIs that divide by it for emphasis make NaN.

@@ -1,8 +1,8 @@
-"""The sizes of an SD1 model, read from the shapes of its weights."""
+"""The sizes of an SD1, SD2 or SDXL model, read from the shapes of its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -10,7 +10,30 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
 
+TEXTS = {
+    "SD1": (TEXT,),
+    "SD2": ("cond_stage_model.model.",),
+    "SDXL": ("conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."),
+}
+"""For each family how the names of its text encoders' weights begin; `.model.` are in the names of OpenCLIP."""
+
+TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
+"""The letters of these text encoders, as in `<clipskip:l=2:g=3>`."""
+
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TextSizes:
+    """A text encoder. `heads` are not visible in the weights; `projection` is the pooled vector's width, or 0."""
+
+    width: int
+    inner: int
+    layers: int
+    heads: int
+    vocabulary: int = 49408
+    positions: int = 77
+    projection: int = 0
 
 
 @dataclass(frozen=True)
@@ -19,36 +42,70 @@ class Sizes:
 
     unet: tuple[int, ...] = (320, 640, 1280, 1280)
     """Channels per level of the UNet, from the largest picture to the smallest."""
-    attention: tuple[bool, ...] = (True, True, True, False)
-    """Which of these levels look at the text."""
+    attention: tuple[int, ...] = (1, 1, 1, 0)
+    """The transformer blocks that look at the text, at each level."""
     unet_depth: int = 2
     """Residual blocks per level."""
     unet_heads: int = 8
-    """Attention heads; not visible in the weights."""
+    """Attention heads; not visible in the weights. 0 where `head_channels` says it."""
     vae: tuple[int, ...] = (128, 256, 512, 512)
     vae_depth: int = 2
     latents: int = 4
     text: int = 768
-    """Width of the text encoder and of what the UNet looks at."""
+    """Width of the (first) text encoder."""
     text_inner: int = 3072
     text_layers: int = 12
     text_heads: int = 12
     vocabulary: int = 49408
     positions: int = 77
+    family: str = "SD1"
+    second: TextSizes | None = None
+    """The second text encoder, of SDXL."""
+    head_channels: int = 0
+    """Channels of an attention head, where this is the same at all levels (SD2, SDXL)."""
+    linear: bool = False
+    """Whether the attentions' projections are linear, or else convolutions."""
+    middle: int = 1
+    """Transformer blocks in the UNet's middle."""
+    vector: int = 0
+    """Width of the vector that the UNet is told beside the text: pooled, sizes and crop (SDXL)."""
+    vae_scale: float = 0.18215
+    prediction: str = "epsilon"
+    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing tells, and it has to be tried out."""
 
     @property
     def vae_factor(self) -> int:
         """Pixels per latent, in each direction."""
         return 1 << (len(self.vae) - 1)
 
+    @property
+    def texts(self) -> tuple[TextSizes, ...]:
+        """The text encoders."""
+        numbers = (self.text, self.text_inner, self.text_layers, self.text_heads, self.vocabulary, self.positions)
+        return (TextSizes(*numbers), *([self.second] if self.second else []))
+
+    @property
+    def context(self) -> int:
+        """Width of what the UNet looks at."""
+        return sum(text.width for text in self.texts)
+
+
+def family(names: Iterable[str]) -> str | None:
+    """The family of a checkpoint whose weights have these names."""
+    known = list(names)
+    for found, prefixes in TEXTS.items():
+        if all(any(name.startswith(prefix) for name in known) for prefix in prefixes):
+            return found
+    return None
+
 
 def read(shapes: Mapping[str, Shape]) -> Sizes:
-    """The sizes of the SD1 model whose weights have `shapes`, without the heads, which are 0.
-
-    Raises KeyError or IndexError if it is not one.
+    """The sizes of the model whose weights have `shapes`, without the heads, which are 0, and as in the paper where
+    weights do not tell. Raises KeyError or IndexError if it is none.
     """
+    found = family(shapes) or "SD1"
     channels: list[int] = []
-    attention: list[bool] = []
+    attention: list[int] = []
     blocks = 0
     level_ends = True
     for index in count(1):
@@ -59,12 +116,13 @@ def read(shapes: Mapping[str, Shape]) -> Sizes:
             blocks += 1
             if level_ends:
                 channels.append(shapes[f"{block}0.out_layers.3.weight"][0])
-                attention.append(f"{block}1.norm.weight" in shapes)
+                attention.append(_length(shapes, f"{block}1.transformer_blocks.{{}}.norm1.weight"))
                 level_ends = False
         else:
             break
     vae_levels = _length(shapes, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
-    width = shapes[f"{TEXT}embeddings.token_embedding.weight"][1]
+    first, *others = (_text(shapes, prefix) for prefix in TEXTS[found])
+    vector = shapes.get(f"{UNET}label_emb.0.0.weight", (0, 0))[1]
     return Sizes(
         unet=tuple(channels),
         attention=tuple(attention),
@@ -73,13 +131,33 @@ def read(shapes: Mapping[str, Shape]) -> Sizes:
         vae=tuple(shapes[f"{VAE}encoder.down.{level}.block.0.conv1.weight"][0] for level in range(vae_levels)),
         vae_depth=_length(shapes, f"{VAE}encoder.down.0.block.{{}}.conv1.weight"),
         latents=shapes[f"{VAE}post_quant_conv.weight"][1],
-        text=width,
-        text_inner=shapes[f"{TEXT}encoder.layers.0.mlp.fc1.weight"][0],
-        text_layers=_length(shapes, f"{TEXT}encoder.layers.{{}}.mlp.fc1.weight"),
+        text=first.width,
+        text_inner=first.inner,
+        text_layers=first.layers,
         text_heads=0,
-        vocabulary=shapes[f"{TEXT}embeddings.token_embedding.weight"][0],
-        positions=shapes[f"{TEXT}embeddings.position_embedding.weight"][0],
+        vocabulary=first.vocabulary,
+        positions=first.positions,
+        family=found,
+        second=others[0] if others else None,
+        linear=len(shapes[f"{UNET}middle_block.1.proj_in.weight"]) == 2,
+        middle=_length(shapes, f"{UNET}middle_block.1.transformer_blocks.{{}}.norm1.weight"),
+        vector=vector,
+        vae_scale=0.13025 if found == "SDXL" else 0.18215,
     )
+
+
+def _text(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
+    if not prefix.endswith(".model."):
+        vocabulary, width = shapes[f"{prefix}embeddings.token_embedding.weight"]
+        positions = shapes[f"{prefix}embeddings.position_embedding.weight"][0]
+        inner = shapes[f"{prefix}encoder.layers.0.mlp.fc1.weight"][0]
+        layers = _length(shapes, f"{prefix}encoder.layers.{{}}.mlp.fc1.weight")
+        return TextSizes(width, inner, layers, 0, vocabulary, positions)
+    vocabulary, width = shapes[f"{prefix}token_embedding.weight"]
+    positions = shapes[f"{prefix}positional_embedding"][0]
+    inner = shapes[f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"][0]
+    layers = _length(shapes, f"{prefix}transformer.resblocks.{{}}.mlp.c_fc.weight")
+    return TextSizes(width, inner, layers, 0, vocabulary, positions, shapes.get(f"{prefix}text_projection", (0, 0))[1])
 
 
 def _length(shapes: Mapping[str, Shape], pattern: str) -> int:

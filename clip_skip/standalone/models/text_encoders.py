@@ -50,7 +50,7 @@ def load(path: Path, tower: str | None = None) -> tuple[TextEncoder, nn.Module]:
     if tower == "l":
         module = clip(weights, sizes_of(weights, metadata, path), path)
         return encoder.from_transformers(module, native=2, final_norm=False), module
-    module = open_clip_tower(tower, weights, metadata, path)
+    module = open_clip_tower(tower, weights, metadata, path, place=int(".1." in prefix))
     described = encoder.from_open_clip(module, NAMES[tower], tower, final_norm=tower == "h")
     return described, module
 
@@ -81,7 +81,7 @@ def sizes_of(weights: Mapping[str, Tensor], metadata: Mapping[str, str], path: P
         text=width,
         text_inner=inner,
         text_layers=blocks(weights),
-        text_heads=heads_of("l", width, metadata, path),
+        text_heads=heads_of("l", width, metadata, path, 0),
         vocabulary=vocabulary,
     )
 
@@ -92,14 +92,16 @@ def clip(weights: Mapping[str, Tensor], sizes: Sizes, path: Path) -> CLIPTextMod
     return model.eval()
 
 
-def open_clip_tower(tower: str, weights: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> nn.Module:
-    """The text tower of OpenCLIP ViT-H/14 or ViT-bigG/14."""
+def open_clip_tower(
+    tower: str, weights: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path, place: int
+) -> nn.Module:
+    """The text tower of OpenCLIP ViT-H/14 or ViT-bigG/14, at this place among a model's text encoders."""
     try:
         vocabulary, width = weights["token_embedding.weight"].shape
         length = weights["positional_embedding"].shape[0]
     except KeyError as error:
         raise CheckpointError(f"{path} is not a complete checkpoint: {error} lacks") from error
-    found = heads_of(tower, width, metadata, path)
+    found = heads_of(tower, width, metadata, path, place)
     with torch.device("meta"):
         model: Any = open_clip.transformer.TextTransformer(
             length, vocabulary, width, heads=found, layers=blocks(weights), output_dim=width
@@ -111,9 +113,9 @@ def open_clip_tower(tower: str, weights: Mapping[str, Tensor], metadata: Mapping
     return module
 
 
-def heads_of(tower: str, width: int, metadata: Mapping[str, str], path: Path) -> int:
+def heads_of(tower: str, width: int, metadata: Mapping[str, str], path: Path, place: int) -> int:
     try:
-        return heads.text_heads(path, metadata, width, f"text_heads_{tower}")
+        return heads.text_heads(path, metadata, width, f"text_heads_{tower}", place)
     except heads.HeadsError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

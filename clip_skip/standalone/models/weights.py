@@ -1,14 +1,15 @@
-"""The name and shape of every weight of an SD1 checkpoint of given sizes.
+"""The name and shape of every weight of a checkpoint of given sizes.
 
-Names are those of a single-file checkpoint (`ldm`, as published by CompVis), so that what is written with them also
-loads in a WebUI.
+Names are those of a single-file checkpoint (`ldm` and `sgm`, as published by CompVis and Stability AI), so that what is
+written with them also loads in a WebUI.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from clip_skip.standalone.models.sizes import TEXT, UNET, VAE, Shape, Sizes
+from clip_skip.standalone.models.sizes import TEXTS, UNET, VAE, Shape, Sizes, TextSizes
 
 Weights = Iterator[tuple[str, Shape]]
 
@@ -18,7 +19,11 @@ def shapes(sizes: Sizes) -> dict[str, Shape]:
     return {
         **{UNET + name: shape for name, shape in _unet(sizes)},
         **{VAE + name: shape for name, shape in _vae(sizes)},
-        **{TEXT + name: shape for name, shape in _text(sizes)},
+        **{
+            prefix + name: shape
+            for text, prefix in zip(sizes.texts, TEXTS[sizes.family])
+            for name, shape in (_open_clip(text) if prefix.endswith(".model.") else _text(text))
+        },
     }
 
 
@@ -44,6 +49,9 @@ def _unet(sizes: Sizes) -> Weights:
     last = len(sizes.unet) - 1
     yield from _linear("time_embed.0", base, 4 * base)
     yield from _linear("time_embed.2", 4 * base, 4 * base)
+    if sizes.vector:
+        yield from _linear("label_emb.0.0", sizes.vector, 4 * base)
+        yield from _linear("label_emb.0.2", 4 * base, 4 * base)
     yield from _conv("input_blocks.0.0", sizes.latents, base)
     current, skips, index = base, [base], 1
     for level, width in enumerate(sizes.unet):
@@ -55,7 +63,7 @@ def _unet(sizes: Sizes) -> Weights:
             yield from _conv(f"input_blocks.{index}.0.op", current, current)
             index += 1
             skips.append(current)
-    yield from _unet_block("middle_block", current, current, sizes, True)
+    yield from _unet_block("middle_block", current, current, sizes, sizes.middle)
     yield from _residual("middle_block.2", current, current, 4 * base)
     index = 0
     for level in range(last, -1, -1):
@@ -70,24 +78,26 @@ def _unet(sizes: Sizes) -> Weights:
     yield from _conv("out.2", base, sizes.latents)
 
 
-def _unet_block(name: str, inputs: int, width: int, sizes: Sizes, attention: bool) -> Weights:
-    """A residual block, and the attention after it."""
+def _unet_block(name: str, inputs: int, width: int, sizes: Sizes, attention: int) -> Weights:
+    """A residual block, and the attention after it of so many transformer blocks."""
     yield from _residual(f"{name}.0", inputs, width, 4 * sizes.unet[0])
     if not attention:
         return
     yield from _norm(f"{name}.1.norm", width)
-    yield from _conv(f"{name}.1.proj_in", width, width, 1)
-    block = f"{name}.1.transformer_blocks.0"
-    for attn, source in (("attn1", width), ("attn2", sizes.text)):
-        yield from _linear(f"{block}.{attn}.to_q", width, width, bias=False)
-        yield from _linear(f"{block}.{attn}.to_k", source, width, bias=False)
-        yield from _linear(f"{block}.{attn}.to_v", source, width, bias=False)
-        yield from _linear(f"{block}.{attn}.to_out.0", width, width)
-    yield from _linear(f"{block}.ff.net.0.proj", width, 8 * width)
-    yield from _linear(f"{block}.ff.net.2", 4 * width, width)
-    for number in (1, 2, 3):
-        yield from _norm(f"{block}.norm{number}", width)
-    yield from _conv(f"{name}.1.proj_out", width, width, 1)
+    projection = _linear if sizes.linear else partial(_conv, kernel=1)
+    yield from projection(f"{name}.1.proj_in", width, width)
+    for index in range(attention):
+        block = f"{name}.1.transformer_blocks.{index}"
+        for attn, source in (("attn1", width), ("attn2", sizes.context)):
+            yield from _linear(f"{block}.{attn}.to_q", width, width, bias=False)
+            yield from _linear(f"{block}.{attn}.to_k", source, width, bias=False)
+            yield from _linear(f"{block}.{attn}.to_v", source, width, bias=False)
+            yield from _linear(f"{block}.{attn}.to_out.0", width, width)
+        yield from _linear(f"{block}.ff.net.0.proj", width, 8 * width)
+        yield from _linear(f"{block}.ff.net.2", 4 * width, width)
+        for number in (1, 2, 3):
+            yield from _norm(f"{block}.norm{number}", width)
+    yield from projection(f"{name}.1.proj_out", width, width)
 
 
 def _residual(name: str, inputs: int, width: int, time: int) -> Weights:
@@ -139,16 +149,36 @@ def _vae_block(name: str, inputs: int, width: int) -> Weights:
         yield from _conv(f"{name}.nin_shortcut", inputs, width, 1)
 
 
-def _text(sizes: Sizes) -> Weights:
+def _text(text: TextSizes) -> Weights:
     """`CLIPTextModel` of transformers 4."""
-    yield "embeddings.token_embedding.weight", (sizes.vocabulary, sizes.text)
-    yield "embeddings.position_embedding.weight", (sizes.positions, sizes.text)
-    for index in range(sizes.text_layers):
+    width = text.width
+    yield "embeddings.token_embedding.weight", (text.vocabulary, width)
+    yield "embeddings.position_embedding.weight", (text.positions, width)
+    for index in range(text.layers):
         layer = f"encoder.layers.{index}"
         for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            yield from _linear(f"{layer}.self_attn.{part}", sizes.text, sizes.text)
-        yield from _norm(f"{layer}.layer_norm1", sizes.text)
-        yield from _linear(f"{layer}.mlp.fc1", sizes.text, sizes.text_inner)
-        yield from _linear(f"{layer}.mlp.fc2", sizes.text_inner, sizes.text)
-        yield from _norm(f"{layer}.layer_norm2", sizes.text)
-    yield from _norm("final_layer_norm", sizes.text)
+            yield from _linear(f"{layer}.self_attn.{part}", width, width)
+        yield from _norm(f"{layer}.layer_norm1", width)
+        yield from _linear(f"{layer}.mlp.fc1", width, text.inner)
+        yield from _linear(f"{layer}.mlp.fc2", text.inner, width)
+        yield from _norm(f"{layer}.layer_norm2", width)
+    yield from _norm("final_layer_norm", width)
+
+
+def _open_clip(text: TextSizes) -> Weights:
+    """The text half of `CLIP` of open_clip."""
+    width = text.width
+    yield "token_embedding.weight", (text.vocabulary, width)
+    yield "positional_embedding", (text.positions, width)
+    if text.projection:
+        yield "text_projection", (width, text.projection)
+    for index in range(text.layers):
+        block = f"transformer.resblocks.{index}"
+        yield f"{block}.attn.in_proj_weight", (3 * width, width)
+        yield f"{block}.attn.in_proj_bias", (3 * width,)
+        yield from _linear(f"{block}.attn.out_proj", width, width)
+        yield from _norm(f"{block}.ln_1", width)
+        yield from _linear(f"{block}.mlp.c_fc", width, text.inner)
+        yield from _linear(f"{block}.mlp.c_proj", text.inner, width)
+        yield from _norm(f"{block}.ln_2", width)
+    yield from _norm("ln_final", width)

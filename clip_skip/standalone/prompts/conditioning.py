@@ -1,64 +1,153 @@
-"""Texts as what the UNet looks at: each encoded once, for every clip skip that is asked for."""
+"""Prompts as what the UNet looks at. A chunk of 77 tokens is encoded once, for all its clip skips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import CLIPTextModel
 
-from clip_skip import encoder, tags
-from clip_skip.standalone.prompts.tokens import chunks
+from clip_skip import encoder, precedence
+from clip_skip.standalone.prompts import emphasis
+from clip_skip.standalone.prompts.chunks import EMPTY, Chunk, chunks
+from clip_skip.standalone.prompts.embeddings import Embeddings
+from clip_skip.standalone.prompts.schedule import schedule
+from clip_skip.standalone.prompts.tower import Tower
 
-KEPT = 32
-"""How many texts stay encoded."""
+__all__ = ["Conditioner", "Look", "SubPrompt", "Timeline"]
+
+KEPT = 128
+"""How many chunks stay encoded."""
+
+_AND = re.compile(r"\bAND\b")
+_WEIGHT = re.compile(r"(?P<text>.*?)(?:\s*:\s*(?P<weight>[-+]?(?:\d+\.?|\d*\.\d+)))?\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the UNet looks at: texts (1, chunks * 77, D), and for SDXL its second encoder's pooled vector (1, P)."""
+
+    texts: Tensor
+    pooled: Tensor | None = None
+
+
+Written = tuple[list[list[Chunk]], Mapping[str, float]]
+"""The chunks of a text for each tower, and the clip skips that it asks for."""
+
+Timeline = Sequence[tuple[int, Look]]
+"""What a text is at which step: each with the last step, counted from 0, at which it holds."""
+
+
+@dataclass(frozen=True)
+class SubPrompt:
+    """A part of a prompt between ANDs, its weight, and what it is at which step."""
+
+    weight: float
+    timeline: Timeline
 
 
 class Conditioner:
-    """Encodes texts, and keeps what it has encoded of the last ones.
+    """Encodes prompts with a model's text encoders, and keeps what it has encoded of the last ones."""
 
-    The text that counts is the one without tags: texts that differ in their tags alone are encoded once.
-    """
-
-    def __init__(self, text_encoder: CLIPTextModel, tokenizer: Tokenizer) -> None:
-        self.encoder = encoder.from_transformers(text_encoder)
+    def __init__(self, towers: Sequence[Tower], mode: str = "Original", embeddings: Embeddings | None = None) -> None:
+        """`mode` of emphasis is one of `emphasis.MODES`."""
+        self.towers = tuple(towers)
+        self.mode = mode
+        self.embeddings = embeddings or Embeddings(())
         self.passes = 0
-        """How often the text encoder ran."""
-        self._model = text_encoder
-        self._tokenizer = tokenizer
-        self._kept: dict[str, dict[float, Tensor]] = {}
+        """How often a text encoder ran."""
+        self._kept: dict[tuple[str, Chunk], dict[float, Tensor]] = {}
+        self._pooled: dict[Chunk, Tensor] = {}
 
-    def prepare(self, text: str, values: Iterable[float]) -> None:
-        """Encode `text` at all `values` in one pass, unless that has been done."""
-        text = tags.strip(text)
-        kept = self._kept[text] = self._kept.pop(text, {})
+    @property
+    def encoder(self) -> encoder.TextEncoder:
+        """The first text encoder, which the slider is about."""
+        return self.towers[0].described
+
+    def forget(self) -> None:
+        """Encode everything anew: the encoders' weights have changed."""
+        self._kept.clear()
+        self._pooled.clear()
+
+    def prepare(self, texts: Iterable[str], steps: int = 1, first_pass: int = 0) -> None:
+        """Encode all chunks of `texts`, marked as by `precedence.mark`, each once for all its values in them."""
+        wanted: dict[tuple[int, Chunk], set[float]] = {}
+        for text in texts:
+            for _, part in sub_prompts(text):
+                for rows, values in self._written(part, steps, first_pass)[0]:
+                    for index, tower in enumerate(self.towers):
+                        value = tower.described.clamp(values.get(tower.described.tower, 1.0))
+                        for chunk in (*rows[index], EMPTY):
+                            wanted.setdefault((index, chunk), set()).add(value)
+        for (index, chunk), asked in wanted.items():
+            if chunk != EMPTY:  # which is seldom looked at
+                self._encode(self.towers[index], chunk, asked)
+
+    def prompt(self, text: str, steps: int, first_pass: int = 0) -> list[SubPrompt]:
+        """The sub-prompts of a marked prompt in a pass of `steps` calls of the UNet."""
+        return [SubPrompt(weight, self.timeline(part, steps, first_pass)) for weight, part in sub_prompts(text)]
+
+    def timeline(self, text: str, steps: int, first_pass: int = 0, negative: bool = False) -> Timeline:
+        """What a marked text without AND is at each step. SDXL looks at nothing for an empty negative prompt."""
+        written, ends, empty = self._written(text, steps, first_pass)
+        longest = max(len(row) for rows, _ in written for row in rows)
+        states = [self._states(index, written, longest) for index in range(len(self.towers))]
+        texts = torch.cat(states, dim=-1)
+        last = self.towers[-1]
+        pooled = None
+        if last.pools:
+            pooled = torch.cat([self._pool(last, rows[-1][0]) for rows, _ in written])
+        if negative and empty and pooled is not None:
+            texts, pooled = torch.zeros_like(texts), torch.zeros_like(pooled)
+        pools = [None] * len(ends) if pooled is None else pooled[:, None]
+        return [(end, Look(one, pool)) for end, one, pool in zip(ends, texts[:, None], pools)]
+
+    def _written(self, text: str, steps: int, first_pass: int) -> tuple[list[Written], list[int], bool]:
+        """For each text that `text` becomes its chunks by tower and its values; the last steps; are all empty?"""
+        changes = schedule(text, steps, first_pass)
+        read = [precedence.read(written) for _, written in changes]
+        written: list[Written] = []
+        for plain, values in read:
+            find = self.embeddings.finder(plain)
+            rows = [chunks(plain, tower.encode, self.mode, find(tower)) for tower in self.towers]
+            written.append((rows, values or {}))
+        return written, [end for end, _ in changes], not any(plain for plain, _ in read)
+
+    def _states(self, index: int, written: Sequence[Written], longest: int) -> Tensor:
+        """The conditioning of one tower for each of the texts, (texts, longest * 77, D)."""
+        tower = self.towers[index]
+        values = [tower.described.clamp(asked.get(tower.described.tower, 1.0)) for _, asked in written]
+        padded = [[*rows[index], *[EMPTY] * (longest - len(rows[index]))] for rows, _ in written]
+        made = []
+        for column in zip_longest(*padded):
+            states = torch.cat([self._encode(tower, chunk, {value})[value] for chunk, value in zip(column, values)])
+            weights = torch.tensor([chunk.weights for chunk in column], device=states.device)
+            made.append(emphasis.apply(states, weights, self.mode))
+        return torch.cat(made, dim=1)
+
+    def _encode(self, tower: Tower, chunk: Chunk, values: Iterable[float]) -> dict[float, Tensor]:
+        """The encoder's (1, 77, D) for `chunk` at each of `values`, which are in the encoder's range."""
+        key = (tower.described.tower, Chunk(chunk.tokens, (), chunk.vectors))
+        kept = self._kept[key] = self._kept.pop(key, {})
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
-        missing = {self.encoder.clamp(value) for value in values} - kept.keys()
-        if not missing:
-            return
-        tokens = chunks(self._tokenizer, text).to(self._model.device)
-        with torch.inference_mode():
-            states = encoder.conditionings(self.encoder, lambda: self._model(tokens), sorted(missing))
-        self.passes += 1
-        kept.update({value: state.flatten(0, 1).unsqueeze(0) for value, state in states.items()})
+        if missing := sorted(set(values) - kept.keys()):
+            with self.embeddings.placed(tower, chunk):
+                states, pooled = tower.run(chunk.tokens, missing)
+            self.passes += 1
+            kept.update(states)
+            if pooled is not None:
+                self._pooled[key[1]] = pooled
+        return kept
 
-    def __call__(self, texts: Sequence[str], values: Sequence[float]) -> Tensor:
-        """What a text at a value comes to, for each pair of them: (B, chunks * 77, width).
+    def _pool(self, tower: Tower, chunk: Chunk) -> Tensor:
+        return self._pooled[Chunk(chunk.tokens, (), chunk.vectors)]
 
-        Texts of fewer chunks than the longest are followed by the empty text, as in AUTOMATIC1111.
-        """
-        rows = [self._one(text, value) for text, value in zip(texts, values)]
-        longest = max(row.shape[1] for row in rows)
-        filled = []
-        for row, value in zip(rows, values):
-            while row.shape[1] < longest:
-                row = torch.cat([row, self._one("", value)], dim=1)
-            filled.append(row)
-        return torch.cat(filled)
 
-    def _one(self, text: str, value: float) -> Tensor:
-        self.prepare(text, [value])
-        return self._kept[tags.strip(text)][self.encoder.clamp(value)]
+def sub_prompts(text: str) -> list[tuple[float, str]]:
+    """The parts of `text` between ANDs and their weights: "a :1.2 AND b"."""
+    matches = [_WEIGHT.fullmatch(part) for part in _AND.split(text)]
+    return [(float(match["weight"] or 1), match["text"]) for match in matches if match]

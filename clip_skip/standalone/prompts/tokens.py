@@ -13,6 +13,9 @@ from torch import Tensor
 START, END = 49406, 49407
 """The tokens at the start and at the end of a text. A text that is too short is filled up with the latter."""
 
+COMMA = 267
+"""The token of ",", before which long texts are cut."""
+
 CHUNK = 75
 """Tokens of text per chunk; with start and end these are the encoder's 77 positions."""
 

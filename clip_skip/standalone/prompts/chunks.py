@@ -1,0 +1,96 @@
+"""A text as chunks of 75 tokens, each with its weight; words that stand for embeddings as places for their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from clip_skip.standalone.prompts import emphasis
+from clip_skip.standalone.prompts.tokens import CHUNK, COMMA, END, START
+
+__all__ = ["EMPTY", "Chunk", "Find", "chunks"]
+
+BACKTRACK = 20
+"""So many tokens after a comma move to the next chunk with what follows, rather than be torn from it: "Prompt word wrap
+length limit" of the WebUI, at its default."""
+
+Find = Callable[[Sequence[int], int], "tuple[str, int, int] | None"]
+"""The embedding that begins at a position of tokens: its name, the tokens of the name, and how many vectors it has."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """77 tokens with start and end, their weights, and where which embedding's vectors take the place of tokens."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+    vectors: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass
+class Open:
+    """A chunk that is being filled."""
+
+    tokens: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    vectors: list[tuple[int, str]] = field(default_factory=list)
+    comma: int | None = None
+
+    def closed(self) -> Chunk:
+        empty = CHUNK - len(self.tokens)
+        tokens = (START, *self.tokens, *[END] * (empty + 1))
+        placed = tuple((place + 1, name) for place, name in self.vectors)
+        return Chunk(tokens, (1.0, *self.weights, *[1.0] * (empty + 1)), placed)
+
+    def torn(self) -> Open:
+        """What is after the last comma and moves on, if that is near; nothing else. What moves is taken away."""
+        if self.comma is None or len(self.tokens) - self.comma > BACKTRACK:
+            return Open()
+        cut = self.comma + 1
+        moved = Open(self.tokens[cut:], self.weights[cut:])
+        del self.tokens[cut:], self.weights[cut:]
+        return moved
+
+
+EMPTY = Open().closed()
+"""The chunk of the empty text."""
+
+
+def chunks(
+    text: str, encode: Callable[[str], list[int]], mode: str = "Original", find: Find = lambda tokens, place: None
+) -> list[Chunk]:
+    """The chunks of `text`, at least one. `encode` gives the tokens of a piece of text, without start and end."""
+    done: list[Chunk] = []
+    current = Open()
+    for piece in emphasis.pieces(text, mode):
+        if piece == emphasis.BREAK:
+            done.append(current.closed())
+            current = Open()
+            continue
+        tokens, place = encode(piece[0]), 0
+        while place < len(tokens):
+            if tokens[place] == COMMA:
+                current.comma = len(current.tokens)
+            elif len(current.tokens) == CHUNK:
+                moved = current.torn()
+                done.append(current.closed())
+                current = moved
+            if len(current.tokens) == CHUNK:
+                done.append(current.closed())
+                current = Open()
+            found = find(tokens, place)
+            if found is None:
+                ids, used = [tokens[place]], 1
+            else:
+                name, used, vectors = found
+                if len(current.tokens) + vectors > CHUNK:
+                    done.append(current.closed())
+                    current = Open()
+                current.vectors.append((len(current.tokens), name))
+                ids = [0] * vectors
+            current.tokens += ids
+            current.weights += [piece[1]] * len(ids)
+            place += used
+    if current.tokens or not done:
+        done.append(current.closed())
+    return done

@@ -1,0 +1,41 @@
+"""A text encoder of a model that makes pictures: how it reads texts, and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from clip_skip.encoder import TextEncoder, conditionings
+from clip_skip.standalone.prompts.tokens import END
+
+__all__ = ["Tower"]
+
+
+@dataclass(frozen=True)
+class Tower:
+    """described: its blocks, norm and native value
+    module:    a CLIPTextModel of transformers, with a projection where it pools
+    encode:    a text's tokens, without start and end
+    padding:   the token after the first end
+    pools:     whether the UNet looks at its pooled vector too (SDXL's second)
+    """
+
+    described: TextEncoder
+    module: nn.Module
+    encode: Callable[[str], list[int]]
+    padding: int = END
+    pools: bool = False
+
+    def run(self, tokens: Sequence[int], values: Sequence[float]) -> tuple[dict[float, Tensor], Tensor | None]:
+        """The conditioning (1, 77, D) at each of `values` from one pass, and the pooled vector (1, P)."""
+        end = tokens.index(END) + 1
+        row = torch.tensor([[*tokens[:end], *[self.padding] * (len(tokens) - end)]])
+        row = row.to(next(self.module.parameters()).device)
+        returned: list[Tensor] = []
+        forward = lambda: returned.append(self.module(row)[0])
+        with torch.inference_mode():
+            states = conditionings(self.described, forward, values, early_exit=not self.pools)
+        return states, returned[0] if self.pools else None

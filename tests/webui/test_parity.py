@@ -1,0 +1,196 @@
+"""The same picture without the WebUI: the infotext's settings in, its pixels out, at one picture per batch.
+
+Needs AUTOMATIC1111 v1.10.1 on this machine with noise from the CPU (no GPU, or "CPU" as its random number source), with
+this extension and the model in the box; SD2 and SDXL checkpoints are named by CLIP_SKIP_SD2, CLIP_SKIP_SD2_V and
+CLIP_SKIP_SDXL. The largest differences are printed at the end (pytest -s): docs/parity.md has them."""
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("lark")
+
+from clip_skip.standalone.engine import Engine  # noqa: E402
+from clip_skip.standalone.models import checkpoint  # noqa: E402
+from clip_skip.standalone.prompts import embeddings  # noqa: E402
+from clip_skip.standalone.samplers import KNOWN, SAMPLERS  # noqa: E402
+from clip_skip.standalone.sampling.noise_levels import SCHEDULES  # noqa: E402
+from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+
+PROMPT, NEGATIVE = "a small green triangle below a large orange ring on a black background", "blue"
+LONG = "a small green triangle, " * 16
+
+SYNTAX = {
+    "emphasis": ("a (small:1.4) [green] ((triangle)) below a \\(large\\) orange ring", "(blue:1.3)"),
+    "emphasis, long": ("a (small:1.4) green triangle, " * 12, NEGATIVE),
+    "BREAK": ("a small green triangle BREAK a large orange ring on a black background", NEGATIVE),
+    "BREAK in brackets": ("a (small BREAK green:0.9) triangle", NEGATIVE),
+    "cut at commas": (LONG, NEGATIVE),
+    "long negative prompt": (PROMPT, LONG),
+    "AND": ("a small green triangle :0.6 AND a large orange ring :0.4", NEGATIVE),
+    "AND, one long": (f"a (green:1.2) triangle :0.5 AND {LONG} :0.5", ""),
+    "editing": ("a small [green:red:0.5] triangle [below a ring:5] [on black::7]", "[blue:red:0.3]"),
+    "editing, emphasis": ("a [(green:1.4):[large:red:8]:0.25] triangle", NEGATIVE),
+    "editing, one long": (f"a [small:{LONG}:4] triangle", NEGATIVE),
+    "alternation": ("a small [green|red|(blue:1.2)] triangle", NEGATIVE),
+}
+
+TAGS = {
+    "sub-prompts": ("<clipskip:3>a green triangle :0.6 AND <clipskip:6>a ring :0.4", "blue <clipskip:2>"),
+    "editing": ("[<clipskip:1>:<clipskip:3>:0.5] a small green triangle", NEGATIVE),
+    "a fraction": ("<clipskip:1.5>a small (green:1.2) triangle", NEGATIVE),
+}
+
+largest = defaultdict(int)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table():
+    torch.set_num_threads(1)
+    yield
+    print("\n" + "\n".join(f"{what}: {found}" for what, found in sorted(largest.items())))
+
+
+class Pair:
+    """One checkpoint in the WebUI and in an engine."""
+
+    def __init__(self, webui, name):
+        models = {one["model_name"]: one for one in webui.call("/sdapi/v1/sd-models")}
+        self.file = Path(models[name]["filename"])
+        if not self.file.exists():
+            pytest.skip(f"{self.file} of the WebUI is not on this machine")
+        self.webui, self.title = webui, models[name]["title"]
+        self.engine = Engine(checkpoint.load(self.file))
+
+    def theirs(self, prompt, negative, steps, sampler, skip, **settings):
+        base = next(name for name in sorted(KNOWN, key=len, reverse=True) if sampler.startswith(name))
+        more = {"CLIP_stop_at_last_layers": skip or 1, "sd_model_checkpoint": self.title}
+        return self.webui.picture(
+            prompt,
+            negative,
+            steps=steps,
+            sampler_name=base,
+            scheduler=sampler[len(base) + 1 :] or "Automatic",
+            override_settings={**more, **settings.pop("options", {})},
+            **{"width": 128, "height": 128, **settings},
+        )
+
+    def differ(self, what, prompt=PROMPT, negative=NEGATIVE, steps=12, sampler="Euler", skip=None, engine=None, **more):
+        """The largest difference, of 255, and the pictures'; kept for the table under `what`."""
+        theirs = self.theirs(prompt, negative, steps, sampler, skip, **more)
+        shot = Shot(prompt, negative, skip, more.get("cfg_scale", 7), more.get("seed", 1))
+        height, width = theirs.shape[:2]
+        made = (engine or self.engine).make(Batch((shot,), steps, width, height, sampler)).pictures[0]
+        found = abs(theirs - torch.tensor(list(made.tobytes())).view(height, width, 3).numpy()).max()
+        largest[what] = max(largest[what], int(found))
+        return found
+
+
+def named(variable, default=None):
+    return os.environ.get(variable, default) or pytest.skip(f"{variable} not set: no such checkpoint to test with")
+
+
+@pytest.fixture(scope="module")
+def demo(webui):
+    """The model in the box; at the end the WebUI has its first checkpoint again."""
+    before = webui.call("/sdapi/v1/options")["sd_model_checkpoint"]
+    yield Pair(webui, "clip-skip-demo")
+    webui.call("/sdapi/v1/options", {"sd_model_checkpoint": before})
+
+
+BOUNDS = {"Euler": 2, "DPM++ 2M Karras": 3}
+
+
+@pytest.mark.parametrize("sampler", BOUNDS)
+@pytest.mark.parametrize("steps", [12, 20])
+@pytest.mark.parametrize("skip", [1, 2, 3, 6])
+def test_a_plain_prompt(sampler, steps, skip, demo):
+    assert demo.differ(f"plain, {sampler}", steps=steps, sampler=sampler, skip=skip) <= BOUNDS[sampler]
+
+
+@pytest.mark.parametrize("sampler", BOUNDS)
+@pytest.mark.parametrize("syntax", SYNTAX)
+def test_syntax(syntax, sampler, demo):
+    for skip in (1, 3):
+        assert demo.differ(f"{syntax}, {sampler}", *SYNTAX[syntax], sampler=sampler, skip=skip) <= BOUNDS[sampler]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_tags(tag, demo):
+    assert demo.differ(f"tags: {tag}", *TAGS[tag]) <= 2
+
+
+@pytest.mark.parametrize("sampler", KNOWN)
+def test_samplers(sampler, demo):
+    for steps in (12, 20):
+        assert demo.differ(f"sampler {sampler}", steps=steps, sampler=sampler) <= 3
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "DPM++ 3M SDE"])
+def test_schedules(sampler, schedule, demo):
+    assert f"{sampler} {schedule}" in SAMPLERS
+    assert demo.differ(f"schedule {schedule}", steps=20, sampler=f"{sampler} {schedule}") <= 3
+
+
+def test_editing_counts_the_calls_of_a_sampler_of_two(demo):
+    assert demo.differ("editing, DPM++ SDE", *SYNTAX["editing"], sampler="DPM++ SDE") <= 3
+
+
+@pytest.mark.parametrize("mode", ["No norm", "Ignore", "None"])
+def test_other_emphasis(mode, demo):
+    engine = Engine(demo.engine.models, emphasis=mode)
+    prompt, negative = SYNTAX["emphasis"]
+    assert demo.differ(f"emphasis: {mode}", prompt, negative, engine=engine, options={"emphasis": mode}) <= 2
+
+
+def test_another_size_seed_and_scale(demo):
+    assert demo.differ("192x128, CFG 3.5", width=192, height=128, seed=4_294_967_295, cfg_scale=3.5) <= 2
+
+
+@pytest.mark.parametrize(("variable", "skips"), [("CLIP_SKIP_SD2", (2, 13)), ("CLIP_SKIP_SDXL", (2, 5))])
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M Karras", "Euler a"])
+def test_families(variable, skips, sampler, webui, families):
+    pair = families(variable)
+    for prompt, negative in (("a cow in a field", "dark"), ("a (cow:1.3) BREAK a field", ""), (LONG, "dark")):
+        what = f"{variable[10:]}, {sampler}"
+        assert pair.differ(what, prompt, negative, sampler=sampler) <= 3
+        for skip in skips:
+            assert pair.differ(f"{what}, tag", f"<clipskip:{skip}>{prompt}", negative, sampler=sampler) <= 3
+
+
+@pytest.fixture(scope="module")
+def families(webui, demo):
+    made = {}
+
+    def pair(variable):
+        if variable not in made:
+            made[variable] = Pair(webui, named(variable))
+        return made[variable]
+
+    return pair
+
+
+def test_each_encoder_of_sdxl(families):
+    assert families("CLIP_SKIP_SDXL").differ("SDXL, l and g", "<clipskip:l=3:g=6>a cow", "dark") <= 2
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M Karras", "DPM++ SDE", "DDIM", "UniPC"])
+def test_v_prediction(sampler, families):
+    assert families("CLIP_SKIP_SD2_V").differ(f"SD2_V, {sampler}", "a cow", "dark", sampler=sampler) <= 3
+
+
+def test_textual_inversion(demo):
+    name = named("CLIP_SKIP_EMBEDDING")
+    folder = Path(demo.webui.call("/sdapi/v1/cmd-flags")["embeddings_dir"])
+    if not folder.is_dir():
+        pytest.skip(f"{folder} of the WebUI is not on this machine")
+    engine = Engine(demo.engine.models, embeddings=embeddings.Embeddings(embeddings.load(folder)))
+    prompt = f"a ({name}:1.2) triangle"
+    assert demo.differ("textual inversion", prompt, engine=engine) <= 2
+    assert demo.differ("textual inversion, long", f"{LONG} {name} red", engine=engine) <= 2
+    assert demo.differ("without the textual inversion", prompt) > 3
