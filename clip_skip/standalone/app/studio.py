@@ -26,7 +26,7 @@ from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import parse_axis
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import Plan
 from clip_skip.sweep.rows import Rows
 from clip_skip.sweep.settings import LABELS
 
@@ -165,7 +165,7 @@ class Studio:
             batch = settings.batch((shot,))
             made = self.engine.make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = settings.infotext(Cell(0, 0, positive, float(cfg_scale)))
+            said = settings.infotext(replace(shot, negative=settings.negative))
             save_picture(made, path, {"parameters": said})
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self.encoder.too_deep(max(asked))]
         return Picture(path, said, notes)
