@@ -325,10 +325,10 @@ def test_the_page_has_every_script_and_both_styles():
         assets.HERE / "shim.js",
     ]:
         assert json.dumps(file.read_text(encoding="utf8")) in script, file
-    assert assets.languages() == ["ja_JP", "ko_KR"]
+    assert assets.languages() == ["ja_JP", "ko_KR", "zh_CN", "zh_TW"]
 
 
-@pytest.mark.parametrize("language", ["ja_JP", "ko_KR"])
+@pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_every_label_of_the_page_is_translated(language):
     words = assets.words(language)
     source = (ROOT / "clip_skip" / "standalone" / "app" / "page.py").read_text(encoding="utf8")
@@ -344,12 +344,12 @@ def test_every_label_of_the_page_is_translated(language):
     assert asked - words.keys() == set()
     own = json.loads(assets.WORDS.read_text(encoding="utf8"))
     for text, said in own.items():
-        assert said.keys() == {"ja_JP", "ko_KR"} and text not in said.values(), text
+        assert said.keys() == {"ja_JP", "ko_KR", "zh_CN", "zh_TW"} and text not in said.values(), text
         placeholders = [sorted(re.findall(r"\{\w+\}", one)) for one in (text, *said.values())]
-        assert placeholders[0] == placeholders[1] == placeholders[2], text
+        assert all(one == placeholders[0] for one in placeholders), text
 
 
-@pytest.mark.parametrize("language", ["ja_JP", "ko_KR"])
+@pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     messages = [
         'The values of the sweep take the place of the tag "<clipskip:5>".',

@@ -424,12 +424,17 @@ def test_contrast_of_what_is_ours(open_page, contrast, theme):
 
 @pytest.mark.parametrize(
     ("language", "sweep", "stops", "ignored"),
-    [("ja_JP", "スイープ", "12層中12層目の後で停止", "無視されました"), ("ko_KR", "스윕", "12개", "무시")],
+    [
+        ("ja_JP", "スイープ", "12層中12層目の後で停止", "無視されました"),
+        ("ko_KR", "스윕", "12개", "무시"),
+        ("zh_CN", "扫描", "在第 12 层之后停止，共 12 层", "被忽略"),
+        ("zh_TW", "掃描", "在第 12 層之後停止，共 12 層", "被忽略"),
+    ],
 )
 def test_in_another_language(open_page, language, sweep, stops, ignored):
     page = open_page(language)
     expect(page, stops)
-    assert page.locator("html").get_attribute("lang") == language[:2]
+    assert page.locator("html").get_attribute("lang") == language.replace("_", "-")
     page.locator(PROMPT).fill("<clipskip:x> a circle")
     expect(page, ignored, WARNINGS)
     english = re.compile(

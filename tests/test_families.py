@@ -1,11 +1,13 @@
 """SD2 and SDXL without a WebUI: small models with random weights, against diffusers' own pipelines."""
 
+import json
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -274,3 +276,28 @@ def test_a_sweep_of_each_family(small, tmp_path, capsys):
     ]
     assert main(["sweep", "--model", str(path), *arguments, "--out", str(tmp_path / "out")]) == 0
     assert "2 cells made" in capsys.readouterr().out
+
+
+def test_clip_l_against_clip_g(tmp_path):
+    """Each cell of such a sweep is the picture that the two values make; CLIP-L alone leaves CLIP-G where it is."""
+    path = saved(SMALL_SDXL, tmp_path / "m.safetensors", {**HEADS["SDXL"], "modelspec.prediction_type": "epsilon"})
+    common = ["--steps", "1", "--size", "64", "--device", "cpu", "--prompt", PROMPT, "--seed", "3", "--batch", "1"]
+    arguments = ["sweep", "--model", str(path), "--skips", "2, 4", *common]
+    assert main([*arguments, "--rows", "clip_g", "--row-values", "2, 5", "--out", str(tmp_path / "g")]) == 0
+    assert main([*arguments, "--columns", "clip_l", "--cfg", "7", "--out", str(tmp_path / "l")]) == 0
+    engine = Engine(checkpoint.load(path, "cpu", torch.float32))
+
+    def alone(clip_l, clip_g):
+        shot = Shot(PROMPT, "", clip_l, 7.0, 3, clip_skip_g=clip_g)
+        return np.asarray(engine.make(Batch((shot,), 1, 64, 64, "DPM++ 2M Karras")).pictures[0])
+
+    made = {}
+    for folder in ("g", "l"):
+        for cell in json.loads((tmp_path / folder / "sweep.json").read_text(encoding="utf-8"))["cells"]:
+            with Image.open(tmp_path / folder / cell["file"]) as picture:
+                made[cell["file"]] = np.asarray(picture)
+                wanted = cell["file"].removesuffix(".png").split("clip-g-")
+                clip_g = float(wanted[1]) if len(wanted) > 1 else 2.0
+                assert np.array_equal(made[cell["file"]], alone(cell["clip_skip"], clip_g)), cell["file"]
+                assert f":g={clip_g:g}>" in cell["infotext"]
+    assert len({picture.tobytes() for picture in made.values()}) == 4

@@ -1,4 +1,4 @@
-"""Japanese and Korean: complete, with their placeholders, and reached by every message."""
+"""Japanese, Korean and Chinese: complete, with their placeholders, and reached by every message."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from clip_skip.sweep.rows import CFG, KINDS
 
 ROOT = Path(__file__).parents[1]
 WEBUI = ROOT / "clip_skip" / "webui"
-LANGUAGES = ("ja_JP", "ko_KR")
+LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
 SENTENCES = {
     name: json.loads((ROOT / "localizations" / f"{name}.json").read_text(encoding="utf8")) for name in LANGUAGES
 }

@@ -31,8 +31,9 @@ from clip_skip.standalone.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
 from clip_skip.standalone.sweep.job import Settings  # noqa: E402
-from clip_skip.sweep.plan import Cell, Plan  # noqa: E402
+from clip_skip.sweep.plan import Plan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
+from clip_skip.tags import strip  # noqa: E402
 
 PROMPT, NEGATIVE = "a photo of a cow in a field", "blurry, <clipskip:3> dark"
 LONG = "a cow, " * 40
@@ -389,11 +390,11 @@ SETTINGS = Settings("m", "<clipskip:5>a cow", "dark <clipskip:3>", 1, 20, 64, 96
 
 
 def test_infotext_is_that_of_the_webui():
-    assert SETTINGS.infotext(Cell(0, 0, 2.0, 7.5)) == (
+    assert SETTINGS.infotext(Shot(SETTINGS.prompt, SETTINGS.negative, 2.0, 7.5, 1)) == (
         "a cow\nNegative prompt: dark <clipskip:3>\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 1, Size: 64x96, Model: m, Clip skip: 2"
     )
-    fraction = SETTINGS.infotext(Cell(0, 0, 1.5, 7.0))
+    fraction = SETTINGS.infotext(Shot(SETTINGS.prompt, SETTINGS.negative, 1.5, 7.0, 1))
     assert fraction.startswith("<clipskip:1.5>a cow\n")
     assert "Clip skip" not in fraction
 
@@ -414,7 +415,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
         return patched
 
     for count in range(6):
-        folder = Folder(tmp_path / str(count), {"seed": 1})
+        folder = Folder(tmp_path / str(count), {"seed": 1}, plan.rows)
         calls.clear()
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", killed_at(count))
@@ -422,7 +423,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
                 folder.save(*arguments)
             except KeyboardInterrupt:
                 assert count < 5
-        again = Folder(tmp_path / str(count), {"seed": 1})
+        again = Folder(tmp_path / str(count), {"seed": 1}, plan.rows)
         assert len(again.missing(plan.cells)) == (0 if count else 2)
         assert (again.latents(plan) is not None) == bool(count)
         if not count:
@@ -433,14 +434,14 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_only_complete_cells_with_the_same_settings_count(tmp_path):
     plan = Plan((1.0, 2.0, 3.0), Rows((7.0,)))
-    folder = Folder(tmp_path, {"seed": 1})
+    folder = Folder(tmp_path, {"seed": 1}, plan.rows)
     folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
     assert folder.missing(plan.cells) == []
     whole = (folder.cells / folder.name(plan.cells[0])).read_bytes()
     (folder.cells / folder.name(plan.cells[0])).write_bytes(whole[:-20])
     (folder.cells / folder.name(plan.cells[1])).write_bytes(b"")
     assert folder.missing(plan.cells) == list(plan.cells[:2])
-    assert Folder(tmp_path, {"seed": 2}).missing(plan.cells) == list(plan.cells)
+    assert Folder(tmp_path, {"seed": 2}, plan.rows).missing(plan.cells) == list(plan.cells)
 
 
 def sweep(model, out, *more):
@@ -460,7 +461,7 @@ def test_what_a_sweep_leaves(finished):
     record = json.loads((finished / "sweep.json").read_text(encoding="utf-8"))
     assert record["run"]["cells_made"] == 8 and record["run"]["encoder_passes"] == 2
     assert record["clip_skips"] == [1, 2, 3, 4] and record["cfg_scales"] == [4, 7]
-    assert sum(record["report"]["latents"][part] for part in ("clip_skip", "cfg", "interaction")) == pytest.approx(1)
+    assert sum(record["report"]["latents"][part] for part in ("clip_skip", "rows", "interaction")) == pytest.approx(1)
     for cell in record["cells"]:
         assert cell["negative_clip_skip"] == 3
         with Image.open(finished / cell["file"]) as picture:
@@ -484,6 +485,60 @@ def test_run_again_it_makes_only_what_is_missing_or_changed(finished, model, cap
     assert "3 cells made, 7 kept" in capsys.readouterr().out
     kept = [path for path, before in times.items() if path.stat().st_mtime_ns == before]
     assert len(kept) == 14
+
+
+ROWS = ["--skips", "1, 2", "--cfg", "5", "--batch", "4"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "values", "made_of"),
+    [
+        ("seed", (5, 6), lambda seed: {"seed": seed}),
+        ("negative", (2, 4), lambda skip: {"negative": f"<clipskip:{skip}>{strip(NEGATIVE)}"}),
+        ("prompt", ("cow", "hen"), lambda word: {"prompt": PROMPT.replace("cow", word)}),
+    ],
+    ids=["seed", "negative", "prompt"],
+)
+def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, capsys):
+    """Each cell is the picture that its settings make; again, only what is missing is made."""
+    text = ", ".join(map(str, values))
+    arguments = sweep(model, tmp_path, *ROWS, "--rows", rows, "--row-values", text, "--report")
+    assert main(arguments) == 0
+    record = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
+    assert (record["rows"], record["row_values"], record["columns"]) == (rows, list(values), "clip_skip")
+    assert "4 cells made" in capsys.readouterr().out and ("change_over_seeds" in record["report"]) == (rows == "seed")
+    files = [cell["file"] for cell in record["cells"]]
+    assert len(set(files)) == 4
+    for file, (value, skip) in zip(files, [(value, skip) for value in values for skip in (1.0, 2.0)]):
+        shot = replace(Shot(PROMPT, NEGATIVE, skip, 5.0, 2881122569), **made_of(value))
+        alone = engine.make(Batch((shot,), 2, 64, 64, "DPM++ 2M Karras")).pictures[0]
+        with Image.open(tmp_path / file) as picture:
+            assert np.abs(np.asarray(picture, np.int16) - np.asarray(alone, np.int16)).max() <= 1
+            assert (
+                f"Clip skip: {skip:g}" in picture.info["parameters"] and "CFG scale: 5," in picture.info["parameters"]
+            )
+    (tmp_path / files[3]).unlink()
+    assert main(arguments) == 0
+    assert "1 cell made, 3 kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
+        (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
+        (["--rows", "negative", "--row-values", "99"], '--row-values: "99" is outside 1 to'),
+        (["--rows", "prompt"], "--row-values: the first value is what is searched for"),
+        (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
+        (["--rows", "clip_g"], "--rows: the loaded model has not both CLIP-L and CLIP-G"),
+        (["--columns", "clip_l"], "--columns: the loaded model has not both CLIP-L and CLIP-G"),
+        (["--row-values", "nan"], '--row-values: "nan"'),
+    ],
+)
+def test_rows_that_cannot_be(model, tmp_path, arguments, said, capsys):
+    with pytest.raises(SystemExit):
+        main(sweep(model, tmp_path, *arguments))
+    assert said in capsys.readouterr().err
 
 
 def test_another_sweep_never_takes_the_folder_unasked(model, tmp_path, capsys):

@@ -25,11 +25,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A grid with a column per clip skip and a row per value of `rows`."""
+    """A grid with a column per clip skip and a row per value of `rows`.
+
+    columns: whose clip skip it is, "clip_skip" or "clip_l", which is CLIP-L's alone
+    """
 
     clip_skips: tuple[float, ...]
     rows: Rows
-    column_title: str = "Clip skip"
+    columns: str = "clip_skip"
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -43,7 +46,9 @@ class Plan:
     @property
     def axes(self) -> tuple[Axis, Axis]:
         """The columns and the rows."""
-        return Axis(self.column_title, tuple(map(format, self.clip_skips))), self.rows.axis
+        of_l = self.columns == "clip_l" or self.rows.kind.name == "clip_g"
+        title = "Clip skip of CLIP-L" if of_l else "Clip skip"
+        return Axis(title, tuple(map(format, self.clip_skips))), self.rows.axis
 
     @property
     def reference(self) -> int:

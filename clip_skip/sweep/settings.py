@@ -164,7 +164,7 @@ class SweepSettings:
         return Plan(
             parse_axis(self.clip_skips, names["clip_skips"], 1, (towers or {}).get("l", deepest) if of_l else deepest),
             rows.read(self.kind, self.row_values, names[self.kind.field], towers),
-            "Clip skip of CLIP-L" if of_l else "Clip skip",
+            self.columns,
         )
 
     def values(self, plan: Plan) -> dict[str, set[float]]:

@@ -78,7 +78,7 @@ class Page:
 
     def _data(self) -> dict[str, Any]:
         opts = {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": self.studio.path.stem}
-        return {"opts": opts, "localization": self.words, "lang": (self.language or "en").partition("_")[0]}
+        return {"opts": opts, "localization": self.words, "lang": (self.language or "en").replace("_", "-")}
 
     def _header(self) -> Any:
         with gr.Row():

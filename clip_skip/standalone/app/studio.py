@@ -23,7 +23,7 @@ from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import parse_axis
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import Plan
 from clip_skip.sweep.rows import Rows
 from clip_skip.sweep.settings import LABELS
 
@@ -161,11 +161,10 @@ class Studio:
         text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
         shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
         tag = precedence.prompt_tag(settings.prompt)
-        tagged = None
         if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
             both = replace(tag, value=float(slider) if tag.value is None else tag.value)
-            tagged = f"<clipskip:{both}>{precedence.without_prompt_tag(settings.prompt)}"
-            shot = replace(shot, prompt=tagged, negative=settings.negative, clip_skip=None)
+            own = f"<clipskip:{both}>{precedence.without_prompt_tag(settings.prompt)}"
+            shot = replace(shot, prompt=own, negative=settings.negative, clip_skip=None)
         with self._alone("picture", window) as go_on:
 
             def step() -> None:
@@ -176,7 +175,7 @@ class Studio:
             batch = settings.batch((shot,))
             made = self.engine.make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = settings.infotext(Cell(0, 0, positive, float(cfg_scale)), tagged)
+            said = settings.infotext(replace(shot, negative=settings.negative))
             save_picture(made, path, {"parameters": said})
         notes = [*tags.warnings([settings.prompt, settings.negative]), *self.encoder.too_deep(max(asked))]
         return Picture(path, said, notes)

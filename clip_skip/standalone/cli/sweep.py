@@ -23,6 +23,7 @@ from clip_skip.standalone.cli.arguments import (
     within,
 )
 from clip_skip.standalone.models.header import CheckpointError, inspect
+from clip_skip.standalone.models.sizes import TOWERS
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.folder import clear, left_by_another
@@ -30,9 +31,13 @@ from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import Rows
+from clip_skip.sweep.rows import CFG, KINDS, random_seeds
+from clip_skip.sweep.settings import COLUMNS, SweepSettings
 
 __all__ = ["add_arguments", "run"]
+
+ROWS = ("cfg", "seed", "negative", "clip_g", "prompt")
+"""The kinds of rows that can be made without a WebUI."""
 
 HELP = "a grid of clip skips and CFG scales with one seed"
 DESCRIPTION = (
@@ -42,6 +47,7 @@ DESCRIPTION = (
 EXAMPLES = """examples:
   clip-skip sweep
   clip-skip sweep --model model.safetensors --prompt "a red cow" --skips "1-3 (+0.5)" --cfg 7 --report
+  clip-skip sweep --rows seed --row-values 1-8 --report
 """
 
 
@@ -53,7 +59,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--prompt", help=f"default, with --model demo: {DEMO_PROMPT}")
     add("--negative", default="", help="the negative prompt; a <clipskip:n> in it stays")
     add("--skips", help="as in the X/Y/Z plot: 1-12, 1-3 (+0.5), 1-12 [4], 1, 2, 2.5; default: 1 to the model's layers")
-    add("--cfg", default="4, 7, 11", help="CFG scales, in the same syntax; default: %(default)s")
+    add("--cfg", help="CFG scales, in the same syntax; default: 4, 7, 11; with other --rows one value, default: 7")
+    add("--rows", default=CFG.name, choices=ROWS, help="what differs between the rows; default: %(default)s")
+    add("--row-values", metavar="VALUES", help="in the same syntax; seeds: 1-8, -1 is random; prompt: cow, horse, hen")
+    add("--columns", default="clip_skip", choices=list(COLUMNS), help="clip_l: CLIP-L's alone (SDXL)")
     add("--seed", type=int, help=f"default: {SEED}; with --model demo: {DEMO_SEED}")
     add("--steps", type=int, default=20, help="default: %(default)s")
     add("--size", help="512, or 512x768 (width, height); default: 512, for the demo 128")
@@ -94,7 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def job_of(arguments: argparse.Namespace) -> Job:
     """The sweep that the arguments ask for. ArgumentError or SweepError names the one that cannot be used."""
-    cfg_scales = parse_axis(arguments.cfg, "--cfg", 0, 100)
     width, height = size(arguments.size or ("128" if arguments.model == "demo" else "512"))
     within("--steps", arguments.steps, 1, 1000)
     seed = arguments.seed
@@ -117,21 +125,41 @@ def job_of(arguments: argparse.Namespace) -> Job:
         sizes = inspect(path)
     except CheckpointError as error:
         raise ArgumentError(f"--model: {error}") from error
-    clip_skips = parse_axis(arguments.skips or f"1-{sizes.text_layers}", "--skips", 1, sizes.text_layers)
+    plan = plan_of(arguments, dict(zip(TOWERS[sizes.family], (text.layers for text in sizes.texts))))
+    plan.rows.check("--row-values", prompt, arguments.negative)
     if width % sizes.vae_factor or height % sizes.vae_factor:
         raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
-    settings = Settings(path.stem, prompt, arguments.negative, seed, arguments.steps, width, height, arguments.sampler)
-    job = Job(
-        path,
-        settings,
-        Plan(clip_skips, Rows(cfg_scales)),
-        name,
-        arguments.batch,
-        arguments.out,
-        arguments.report,
-        loading(arguments),
+    cfg_scale = Settings.cfg_scale if plan.rows.kind == CFG else one_cfg_scale(arguments)
+    numbers = (seed, arguments.steps, width, height)
+    how = loading(arguments)
+    settings = Settings(
+        path.stem, prompt, arguments.negative, *numbers, arguments.sampler, cfg_scale, emphasis=how.emphasis
     )
+    job = Job(path, settings, plan, name, arguments.batch, arguments.out, arguments.report, how)
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
+
+
+def plan_of(arguments: argparse.Namespace, towers: dict[str, int]) -> Plan:
+    """The cells; `towers` has the layers of each text encoder."""
+    kind = KINDS[arguments.rows]
+    names = dict.fromkeys((one.field for one in KINDS.values()), "--row-values")
+    names |= {"clip_skips": "--skips", "rows": "--rows", "columns": "--columns", "apply_to": "--rows"}
+    values = arguments.row_values
+    if kind == CFG and values is None:
+        names[kind.field], values = "--cfg", arguments.cfg or SweepSettings.cfg_scales
+    of_l = towers.get("l") if kind.name == "clip_g" or arguments.columns == "clip_l" else None
+    given = {"clip_skips": arguments.skips or f"1-{of_l or max(towers.values())}"}
+    if values is not None:
+        given[kind.field] = random_seeds(values) if kind.name == "seed" else values
+    settings = SweepSettings.from_args([{"rows": kind.name, "columns": arguments.columns, **given}])
+    return settings.plan(towers, names)
+
+
+def one_cfg_scale(arguments: argparse.Namespace) -> float:
+    scales = parse_axis(arguments.cfg or "7", "--cfg", 0, 100)
+    if len(scales) > 1:
+        raise ArgumentError(f"--cfg: with --rows {arguments.rows} all pictures have one CFG scale, not {len(scales)}")
+    return scales[0]
 
 
 def prepare(out: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from clip_skip import skip
 from clip_skip.standalone.files import png_texts, replacing, save_picture
 from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.rows import CFG, Rows, Value
 
 DIGEST = "clip_skip_settings"
 """The key of a cell's PNG text that holds the hash of everything the cell was made with."""
@@ -57,9 +58,10 @@ class Folder:
     there, whole, and the next run goes on with the batches that an undisturbed one would have made.
     """
 
-    def __init__(self, path: Path, made_with: dict[str, object]) -> None:
+    def __init__(self, path: Path, made_with: dict[str, object], rows: Rows) -> None:
         """`made_with` is everything, besides a cell's own values, that its pixels depend on."""
         self.path = path
+        self._row = rows
         self.cells = path / "cells"
         self._made_with = made_with
         self._unfinished = self.cells / ".unfinished"
@@ -75,12 +77,21 @@ class Folder:
 
     def name(self, cell: Cell) -> str:
         """The file name of a cell's picture."""
-        return f"clip-skip-{skip.format(cell.clip_skip)}_cfg-{cell.value:g}.png"
+        text = isinstance(cell.value, str)
+        value = hashlib.sha256(f"{self._row.values[0]}\n{cell.value}".encode()).hexdigest()[:8] if text else cell.value
+        shown = value if isinstance(value, (str, int)) else f"{value:g}"
+        return f"clip-skip-{skip.format(cell.clip_skip)}_{self._row.kind.name.replace('_', '-')}-{shown}.png"
 
     def digest(self, cell: Cell) -> str:
         """The hash of everything that the pixels of `cell` depend on."""
-        made_with = {**self._made_with, "clip_skip": cell.clip_skip, "cfg_scale": cell.value}
+        row = {"cfg_scale": cell.value} if self._row.kind == CFG else {self._row.kind.name: [*self.search, cell.value]}
+        made_with = {**self._made_with, "clip_skip": cell.clip_skip, **row}
         return hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def search(self) -> tuple[Value, ...]:
+        """What the rows take the place of, where that is a text."""
+        return self._row.values[:1] if self._row.kind.name == "prompt" else ()
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
         """Those of `cells` whose picture is not there, complete, and made with these settings."""

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from clip_skip import skip, tags
 from clip_skip.precedence import without_prompt_tag
+from clip_skip.skip import Skip
 from clip_skip.standalone.loading import AS_USUAL, Loading
 from clip_skip.standalone.models import header
 from clip_skip.standalone.shots import Batch, Shot
 from clip_skip.sweep.plan import Cell, Plan
 
 __all__ = ["Job", "Settings"]
+
+SDXL_NATIVE = 2.0
+"""The clip skip at which CLIP-G stops as published."""
 
 
 @dataclass(frozen=True)
@@ -29,38 +33,43 @@ class Settings:
     width: int
     height: int
     sampler: str
+    cfg_scale: float = 7.0
+    """Where the rows are something else."""
     emphasis: str = "Original"
-
-    def shot(self, cell: Cell) -> Shot:
-        """What the picture of `cell` is made of."""
-        return Shot(self.prompt, self.negative, cell.clip_skip, float(cell.value), self.seed)
 
     def batch(self, shots: tuple[Shot, ...]) -> Batch:
         return Batch(shots, self.steps, self.width, self.height, self.sampler)
 
-    def infotext(self, cell: Cell, tagged: str | None = None) -> str:
-        """The infotext that gives `cell` again when pasted, in the words that AUTOMATIC1111 writes and reads.
+    def infotext(self, shot: Shot) -> str:
+        """The infotext that gives `shot` again when pasted, in the words that AUTOMATIC1111 writes and reads.
 
-        `Clip skip` is an integer, because a WebUI without this extension reads no other; a fraction is a tag in the
-        prompt. tagged: a prompt that says it itself.
+        `Clip skip` is an integer, because a WebUI without this extension reads no other, and for the whole picture;
+        everything else is a tag.
         """
-        prompt = tags.without_bad(without_prompt_tag(self.prompt)).lstrip()
-        whole = tagged is None and cell.clip_skip.is_integer()
-        lines = [tagged or (prompt if whole else f"<clipskip:{skip.format(cell.clip_skip)}>{prompt}")]
-        if negative := tags.without_bad(self.negative).lstrip():
+        prompt, whole = shot.prompt.lstrip(), False
+        if shot.clip_skip is not None:
+            whole = shot.clip_skip.is_integer() and shot.clip_skip_g is None
+            prompt = tags.without_bad(without_prompt_tag(shot.prompt)).lstrip()
+            prompt = prompt if whole else f"<clipskip:{Skip(shot.clip_skip, g=shot.clip_skip_g)}>{prompt}"
+        lines = [prompt]
+        if shot.negative_clip_skip is not None:
+            lines.append(
+                f"Negative prompt: <clipskip:{skip.format(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
+            )
+        elif negative := tags.without_bad(shot.negative).lstrip():
             lines.append(f"Negative prompt: {negative}")
         values: dict[str, object] = {
             "Steps": self.steps,
             "Sampler": self.sampler,
-            "CFG scale": f"{cell.value:g}",
-            "Seed": self.seed,
+            "CFG scale": f"{shot.cfg_scale:g}",
+            "Seed": shot.seed,
             "Size": f"{self.width}x{self.height}",
             "Model": self.model,
         }
         if self.emphasis != "Original":
             values["Emphasis"] = self.emphasis
         if whole:
-            values["Clip skip"] = skip.format(cell.clip_skip)
+            values["Clip skip"] = skip.format(shot.clip_skip or 1)
         return "\n".join([*lines, ", ".join(f"{key}: {value}" for key, value in values.items())])
 
 
@@ -76,6 +85,25 @@ class Job:
     out: Path
     report: bool
     loading: Loading = AS_USUAL
+
+    def shot(self, cell: Cell) -> Shot:
+        """What the picture of `cell` is made of."""
+        rows, settings = self.plan.rows, self.settings
+        prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
+        number = {rows.kind.name: float(cell.value)} if isinstance(cell.value, (int, float)) else {}
+        own_g = SDXL_NATIVE if self.plan.columns == "clip_l" else None
+        return Shot(
+            prompt,
+            tags.strip(negative) if "negative" in number else negative,
+            cell.clip_skip,
+            number.get("cfg", settings.cfg_scale),
+            int(number.get("seed", settings.seed)),
+            number.get("clip_g", own_g),
+            number.get("negative"),
+        )
+
+    def infotext(self, cell: Cell) -> str:
+        return self.settings.infotext(self.shot(cell))
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from clip_skip.precedence import without_prompt_tag
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.sweep import grid, viewer
+from clip_skip.sweep.rows import CFG
 
 __all__ = ["write"]
 
@@ -41,27 +42,37 @@ def about(job: Job) -> list[str]:
     """What all the pictures were made of, a line each."""
     settings = job.settings
     negative = [f"Negative prompt: {settings.negative}"] if settings.negative else []
-    how = f"{settings.model}, {settings.sampler}, {settings.steps} steps, seed {settings.seed}"
-    return [without_prompt_tag(settings.prompt), *negative, how]
+    how = [settings.model, settings.sampler, f"{settings.steps} steps"]
+    how += [f"CFG scale {settings.cfg_scale:g}"] if job.plan.rows.kind != CFG else []
+    how += [f"seed {settings.seed}"] if job.plan.rows.kind.name != "seed" else []
+    return [without_prompt_tag(settings.prompt), *negative, ", ".join(how)]
 
 
 def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
     return {
         "settings": asdict(job.settings),
         "clip_skips": list(job.plan.clip_skips),
-        "cfg_scales": list(job.plan.rows.values),
+        **rows_in_numbers(job),
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
         "cells": [
             {
                 "file": f"cells/{folder.name(cell)}",
                 "clip_skip": cell.clip_skip,
-                "negative_clip_skip": job.settings.shot(cell).clip_skips()[1],
-                "cfg_scale": cell.value,
-                "infotext": job.settings.infotext(cell),
+                "negative_clip_skip": job.shot(cell).clip_skips()[1],
+                "cfg_scale": job.shot(cell).cfg_scale,
+                "seed": job.shot(cell).seed,
+                "infotext": job.infotext(cell),
             }
             for cell in job.plan.cells
         ],
     }
+
+
+def rows_in_numbers(job: Job) -> dict[str, object]:
+    rows = job.plan.rows
+    if rows.kind == CFG:
+        return {"cfg_scales": list(rows.values)}
+    return {"rows": rows.kind.name, "row_values": list(rows.values), "columns": job.plan.columns}
 
 
 def draw_report(job: Job, folder: Folder) -> dict[str, object]:
@@ -83,7 +94,7 @@ def page(job: Job, folder: Folder) -> str:
     embed = viewer.embed(len(plan.cells), (settings.width, settings.height))
     pictures = (picture for row in folder.rows(plan) for picture in row)
     views = (
-        viewer.View(cell.column, cell.row, embed(picture), settings.infotext(cell))
+        viewer.View(cell.column, cell.row, embed(picture), job.infotext(cell))
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )

@@ -45,7 +45,7 @@ def run(job: Job, engine: Engine | None = None, on_step: OnStep = lambda done, t
     """
     began = time.monotonic()
     made_with = job.made_with()
-    folder = Folder(job.out, made_with)
+    folder = Folder(job.out, made_with, job.plan.rows)
     missing = folder.missing(job.plan.cells)
     figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
     if missing:
@@ -63,7 +63,7 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
 
     settings = job.settings
     passes = engine.conditioner.passes
-    engine.prepare([settings.shot(cell) for cell in missing])
+    engine.prepare([job.shot(cell) for cell in missing])
     limit = job.batch or fitting(engine, settings.width, settings.height)
     figures: Figures = {"cells_made": 0, "cells_per_batch": limit}
     with tqdm(total=len(missing) * settings.steps, unit="step", disable=None) as bar:
@@ -83,11 +83,11 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
                 bar.update(len(cells))
                 on_step(next(done), len(missing) * settings.steps, what)
 
-            return engine.make(settings.batch(tuple(settings.shot(cell) for cell in cells)), step)
+            return engine.make(settings.batch(tuple(job.shot(cell) for cell in cells)), step)
 
         try:
             for cells, made in plan.run(missing, limit, make_batch, is_out_of_memory, smaller):
-                texts = [settings.infotext(cell) for cell in cells]
+                texts = [job.infotext(cell) for cell in cells]
                 folder.save(cells, made.pictures, made.latents.numpy(), texts)
                 figures["cells_made"] += len(cells)
         except (Interrupted, KeyboardInterrupt):
