@@ -17,6 +17,7 @@ from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.prompts import conditioning
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
@@ -281,11 +282,14 @@ def test_out_of_memory_is_told(studio, monkeypatch):
     assert made.figures["cells_made"] == 3
 
 
-def test_the_encoder_keeps_a_bounded_number_of_texts(studio):
+def test_the_encoder_keeps_a_bounded_number_of_texts(studio, monkeypatch):
+    monkeypatch.setattr(conditioning, "KEPT", 32)
     for number in range(40):
-        studio.engine.conditioner.prepare(f"text {number}", [1.0])
-        studio.engine.conditioner.prepare("in use", [1.0])
-    assert len(studio.engine.conditioner._kept) == 32 and "in use" in studio.engine.conditioner._kept
+        studio.engine.conditioner.prepare([(f"text {number}", "")], 1)
+        studio.engine.conditioner.prepare([("in use", "")], 1)
+    kept, passes = studio.engine.conditioner._kept, studio.engine.conditioner.passes
+    studio.engine.conditioner.prepare([("in use", "")], 1)
+    assert len(kept) == 32 and studio.engine.conditioner.passes == passes
 
 
 def test_the_layers(studio):

@@ -168,6 +168,16 @@ def test_an_edit_holds_from_its_step_on(engine):
     assert not torch.equal(latents(engine, "a [cow:horse:2]"), latents(engine, "a cow"))
 
 
+def test_each_text_that_a_prompt_becomes_is_encoded_once(engine):
+    fresh = Engine(engine.models)
+    prompt = "a (cow:1.2) in a [field:barn:0.5] AND a [red|green] cow"
+    shots = [Shot(prompt, "dark AND dull", skip, 5, 1) for skip in (1, 2, 3.5)]
+    fresh.prepare(shots, 4, "DPM++ SDE")
+    for shot in shots:
+        fresh.make(Batch((shot,), 4, 64, 64, "DPM++ SDE"))
+    assert fresh.conditioner.passes == 5
+
+
 def test_sub_prompts_pull_by_their_weights(engine):
     once, twice = latents(engine, "a cow :2"), latents(engine, "a cow AND a cow")
     assert torch.allclose(once, twice, atol=1e-3)

@@ -51,11 +51,15 @@ class Engine:
         self.conditioner = Conditioner(tuple(read), emphasis, embeddings)
         self.loras = Loras(models, loras)
 
-    def prepare(self, shots: Sequence[Shot]) -> None:
-        """Encode the texts of `shots`, each once for all the values that it has in them, and for each set of LoRAs."""
+    def prepare(self, shots: Sequence[Shot], steps: int = 20, sampler: str = "Euler") -> None:
+        """Encode the texts of `shots`, each once for all the values that it has in them, and for each set of LoRAs.
+
+        steps, sampler: those of the batches to come, by which prompt editing is read
+        """
         for loras in dict.fromkeys(shot.loras() for shot in shots):
             self._apply(loras)
-            self.conditioner.prepare([text for shot in shots if shot.loras() == loras for text in shot.texts()])
+            texts = [shot.texts() for shot in shots if shot.loras() == loras]
+            self.conditioner.prepare(texts, steps * find(sampler)[0].calls)
 
     def _apply(self, loras: tuple[Lora, ...]) -> None:
         self.loras.apply(loras)

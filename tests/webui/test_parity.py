@@ -126,8 +126,9 @@ def test_tags(tag, demo):
 
 @pytest.mark.parametrize("sampler", KNOWN)
 def test_samplers(sampler, demo):
+    cfg_scale = 1.5 if sampler == "LCM" else 7  # at 7 LCM is chaotic with a model that was not made for it
     for steps in (12, 20):
-        assert demo.differ(f"sampler {sampler}", steps=steps, sampler=sampler) <= 3
+        assert demo.differ(f"sampler {sampler}", steps=steps, sampler=sampler, cfg_scale=cfg_scale) <= 3
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

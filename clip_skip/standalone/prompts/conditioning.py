@@ -71,19 +71,20 @@ class Conditioner:
         """The first text encoder, which the slider is about."""
         return self.towers[0].described
 
-    def prepare(self, texts: Iterable[str], steps: int = 1, first_pass: int = 0) -> None:
-        """Encode all chunks of `texts`, marked as by `precedence.mark`, each once for all its values in them."""
+    def prepare(self, texts: Iterable[tuple[str, str]], steps: int, first_pass: int = 0) -> None:
+        """Encode all chunks of `texts`, prompts and negative prompts marked as by `precedence.mark`, each once for all
+        its values in them."""
         wanted: dict[tuple[int, Chunk], set[float]] = {}
-        for text in texts:
-            for _, part in sub_prompts(text):
+        for prompt, negative in texts:
+            for part in [*(part for _, part in sub_prompts(prompt)), negative]:
                 for rows, values in self._written(part, steps, first_pass)[0]:
                     for index, tower in enumerate(self.towers):
                         value = tower.described.clamp(values.get(tower.described.tower, 1.0))
-                        for chunk in (*rows[index], EMPTY):
-                            wanted.setdefault((index, chunk), set()).add(value)
+                        for chunk in rows[index]:
+                            unweighted = Chunk(chunk.tokens, (), chunk.vectors)
+                            wanted.setdefault((index, unweighted), set()).add(value)
         for (index, chunk), asked in wanted.items():
-            if chunk != EMPTY:  # which is seldom looked at
-                self._encode(self.towers[index], chunk, asked)
+            self._encode(self.towers[index], chunk, asked)
 
     def prompt(self, text: str, steps: int, first_pass: int = 0) -> list[SubPrompt]:
         """The sub-prompts of a marked prompt in a pass of `steps` calls of the UNet."""

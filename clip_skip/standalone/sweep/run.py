@@ -63,7 +63,7 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
 
     settings = job.settings
     passes = engine.conditioner.passes
-    engine.prepare([job.shot(cell) for cell in missing])
+    engine.prepare([job.shot(cell) for cell in missing], settings.steps, settings.sampler)
     limit = job.batch or fitting(engine, settings.width, settings.height)
     figures: Figures = {"cells_made": 0, "cells_per_batch": limit}
     with tqdm(total=len(missing) * settings.steps, unit="step", disable=None) as bar:
