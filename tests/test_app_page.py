@@ -452,9 +452,11 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     assert "most changes" not in sentences.input_value()
 
 
-def test_rows_of_seeds(open_page):
+def test_rows_of_seeds(browser, serve):
     """Each kind of row has its own box, which keeps its text; a reload finds the sweep and its kind again."""
-    page = open_page()
+    page = browser.new_page()  # gradio writes into the console that the reload has cut its connection
+    page.goto(serve()[0])
+    page.wait_for_selector(READOUT, timeout=60_000)
     tab(page, "Sweep")
     set_number(page, "#clip_skip_app_steps input[type=number]", 2)
     field(page, "Clip skips").fill("1, 2")
@@ -472,6 +474,7 @@ def test_rows_of_seeds(open_page):
     assert page.get_by_role("option", name="Clip skip of CLIP-G (SDXL)").count() == 0
     page.get_by_role("option", name="CFG scale", exact=True).click()
     sync_api.expect(field(page, "CFG scales")).to_have_value("5, 6")
+    page.close()
 
 
 def test_a_narrow_window_needs_no_sideways_scrolling(open_page):
