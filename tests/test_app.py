@@ -20,6 +20,7 @@ from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.prompts import conditioning
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.settings import SweepSettings
 
 PROMPT = "a large red circle"
 ROOT = Path(__file__).parents[1]
@@ -30,8 +31,8 @@ def studio(tmp_path_factory):
     return Studio(CHECKPOINT, "cpu", tmp_path_factory.mktemp("app"))
 
 
-def settings(studio, prompt=PROMPT, negative="", seed=1, steps=2, width=64, height=64, sampler="Euler"):
-    return studio.settings(prompt, negative, seed, steps, width, height, sampler)
+def settings(studio, prompt=PROMPT, negative="", seed=1, steps=2, width=64, height=64, sampler="Euler", cfg_scale=7):
+    return studio.settings(prompt, negative, seed, steps, width, height, sampler, cfg_scale)
 
 
 def pixels(path):
@@ -39,7 +40,7 @@ def pixels(path):
 
 
 def picture(studio, prompt=PROMPT, slider=1, cfg_scale=7, **others):
-    return studio.picture(settings(studio, prompt, **others), slider, cfg_scale)
+    return studio.picture(settings(studio, prompt, cfg_scale=cfg_scale, **others), slider)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +123,13 @@ def test_pictures_are_kept_and_numbered(studio):
 
 
 def test_a_cell_of_a_sweep_is_the_picture_of_its_settings(studio):
-    made = studio.sweep(settings(studio), "1, 2.5, 12", "4, 7", report=True)
+    made = studio.sweep(settings(studio), SweepSettings("1, 2.5, 12", "4, 7", report=True))
     assert made.figures["cells_made"] == 6 and made.figures["encoder_passes"] <= 2 and made.notes == []
     for skip, cfg_scale in [(1, 4), (12, 7)]:
         cell = made.folder / "cells" / f"clip-skip-{skip}_cfg-{cfg_scale}.png"
         assert np.abs(pixels(cell) - pixels(picture(studio, slider=skip, cfg_scale=cfg_scale).path)).max() <= 2
     assert Image.open(made.report).width > 500
-    again = studio.sweep(settings(studio), "1, 2.5, 12", "4, 7", report=False)
+    again = studio.sweep(settings(studio), SweepSettings("1, 2.5, 12", "4, 7"))
     assert again.figures["cells_made"] == 0 and again.figures["cells_kept"] == 6
     assert again.folder == made.folder and again.report is None
 
@@ -136,7 +137,7 @@ def test_a_cell_of_a_sweep_is_the_picture_of_its_settings(studio):
 @pytest.mark.parametrize(("skips", "scales", "field"), [("1-13", "7", "Clip skips"), ("1", "x", "CFG scales")])
 def test_a_bad_axis_is_named(studio, skips, scales, field):
     with pytest.raises(SweepError, match=f"^{field}: "):
-        studio.sweep(settings(studio), skips, scales, report=False)
+        studio.sweep(settings(studio), SweepSettings(skips, scales))
 
 
 def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
@@ -148,7 +149,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
             studio.interrupt("sweep")
 
     wanted = settings(studio, seed=77)
-    made = studio.sweep(wanted, "1-12", "4, 7", True, interrupt_in_the_second_batch)
+    made = studio.sweep(wanted, SweepSettings("1-12", "4, 7", report=True), interrupt_in_the_second_batch)
     assert made.figures["cells_made"] == 12 and made.report is None
     assert dict.fromkeys(made_before) == {"cell 1 to 12 of 24": None, "cell 13 to 24 of 24": None}
     assert [note.split(":")[0] for note in made.notes] == [
@@ -156,7 +157,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
         "The report needs every cell, so there is none.",
     ]
     grid = pixels(made.folder / "grid.png")
-    again = studio.sweep(wanted, "1-12", "4, 7", True)
+    again = studio.sweep(wanted, SweepSettings("1-12", "4, 7", report=True))
     assert again.figures["cells_kept"] == 12 and again.figures["cells_made"] == 12 and again.report.is_file()
     whole = pixels(again.folder / "grid.png")
     half = grid.shape[0] // 2
@@ -168,7 +169,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
 def test_an_interrupted_picture_leaves_nothing_and_the_next_one_is_made(studio):
     before = sorted((studio.out / "pictures").glob("*"))
     with pytest.raises(Interrupted):
-        studio.picture(settings(studio), 1, 7, lambda: studio.interrupt("picture"))
+        studio.picture(settings(studio), 1, lambda: studio.interrupt("picture"))
     assert sorted((studio.out / "pictures").glob("*")) == before
     studio.interrupt("picture")  # nothing is being made
     assert picture(studio).path.is_file()
@@ -192,7 +193,7 @@ def test_interrupt_is_for_what_it_stands_beside(studio):
             time.sleep(0.5)
             studio.interrupt("picture")
 
-    made = studio.sweep(settings(studio, seed=79), "1, 2", "7", False, start_and_interrupt_a_picture)
+    made = studio.sweep(settings(studio, seed=79), SweepSettings("1, 2", "7"), start_and_interrupt_a_picture)
     waiting.join(timeout=60)
     assert outcome == ["interrupted"] and made.figures["cells_made"] == 2 and made.notes == []
 
@@ -203,18 +204,18 @@ def test_interrupt_is_for_the_window_that_asks(studio):
     def interrupt_from_elsewhere(done, total, what):
         studio.interrupt("sweep", "another")
 
-    made = studio.sweep(settings(studio, seed=81), "1, 2", "7", False, interrupt_from_elsewhere, window="this")
+    made = studio.sweep(settings(studio, seed=81), SweepSettings("1, 2", "7"), interrupt_from_elsewhere, window="this")
     assert made.figures["cells_made"] == 2 and made.cells == 2
     with pytest.raises(Interrupted):
-        studio.picture(settings(studio), 1, 7, lambda: studio.interrupt("picture", "this"), window="this")
+        studio.picture(settings(studio), 1, lambda: studio.interrupt("picture", "this"), window="this")
 
 
 def test_what_waits_elsewhere_can_be_interrupted(studio):
     studio.announce("sweep", "this")
     studio.interrupt("sweep", "this")
     with pytest.raises(Interrupted):
-        studio.sweep(settings(studio, seed=82), "1", "7", False, window="this")
-    assert studio.sweep(settings(studio, seed=82), "1", "7", False, window="this").figures["cells_made"] == 1
+        studio.sweep(settings(studio, seed=82), SweepSettings("1", "7"), window="this")
+    assert studio.sweep(settings(studio, seed=82), SweepSettings("1", "7"), window="this").figures["cells_made"] == 1
 
 
 def test_infotext_has_no_blanks_before_it_and_no_bad_tags(studio):
@@ -233,12 +234,28 @@ def test_closing_waits_for_what_is_being_made(tmp_path):
 
 def test_no_report_of_another_sweep_stays_beside_a_grid(studio):
     wanted = settings(studio, seed=80)
-    assert studio.sweep(wanted, "1, 2", "4, 7", report=True).report.is_file()
-    assert not (studio.sweep(wanted, "1", "7", report=False).folder / "report.png").exists()
+    assert studio.sweep(wanted, SweepSettings("1, 2", "4, 7", report=True)).report.is_file()
+    assert not (studio.sweep(wanted, SweepSettings("1", "7")).folder / "report.png").exists()
+
+
+def test_rows_of_seeds_and_of_replaced_text(studio):
+    common = {"clip_skips": "1, 12", "report": True}
+    made = studio.sweep(settings(studio), SweepSettings(rows="seed", seeds="83, 84", cfg_scales="?", **common))
+    cell = made.folder / "cells" / "clip-skip-12_seed-84.png"
+    assert np.abs(pixels(cell) - pixels(picture(studio, slider=12, seed=84).path)).max() <= 2
+    assert made.cells == 4 and made.report.is_file()
+    made = studio.sweep(
+        settings(studio, "a circle"), SweepSettings(rows="prompt", replacements="circle, ring", **common)
+    )
+    assert made.cells == 4 and made.figures["cells_made"] == 4
+    with pytest.raises(SweepError, match='Text to replace, and what takes its place: "cow" is neither in the prompt'):
+        studio.sweep(settings(studio, "a hen"), SweepSettings(rows="prompt", replacements="cow, hen"))
+    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G"):
+        studio.sweep(settings(studio), SweepSettings(rows="clip_g"))
 
 
 def test_a_sweep_tells_what_it_makes_of_tags(studio):
-    notes = studio.sweep(settings(studio, "<clipskip:5> a", "<clipskip:99> b"), "1", "7", report=False).notes
+    notes = studio.sweep(settings(studio, "<clipskip:5> a", "<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
         'The values of the sweep take the place of the tag "<clipskip:5>".',
         "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
@@ -260,7 +277,7 @@ def test_out_of_memory_is_told(studio, monkeypatch):
         return make(batch, on_step)
 
     monkeypatch.setattr(studio.engine, "make", short_of_memory)
-    made = studio.sweep(settings(studio, seed=78), "1-3", "7", report=False)
+    made = studio.sweep(settings(studio, seed=78), SweepSettings("1-3", "7"))
     assert made.notes == ["Out of memory: the sweep went on with 1 cells per batch."]
     assert made.figures["cells_made"] == 3
 
@@ -310,7 +327,7 @@ def test_the_routes_answer_as_the_extensions_do(client):
 
 
 def test_the_routes_show_a_sweeps_viewer_and_nothing_else(client, studio):
-    made = studio.sweep(settings(studio), "1", "7", report=False)
+    made = studio.sweep(settings(studio), SweepSettings("1", "7"))
     place = f"/clip-skip/v1/sweeps/{made.folder.name}"
     answer = client.get(f"{place}/index.html")
     assert answer.text == (made.folder / "index.html").read_text(encoding="utf8")
@@ -368,7 +385,7 @@ def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     huge = "1," * 20_000
     for axis in ("", "x", "99", "1-3 (0)", "1-3 (-1)", "1-3 [0]", "1-9 (+0.001)", "1-9 (+0.01), 1-9 (+0.0101)", huge):
         with pytest.raises(SweepError) as wrong:
-            studio.sweep(settings(studio), axis, "7", report=False)
+            studio.sweep(settings(studio), SweepSettings(axis, "7"))
         messages.append(str(wrong.value))
     for message in messages:
         told = translated(message, language)

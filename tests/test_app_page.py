@@ -452,6 +452,28 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     assert "most changes" not in sentences.input_value()
 
 
+def test_rows_of_seeds(open_page):
+    """Each kind of row has its own box, which keeps its text; a reload finds the sweep and its kind again."""
+    page = open_page()
+    tab(page, "Sweep")
+    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    field(page, "Clip skips").fill("1, 2")
+    field(page, "CFG scales").fill("5, 6")
+    page.get_by_label("Rows", exact=True).first.click()
+    page.get_by_role("option", name="Seed", exact=True).click()
+    sync_api.expect(field(page, "CFG scales")).to_be_hidden()
+    field(page, "Seeds").fill("91-93")
+    page.locator(SWEEP).click()
+    expect(page, "6", LINKS, seconds=120)
+    page.reload()
+    sync_api.expect(field(page, "Seeds")).to_have_value("91-93", timeout=60_000)
+    sync_api.expect(field(page, "Seeds")).to_be_visible()
+    page.get_by_label("Rows", exact=True).first.click()
+    assert page.get_by_role("option", name="Clip skip of CLIP-G (SDXL)").count() == 0
+    page.get_by_role("option", name="CFG scale", exact=True).click()
+    sync_api.expect(field(page, "CFG scales")).to_have_value("5, 6")
+
+
 def test_a_narrow_window_needs_no_sideways_scrolling(open_page):
     page = open_page(width=400)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -21,9 +21,11 @@ from clip_skip.standalone.app.windows import NAME, Windows
 from clip_skip.standalone.engine import is_out_of_memory
 from clip_skip.standalone.prompts.networks import LoraError
 from clip_skip.standalone.samplers import SAMPLERS
+from clip_skip.standalone.sweep.job import ROWS, Settings
 from clip_skip.standalone.sweep.run import Interrupted
 from clip_skip.sweep.axis import SweepError
-from clip_skip.sweep.settings import LABELS, SweepSettings
+from clip_skip.sweep.rows import CFG, KINDS
+from clip_skip.sweep.settings import LABELS, PLACEHOLDERS, SweepSettings
 
 IS_DARK = "(prompt, dark) => [prompt, Boolean(document.querySelector('.dark'))]"
 
@@ -66,6 +68,7 @@ class Page:
             listen(self.blocks.load, None, None, None, assets.script(self._data()))
             listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
             listen(self.blocks.load, self.find_again, [self.window], [self.window, tabs, *fields, *found], NAME)
+            self.restored = 1 + len(fields) + len(found)
         self.blocks.queue()
 
     def tr(self, text: str, **values: object) -> str:
@@ -107,7 +110,8 @@ class Page:
                 for label in ("Width", "Height")
             ]
         sampler = gr.Dropdown(list(SAMPLERS), value=next(iter(SAMPLERS)), label=self.tr("Sampler"))
-        return [*texts, *run, *shape, sampler]
+        cfg_scale = gr.Slider(0, 30, Settings.cfg_scale, step=0.5, label=self.tr("CFG scale"))
+        return [*texts, *run, *shape, sampler, cfg_scale]
 
     def _start_button(self, label: str, kind: str, name: str) -> Any:
         """The button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s."""
@@ -120,24 +124,35 @@ class Page:
         return start
 
     def _picture_tab(self, fields: list[Any], slider: Any) -> None:
-        cfg_scale = gr.Slider(0, 30, 7, step=0.5, label=self.tr("CFG scale"))
         button = self._start_button("Generate", "picture", "clip_skip_app_generate")
         picture = image(self.tr("Picture"), "clip_skip_app_picture")
         notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=self.tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
-        listen(button.click, self.generate, [*fields, slider, cfg_scale, self.window], [picture, infotext, notes])
+        listen(button.click, self.generate, [*fields, slider, self.window], [picture, infotext, notes])
 
     def _sweep_tab(self, fields: list[Any]) -> list[Any]:
         """The tab; what a sweep that is found again fills in of it."""
+        kinds = [KINDS[name] for name in ROWS]
+        labels = {
+            self.tr(kind.label): kind.name for kind in kinds if self.studio.family == "SDXL" or kind.name != "clip_g"
+        }
+
+        def box(name: str, value: str, shown: bool = True) -> Any:
+            return gr.Textbox(value, label=self.tr(LABELS[name]), placeholder=PLACEHOLDERS[name], visible=shown)
+
         with gr.Row():
-            clip_skips = gr.Textbox(f"1-{self.studio.encoder.layers}", label=self.tr(LABELS["clip_skips"]))
-            cfg_scales = gr.Textbox(SweepSettings.cfg_scales, label=self.tr(LABELS["cfg_scales"]))
+            clip_skips = box("clip_skips", f"1-{self.studio.encoder.layers}")
+            rows = gr.Dropdown([*labels], value=next(iter(labels)), label=self.tr(LABELS["rows"]))
+            texts = [box(kind.field, getattr(SweepSettings, kind.field), kind == CFG) for kind in kinds]
+        self.kinds = labels
+        seen = lambda label: [gr.update(visible=labels.get(label) == kind.name) for kind in kinds]
+        listen(rows.change, seen, [rows], texts, queue=False)
         report = gr.Checkbox(False, label=self.tr(LABELS["report"]), elem_id="clip_skip_app_report")
         button = self._start_button("Sweep", "sweep", "clip_skip_app_sweep")
         grid = image(self.tr("Grid"), "clip_skip_app_grid")
         links = gr.HTML(elem_id="clip_skip_app_links")
         figure = image(self.tr("Report"), "clip_skip_app_figure", visible=False)
-        axes, shown = [clip_skips, cfg_scales, report], [grid, links, figure]
+        axes, shown = [clip_skips, report, rows, *texts], [grid, links, figure]
         listen(button.click, self.sweep, [*fields, *axes, self.window], shown)
         return [*axes, *shown]
 
@@ -157,17 +172,17 @@ class Page:
         width: float,
         height: float,
         sampler: str,
-        slider: float,
         cfg_scale: float,
+        slider: float,
         window: str = "",
         progress: Any = PROGRESS,
     ) -> tuple[Any, ...]:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
-        settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler)
+        settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler, cfg_scale)
         done = iter(range(1, settings.steps + 1))
         on_step = lambda: progress((next(done, settings.steps), settings.steps), unit="steps")
         try:
-            made = self._told(self.studio.picture, settings, slider, cfg_scale, on_step, window)
+            made = self._told(self.studio.picture, settings, slider, on_step, window)
         except Interrupted as interrupted:
             return gr.update(), gr.update(), self._notes([str(interrupted)])
         return str(made.path), made.infotext, self._notes(made.notes)
@@ -181,23 +196,34 @@ class Page:
         width: float,
         height: float,
         sampler: str,
+        cfg_scale: float,
         clip_skips: str,
-        cfg_scales: str,
         report: bool,
+        rows: str,
+        cfg_scales: str,
+        seeds: str,
+        negative_skips: str,
+        clip_g_skips: str,
+        replacements: str,
         window: str = "",
         progress: Any = PROGRESS,
     ) -> tuple[Any, ...]:
         """The grid's path, links to the sweep's page, and the report's picture."""
-        settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler)
-        fields = [prompt, negative, settings.seed, steps, width, height, sampler, clip_skips, cfg_scales, report]
-        started = self.windows.start(window, fields)
+        settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler, cfg_scale)
+        texts = [cfg_scales, seeds, negative_skips, clip_g_skips, replacements]
+        given = dict(zip((KINDS[name].field for name in ROWS), texts))
+        axes = SweepSettings.from_args(
+            [{"clip_skips": clip_skips, "report": report, "rows": self.kinds.get(rows, rows), **given}]
+        )
+        fields = [prompt, negative, settings.seed, steps, width, height, sampler, cfg_scale]
+        started = self.windows.start(window, [*fields, clip_skips, report, rows, *texts])
 
         def on_step(done: int, total: int, what: str) -> None:
             started.said = what
             progress((done, total), desc=self.translate(what), unit="steps")
 
         try:
-            made = self._told(self.studio.sweep, settings, clip_skips, cfg_scales, report, on_step, window)
+            made = self._told(self.studio.sweep, settings, axes, on_step, window)
             started.answer = self._shown(made, settings.seed)
         except Interrupted as interrupted:
             started.answer = gr.update(), self._notes([str(interrupted)]), gr.update()
@@ -214,7 +240,7 @@ class Page:
         """What a window shows that is loaded anew: its last sweep, and while that is being made, how far it is."""
         started = self.windows.last(window)
         if started is None:
-            yield [window, *[gr.update()] * 14]
+            yield [window, *[gr.update()] * self.restored]
             return
         found = [window, gr.update(selected="sweep"), *started.values]
         while not started.ended.wait(0.5):

@@ -22,10 +22,8 @@ from clip_skip.standalone.shots import Shot
 from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
-from clip_skip.sweep.axis import parse_axis
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import Rows
-from clip_skip.sweep.settings import LABELS
+from clip_skip.sweep.rows import CFG, random_seeds
+from clip_skip.sweep.settings import LABELS, SweepSettings
 
 SEEDS = 2**32
 SEED_LIMIT = SEEDS - 1
@@ -122,7 +120,15 @@ class Studio:
         return self.out / "sweeps"
 
     def settings(
-        self, prompt: str, negative: str, seed: float, steps: float, width: float, height: float, sampler: str
+        self,
+        prompt: str,
+        negative: str,
+        seed: float,
+        steps: float,
+        width: float,
+        height: float,
+        sampler: str,
+        cfg_scale: float = Settings.cfg_scale,
     ) -> Settings:
         """The fields, checked. Seed -1 is a random one. Raises `FieldError`."""
         factor = self.engine.models.sizes.vae_factor
@@ -134,6 +140,7 @@ class Studio:
         }
         if sampler not in SAMPLERS:
             raise FieldError(f"Sampler: {skip.shorten(str(sampler))} is not one of {', '.join(SAMPLERS)}")
+        number("CFG scale", cfg_scale, 0, 100)
         if numbers["seed"] == -1:
             numbers["seed"] = secrets.randbelow(SEEDS)
         return Settings(
@@ -142,6 +149,7 @@ class Studio:
             negative=negative,
             sampler=sampler,
             emphasis=self.loading.emphasis,
+            cfg_scale=float(cfg_scale),
             **numbers,
         )
 
@@ -149,17 +157,15 @@ class Studio:
         self,
         settings: Settings,
         slider: float,
-        cfg_scale: float,
         on_step: Callable[[], None] = lambda: None,
         window: str = "",
     ) -> Picture:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
         whole("Clip skip", slider, 1, self.encoder.layers)
-        number("CFG scale", cfg_scale, 0, 100)
         asked = precedence.prompt_values(settings.prompt, settings.negative, float(slider))
         positive, negative = map(self.encoder.clamp, asked)
         text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
-        shot = Shot(settings.prompt, text, positive, float(cfg_scale), settings.seed)
+        shot = Shot(settings.prompt, text, positive, settings.cfg_scale, settings.seed)
         tag = precedence.prompt_tag(settings.prompt)
         if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
             both = replace(tag, value=float(slider) if tag.value is None else tag.value)
@@ -183,20 +189,21 @@ class Studio:
     def sweep(
         self,
         settings: Settings,
-        clip_skips: str,
-        cfg_scales: str,
-        report: bool,
+        axes: SweepSettings,
         on_step: OnStep = lambda done, total, what: None,
         window: str = "",
     ) -> Sweep:
-        """A grid with one seed. Cells that the same settings have made before are kept.
+        """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
+        before are kept.
 
         Raises `SweepError`, or `Interrupted` if that was asked for before it began.
         """
-        plan = Plan(
-            parse_axis(clip_skips, LABELS["clip_skips"], 1, self.encoder.layers),
-            Rows(parse_axis(cfg_scales, LABELS["cfg_scales"], 0, 100)),
-        )
+        axes = replace(axes, seeds=random_seeds(axes.seeds))
+        plan = axes.plan({encoder.tower: encoder.layers for encoder in self.encoders})
+        plan.rows.check(LABELS[axes.kind.field], settings.prompt, settings.negative)
+        if plan.rows.kind == CFG:
+            settings = replace(settings, cfg_scale=Settings.cfg_scale)
+        report = axes.report
         wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report, self.loading)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:

@@ -27,7 +27,7 @@ from clip_skip.standalone.models.sizes import TOWERS
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.sweep.folder import clear, left_by_another
-from clip_skip.standalone.sweep.job import Job, Settings
+from clip_skip.standalone.sweep.job import ROWS, Job, Settings
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.plan import Plan
@@ -35,9 +35,6 @@ from clip_skip.sweep.rows import CFG, KINDS, random_seeds
 from clip_skip.sweep.settings import COLUMNS, SweepSettings
 
 __all__ = ["add_arguments", "run"]
-
-ROWS = ("cfg", "seed", "negative", "clip_g", "prompt")
-"""The kinds of rows that can be made without a WebUI."""
 
 HELP = "a grid of clip skips and CFG scales with one seed"
 DESCRIPTION = (

@@ -15,7 +15,10 @@ from clip_skip.standalone.models import header
 from clip_skip.standalone.shots import Batch, Shot
 from clip_skip.sweep.plan import Cell, Plan
 
-__all__ = ["Job", "Settings"]
+__all__ = ["ROWS", "Job", "Settings"]
+
+ROWS = ("cfg", "seed", "negative", "clip_g", "prompt")
+"""The kinds of rows that can be made without a WebUI."""
 
 SDXL_NATIVE = 2.0
 """The clip skip at which CLIP-G stops as published."""
