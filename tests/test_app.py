@@ -227,7 +227,7 @@ def test_closing_waits_for_what_is_being_made(tmp_path):
     other = Studio(CHECKPOINT, "cpu", tmp_path)
     closing = threading.Thread(target=other.close)
     with pytest.raises(Interrupted):
-        other.picture(settings(other, steps=50), 1, 7, lambda: closing.ident or closing.start())
+        other.picture(settings(other, steps=50), 1, lambda: closing.ident or closing.start())
     closing.join(timeout=60)
     assert not closing.is_alive()
 
