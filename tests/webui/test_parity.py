@@ -105,6 +105,12 @@ def demo(webui):
 BOUNDS = {"Euler": 2, "DPM++ 2M Karras": 3}
 
 
+@pytest.mark.parametrize("size", [(96, 128), (128, 72), (200, 136)], ids=str)
+def test_sizes_that_are_no_multiple_of_64(demo, size):
+    width, height = size
+    assert demo.differ("a size that is no multiple of 64", width=width, height=height) <= 2
+
+
 @pytest.mark.parametrize("sampler", BOUNDS)
 @pytest.mark.parametrize("steps", [12, 20])
 @pytest.mark.parametrize("skip", [1, 2, 3, 6])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from clip_skip.standalone.models.configs import unet_config, vae_config
@@ -52,6 +54,9 @@ def build(
         vae = AutoencoderKL(**vae_config(sizes))
     fill(unet, convert_ldm_unet_checkpoint(weights, unet.config), path)
     fill(vae, convert_ldm_vae_checkpoint(weights, vae.config), path)
+    for module in unet.modules():
+        if isinstance(module, Upsample2D):
+            module.forward = partial(enlarged, module.forward)
     texts = []
     for text, prefix in zip(sizes.texts, TEXTS[sizes.family]):
         module, named = encoder(text, {n[len(prefix) :]: w for n, w in weights.items() if n.startswith(prefix)}, prefix)
@@ -60,6 +65,16 @@ def build(
     if not sizes.prediction:
         sizes = replace(sizes, prediction=tried_out(unet))
     return Models(unet, vae, tuple(texts), sizes)
+
+
+def enlarged(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """What an `Upsample2D` of the UNet does: it doubles and convolves, and is cut to `size` then, as in the WebUI.
+
+    `size` is given where a level is of odd size, as in pictures of 96 pixels; diffusers' own way, the other way round,
+    makes another picture there.
+    """
+    doubled = forward(latents)
+    return doubled if size is None else nn.functional.interpolate(doubled, size=size, mode="nearest")
 
 
 def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> None:
