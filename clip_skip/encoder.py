@@ -23,7 +23,10 @@ from torch import Tensor, nn
 
 from clip_skip.skip import brief
 
-__all__ = ["TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers"]
+__all__ = ["NAMES", "TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers"]
+
+NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
+"""What the text encoder of each tower is called."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 
 from clip_skip.skip import Skip, parse, shorten
 
-__all__ = ["Tag", "scan", "strip", "warnings", "with_tags", "without_bad"]
+__all__ = ["NETWORK", "Tag", "scan", "strip", "warnings", "with_tags", "without_bad"]
+
+NETWORK = re.compile(r"<(\w+):([^>]+)>")
+"""What a WebUI takes out of a prompt as a LoRA or the like, whatever its name."""
 
 TAG = re.compile(r"<\s*clipskip(?![\w-])([^<>]*)>", re.IGNORECASE)
 NEAR_MISS = re.compile(r"<\s*clip([ _-]?)skip(?![\w-])[^<>]*(>?)", re.IGNORECASE)

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-__all__ = ["SAMPLERS", "Sampler", "find", "scheduler"]
+__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find", "scheduler"]
 
 SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
 
@@ -51,6 +49,7 @@ def unipc(_schedule: str, prediction: str) -> Any:
 
 def ddim(_schedule: str, prediction: str) -> Any:
     import diffusers
+    import torch
 
     class DDIM(diffusers.DDIMScheduler):  # type: ignore[misc]
         def set_timesteps(self, steps: int, device: Any = None) -> None:

@@ -15,6 +15,7 @@ from io import StringIO
 from clip_skip.panel import DEEPEST
 from clip_skip.skip import format, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
+from clip_skip.tags import NETWORK
 
 __all__ = ["CFG", "KINDS", "LAST_SEED", "Kind", "Rows", "Value", "networks", "random_seeds", "read"]
 
@@ -24,7 +25,6 @@ Value = float | int | str
 LAST_SEED = 2**32 - 1
 
 _LORA = re.compile(r"<lora:([^:>]*)([^>]*)>")
-_NETWORK = re.compile(r"<\w+:[^>]+>")
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def random_seeds(text: str) -> str:
 
 def networks(prompt: str) -> tuple[str, ...]:
     """The prompt's tags of LoRAs and the like, which the WebUIs take from the first prompt of a batch alone."""
-    return tuple(tag for tag in _NETWORK.findall(prompt) if not tag.startswith("<clipskip:"))
+    return tuple(tag[0] for tag in NETWORK.finditer(prompt) if tag[1] != "clipskip")
 
 
 def _seeds(text: str, name: str) -> tuple[int, ...]:

@@ -143,6 +143,11 @@ class SweepSettings:
         return KINDS[self.rows]
 
     @property
+    def towers_apart(self) -> bool:
+        """Whether the columns are CLIP-L's alone."""
+        return self.columns == "clip_l" or self.rows == "clip_g"
+
+    @property
     def row_values(self) -> str:
         """The text of the rows' values."""
         return str(getattr(self, self.kind.field))
@@ -154,7 +159,7 @@ class SweepSettings:
                 not known, none is a model on which clip skip has no effect.
         names:  what to call the fields.
         """
-        of_l = self.columns == "clip_l" or self.rows == "clip_g"
+        of_l = self.towers_apart
         field = names["columns" if self.columns == "clip_l" else "rows"]
         if of_l and towers is not None and not {"l", "g"} <= towers.keys():
             raise SweepError(f"{field}: the loaded model has not both CLIP-L and CLIP-G, as SDXL has")
@@ -172,8 +177,7 @@ class SweepSettings:
         skips = set(plan.clip_skips)
         numbers = set(map(float, plan.rows.values)) if self.rows in ("negative", "hires", "clip_g") else set()
         of_l = skips if self.rows == "clip_g" else skips | numbers
-        g_apart = self.rows == "clip_g" or self.columns == "clip_l"
-        return {"l": of_l, "h": of_l, "g": numbers if g_apart else of_l}
+        return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
     def override(self, cell: Cell) -> Override:
         """What `cell` sets."""

@@ -18,8 +18,7 @@ pytest.importorskip("lark")
 from clip_skip.standalone.engine import Engine  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.prompts import embeddings  # noqa: E402
-from clip_skip.standalone.samplers import KNOWN, SAMPLERS  # noqa: E402
-from clip_skip.standalone.sampling.noise_levels import SCHEDULES  # noqa: E402
+from clip_skip.standalone.samplers import KNOWN, SAMPLERS, SCHEDULES  # noqa: E402
 from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
 
 PROMPT, NEGATIVE = "a small green triangle below a large orange ring on a black background", "blue"

@@ -10,15 +10,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from clip_skip.encoder import TextEncoder, from_transformers
+from clip_skip.encoder import NAMES, TextEncoder, from_transformers
 from clip_skip.standalone.models.configs import encoder_config
 from clip_skip.standalone.models.sizes import TOWERS, TextSizes
 from clip_skip.standalone.prompts import tokens
 from clip_skip.standalone.prompts.tower import Tower
 
 __all__ = ["described", "encoder", "towers"]
-
-NAMES = {"l": "CLIP ViT-L/14", "g": "OpenCLIP ViT-bigG/14", "h": "OpenCLIP ViT-H/14"}
 
 OPEN_CLIP = (
     (r"^positional_embedding$", "embeddings.position_embedding.weight"),

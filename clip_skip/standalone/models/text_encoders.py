@@ -29,8 +29,6 @@ PLACES = {
 }
 """The text encoders of single-file checkpoints other than SD1, by the beginning of their weights' names."""
 
-NAMES = {"g": "OpenCLIP ViT-bigG/14", "h": "OpenCLIP ViT-H/14"}
-
 
 def load(path: Path, tower: str | None = None) -> tuple[TextEncoder, nn.Module]:
     """A text encoder of the checkpoint at `path`, on the CPU in float32; no other weights are read."""
@@ -51,7 +49,7 @@ def load(path: Path, tower: str | None = None) -> tuple[TextEncoder, nn.Module]:
         module = clip(weights, sizes_of(weights, metadata, path), path)
         return encoder.from_transformers(module, native=2, final_norm=False), module
     module = open_clip_tower(tower, weights, metadata, path, place=int(".1." in prefix))
-    described = encoder.from_open_clip(module, NAMES[tower], tower, final_norm=tower == "h")
+    described = encoder.from_open_clip(module, encoder.NAMES[tower], tower, final_norm=tower == "h")
     return described, module
 
 

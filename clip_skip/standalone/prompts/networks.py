@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clip_skip.tags import NETWORK
+
 __all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read", "without_comments"]
-
-NETWORK = re.compile(r"<(\w+):([^>]+)>")
-"""What a WebUI takes out of a prompt, whatever its name."""
-
 
 COMMENT = re.compile(r"(?:^|\n)?#[^\n]*(?:\n|$)")
 

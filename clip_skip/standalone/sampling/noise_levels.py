@@ -13,9 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["SCHEDULES", "known", "levels", "run", "sigma_at", "time_at"]
-
-SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
+__all__ = ["known", "levels", "run", "sigma_at", "time_at"]
 
 TIMES = 1000
 

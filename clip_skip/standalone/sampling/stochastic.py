@@ -50,7 +50,6 @@ class Scheduler:
         self.prediction = prediction
         self.sigmas = self.timesteps = torch.empty(0)
         self.index = 0
-        self.seeds: Sequence[int] | None = None
 
     def set_timesteps(self, steps: int, device: object = None) -> None:
         self.sigmas = self.called_at(steps)

@@ -9,8 +9,8 @@ import torch
 from modules import shared
 from torch import Tensor
 
-from clip_skip.encoder import from_open_clip, from_transformers
-from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+from clip_skip.encoder import NAMES, from_open_clip, from_transformers
+from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["describe", "scale_each"]
 

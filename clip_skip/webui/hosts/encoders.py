@@ -28,7 +28,7 @@ def encoders(model: Any) -> list[HostEncoder]:
 
 def layers(model: Any) -> int | None:
     """The layers of the deepest encoder of `model`; None where it has none that clip skip acts on."""
-    return max((host.encoder.layers for host in encoders(model)), default=None)
+    return max(towers(model).values(), default=None)
 
 
 def towers(model: Any) -> dict[str, int]:

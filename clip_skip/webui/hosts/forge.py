@@ -11,8 +11,8 @@ import torch
 from modules import shared
 from torch import Tensor
 
-from clip_skip.encoder import from_transformers
-from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["encoders", "has_slider", "keep_slider", "scale_each"]
 

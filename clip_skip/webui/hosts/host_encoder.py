@@ -7,9 +7,7 @@ from typing import Any
 
 from clip_skip.encoder import TextEncoder
 
-__all__ = ["NAMES", "HostEncoder"]
-
-NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
+__all__ = ["HostEncoder"]
 
 
 @dataclass(frozen=True)

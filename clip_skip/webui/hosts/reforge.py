@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clip_skip.encoder import from_transformers
-from clip_skip.webui.hosts.host_encoder import NAMES, HostEncoder
+from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["describe"]
 
