@@ -4,7 +4,7 @@ from modules import script_callbacks, scripts, shared
 
 from clip_skip import panel, tags
 from clip_skip.sweep import settings as sweep_settings
-from clip_skip.webui import generation, models_in_use, routes, sweep_run
+from clip_skip.webui import generation, host_settings, models_in_use, routes, sweep_run
 from clip_skip.webui.conditioning import Conditioning
 from clip_skip.webui.hosts import cfg, forge
 from clip_skip.webui.sweep_unfinished import Unfinished
@@ -92,6 +92,7 @@ def put_back():
 conditioning.install()
 give_slider_back = forge.keep_slider()
 script_callbacks.on_script_unloaded(put_back, name="clip_skip")
+script_callbacks.on_ui_settings(host_settings.add, name="clip_skip")
 script_callbacks.on_before_ui(before_ui, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
 script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
