@@ -13,8 +13,8 @@ from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import notes_on, notes_on_prompt
 from clip_skip.page import made_for
 from clip_skip.page.language import translated
-from clip_skip.sweep import viewer
 from clip_skip.sweep import settings as sweep_settings
+from clip_skip.sweep import viewer
 from clip_skip.sweep.presets import BUILT_IN
 from clip_skip.sweep.rows import CFG, KINDS
 
