@@ -10,6 +10,7 @@ docs/demo-model.md come from `training/evaluate.py`.
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from safetensors.torch import save_file
 
@@ -61,7 +63,7 @@ def made_for() -> None:
 
 
 def demo(browser: Browser, folder: Path) -> None:
-    """grid.png, report.png, layers.png, viewer.png"""
+    """grid.png, report.png, layers.png, viewer.png, compare.webp"""
     clip_skip("sweep", "--report", "--out", folder)
     for name in ("grid.png", "report.png"):
         shutil.copy(folder / name, IMAGES)
@@ -70,6 +72,44 @@ def demo(browser: Browser, folder: Path) -> None:
     page.goto((folder / "index.html").as_uri())
     page.get_by_role("gridcell").nth(7 + 12).click()
     shoot(page, "viewer.png")
+    page.close()
+    compare(browser, (folder / "index.html").as_uri())
+
+
+def compare(browser: Browser, address: str) -> None:
+    """compare.webp: the viewer's cells of clip skip 2, 7 and 12, each compared with that of 1."""
+    page = browser.new_page(viewport={"width": 960, "height": 640})
+    page.goto(address)
+    frames: list[tuple[Image.Image, int]] = []
+
+    def frame(milliseconds: int) -> None:
+        page.wait_for_timeout(300)
+        frames.append((Image.open(io.BytesIO(page.screenshot())).convert("RGB"), milliseconds))
+
+    frame(1600)
+    page.locator('[data-place="1,2"]').click()
+    for step in (0, 5, 5):
+        for _ in range(step):
+            page.keyboard.press("ArrowRight")
+        frame(1200)
+        for _ in range(2):
+            page.keyboard.down("c")
+            frame(700)
+            page.keyboard.up("c")
+            frame(700)
+    page.close()
+    (first, _), *others = frames
+    durations = [milliseconds for _, milliseconds in frames]
+    first.save(
+        IMAGES / "compare.webp",
+        save_all=True,
+        append_images=[picture for picture, _ in others],
+        duration=durations,
+        loop=0,
+        quality=80,
+        method=6,
+    )
+    print(IMAGES / "compare.webp", (IMAGES / "compare.webp").stat().st_size, flush=True)
 
 
 def standalone(browser: Browser, folder: Path) -> None:
