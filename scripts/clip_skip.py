@@ -1,10 +1,12 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
+import weakref
+
 from modules import script_callbacks, scripts, shared
 
 from clip_skip import panel, tags
 from clip_skip.sweep import settings as sweep_settings
-from clip_skip.webui import generation, models_in_use, routes, sweep_run
+from clip_skip.webui import generation, models_in_use, routes, second_pass, sweep_run
 from clip_skip.webui.conditioning import Conditioning
 from clip_skip.webui.hosts import cfg, forge
 from clip_skip.webui.sweep_unfinished import Unfinished
@@ -16,6 +18,9 @@ problems_told = set()
 
 class ClipSkipScript(scripts.Script):
     """The panel, and what happens to every generation."""
+
+    def __init__(self):
+        self.under_way = lambda: None
 
     def title(self):
         return panel.TITLE
@@ -33,6 +38,10 @@ class ClipSkipScript(scripts.Script):
         generation.begin(p, args)
 
     def process(self, p, *args):
+        if second_pass.is_one(p):
+            second_pass.inherit(p, self.under_way())
+        else:
+            self.under_way = weakref.ref(p)
         generation.prepare(p)
 
     def before_process_batch(self, p, *args, **kwargs):
@@ -84,6 +93,10 @@ def before_ui():
     xyz_axes.add_axes()
 
 
+def ui_settings():
+    second_pass.admit(shared.opts)
+
+
 def put_back():
     conditioning.remove()
     give_slider_back()
@@ -93,6 +106,7 @@ conditioning.install()
 give_slider_back = forge.keep_slider()
 script_callbacks.on_script_unloaded(put_back, name="clip_skip")
 script_callbacks.on_before_ui(before_ui, name="clip_skip")
+script_callbacks.on_ui_settings(ui_settings, name="clip_skip")
 script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
 script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
 script_callbacks.on_app_started(routes.add_routes, name="clip_skip")
