@@ -4,109 +4,110 @@ import weakref
 
 from modules import script_callbacks, scripts, shared
 
-from clip_skip import panel, tags
-from clip_skip.sweep import settings as sweep_settings
-from clip_skip.webui import generation, models_in_use, routes, second_pass, sweep_run
-from clip_skip.webui.conditioning import Conditioning
-from clip_skip.webui.hosts import cfg, forge
-from clip_skip.webui.sweep_unfinished import Unfinished
-from clip_skip.webui.widgets import header_slider, panel_widgets, sweep_widgets, tab, xyz_axes
+from clip_skip.webui.hosts import sdnext
 
-conditioning = Conditioning()
-problems_told = set()
+if sdnext.runs():
+    from clip_skip.webui.hosts.sdnext_script import SDNextScript  # noqa: F401
 
+    print(sdnext.ONLY_TAGS)
+    script_callbacks.on_script_unloaded(sdnext.Encoding().remove)
+else:
+    from clip_skip import panel, tags
+    from clip_skip.sweep import settings as sweep_settings
+    from clip_skip.webui import generation, models_in_use, routes, second_pass, sweep_run
+    from clip_skip.webui.conditioning import Conditioning
+    from clip_skip.webui.hosts import cfg, forge
+    from clip_skip.webui.sweep_unfinished import Unfinished
+    from clip_skip.webui.widgets import header_slider, panel_widgets, sweep_widgets, tab, xyz_axes
 
-class ClipSkipScript(scripts.Script):
-    """The panel, and what happens to every generation."""
+    conditioning = Conditioning()
+    problems_told = set()
 
-    def __init__(self):
-        self.under_way = lambda: None
+    class ClipSkipScript(scripts.Script):
+        """The panel, and what happens to every generation."""
 
-    def title(self):
-        return panel.TITLE
+        def __init__(self):
+            self.under_way = lambda: None
 
-    def show(self, is_img2img):
-        return scripts.AlwaysVisible
+        def title(self):
+            return panel.TITLE
 
-    def ui(self, is_img2img):
-        enabled, sliders = panel_widgets.build(self)
-        self.infotext_fields = panel_widgets.restored(enabled, sliders)
-        return [enabled, *sliders]
+        def show(self, is_img2img):
+            return scripts.AlwaysVisible
 
-    def before_process(self, p, *args):
-        conditioning.forget()
-        generation.begin(p, args)
+        def ui(self, is_img2img):
+            enabled, sliders = panel_widgets.build(self)
+            self.infotext_fields = panel_widgets.restored(enabled, sliders)
+            return [enabled, *sliders]
 
-    def process(self, p, *args):
-        if second_pass.is_one(p):
-            second_pass.inherit(p, self.under_way())
-        else:
-            self.under_way = weakref.ref(p)
-        generation.prepare(p)
+        def before_process(self, p, *args):
+            conditioning.forget()
+            generation.begin(p, args)
 
-    def before_process_batch(self, p, *args, **kwargs):
-        if generation.mark_prompts(p):
-            conditioning.follow(p)
+        def process(self, p, *args):
+            if second_pass.is_one(p):
+                second_pass.inherit(p, self.under_way())
+            else:
+                self.under_way = weakref.ref(p)
+            generation.prepare(p)
 
-    def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
-        conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
+        def before_process_batch(self, p, *args, **kwargs):
+            if generation.mark_prompts(p):
+                conditioning.follow(p)
 
-    def process_batch(self, p, *args, **kwargs):
-        generation.keep_hires_prompts(p)
-        if p.iteration == 0:
-            generation.tell(p, models_in_use.tell(p, problems_told))
+        def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
+            conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
 
-    def process_before_every_sampling(self, p, *args, **kwargs):
-        cfg.scale_each(p)
+        def process_batch(self, p, *args, **kwargs):
+            generation.keep_hires_prompts(p)
+            if p.iteration == 0:
+                generation.tell(p, models_in_use.tell(p, problems_told))
 
-    def postprocess(self, p, processed, *args):
-        generation.end(p, processed)
+        def process_before_every_sampling(self, p, *args, **kwargs):
+            cfg.scale_each(p)
 
+        def postprocess(self, p, processed, *args):
+            generation.end(p, processed)
 
-class ClipSkipSweepScript(scripts.Script):
-    """The sweep, in the list of scripts."""
+    class ClipSkipSweepScript(scripts.Script):
+        """The sweep, in the list of scripts."""
 
-    def __init__(self):
-        self.host_components = {}
-        self.unfinished = Unfinished()
+        def __init__(self):
+            self.host_components = {}
+            self.unfinished = Unfinished()
 
-    def title(self):
-        return sweep_settings.TITLE
+        def title(self):
+            return sweep_settings.TITLE
 
-    def after_component(self, component, elem_id=None, **kwargs):
-        self.host_components[elem_id] = component
+        def after_component(self, component, elem_id=None, **kwargs):
+            self.host_components[elem_id] = component
 
-    def ui(self, is_img2img):
-        components, self.infotext_fields = sweep_widgets.build(self, self.host_components)
-        return components
+        def ui(self, is_img2img):
+            components, self.infotext_fields = sweep_widgets.build(self, self.host_components)
+            return components
 
-    def run(self, p, *args):
-        return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
+        def run(self, p, *args):
+            return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
 
+    def strip_for_token_counter(params):
+        params.prompt = tags.strip(params.prompt)
 
-def strip_for_token_counter(params):
-    params.prompt = tags.strip(params.prompt)
+    def before_ui():
+        header_slider.add_slider(shared.opts, forge.has_slider())
+        xyz_axes.add_axes()
 
+    def ui_settings():
+        second_pass.admit(shared.opts)
 
-def before_ui():
-    header_slider.add_slider(shared.opts, forge.has_slider())
-    xyz_axes.add_axes()
+    def put_back():
+        conditioning.remove()
+        give_slider_back()
 
-
-def ui_settings():
-    second_pass.admit(shared.opts)
-
-
-def put_back():
-    conditioning.remove()
-    give_slider_back()
-
-
-conditioning.install()
-give_slider_back = forge.keep_slider()
-script_callbacks.on_script_unloaded(put_back, name="clip_skip")
-script_callbacks.on_before_ui(before_ui, name="clip_skip")
-script_callbacks.on_ui_settings(ui_settings, name="clip_skip")
-script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
-script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
-script_callbacks.on_app_started(routes.add_routes, name="clip_skip")
+    conditioning.install()
+    give_slider_back = forge.keep_slider()
+    script_callbacks.on_script_unloaded(put_back, name="clip_skip")
+    script_callbacks.on_before_ui(before_ui, name="clip_skip")
+    script_callbacks.on_ui_settings(ui_settings)
+    script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
+    script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
+    script_callbacks.on_app_started(routes.add_routes, name="clip_skip")

@@ -68,6 +68,8 @@ def test_every_text_of_the_page_has_a_translation():
 HOSTILE = ["<clipskip:>", "<clipskip:abc>", "<clipskip:0>", "<clipskip:nan>", "<clipskip:1e999>", "<clipskip:x=2>"]
 HOSTILE += ["<clipskip>", "<clipskip:2:3>", "<clipskip:l=1:l=2>", "<clipskip:{tag}>", "<clipskip:(.*)+[a-z]{2}\\d>"]
 MESSAGES = [
+    "The pictures could not be saved: [Errno 28] No space left on device",
+    "The grid could not be saved: [Errno 28] No space left on device",
     *tags.warnings(HOSTILE[:8]),
     *tags.warnings(HOSTILE[8:]),
     *tags.warnings(f"<clipskip:a{n}>" for n in range(30))[-1:],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Iterator
 from copy import copy
@@ -21,7 +22,9 @@ from clip_skip.webui import generation
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.infotext import KEY
 
-__all__ = ["Done", "collect", "whole"]
+__all__ = ["Done", "collect", "not_saved", "whole"]
+
+log = logging.getLogger("clip_skip")
 
 Done = dict[Cell, tuple[Image.Image, str]]
 """Finished cells: picture and infotext."""
@@ -33,19 +36,18 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     if not results:
         return processing.Processed(p, [], p.seed, "")
     about_tag = replaced(p.prompt) if settings.apply_to != "negative" else []
-    for message in (*about_tag, *cut(jobs), *missing(p, settings, plan, finished)):
-        generation.warn(p, translate(message))
-        results[0][0].last.clip_skip_warnings.append(message)  # for the API, which leaves comments out
+    unsaved = [job.clip_skip_not_saved for job in jobs if hasattr(job, "clip_skip_not_saved")]
+    for message in (*about_tag, *cut(jobs), *missing(p, settings, plan, finished), *unsaved):
+        tell(p, results[0][0], message)
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = text
         if shared.opts.grid_save and not p.do_not_save_grid:
-            saved = save_grid(job, picture, text)
-            if settings.save_cells and saved:
-                file = Path(saved).with_suffix(".html")
-                file.write_text(page(plan, done, text), encoding="utf8")
-                p.comment(translate(f"Compare the pictures: {file.as_posix()}"))
+            try:
+                save(p, job, settings, plan, done, picture, text)
+            except OSError as error:
+                tell(p, results[0][0], not_saved("The grid", error))
     reports = [(draw_report(p, job, plan, done), text) for job, done, text in results if settings.report]
     first = [*grids, *((figure, text) for figure, text in reports if figure)]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
@@ -60,6 +62,17 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     )
     generation.end(results[0][0].last, processed)
     return processed
+
+
+def tell(p: Any, job: Any, message: str) -> None:
+    """Under the picture, and in the API's answer, which leaves comments out."""
+    generation.warn(p, translate(message))
+    job.last.clip_skip_warnings.append(message)
+
+
+def not_saved(what: str, error: OSError) -> str:
+    log.warning("Clip skip: %s could not be saved", what, exc_info=error)
+    return f"{what} could not be saved: {error}"
 
 
 def cut(jobs: list[Any]) -> Iterator[str]:
@@ -79,6 +92,15 @@ def missing(p: Any, settings: SweepSettings, plan: Plan, finished: list[Done]) -
 def whole(value: float) -> str:
     """A CFG scale as the host writes it into infotext when it was typed."""
     return str(int(value) if value == int(value) else value)
+
+
+def save(p: Any, job: Any, settings: SweepSettings, plan: Plan, done: Done, picture: Image.Image, text: str) -> None:
+    """Saves the grid and, where the cells are saved too, the page beside it."""
+    saved = save_grid(job, picture, text)
+    if settings.save_cells and saved:
+        file = Path(saved).with_suffix(".html")
+        file.write_text(page(plan, done, text), encoding="utf8")
+        p.comment(translate(f"Compare the pictures: {file.as_posix()}"))
 
 
 def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:

@@ -1,7 +1,8 @@
 """Beside ADetailer, in a running WebUI: its passes over a finished picture, with prompts of their own.
 
 Wanted are its own pictures, made with the header's value or with ADetailer's own setting for the clip skip of a pass.
-It needs a detector that finds something; one that always finds the middle will do. Address: github.com/Bing-su/adetailer.
+It needs a detector that finds something; one that always finds the middle will do.
+Address: github.com/Bing-su/adetailer.
 """
 
 from __future__ import annotations
