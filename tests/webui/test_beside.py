@@ -5,7 +5,7 @@ Their addresses: github.com/ljleb/sd-webui-neutral-prompt, ljleb/prompt-fusion-e
 hako-mikan/sd-webui-regional-prompter, hako-mikan/sd-webui-negpip, hnmr293/sd-webui-cutoff,
 opparco/stable-diffusion-webui-two-shot, Haoming02/sd-forge-couple (5b53d59 is for AUTOMATIC1111),
 pkuliyi2015/multidiffusion-upscaler-for-automatic1111, mcmonkeyprojects/sd-dynamic-thresholding,
-a2569875/stable-diffusion-webui-composable-lora, hako-mikan/sd-webui-lora-block-weight.
+hako-mikan/sd-webui-lora-block-weight.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ ON = {
     "cutoff": [True, "red, blue", 0.5, True, False, "", "Lerp", False],
     "forge couple": [True, True, "Basic", "", "Horizontal", "None", 0.5, None, "off", False, True],
     "dynamic thresholding (cfg scale fix)": [True, 3.0, 95.0, "Constant", 0, "Constant", 0, 4],
-    "composable lora": [True, False, True, True, False, False, False],
     "latent couple extension": [True, "1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.8", 20],
 }
 LATENT = ["Latent" if value == "Attention" else value for value in ON["regional prompter"]]
@@ -52,7 +51,6 @@ CASES = {
     "couple": ("forge couple", ON, "a red circle\na blue square"),
     "latent couple": ("latent couple extension", ON, "white AND a red circle AND a blue square"),
     "threshold": ("dynamic thresholding (cfg scale fix)", ON, "a red circle"),
-    "composable lora": ("composable lora", ON, "a red circle <lora:LORA:1> AND a blue square"),
     "block weight": ("lora block weight", {}, "a red circle <lora:LORA:1:lbw=1,1,1,1,1,1,0,0,0,0,0,0,0,0,0,0,0>"),
     "fusion": ("clip skip", {}, "a [red:blue:1,3] circle, (square:1,1.5)"),
     "tiled": (
