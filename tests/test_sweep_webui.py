@@ -210,6 +210,55 @@ def test_the_same_sweep_again_makes_the_other_cells(host):
     assert len(p.make.made) == 4  # what cannot be compared is not the same
 
 
+def test_a_sweep_that_failed_keeps_its_cells(host):
+    arguments = {"clip_skips": "1-6", "cfg_scales": "7", "cells_per_batch": 2}
+    p = job(host, seed=5)
+
+    def fail():
+        if len(p.make.made) == 2:
+            raise RuntimeError("no luck")
+
+    p.make.before = fail
+    with pytest.raises(RuntimeError, match="no luck"):
+        host.sweep_script.run(p, arguments)
+    p = job(host, seed=5)
+    result = host.sweep_script.run(p, arguments)
+    assert [batch.batch_size for batch, _ in p.make.made] == [2] and len(result.images) == 1 + 6
+
+
+def test_a_full_disk_costs_no_cell(host, tmp_path):
+    """Pictures that cannot be saved are made again and shown, and it is said once."""
+    p = job(host, outpath_grids=str(tmp_path))
+    made = p.make
+
+    def full(batch):
+        if not batch.do_not_save_samples:
+            raise OSError(28, "No space left on device")
+        return made(batch)
+
+    p.make = full
+    host.shared.state.job_count = 0
+    arguments = {"clip_skips": "1-6", "cfg_scales": "7", "cells_per_batch": 2, "save_cells": True}
+    result = host.sweep_script.run(p, arguments)
+    assert len(result.images) == 1 + 6 and host.shared.state.job_count == 3 + 1
+    said = "The pictures could not be saved: [Errno 28] No space left on device"
+    assert [message for message in json.loads(result.js())["clip_skip_warnings"] if "saved" in message] == [said]
+    assert f"⚠ {said}" in p.comments
+
+
+def test_a_grid_that_cannot_be_saved_is_shown(host, monkeypatch):
+    from modules import images
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(images, "save_image", full)
+    result = host.sweep_script.run(job(host), {"clip_skips": "1-2", "cfg_scales": "7"})
+    assert len(result.images) == 1 + 2
+    told = json.loads(result.js())["clip_skip_warnings"]
+    assert "The grid could not be saved: [Errno 28] No space left on device" in told
+
+
 def test_the_report_comes_second(host):
     p = job(host, width=16, height=16)
     result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "4, 7", "report": True})

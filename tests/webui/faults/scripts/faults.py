@@ -64,6 +64,8 @@ PLACES = {
 }
 
 left_over = []
+asked_by = [None]
+"""The arguments of the request that is being answered; the parts of a sweep share them."""
 
 
 class FaultsScript(scripts.Script):
@@ -80,7 +82,8 @@ class FaultsScript(scripts.Script):
 def hook(name):
     def run(self, p, *args, **kwargs):
         place, after = [arg for arg in args if isinstance(arg, (str, int, float))][-2:]
-        if name == "before_process":
+        if name == "before_process" and p.script_args is not asked_by[0]:
+            asked_by[0] = p.script_args
             while left_over:
                 left_over.pop()()
             if place in PLACES:
