@@ -111,6 +111,7 @@ def test(*arguments: str) -> int:
     if check():
         return 1
     find_browser()
+    arguments = arguments or ("-n", "auto", "--dist", "worksteal")
     print("$ pytest", *arguments, flush=True)
     return run(PYTHON, "-m", "pytest", *arguments)
 
