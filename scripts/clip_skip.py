@@ -93,8 +93,8 @@ else:
 
     conditioning.install()
     give_slider_back = forge.keep_slider()
-    script_callbacks.on_script_unloaded(put_back, name="clip_skip")
-    script_callbacks.on_before_ui(before_ui, name="clip_skip")
-    script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
-    script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
-    script_callbacks.on_app_started(routes.add_routes, name="clip_skip")
+    script_callbacks.on_script_unloaded(put_back)
+    script_callbacks.on_before_ui(before_ui)
+    script_callbacks.on_before_token_counter(strip_for_token_counter)
+    script_callbacks.on_ui_tabs(tab.build)
+    script_callbacks.on_app_started(routes.add_routes)

@@ -619,7 +619,7 @@ def test_axes_are_added_once_and_set_their_part(host):
     script = type("Script", (), {"__module__": "xyz_grid.py"})
     scripts.scripts_data[:] = [SimpleNamespace(script_class=script, module=plot)]
     for _ in range(3):
-        host.callbacks["before_ui"]["clip_skip"]()
+        host.callbacks["before_ui"][0]()
     axes = {option.label: option for option in plot.axis_options}
     assert list(axes) == [
         "[Clip Skip] Prompt and negative",
@@ -647,3 +647,16 @@ def test_axes_are_added_once_and_set_their_part(host):
     assert torch.equal(done.c[0][0][0], host.at(3, "a cow")) and torch.equal(done.uc[0][0], host.at(2, "bad"))
     both.apply(p, 1.0, [])
     assert host.generate(["a"], ["b"], overrides_of=p).extra_generation_params == {"Clip skip": None}
+
+
+def test_where_the_host_forgets_its_own_value_a_cell_says_the_panels_too(host, monkeypatch):
+    """Forge Neo writes `Clip skip`, and throws it away when it is pasted."""
+    from modules import infotext_utils
+
+    parse = infotext_utils.parse_generation_parameters
+    forgets = lambda text: {key: value for key, value in parse(text).items() if key != "Clip skip"}
+    monkeypatch.setattr(infotext_utils, "parse_generation_parameters", forgets)
+    result = host.sweep_script.run(job(host), {"clip_skips": "1, 5", "cfg_scales": "7"})
+    first, second = (text.rpartition("\n")[2].split(", ") for text in result.infotexts[1:])
+    assert "Clip skip panel: 1" in first and not any(entry.startswith("Clip skip: ") for entry in first)
+    assert {"Clip skip panel: 5", "Clip skip: 5"} <= set(second)
