@@ -26,7 +26,7 @@ __all__ = ["add_arguments", "add_cluster", "run"]
 HELP = "which clip skip is better, over many prompts, seeds and checkpoints"
 DESCRIPTION = (
     "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
-    "what clip skip does. The same command again makes only what is missing. STUDY.toml has the same names as the options."
+    "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
 )
 EXAMPLES = """examples:
   clip-skip study --model demo
