@@ -14,6 +14,7 @@ from clip_skip.override import replaced
 from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import ArgumentError, add_loading, checkpoint, device, loading, size, within
 from clip_skip.standalone.cli.sweep import prepare
+from clip_skip.standalone.loading import DTYPES, EMPHASES
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
@@ -26,7 +27,7 @@ __all__ = ["add_arguments", "add_cluster", "run"]
 HELP = "which clip skip is better, over many prompts, seeds and checkpoints"
 DESCRIPTION = (
     "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
-    "what clip skip does. The same command again makes only what is missing. STUDY.toml has the same names as the options."
+    "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
 )
 EXAMPLES = """examples:
   clip-skip study --model demo
@@ -38,6 +39,8 @@ EXAMPLES = """examples:
 DEFAULTS: dict[str, Any] = {
     "models": ["demo"],
     "negative": "",
+    "emphasis": EMPHASES[0],
+    "dtype": "",
     "seeds": "1-8",
     "cfg": "7",
     "steps": 20,
@@ -74,6 +77,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--out", metavar="DIR", help="default: study")
     add_cluster(command)
+    command.set_defaults(emphasis=None, dtype=None)  # what is not given may be in STUDY.toml
 
 
 def add_cluster(command: argparse.ArgumentParser) -> None:
@@ -137,7 +141,7 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
     given = argparse.Namespace(**vars(arguments))
     for name in known:
         value = getattr(arguments, name)
-        if value in (None, "", "Original"):
+        if value is None:
             value = file.get(name, DEFAULTS.get(name, value))
         setattr(given, name, value)
     for name in ("models", "score"):
@@ -147,6 +151,9 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
     for name in NUMBERS:
         if type(getattr(given, name)) is not int:
             raise ArgumentError(f"{name}: {shorten(str(getattr(given, name)))} is not a whole number")
+    for name, choices in (("emphasis", EMPHASES), ("dtype", ("", *DTYPES))):
+        if getattr(given, name) not in choices:
+            raise ArgumentError(f"{name}: {shorten(str(getattr(given, name)))} is not one of {', '.join(choices)}")
     for name in ("loras", "embeddings"):
         setattr(given, name, Path(getattr(given, name)) if getattr(given, name) else None)
     demo = given.models == ["demo"]
