@@ -9,7 +9,7 @@ from typing import Any
 
 from clip_skip.skip import Skip, brief, check, format, shorten
 
-__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "restored", "settled"]
+__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "read", "restored", "settled"]
 
 TITLE = "Clip Skip"
 DEEPEST = 32.0

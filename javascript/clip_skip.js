@@ -27,6 +27,9 @@
         return button;
     };
 
+    /** Whether a setting of the host's Settings page is on; one that the host does not have is. */
+    clipSkip.wanted = (name) => window.opts?.[`clip_skip_${name}`] !== false;
+
     clipSkip.find = (selector) => gradioApp().querySelector(selector);
     clipSkip.prompt = (tab, negative = false) => clipSkip.find(`#${tab}_${negative ? "neg_" : ""}prompt textarea`);
     clipSkip.panel = (tab, name) => clipSkip.find(`#script_${tab}_clip_skip_${name} input[type=number]`);
@@ -72,7 +75,7 @@
     /** Puts `text` in the place of what is from `start` to `end` in `area`, so that the browser can undo it. */
     clipSkip.replace = (area, start, end, text) => {
         const wanted = area.value.slice(0, start) + text + area.value.slice(end);
-        area.focus();
+        area.focus({preventScroll: true});
         area.setSelectionRange(start, end);
         clipSkip.writing = true;
         const command = text ? "insertText" : "delete";

@@ -119,7 +119,7 @@
     }
 
     function onInput({target, isTrusted}) {
-        if (isTrusted && !clipSkip.writing && clipSkip.isPrompt(target)) open(target);
+        if (isTrusted && !clipSkip.writing && clipSkip.wanted("completion") && clipSkip.isPrompt(target)) open(target);
     }
 
     onUiLoaded(() => {

@@ -62,6 +62,10 @@
         const place = clipSkip.slider();
         if (!place) return;
         let readout = clipSkip.find("#clip_skip_readout");
+        if (!clipSkip.wanted("readout")) {
+            readout?.remove();
+            return;
+        }
         if (!readout) {
             readout = clipSkip.element("div", {id: "clip_skip_readout", role: "status"});
             place.append(readout);

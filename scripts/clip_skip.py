@@ -14,7 +14,7 @@ if sdnext.runs():
 else:
     from clip_skip import panel, tags
     from clip_skip.sweep import settings as sweep_settings
-    from clip_skip.webui import generation, models_in_use, routes, second_pass, sweep_run
+    from clip_skip.webui import generation, host_settings, models_in_use, routes, second_pass, sweep_run
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.sweep_unfinished import Unfinished
@@ -97,6 +97,7 @@ else:
         xyz_axes.add_axes()
 
     def ui_settings():
+        host_settings.add()
         second_pass.admit(shared.opts)
 
     def put_back():

@@ -14,6 +14,8 @@ from clip_skip.layers.measure import notes_on, notes_on_prompt
 from clip_skip.page import made_for
 from clip_skip.page.language import translated
 from clip_skip.sweep import settings as sweep_settings
+from clip_skip.sweep import viewer
+from clip_skip.sweep.presets import BUILT_IN
 from clip_skip.sweep.rows import CFG, KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -55,14 +57,25 @@ def test_every_text_of_the_page_has_a_translation():
         *(label for choices in sweep_settings.CHOICES.values() for label in choices.values()),
         *(kind.factor for kind in KINDS.values() if kind != CFG),
     }
-    widgets = [
-        (WEBUI / "widgets" / name).read_text()
-        for name in ("layers_tab.py", "made_for_tab.py", "sweep_widgets.py", "tab.py")
-    ]
+    widgets = [file.read_text() for file in (WEBUI / "widgets").glob("*.py")]
+    labels |= {*BUILT_IN, *re.findall(r'Setting\("\w+", "([^"]+)"', (WEBUI / "host_settings.py").read_text())}
+    labels |= {f"The panel starts: {field.label}" for field in panel.FIELDS} | {"The panel starts: ticked"}
+    labels |= {f"The sweep starts: {sweep_settings.LABELS[name]}" for name in ("clip_skips", "cfg_scales", "report")}
+    labels |= {f"The sweep starts: {sweep_settings.LABELS[name]}" for name in ("save_cells", "legend")}
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
     standalone = (ROOT / "clip_skip" / "standalone" / "app" / "made_for_tab.py").read_text()
     labels |= {*re.findall(r'(?:translate\(|NO_FOLDER = )"([^"]+)"', standalone)}
+    labels -= {"Depths"}  # never to be seen
     assert (asked | labels) - SENTENCES["ja_JP"].keys() == set()
+
+
+def test_every_word_of_the_viewer_and_of_the_figures_has_a_translation():
+    words = {*viewer.WORD.findall(viewer.source(".js")), *viewer.PLACE.findall(viewer.source(".html"))}
+    assert len(words) > 25
+    figures = [ROOT / "clip_skip" / part for part in ("layers/figure.py", "sweep/report_figure.py")]
+    said = {text for file in figures for text in re.findall(r'say\("([^"]+)"\)', file.read_text())}
+    assert len(said) > 8
+    assert (words | said) - {"clip skip"} - SENTENCES["ja_JP"].keys() == set()
 
 
 HOSTILE = ["<clipskip:>", "<clipskip:abc>", "<clipskip:0>", "<clipskip:nan>", "<clipskip:1e999>", "<clipskip:x=2>"]
@@ -108,6 +121,15 @@ MESSAGES = [
     'Seeds: "1.5" is not a whole number',
     'LoRA weights: the prompt has more than one LoRA, so it must be said which, as in "one: 0, 0.5, 1"',
     "The rows are seeds, so the batch count made no more grids.",
+    "Likeness to the picture at clip skip 1.5 (SSIM: 1 is equal; the colours begin at 0.3)",
+    "Likeness to the picture at clip skip 1 (SSIM: 1 is equal), mean over the seeds and its 95% interval",
+    "How far each token is from itself at the last layer (1 - cosine similarity); "
+    "a row is 0.42 high; dotted: the mean of all tokens",
+    'Preset: there is no "mine"',
+    'Preset "mine" was saved.',
+    "30 steps",
+    "seed 7",
+    "CFG scale 7.5",
     "2 of 4 cells are made. The same sweep, started again with seeds 5, 7, makes the others.",
 ]
 

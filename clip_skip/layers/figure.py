@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from textwrap import fill
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from PIL import Image
 
 from clip_skip.layers.measure import Layers
+from clip_skip.lettering import drawn, families, said
+from clip_skip.lines import cut, wrap
 
 __all__ = ["draw"]
 
 WIDTH, TOP, ROW, DPI = 13.0, 6.3, 0.32, 110
 """Inches: the picture, its upper part, a token's row; and dots per inch."""
-
-FONT = "DejaVu Sans"
-"""The one that matplotlib brings."""
 
 FILLED = 0.9
 """How much of a row the highest curve takes."""
@@ -32,6 +30,9 @@ TITLE = 10.5
 
 LONGEST = 16
 """Letters of a token's label."""
+
+Say = Callable[[str], str]
+"""A text of the picture in its language."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,32 @@ DARK = Colours("#0b0f19", "#e6e8ee", "#767d8f", "#56b4e9", "#5d7f9f", "#f08a3c")
 """Blue and vermilion of Okabe and Ito, which colour-blind people tell apart."""
 
 
-def draw(layers: Layers, dark: bool = False) -> Image.Image:
-    """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for each token."""
+def draw(layers: Layers, dark: bool = False, translate: Callable[[str], str] = str) -> Image.Image:
+    """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for each token.
+
+    translate: its words, into another language
+    """
+    say = partial(said, translate=translate)
     colours = DARK if dark else LIGHT
     columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 4 * count), 4)
     rows = -(-len(layers.tokens) // columns)
-    heading = [fill(sentence, 165) for sentence in layers.sentences()]
-    lines = sum(text.count("\n") + 1 for text in heading)
-    heights = (0.65 + 0.21 * lines, TOP, 1.25 + ROW * rows)
+    heading = [line for sentence in layers.sentences() for line in wrap(say(sentence), 165)]
+    heights = (0.65 + 0.21 * len(heading), TOP, 1.25 + ROW * rows)
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     head, top, bottom = figure.subfigures(3, 1, height_ratios=heights)
     draw_head(head, heights[0], layers.title, heading)
     left, right = top.subplots(1, 2, width_ratios=(1.25, 1))
-    draw_similarity(top, left, layers)
-    draw_steps(right, layers, colours)
-    draw_tokens(bottom, layers, rows, columns, colours)
+    draw_similarity(top, left, layers, say)
+    draw_steps(right, layers, colours, say)
+    draw_tokens(bottom, layers, rows, columns, colours, say)
     paint(figure, colours)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def paint(figure: Figure, colours: Colours) -> None:
-    """The colours of all but the data, and the font, on this figure alone: matplotlib's settings are the process's."""
+    """The colours of all but the data, and the fonts, on this figure alone: matplotlib's settings are the process's."""
     figure.set_facecolor(colours.back)
     for part in figure.subfigs:
         part.set_facecolor(colours.back)
@@ -80,17 +84,17 @@ def paint(figure: Figure, colours: Colours) -> None:
         axes.tick_params(colors=colours.faint, labelcolor=colours.text)
         axes.spines[:].set_edgecolor(colours.faint)
     for text in figure.findobj(Text):
-        text.set(fontfamily=FONT, parse_math=False)
+        text.set(fontfamily=families(text.get_text()), parse_math=False)
         if text.get_color() == "black":
             text.set_color(colours.text)
 
 
-def draw_head(head: SubFigure, height: float, title: str, sentences: list[str]) -> None:
+def draw_head(head: SubFigure, height: float, title: str, lines: list[str]) -> None:
     head.text(0.008, 1 - 0.12 / height, title, va="top", fontsize=13, fontweight="bold")
-    head.text(0.008, 1 - 0.45 / height, "\n".join(sentences), va="top", fontsize=10, linespacing=1.45)
+    head.text(0.008, 1 - 0.45 / height, "\n".join(lines), va="top", fontsize=10, linespacing=1.45)
 
 
-def draw_similarity(part: SubFigure, axes: Axes, layers: Layers) -> None:
+def draw_similarity(part: SubFigure, axes: Axes, layers: Layers, say: Say) -> None:
     """The heat map; every side has its layers or its clip skips."""
     values, count = layers.similarity, len(layers.numbers)
     image = axes.imshow(values, vmin=min(values.min(), 0.99), vmax=1, cmap="viridis", origin="lower")
@@ -102,11 +106,11 @@ def draw_similarity(part: SubFigure, axes: Axes, layers: Layers) -> None:
         second.set_ticks(range(count), [str(skip) for skip in layers.clip_skips], fontsize=size)
         other.tick_params(length=0)
         other.spines[:].set_visible(False)
-        axis.set_label_text("layer")
-        second.set_label_text("clip skip")
+        axis.set_label_text(say("layer"))
+        second.set_label_text(say("clip skip"))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title("How alike the layers are (cosine similarity, mean over the tokens)", fontsize=TITLE)
+    axes.set_title(say("How alike the layers are (cosine similarity, mean over the tokens)"), fontsize=TITLE)
     part.colorbar(image, ax=axes, pad=0.02, shrink=0.8).outline.set_visible(False)
     if count <= 14:
         middle = (image.norm.vmin + 1) / 2
@@ -116,7 +120,7 @@ def draw_similarity(part: SubFigure, axes: Axes, layers: Layers) -> None:
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7.5)
 
 
-def draw_steps(axes: Axes, layers: Layers, colours: Colours) -> None:
+def draw_steps(axes: Axes, layers: Layers, colours: Colours, say: Say) -> None:
     """A bar for each step from a layer to the next, as long as the layers are apart."""
     apart, largest = 1 - layers.steps, layers.largest_step
     bars = axes.barh(range(len(apart)), apart, color=colours.step, height=0.7)
@@ -125,26 +129,26 @@ def draw_steps(axes: Axes, layers: Layers, colours: Colours) -> None:
     size = 9 if len(apart) <= 16 else 6.5
     axes.bar_label(bars, [f"{step:.3f}" for step in layers.steps], padding=3, fontsize=size)
     pairs = zip(layers.numbers, layers.numbers[1:], layers.clip_skips, layers.clip_skips[1:])
-    names = [f"{low} to {high}  ({skip} to {less})" for low, high, skip, less in pairs]
+    names = [f"{low}→{high}  ({skip}→{less})" for low, high, skip, less in pairs]
     axes.set_yticks(range(len(apart)), names, fontsize=size)
     axes.set(
-        ylabel="layers  (clip skips)",
-        xlabel="1 - cosine similarity; at the bar: cosine similarity",
+        ylabel=say("layers (clip skips)"),
+        xlabel=say("1 - cosine similarity; at the bar: cosine similarity"),
         xlim=(0, 1.2 * max(apart, default=0) or 1),
     )
-    axes.set_title("Each step from a layer to the next", fontsize=TITLE)
+    axes.set_title(say("Each step from a layer to the next"), fontsize=TITLE)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colours: Colours) -> None:
+def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colours: Colours, say: Say) -> None:
     """A row for each token, with its curve; all have the same scale, and the mean as a dotted line."""
     highest = float(layers.distance.max()) or 1.0
-    part.suptitle(
+    title = (
         "How far each token is from itself at the last layer (1 - cosine similarity); "
-        f"a row is {highest / FILLED:.2g} high; dotted: the mean of all tokens",
-        fontsize=TITLE,
+        f"a row is {highest / FILLED:.2g} high; dotted: the mean of all tokens"
     )
+    part.suptitle(say(title), fontsize=TITLE)
     scaled = FILLED * layers.distance / highest
     mean = scaled.mean(1)
     places = range(len(layers.tokens))
@@ -161,19 +165,12 @@ def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colour
         ticks = range(len(layers.numbers))[::-1][::each]
         names = [f"{layers.numbers[index]}\n({layers.clip_skips[index]})" for index in ticks]
         axes.set_xticks([layers.numbers[index] for index in ticks], names, fontsize=8)
-        axes.set(ylim=(rows + 0.1, 0), xlabel="layer (clip skip)")
+        axes.set(ylim=(rows + 0.1, 0), xlabel=say("layer (clip skip)"))
         axes.margins(x=0.02)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def written(token: str) -> str:
-    """`token` in letters that the font has, and cut to a length that fits."""
-    known = font_letters()
-    text = "".join(letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in token)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-@cache
-def font_letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
+    """`token` in letters that there is a font for, and cut to a length that fits."""
+    return cut(drawn(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from textwrap import wrap
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from clip_skip.layers.figure import DARK, LIGHT, Colours, font_letters, paint
+from clip_skip.layers.figure import DARK, LIGHT, Colours, Say, paint
+from clip_skip.lettering import drawn, said
+from clip_skip.lines import wrap
 from clip_skip.made_for.adapters import Block
 from clip_skip.made_for.findings import Finding
 
@@ -31,19 +33,22 @@ LOWEST = 0.03
 """The height of the lowest bar, so that none which has changed looks as if it had not; 1 is the highest."""
 
 
-def draw(findings: Sequence[Finding], dark: bool = False) -> Image.Image:
+def draw(findings: Sequence[Finding], dark: bool = False, translate: Callable[[str], str] = str) -> Image.Image:
     """The picture (RGB) of the first `MOST` of those `findings` whose weights tell of blocks; at least one must.
 
     A bar is as high as the block's largest change, where the file's most changed block is 1; an encoder of SDXL has
     bars of its own.
+
+    translate: its words, into another language
     """
+    say = partial(said, translate=translate)
     shown = [(one, name) for one in findings if one.weights for name in one.weights.blocks][:MOST]
     if not shown:
         raise ValueError("no file tells of blocks, so there is no picture")
     colours = DARK if dark else LIGHT
     columns = 1 if len(shown) < 3 else 2 if len(shown) < 13 else 3
     rows = -(-len(shown) // columns)
-    texts = [heading(one, name) for one, name in shown]
+    texts = [heading(one, name, say) for one, name in shown]
     lines = [max(len(text) for text in texts[row * columns : (row + 1) * columns]) for row in range(rows)]
     heights = [HEIGHT + LINE * count for count in lines]
     figure = Figure(figsize=(WIDTH * columns, sum(heights) + 0.5), dpi=DPI)
@@ -61,19 +66,22 @@ def draw(findings: Sequence[Finding], dark: bool = False) -> Image.Image:
                 figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
         top -= height
     legend = "bars: each block's largest change, by the file's largest   ○ not changed   × not told"
-    figure.text(0.06 / columns, 0.12 / total, legend, fontsize=8, color=colours.faint)
+    figure.text(0.06 / columns, 0.12 / total, say(legend), fontsize=8, color=colours.faint)
     paint(figure, colours)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def heading(finding: Finding, tower: str) -> list[str]:
+def heading(finding: Finding, tower: str, say: Say) -> list[str]:
     """The file's name, its kind and the reason of the verdict, in lines."""
     encoder = {"l": "CLIP-L", "h": "OpenCLIP-H", "g": "OpenCLIP-G"}[tower]
     name = os.path.basename(finding.file)
-    known = "".join(letter if ord(letter) in font_letters() else "\ufffd" for letter in name)
+    known = drawn(name)
     name = known if len(known) <= 44 else f"{known[:21]}…{known[-22:]}"
-    return [f"{name}   {finding.model} {finding.kind}, {encoder}", *wrap(finding.verdict.reason, LETTERS)]
+    return [
+        f"{name}   {finding.model} {finding.kind}, {encoder}",
+        *wrap(" ".join(map(say, finding.verdict.sentences)), LETTERS),
+    ]
 
 
 def draw_blocks(axes: Axes, blocks: Sequence[Block], untouched: int, colours: Colours) -> None:

@@ -27,15 +27,18 @@ class File:
     path: str
 
 
-def suggest(files: Iterable[File], in_effect: float, used: str = THIS_PICTURE) -> list[dict[str, Any]]:
+def suggest(
+    files: Iterable[File], in_effect: float, used: str = THIS_PICTURE, from_weights: bool = True
+) -> list[dict[str, Any]]:
     """A suggestion for each of `files` that was made for another clip skip than `in_effect`.
 
     Each is {"file", "kind", "value", "source", "text"}, or {"problem"} for a file that could not be read.
+    from_weights: whether LoRAs are opened, where their metadata does not tell.
     """
     suggestions: list[dict[str, Any]] = []
     for file in files:
         try:
-            found = of_lora(file.path) if file.kind == "LoRA" else of_checkpoint(file.path)
+            found = of_lora(file.path, from_weights) if file.kind == "LoRA" else of_checkpoint(file.path)
         except Problem as problem:
             suggestions.append({"problem": f"{problem}."})
             continue
@@ -69,11 +72,11 @@ def of_checkpoint(path: str) -> Told | None:
     return Told(found.value, f"{found.source} in {found.file}", f"recommends clip skip {found.value}")
 
 
-def of_lora(path: str) -> Told | None:
+def of_lora(path: str, from_weights: bool = True) -> Told | None:
     """By its weights where these tell it exactly, else by its metadata, else by what its weights tell at least."""
     metadata = trained_at(path)
     try:
-        weights = weights_of(path)
+        weights = weights_of(path) if from_weights else None
     except Problem:
         if metadata is None:
             raise

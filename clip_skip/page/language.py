@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["translated"]
+__all__ = ["languages", "translated"]
 
 FOLDER = Path(__file__).parents[2] / "localizations"
 NAME = re.compile(r"\{(\w+)\}")
+
+
+def languages(folder: Path = FOLDER) -> list[str]:
+    """Those that there are sentences in."""
+    return sorted(file.stem for file in folder.glob("*.json"))
 
 
 def translated(text: str, language: str, depth: int = 3, folder: Path = FOLDER) -> str:

@@ -48,7 +48,7 @@ def look(path: str | None, base: str | None, dark: bool, translate: Translate) -
     # matplotlib takes its time, which is not to be the host's at its start
     from clip_skip.made_for import blocks_figure
 
-    return told(finding, translate), blocks_figure.draw([finding], dark)
+    return told(finding, translate), blocks_figure.draw([finding], dark, translate)
 
 
 def told(finding: Finding, translate: Translate) -> str:

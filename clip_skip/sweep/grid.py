@@ -9,6 +9,8 @@ from typing import cast
 
 from PIL import Image, ImageDraw, ImageFont
 
+from clip_skip.lines import pieces
+
 INK = (24, 24, 27)
 QUIET = (91, 91, 102)
 PAPER = (255, 255, 255)
@@ -92,10 +94,11 @@ class _Labels:
     @classmethod
     def fit(cls, labels: Sequence[str], width: int, size: int, colour: tuple[int, int, int] = INK) -> _Labels:
         """In `size`, or in the largest smaller type whose longest word is no wider than `width` pixels."""
-        words = [word for label in labels for word in label.split()]
-        while size > SMALLEST_TYPE and any(_font(size).getlength(word) > width for word in words):
+        labels, name = _lettered(labels)
+        words = [piece for label in labels for piece in pieces(label)]
+        while size > SMALLEST_TYPE and any(_font(size, name).getlength(word) > width for word in words):
             size -= 1
-        font = _font(size)
+        font = _font(size, name)
         return cls(font, [_wrap(label, font, width) for label in labels], colour)
 
     def write(self, ink: ImageDraw.ImageDraw, index: int, x: float, y: float) -> None:
@@ -107,31 +110,46 @@ class _Labels:
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """The lines of `text`, none wider than `width`: broken at spaces, and inside a word only if it must be."""
+    """The lines of `text`, none wider than `width`: broken between `pieces`, and inside one only if it must be."""
     lines = [""]
-    for word in text.split():
-        joined = f"{lines[-1]} {word}".strip()
-        if font.getlength(joined) <= width:
-            lines[-1] = joined
+    for piece in pieces(text.strip()):
+        if font.getlength((lines[-1] + piece).strip()) <= width:
+            lines[-1] += piece
             continue
         if lines[-1]:
             lines.append("")
-        for letter in word:
+        for letter in piece.strip():
             if lines[-1] and font.getlength(lines[-1] + letter) > width:
                 lines.append("")
             lines[-1] += letter
-    return lines
+    return [line.strip() for line in lines]
+
+
+def _lettered(labels: Sequence[str]) -> tuple[list[str], str]:
+    """`labels` in letters that there is a font for, and that font; "" where Pillow's own has all of them."""
+    text = "".join(labels)
+    if all(ord(letter) < 256 or letter == "…" for letter in text):
+        return [*labels], ""
+    from clip_skip import lettering  # matplotlib takes its time, and is needed here alone
+
+    name = lettering.whole_font(text)
+    known = lettering.letters(name)
+    shown = lambda letter: letter if letter.isspace() or ord(letter) in known else "?"
+    return ["".join(map(shown, label)) for label in labels], name
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own type in `size` pixels (Pillow 10.1 and later), else the one matplotlib brings."""
-    try:
-        return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
-    except TypeError:
-        from matplotlib.font_manager import findfont
+def _font(size: int, name: str = "") -> ImageFont.FreeTypeFont:
+    """An installed font in `size` pixels; "" is Pillow's own type (Pillow 10.1 and later), else matplotlib's."""
+    if not name:
+        try:
+            return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+        except TypeError:
+            name = "DejaVu Sans"
+    from clip_skip import lettering
 
-        return ImageFont.truetype(findfont("DejaVu Sans"), size)
+    file, number = lettering.face(name)
+    return ImageFont.truetype(file, size, index=number)
 
 
 def _type_size(width: int, height: int, part: int, most: int) -> int:

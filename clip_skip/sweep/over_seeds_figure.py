@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import matplotlib
@@ -10,17 +11,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
+from clip_skip.lettering import said
 from clip_skip.sweep.over_seeds import OverSeeds, conclusion
 from clip_skip.sweep.report import Interval
 from clip_skip.sweep.report_figure import (
-    OVER_SEEDS,
+    CHANGE_OVER_SEEDS,
     QUIET,
     begin,
     draw_bars,
     draw_pictures,
     finish,
+    likeness_over_seeds,
     plain,
-    shortened,
+    row_names,
 )
 
 __all__ = ["draw"]
@@ -29,30 +32,33 @@ MOST_INTERVALS = 12
 """Rows up to which each line has its intervals: more would hide one another."""
 
 
-def draw(found: OverSeeds, about: Sequence[str], pictures: Sequence[Image.Image]) -> Image.Image:
+def draw(
+    found: OverSeeds,
+    about: Sequence[str],
+    pictures: Sequence[Image.Image],
+    translate: Callable[[str], str] = str,
+) -> Image.Image:
     """The report as one picture.
 
-    about:    lines on what the pictures were made of, for below the answer
-    pictures: those of the first seed's middle row
+    about:     lines on what the pictures were made of, for below the answer
+    pictures:  those of the first seed's middle row
+    translate: the figure's own words, into another language
     """
-    first = found.first
+    first, say = found.first, partial(said, translate=translate)
+    rows = row_names(first, say)
     figure, places = begin({"shares": 0.6, "pictures": 0.75, "likeness": 1.5, "change": 1.5}, first, 9.6)
-    draw_bars(places["shares"], first.factor, ["pixels"], [[share.mean] for share in found.shares])
-    draw_pictures(places["pictures"], first, pictures)
+    draw_bars(places["shares"], first.factor, ["pixels"], [[share.mean] for share in found.shares], say)
+    draw_pictures(places["pictures"], first, pictures, say)
     names = [f"{value:g}" for value in first.clip_skips]
-    draw_rows(places["likeness"], names, first.rows, found.similarity(), 1)
-    places["likeness"].set_title(
-        f"Likeness to the picture at clip skip {names[first.reference]} (SSIM: 1 is equal), {OVER_SEEDS}",
-        fontsize=10,
-        color=QUIET,
-    )
-    places["likeness"].set(xlabel="clip skip", ylabel="Likeness (SSIM)", xlim=(-0.5, len(names) - 0.5))
+    draw_rows(places["likeness"], names, rows, found.similarity(), 1)
+    places["likeness"].set_title(say(likeness_over_seeds(first)), fontsize=10, color=QUIET)
+    places["likeness"].set(xlabel=say("clip skip"), ylabel=say("Likeness (SSIM)"), xlim=(-0.5, len(names) - 0.5))
     steps = [f"{one}→{other}" for one, other in pairwise(names)]
-    draw_rows(places["change"], steps, first.rows, found.change(), 255)
-    places["change"].set_title(f"How different each picture is from the next, {OVER_SEEDS}", fontsize=10, color=QUIET)
-    places["change"].set(xlabel="clip skip", ylabel="How different (0-255, RMS)")
+    draw_rows(places["change"], steps, rows, found.change(), 255)
+    places["change"].set_title(say(CHANGE_OVER_SEEDS), fontsize=10, color=QUIET)
+    places["change"].set(xlabel=say("clip skip"), ylabel=say("How different (0-255, RMS)"))
     places["change"].set_ylim(bottom=0)
-    return finish(figure, places["shares"], conclusion(found), about)
+    return finish(figure, places["shares"], say(conclusion(found)), about)
 
 
 def draw_rows(
@@ -72,7 +78,7 @@ def draw_rows(
             markersize=4,
             capsize=3,
             color=colour,
-            label=shortened(name),
+            label=name,
         )
     axes.set_xticks(range(len(names)), names)
     plain(axes)

@@ -11,6 +11,8 @@
   let shown = at; // the last cell in the dialog, which hands the focus back to the cell it was opened from
 
   const cellAt = (place) => cells.get(`${place.column},${place.row}`);
+  /** `text` in the page's language, with {name} replaced by values.name. */
+  const tr = (text, values = {}) => (data.words[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
   const label = (axis, index) => `${axis.title} ${axis.labels[index]}`;
   const nameOf = (place) => `${label(data.columns, place.column)}, ${label(data.rows, place.row)}`;
   const buttonAt = (place) => document.querySelector(`[data-place="${place.column},${place.row}"]`);
@@ -44,7 +46,7 @@
     const cell = cellAt(place);
     const focusable = place.column === at.column && place.row === at.row;
     const attributes = { type: "button", tabindex: focusable ? 0 : -1, "data-place": `${place.column},${place.row}` };
-    if (!cell) return make("button", { ...attributes, "aria-label": `${nameOf(place)}: missing` }, make("span", { class: "blank" }, "missing"));
+    if (!cell) return make("button", { ...attributes, "aria-label": `${nameOf(place)}: ${tr("missing")}` }, make("span", { class: "blank" }, tr("missing")));
     const button = make("button", { ...attributes, "aria-haspopup": "dialog" }, make("img", { src: cell.source, alt: nameOf(place), loading: "lazy" }));
     button.addEventListener("click", () => { go(place); open(); });
     button.addEventListener("focus", () => { if (!view.open) go(place); });
@@ -72,17 +74,18 @@
     shown = at;
     const seen = comparing ? comparedWith(at) : at;
     const cell = cellAt(seen);
-    const name = comparing ? `${nameOf(seen)} (compared with ${nameOf(at)})` : nameOf(at);
+    const name = comparing ? tr("{one} (compared with {other})", { one: nameOf(seen), other: nameOf(at) }) : nameOf(at);
     element("name").textContent = name;
     element("picture").hidden = !cell;
     element("missing").hidden = Boolean(cell);
     if (cell) element("picture").src = cell.source;
     element("picture").alt = name;
-    element("infotext").textContent = cell ? cell.infotext : "This cell is missing.";
+    element("infotext").textContent = cell ? cell.infotext : tr("This cell is missing.");
     element("copy").hidden = !cell;
     element("choose").disabled = !cellAt(at);
-    element("said").textContent = cell ? name : `${name}: missing`;
+    element("said").textContent = cell ? name : `${name}: ${tr("missing")}`;
     element("compare").setAttribute("aria-pressed", comparing);
+    showPick();
   }
 
   function open() {
@@ -108,7 +111,7 @@
   function choose(place) {
     chosen = place;
     element("reference").textContent = chosen ? nameOf(chosen) : label(data.columns, data.reference);
-    element("said").textContent = `Compared with ${element("reference").textContent}`;
+    element("said").textContent = tr("Compared with {cell}", { cell: element("reference").textContent });
   }
 
   function swap() {
@@ -117,7 +120,24 @@
     element("swap").setAttribute("aria-pressed", swapped);
     draw();
     if (focused) buttonAt(at)?.focus();
-    element("said").textContent = swapped ? "Axes swapped" : "Axes as made";
+    element("said").textContent = swapped ? tr("Axes swapped") : tr("Axes as made");
+  }
+
+  /** What can be done with the cell's value in the page that the viewer stands in. */
+  function showPick() {
+    const value = data.columns.labels[at.column];
+    const whole = Number.isInteger(Number(value));
+    element("pick").hidden = !data.picks || !cellAt(at);
+    element("use").textContent = tr("Use clip skip {value} here", { value });
+    element("as").querySelector("[value=header]").disabled = !whole;
+    if (!whole) element("as").value = "tag";
+  }
+
+  function pick() {
+    const as = element("as").value;
+    parent.postMessage({ clipSkipPick: { infotext: cellAt(at).infotext, value: data.columns.labels[at.column], as } }, self.origin);
+    const value = data.columns.labels[at.column];
+    element("said").textContent = as === "tag" ? tr("Clip skip {value} is now the prompt's tag.", { value }) : tr("Clip skip {value} is now in the header.", { value });
   }
 
   async function copy() {
@@ -128,9 +148,9 @@
       getSelection().selectAllChildren(element("infotext"));
       document.execCommand("copy");
     }
-    element("copy").textContent = "Copied";
-    element("said").textContent = "Infotext copied";
-    setTimeout(() => { element("copy").textContent = "Copy infotext"; }, 1500);
+    element("copy").textContent = tr("Copied");
+    element("said").textContent = tr("Infotext copied");
+    setTimeout(() => { element("copy").textContent = tr("Copy infotext"); }, 1500);
   }
 
   const far = 1e6;
@@ -154,6 +174,7 @@
   element("choose").addEventListener("click", () => choose(at));
   element("close").addEventListener("click", () => view.close());
   element("copy").addEventListener("click", copy);
+  element("use").addEventListener("click", pick);
   element("swap").addEventListener("click", swap);
 
   // A swipe brings the next cell from where the finger came.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
@@ -16,6 +17,12 @@ from clip_skip.sweep.axis import Axis
 
 EXACT_LIMIT = 24_000_000
 """Pixels of all cells together up to which the page holds them without loss."""
+
+
+WORD = re.compile(r'\btr\(\s*"([^"]+)"')
+"""A text in the script, and below one in the page's frame."""
+
+PLACE = re.compile(r"\{\{(.+?)\}\}")
 
 
 @dataclass(frozen=True)
@@ -36,25 +43,37 @@ def page(
     cells: Iterable[View],
     size: int,
     reference: int = 0,
+    language: str = "en",
+    translate: Callable[[str], str] = str,
+    theme: str = "",
+    picks: bool = False,
 ) -> str:
     """The page as text, to be written in UTF-8.
 
     `about` stands under `title`, `size` is the width of a cell's picture in pixels, and `reference` the column to
     compare with at first. Cells that are not there are drawn as missing.
+
+    language, translate: of the page's words. theme: "light" or "dark"; "" is the reader's own.
+    picks: whether a cell's value can be picked, which is told to the page that this one stands in.
     """
+    script = source(".js")
     data = {
-        "title": title,
+        "title": translate(title),
         "about": about,
-        "columns": asdict(columns),
-        "rows": asdict(rows),
+        "columns": {**asdict(columns), "title": translate(columns.title)},
+        "rows": {**asdict(rows), "title": translate(rows.title)},
+        "words": {text: translate(text) for text in WORD.findall(script)},
+        "picks": picks,
         "cells": [asdict(cell) for cell in cells],
         "size": size,
         "reference": reference,
     }
     # "<" only occurs inside strings, where JSON may write it so that no text can end the script element.
     safe = json.dumps(data).replace("<", "\\u003c")
-    parts = {"/*STYLE*/": source(".css"), "/*SCRIPT*/": source(".js"), "/*DATA*/": safe}
-    return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], source(".html"))
+    frame = PLACE.sub(lambda place: html.escape(translate(place[1])), source(".html"))
+    parts = {"/*STYLE*/": source(".css"), "/*SCRIPT*/": script, "/*DATA*/": safe}
+    parts |= {"/*LANGUAGE*/": html.escape(language.replace("_", "-")), "/*THEME*/": html.escape(theme)}
+    return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], frame)
 
 
 def source(ending: str) -> str:

@@ -183,8 +183,8 @@ def keep_hires_prompts(p: Any) -> None:
 
 
 def end(p: Any, processed: Any) -> None:
-    """Puts warnings and suggestions into the answer that the API and the page get; the API's has no comments."""
-    said = {name: getattr(p, name, None) for name in ("clip_skip_warnings", "clip_skip_suggestions")}
+    """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
+    said = {name: getattr(p, name, None) for name in ("clip_skip_warnings", "clip_skip_suggestions", "clip_skip_cells")}
     said = {name: told for name, told in said.items() if told}
     if said:
         original = processed.js

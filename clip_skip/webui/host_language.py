@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from modules import shared
 
-from clip_skip.page.language import translated
+from clip_skip.page.language import languages, translated
 
-__all__ = ["translate"]
+__all__ = ["language", "translate"]
+
+
+def language() -> str:
+    """The language of the extension's words on the page, as in "zh_CN"; "en" where it has not the user's."""
+    chosen = str(getattr(shared.opts, "localization", "None"))
+    return chosen if chosen in languages() else "en"
 
 
 def translate(text: str) -> str:

@@ -16,6 +16,7 @@ from clip_skip import precedence, tags
 from clip_skip.made_for import suggestions
 from clip_skip.made_for.suggestions import File
 from clip_skip.panel import DEEPEST
+from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import header_skip, kind
 
@@ -40,14 +41,14 @@ def network(name: str) -> Any:
 
 
 def suggest(model: Any, prompt: str, in_effect: float, used: str = suggestions.THIS_PICTURE) -> list[dict[str, Any]]:
-    """What differs from `in_effect`, the prompt's clip skip, where `model` is SD1; else nothing."""
-    if model is None or kind(model) != "SD1":
+    """What differs from `in_effect`, the prompt's, where `model` is SD1 and suggestions are wanted; else nothing."""
+    if model is None or kind(model) != "SD1" or not host_settings.value("clip_skip_suggestions"):
         return []
     files = [File("LoRA", name, path) for name, path in loras(prompt).items()]
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     if checkpoint:
         files.append(File("checkpoint", os.path.splitext(os.path.basename(checkpoint))[0], checkpoint))
-    return suggestions.suggest(files, in_effect, used)
+    return suggestions.suggest(files, in_effect, used, bool(host_settings.value("clip_skip_suggestions_from_weights")))
 
 
 def tell(p: Any, shown: set[str] | None = None) -> list[str]:

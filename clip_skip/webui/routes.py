@@ -7,9 +7,9 @@ from typing import Any
 
 from modules import sd_models
 
-from clip_skip.page import answers
-from clip_skip.webui import models_in_use, prompts_to_come
-from clip_skip.webui.host_language import translate
+from clip_skip.page import answers, live_viewer
+from clip_skip.webui import from_picture, models_in_use, prompts_to_come
+from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
 
 __all__ = ["add_routes", "describe", "read"]
@@ -22,6 +22,8 @@ def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
     app.add_api_route("/clip-skip/v1/read", read, methods=["POST"])
     app.add_api_route("/clip-skip/v1/put", answers.put, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
 
 
 def loaded(wait: bool = False) -> dict[str, Any]:
@@ -57,6 +59,16 @@ def describe(model: Any) -> dict[str, Any]:
         described.append(answers.describe(one, header))
     name = getattr(getattr(model, "sd_checkpoint_info", None), "name", None)
     return {"model": kind(model), "checkpoint": name, "header_acts": header_acts(model), "encoders": described}
+
+
+def viewer(asked: dict[str, Any]) -> dict[str, str]:
+    """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
+    return live_viewer.page(asked, language(), translate)
+
+
+def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
+    """The "infotext" of a picture with a sweep in it."""
+    return from_picture.sweep_of(asked)
 
 
 def read(asked: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import textwrap
 from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
@@ -12,14 +11,16 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
+from clip_skip.lines import cut as shortened
 from clip_skip.override import replaced
+from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
 from clip_skip.precedence import without_prompt_tag
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.settings import TITLE, SweepSettings
 from clip_skip.webui import generation
-from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.infotext import KEY
 
 __all__ = ["Done", "collect", "not_saved", "whole"]
@@ -52,6 +53,9 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
     shown = [*first, *(cells if settings.include_cells else [])]
+    results[0][0].last.clip_skip_cells = (
+        [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
+    )
     processed = processing.Processed(
         p,
         [picture for picture, _ in shown],
@@ -73,6 +77,18 @@ def tell(p: Any, job: Any, message: str) -> None:
 def not_saved(what: str, error: OSError) -> str:
     log.warning("Clip skip: %s could not be saved", what, exc_info=error)
     return f"{what} could not be saved: {error}"
+
+
+def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, plan: Plan, first: int) -> list[Any]:
+    """What the page needs to show the cells of each grid in the viewer; `first` is the first cell's picture."""
+    grids: list[Any] = []
+    for job, done, _ in results if settings.include_cells else ():
+        made = [cell for cell in plan.cells if cell in done]
+        places = {cell: first + place for place, cell in enumerate(made)}
+        width = next(iter(done.values()))[0].width
+        grids.append(live_viewer.described(plan, places, "\n".join(about(job)), width))
+        first += len(made)
+    return grids
 
 
 def cut(jobs: list[Any]) -> Iterator[str]:
@@ -124,7 +140,7 @@ def page(plan: Plan, done: Done, about: str) -> str:
     size = next(iter(done.values()))[0].size
     embed = viewer.embed(len(done), size)
     views = [viewer.View(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
-    return viewer.page(TITLE, about, *plan.axes, views, size[0], plan.reference)
+    return viewer.page(TITLE, about, *plan.axes, views, size[0], plan.reference, language(), translate)
 
 
 def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
@@ -152,26 +168,33 @@ def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Ima
         sides.labels,
         settings.margin,
         title=about(job),
-        column_title=columns.title,
-        row_title=sides.title,
+        column_title=say(columns.title),
+        row_title=say(sides.title),
     )
 
 
 def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
     """What all the pictures were made of, a line each; `seeds`, where they are of more than the job's."""
-    negative = [f"Negative prompt: {job.negative_prompt}"] if job.negative_prompt else []
+    negative = [f"{say('Negative prompt')}: {job.negative_prompt}"] if job.negative_prompt else []
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", None)
-    how = [*([name] if name else []), job.sampler_name, f"{job.steps} steps"]
+    how = [*([name] if name else []), job.sampler_name, say(f"{job.steps} steps")]
     kind = job.clip_skip_sweep[1].rows.kind.name
-    how += [f"CFG scale {whole(job.cfg_scale)}"] if kind != "cfg" else []
+    how += [say(f"CFG scale {whole(job.cfg_scale)}")] if kind != "cfg" else []
     if len(seeds) > 1:
-        how += [f"seeds {', '.join(map(str, seeds))}"]
+        how += [say(f"seeds {', '.join(map(str, seeds))}")]
     elif kind != "seed":
-        how += [f"seed {job.seed}"]
-    return [
-        textwrap.shorten(text, 300, placeholder=" …")
-        for text in (without_prompt_tag(job.prompt), *negative, ", ".join(how))
-    ]
+        how += [say(f"seed {job.seed}")]
+    texts = (without_prompt_tag(job.prompt), *negative, ", ".join(how))
+    return [shortened(" ".join(text.split()), 300) for text in texts]
+
+
+def say(text: str) -> str:
+    """A word of a picture in the host's language, where there is a font for that."""
+    if translate(text) == text:
+        return text
+    from clip_skip.lettering import said  # matplotlib takes its time
+
+    return said(text, translate)
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
@@ -198,11 +221,11 @@ def draw_report(p: Any, plan: Plan, grids: list[tuple[Any, Done]]) -> Image.Imag
     if len(complete) > 1 and len(plan.rows) > 1:
         over = over_seeds.over_seeds(pictures, plan)
         p.comment(translate(over_seeds.conclusion(over)))
-        return over_seeds_figure.draw(over, lines, middle)
+        return over_seeds_figure.draw(over, lines, middle, translate)
     if len(complete) > 1:
         measured = over_seeds.one_row(pictures, plan, [job.seed for job, _ in complete])
         middle = rows[(len(rows) - 1) // 2][0]
     else:
         measured = report.measure(pictures[0], plan)
     p.comment(translate(report.conclusion(measured)))
-    return report_figure.draw(measured, lines, middle)
+    return report_figure.draw(measured, lines, middle, translate)

@@ -1,4 +1,4 @@
-"""Tags in SD.Next, against its own clip skip, by pixels. Its address is in CLIP_SKIP_SDNEXT_URL; an SD1 model is loaded."""
+"""Tags in SD.Next, against its own clip skip, by pixels. Its address is in CLIP_SKIP_SDNEXT_URL, with an SD1 model."""
 
 from __future__ import annotations
 

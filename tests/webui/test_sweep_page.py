@@ -40,12 +40,8 @@ def test_how_many_pictures_is_said_before_it_starts(small):
     expect(small, 'Clip skips: "1-x" is neither a number nor a range', "#script_txt2img_clip_skip_sweep_count.prose")
 
 
-def test_the_axes_alone_or_all_of_the_example_which_can_be_taken_back(small):
+def test_all_of_the_example_which_can_be_taken_back(small):
     small.fill(PROMPT, "a large red circle")
-    field(small, "clip_skips").fill("3")
-    button(small, "reference").click()
-    sync_api.expect(field(small, "clip_skips")).to_have_value("1-12")
-    assert small.input_value(PROMPT) == "a large red circle"
     field(small, "clip_skips").fill("3")
     button(small, "example").click()
     sync_api.expect(small.locator(PROMPT)).to_have_value(re.compile("^best quality"))
@@ -66,7 +62,7 @@ def test_what_is_said_under_a_sweep(small):
     small.click("#txt2img_generate")
     expect(small, "take the place of the tag", LOG)
     link = small.locator(f"{LOG} a.clip-skip-page")
-    sync_api.expect(link).to_have_count(1, timeout=15_000)
+    sync_api.expect(link).to_have_count(1, timeout=60_000)
     with small.context.expect_page() as opened:
         link.click()
     viewer = opened.value
@@ -147,4 +143,4 @@ def test_each_kind_of_row_keeps_its_text_and_paste_restores_it(small):
     sync_api.expect(field(small, "seeds")).to_have_value("5-7")
     small.click("#txt2img_generate")
     gallery = small.locator("#txt2img_gallery .thumbnails button")
-    sync_api.expect(gallery).to_have_count(5, timeout=15_000)
+    sync_api.expect(gallery).to_have_count(5, timeout=60_000)

@@ -15,6 +15,19 @@ class Options:
     return_mask: bool
     return_mask_composite: bool
     def get_default(self, key: str) -> Any: ...
+    def add_option(self, key: str, info: OptionInfo) -> None: ...
+    def save(self, filename: str) -> None: ...
+
+class OptionInfo:
+    def __init__(
+        self,
+        default: Any = None,
+        label: str = "",
+        component: Any = None,
+        component_args: Any = None,
+        section: Any = None,
+    ) -> None: ...
+    def needs_reload_ui(self) -> OptionInfo: ...
 
 class State:
     interrupted: bool
@@ -27,6 +40,7 @@ class TotalTQDM:
     def updateTotal(self, new_total: int) -> None: ...
 
 opts: Options
+config_filename: str
 sd_model: Any
 state: State
 prompt_styles: Any

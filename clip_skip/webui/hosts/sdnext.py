@@ -6,6 +6,7 @@ has needs parts of a WebUI that SD.Next has not: panel, sweep, axes, readout, hi
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def mark(p: Any) -> None:
 
     for message in tags.warnings([*p.prompts, *p.negative_prompts]):
         log.warning("Clip Skip: %s", message)
-    acts = shared.sd_model_type in KINDS
+    acts = getattr(shared, "sd_model_type", "") in KINDS
     if not acts and any(map(precedence.asks, [*p.prompts, *p.negative_prompts])):
         log.warning(NO_EFFECT)
     for index, (prompt, negative) in enumerate(zip(p.prompts, p.negative_prompts)):
@@ -51,9 +52,7 @@ class Encoding:
     """The wrapper around SD.Next's function for a prompt and its negative prompt; `remove` takes it off."""
 
     def __init__(self) -> None:
-        from modules import prompt_parser_diffusers
-
-        self.parser = prompt_parser_diffusers
+        self.parser: Any = importlib.import_module("modules.prompt_parser_diffusers")
         self.original: Callable[..., Any] = self.parser.get_weighted_text_embeddings
         self.wrapper = self.encode
         self.parser.get_weighted_text_embeddings = self.wrapper

@@ -61,7 +61,7 @@ def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
         return translate(measured or FAILED), None, several
     from clip_skip.layers import figure  # matplotlib takes its time, which is not to be the host's at its start
 
-    return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark), several
+    return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark, translate), several
 
 
 def measure_or_say(prompt: str, tower: str) -> Layers | str:

@@ -11,6 +11,7 @@ from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
 from clip_skip import panel
+from clip_skip.webui.host_settings import panel_starts_with, set_start
 from clip_skip.webui.hosts.encoders import encoders
 
 __all__ = ["build", "restored"]
@@ -21,13 +22,14 @@ def build(script: Any) -> tuple[Any, list[Any]]:
 
     The page fills the element `tools`, and clicks `depths` when another model is loaded.
     """
-    with InputAccordion(False, label=panel.TITLE, elem_id=script.elem_id("enabled")) as enabled:
+    start = panel_starts_with()
+    with InputAccordion(start["enabled"], label=panel.TITLE, elem_id=script.elem_id("enabled")) as enabled:
         sliders = [
             gr.Slider(
                 minimum=field.minimum,
                 maximum=field.shown,
                 step=0.1,
-                value=field.default,
+                value=start[field.name],
                 label=field.label,
                 info=field.info,
                 elem_id=script.elem_id(field.name),
@@ -37,6 +39,11 @@ def build(script: Any) -> tuple[Any, list[Any]]:
         gr.HTML("", elem_id=script.elem_id("tools"))
         depths = gr.Button("Depths", elem_id=script.elem_id("depths"), elem_classes=["clip-skip-hidden"])
         depths.click(lambda: [gr.update(maximum=end) for end in ends()], [], sliders, show_progress=False)
+    for component, default in (
+        (enabled, False),
+        *((slider, field.default) for slider, field in zip(sliders, panel.FIELDS)),
+    ):
+        set_start(component, default)
     return enabled, sliders
 
 

@@ -13,6 +13,8 @@ from modules.infotext_utils import PasteField
 from clip_skip.sweep.rows import CFG, KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_settings import set_start, sweep_starts_with
+from clip_skip.webui.widgets.preset_widgets import Presets
 
 __all__ = ["build", "counted"]
 
@@ -23,12 +25,14 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     host: the host's own components of this tab by their elem_id, which the
     button for the example fills in too.
     """
-    default = SweepSettings()
+    builtin, default = SweepSettings(), sweep_starts_with()
     made: dict[str, Any] = {}
+    presets = Presets(script)
 
     def add(kind: Any, name: str, **more: Any) -> None:
         more.setdefault("value", getattr(default, name))
-        made[name] = kind(label=LABELS[name], elem_id=script.elem_id(name), **more)
+        component = kind(label=LABELS[name], elem_id=script.elem_id(name), **more)
+        made[name] = set_start(component, called(name, getattr(builtin, name)))
 
     def choose(kind: Any, name: str, without: str = "") -> None:
         labels = [label for value, label in CHOICES[name].items() if value != without]
@@ -54,8 +58,9 @@ def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     made["rows"].init_field = lambda label: start_with(label, boxes)
     components = [made[field.name] for field in fields(SweepSettings)]
     tell_count(components, host.get(f"{host_tab(script)}_batch_count"), count)
+    presets.connect(components, called)
     names = ("clip_skips", "cfg_scales", "apply_to", "rows", "columns")
-    fill_in(script, {made[name]: called(name, getattr(default, name)) for name in names}, host)
+    fill_in(script, {made[name]: called(name, getattr(builtin, name)) for name in names}, host)
     return components, [PasteField(made[name], partial(pasted, name)) for name in PASTED]
 
 
@@ -81,7 +86,7 @@ def pasted(name: str, infotext: dict[str, Any]) -> Any:
 
 
 def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
-    """Buttons for the reference sweep: its axes alone, all of it, and the way back."""
+    """Buttons for all of the reference sweep, with its prompt and settings, and the way back."""
     everything: dict[Any, Any] = dict(axes)
     for name, value in REFERENCE.items():
         component = host.get(f"{host_tab(script)}_{name}")
@@ -89,7 +94,6 @@ def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
             everything[component] = value
     before = gr.State(None)
     with gr.Row():
-        alone = gr.Button("Reference axes: 1-12 by CFG 4, 7, 11", elem_id=script.elem_id("reference"), size="sm")
         example = gr.Button("Replace prompt and settings by the example", elem_id=script.elem_id("example"), size="sm")
         back = gr.Button("Take that back", elem_id=script.elem_id("take_back"), size="sm", interactive=False)
 
@@ -101,7 +105,6 @@ def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
         return [*kept, None, gr.update(interactive=False)]
 
     quiet = {"show_progress": False}
-    alone.click(lambda: list(axes.values()), inputs=[], outputs=list(axes), **quiet)
     example.click(replace, inputs=list(everything), outputs=[*everything, before, back], **quiet)
     back.click(restore, inputs=[before], outputs=[*everything, before, back], **quiet)
 

@@ -1,0 +1,109 @@
+"""The letters of a picture: a font for every text, found among those that are installed.
+
+matplotlib's own font has no Japanese, Korean or Chinese. Where no font has a translation's letters, it stays English;
+letters of what a person typed that no font has become "�". No box is ever drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache, lru_cache
+
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+__all__ = ["drawn", "face", "families", "has_letters", "letters", "said", "whole_font"]
+
+OWN = "DejaVu Sans"
+"""The font that matplotlib brings."""
+
+REPLACEMENT = "\ufffd"
+"""What stands for a letter that no font has; DejaVu Sans has it."""
+
+BOXES = re.compile(r"Last ?Resort|Adobe Blank|NonUnicode", re.IGNORECASE)
+"""Fonts that claim letters and draw boxes, blanks or others in their place."""
+
+JAPANESE = ("Noto Sans CJK JP", "Noto Sans JP", "Yu Gothic", "Meiryo", "Hiragino Sans", "MS Gothic", "IPAexGothic")
+KOREAN = ("Noto Sans CJK KR", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
+CHINESE = (
+    *("Noto Sans CJK SC", "Noto Sans SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Noto Sans CJK TC", "Microsoft JhengHei", "PingFang TC"),
+)
+"""The usual fonts of Linux, Windows and macOS: first those whose letters have the shapes that readers expect."""
+
+
+def said(text: str, translate: Callable[[str], str]) -> str:
+    """`text` as `translate` has it, if there is a font for that; else as it is."""
+    translation = translate(text)
+    return translation if has_letters(translation) else text
+
+
+def unknown(letter: str) -> str:
+    return REPLACEMENT
+
+
+def drawn(text: str, replacement: Callable[[str], str] = unknown) -> str:
+    """`text` with a `replacement` for each letter that `families` of it do not have."""
+    known = frozenset().union(*map(letters, families(text)))
+    return "".join(one if one.isspace() or ord(one) in known else replacement(one) for one in text)
+
+
+def has_letters(text: str) -> bool:
+    """Whether `families` have all letters of `text`."""
+    return drawn(text) == text
+
+
+def families(text: str) -> list[str]:
+    """The fonts that matplotlib takes the letters of `text` from, one after the other."""
+    missing = frozenset(ord(letter) for letter in text if not letter.isspace()) - letters(OWN)
+    other = holder(missing) if missing else None
+    return [OWN, other] if other else [OWN]
+
+
+def whole_font(text: str) -> str:
+    """The font for a program that takes all letters of `text` from one."""
+    wanted = frozenset(ord(letter) for letter in text if not letter.isspace())
+    return OWN if wanted <= letters(OWN) else holder(wanted) or OWN
+
+
+def face(font: str) -> tuple[str, int]:
+    """The file of an installed font, and its number in there."""
+    found = findfont(FontProperties(family=font))
+    return str(found), int(getattr(found, "face_index", 0))
+
+
+@lru_cache(maxsize=512)
+def holder(wanted: frozenset[int]) -> str | None:
+    """The installed font that has the most of `wanted`, code points; None where none has any."""
+    best, most = None, 0
+    for name in candidates(wanted):
+        count = len(wanted & letters(name))
+        if count > most:
+            best, most = name, count
+        if most == len(wanted):
+            break
+    return best
+
+
+def candidates(wanted: frozenset[int]) -> list[str]:
+    """The installed fonts, those first whose letters look as readers of `wanted` expect."""
+    if any(0x3040 <= letter <= 0x30FF for letter in wanted):
+        first = (*JAPANESE, *CHINESE, *KOREAN)
+    elif any(0xAC00 <= letter <= 0xD7A3 for letter in wanted):
+        first = (*KOREAN, *JAPANESE, *CHINESE)
+    else:
+        first = (*CHINESE, *JAPANESE, *KOREAN)
+    plain = [
+        font for font in fontManager.ttflist if font.weight in (400, "normal", "regular") and font.style == "normal"
+    ]
+    names = sorted({font.name for font in plain if not BOXES.search(font.name)})
+    return [*(name for name in first if name in names), *(name for name in names if name not in first)]
+
+
+@cache
+def letters(font: str) -> frozenset[int]:
+    """The code points of an installed font; none of one that cannot be read, as those of coloured pictures."""
+    try:
+        return frozenset(get_font(findfont(FontProperties(family=font), fallback_to_default=False)).get_charmap())
+    except (RuntimeError, OSError, ValueError):
+        return frozenset()

@@ -1,0 +1,36 @@
+"""A sweep of a picture: its infotext with the sweep's entries, for the host's own paste to fill the page in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from modules.infotext_utils import quote
+
+from clip_skip.sweep.rows import CFG
+from clip_skip.sweep.settings import INFOTEXT, TITLE
+from clip_skip.webui import host_settings
+from clip_skip.webui.host_language import translate
+
+__all__ = ["sweep_of"]
+
+
+def sweep_of(asked: Mapping[str, Any]) -> dict[str, str]:
+    """The "infotext" with a sweep in it: columns as the sweep starts with, and the picture's CFG scale as its row.
+
+    A sweep's grid has its sweep already. "error" says, translated, that there are no settings in it.
+    """
+    text = str(asked.get("infotext") or "").strip()
+    last = text.rpartition("\n")[2]
+    if not re.search(r"\bSteps: \d+", last):
+        return {"error": translate("This picture has no settings in it.")}
+    if f"{INFOTEXT['clip_skips']}: " in last:
+        return {"infotext": text}
+    settings = host_settings.sweep_starts_with()
+    scale = re.search(r"\bCFG scale: ([\d.]+)", last)
+    if settings.rows == CFG.name and scale:
+        settings = replace(settings, cfg_scales=scale[1])
+    more = {"Script": TITLE, **settings.infotext()}
+    return {"infotext": ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items())])}

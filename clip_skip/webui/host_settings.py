@@ -1,0 +1,104 @@
+"""The extension's section of the host's Settings page. Every default is what the extension does without it.
+
+The host keeps the values in its own file of settings; they are sent nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+from modules import shared
+
+from clip_skip import panel
+from clip_skip.sweep.settings import LABELS, SweepSettings
+
+__all__ = ["PRESETS", "SETTINGS", "add", "panel_starts_with", "set_start", "sweep_starts_with", "value"]
+
+SECTION = ("clip_skip", "Clip Skip")
+
+PRESETS = "clip_skip_sweep_presets"
+"""The option, not on the page, that has the sweep's presets."""
+
+PANEL_ON, PANEL, SWEEP = "clip_skip_panel_enabled", "clip_skip_panel_", "clip_skip_sweep_"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option: its name, what the page calls it, its default, and whether a reload of the page is needed."""
+
+    name: str
+    label: str
+    default: bool | float | str
+    reload: bool = False
+
+
+OF_SWEEP = {name: LABELS[name] for name in ("clip_skips", "cfg_scales", "report", "save_cells", "legend")}
+
+SETTINGS = (
+    Setting("clip_skip_completion", "Complete tags while a prompt is being written", True),
+    Setting("clip_skip_readout", "Say below the slider where the text encoder stops", True),
+    Setting("clip_skip_suggestions", "Suggest the clip skip that LoRAs and checkpoints were made for", True),
+    Setting("clip_skip_suggestions_from_weights", "Suggest it from the weights of LoRAs too", True),
+    Setting("clip_skip_viewer", "Show the cells of a sweep below the pictures, to walk through", True),
+    Setting(PANEL_ON, "The panel starts: ticked", False, True),
+    *(
+        Setting(f"{PANEL}{field.name}", f"The panel starts: {field.label}", field.default, True)
+        for field in panel.FIELDS
+    ),
+    *(
+        Setting(f"{SWEEP}{name}", f"The sweep starts: {label}", getattr(SweepSettings, name), True)
+        for name, label in OF_SWEEP.items()
+    ),
+)
+
+DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
+
+
+def add() -> None:
+    """Adds the section."""
+    bounds = {f"{PANEL}{field.name}": field for field in panel.FIELDS}
+    for setting in SETTINGS:
+        component, arguments = None, {}
+        if setting.name in bounds:
+            field = bounds[setting.name]
+            component, arguments = gr.Slider, {"minimum": field.minimum, "maximum": field.maximum, "step": 0.1}
+        info = shared.OptionInfo(setting.default, setting.label, component, arguments, section=SECTION)
+        shared.opts.add_option(setting.name, info.needs_reload_ui() if setting.reload else info)
+    hidden = shared.OptionInfo({}, "Presets of the sweep", section=(None, "Hidden options"))
+    shared.opts.add_option(PRESETS, hidden)
+
+
+def value(name: str) -> Any:
+    """What the user has set; the default of what was never set."""
+    return shared.opts.data.get(name, DEFAULTS.get(name))
+
+
+def panel_starts_with() -> dict[str, Any]:
+    """What the panel's widgets start with, by the names of `Panel`; what it cannot be is left at its default."""
+    asked: dict[str, Any] = {"enabled": bool(value(PANEL_ON))}
+    for field in panel.FIELDS:
+        try:
+            asked[field.name] = panel.read(field, value(f"{PANEL}{field.name}"))
+        except ValueError:
+            asked[field.name] = field.default
+    return asked
+
+
+def sweep_starts_with() -> SweepSettings:
+    """What the sweep starts with; what a field cannot be is left at its default."""
+    default = SweepSettings()
+    given: dict[str, Any] = {name: value(f"{SWEEP}{name}") for name in OF_SWEEP}
+    return replace(default, **{name: one for name, one in given.items() if type(one) is type(getattr(default, name))})
+
+
+def set_start(component: Any, default: Any) -> Any:
+    """`component`, which starts with what the Settings page says where that differs from `default`.
+
+    The host's own saved defaults (ui-config.json) would win over it, so they are left out then.
+    """
+    if component.value != default:
+        for one in (component, getattr(component, "accordion", component)):
+            one.do_not_save_to_config = True
+    return component

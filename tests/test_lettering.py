@@ -1,0 +1,135 @@
+"""Fonts for the words of pictures, with and without one that has Chinese, Japanese and Korean, and lines of them."""
+
+import json
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.font_manager import fontManager
+from PIL import Image
+
+from clip_skip import lettering, lines
+from clip_skip.page.language import translated
+from clip_skip.sweep import grid, report, report_figure
+from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.rows import KINDS, Rows
+
+LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
+SENTENCES = Path(__file__).parents[1] / "localizations"
+CJK = ("CJK", "Noto Sans JP", "Noto Sans KR", "Noto Sans SC", "Gothic", "PingFang", "YaHei", "WenQuanYi", "SimHei")
+pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 24, 24, 3), dtype=np.uint8)
+
+
+def has_cjk():
+    return any(word in font.name for font in fontManager.ttflist for word in CJK)
+
+
+needs_cjk = pytest.mark.skipif(
+    not has_cjk(), reason="no font with Chinese, Japanese and Korean (Debian: fonts-noto-cjk)"
+)
+
+
+@pytest.fixture
+def no_cjk(monkeypatch):
+    """As on a machine where no font has those letters."""
+    plain = [font for font in fontManager.ttflist if font.name.startswith(("DejaVu", "STIX", "cm"))]
+    monkeypatch.setattr(fontManager, "ttflist", plain)
+    lettering.holder.cache_clear()
+    lettering.letters.cache_clear()
+    yield
+    lettering.holder.cache_clear()
+    lettering.letters.cache_clear()
+
+
+def figures(translate):
+    """A report of CFG scales, one of seeds, and the layers, all drawn; a letter that a font lacks is an error."""
+    from clip_skip.layers import figure
+
+    from .test_layers import made_up
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph")
+        cells = [Image.fromarray(picture) for picture in pictures[1]]
+        for rows in (Rows((4, 7, 11)), Rows((4, 7, 11), KINDS["seed"]), Rows(("牛", "🐄", "猫"), KINDS["prompt"])):
+            measured = report.measure(pictures, Plan((1, 2, 3, 4), rows), pictures)
+            yield report_figure.draw(measured, ["赤い牛 붉은 소 红色的牛 🐄"], cells, translate)
+        yield figure.draw(made_up(0.98, 0.95, 0.42), translate=translate)
+
+
+@pytest.fixture(scope="module")
+def english():
+    return [*figures(str)]
+
+
+@needs_cjk
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_figures_in_every_language_have_no_boxes(language, english):
+    for drawn, other in zip(figures(partial(translated, language=language)), english):
+        assert drawn.size != other.size or drawn.tobytes() != other.tobytes()
+
+
+def test_without_a_font_the_words_stay_english_and_no_box_is_drawn(no_cjk):
+    for drawn, english in zip(figures(partial(translated, language="zh_CN")), figures(str)):
+        assert drawn.size == english.size and drawn.tobytes() == english.tobytes()
+    assert lettering.said("seed", partial(translated, language="ja_JP")) == "seed"
+    assert lettering.drawn("a 牛") == "a \ufffd"
+
+
+@needs_cjk
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_has_a_font(language):
+    words = json.loads((SENTENCES / f"{language}.json").read_text(encoding="utf8")).values()
+    assert [text for text in words if not lettering.has_letters(text)] == []
+
+
+def cells():
+    return [[Image.new("RGB", (128, 128), "teal") for _ in range(3)]]
+
+
+@needs_cjk
+def test_a_grid_with_a_chinese_prompt():
+    titles = (
+        "漂亮的女孩，坐在窗边，阳光照进房间里，背景是一片绿色的田野",
+        "漂亮的女孩，坐在山边，阳光照进房间里，背景是一片绿色的田野",
+    )
+    one, other = (grid.draw(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in titles)
+    assert one.size == other.size and one.tobytes() != other.tobytes()  # two letters differ, and are not both a box
+
+
+def test_a_grid_without_a_font_has_question_marks(no_cjk):
+    one, other = (grid.draw(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in ("漂亮的女孩", "?????"))
+    assert np.asarray(one).mean() > 0 and lettering.whole_font("漂亮") == lettering.OWN
+    assert one.size == other.size
+
+
+@needs_cjk
+def test_letters_have_the_shapes_that_readers_expect():
+    found = [lettering.families(text)[-1] for text in ("红色的牛", "赤い牛", "붉은 소")]
+    assert len(set(found)) == 3 or "Noto Sans CJK JP" not in {font.name for font in fontManager.ttflist}
+    assert lettering.families("a cow, café") == [lettering.OWN]
+
+
+def test_a_font_of_boxes_is_never_taken():
+    assert not any("Last Resort" in name for name in lettering.candidates(frozenset({0x4E00})))
+
+
+WRAPPED = [
+    ("one two three", 8, ["one two", "three"]),
+    ("これは、長い文です。", 8, ["これは、", "長い文で", "す。"]),
+    ("clip skip 2で 変わる", 8, ["clip", "skip 2", "で 変わ", "る"]),
+    ("x" * 10, 4, ["xxxx", "xxxx", "xx"]),
+    ("", 4, []),
+]
+
+
+@pytest.mark.parametrize("text, width, wanted", WRAPPED)
+def test_lines(text, width, wanted):
+    assert lines.wrap(text, width) == wanted
+    assert all(lines.columns(line) <= width for line in lines.wrap(text, width))
+
+
+def test_cut():
+    assert lines.cut("a cow", 5) == "a cow" and lines.cut("a cow!", 5) == "a co…"
+    assert lines.cut("赤い牛の絵", 6) == "赤い…"

@@ -1,0 +1,72 @@
+"""The extension's section of the Settings page, and the presets of the sweep, in Chromium."""
+
+from .test_page import choose_sweep, expect, page, sync_api  # noqa: F401
+
+PART = "#script_txt2img_clip_skip_sweep"
+NAMES = ("clip_skip_completion", "clip_skip_readout", "clip_skip_suggestions", "clip_skip_suggestions_from_weights")
+NAMES += ("clip_skip_viewer", "clip_skip_panel_enabled", "clip_skip_panel_clip_skip", "clip_skip_sweep_clip_skips")
+
+
+def test_the_section_and_its_defaults(webui, page):  # noqa: F811
+    options = webui.call("/sdapi/v1/options")
+    assert [options[name] for name in NAMES] == [True] * 5 + [False, 1, "1-12"]
+    page.locator("#tabs button", has_text="Settings").first.click()
+    page.locator("#settings button", has_text="Clip Skip").first.click()
+    for name in NAMES:
+        sync_api.expect(page.locator(f"#setting_{name}")).to_be_visible()
+
+
+def test_a_setting_acts_at_once(webui, page):  # noqa: F811
+    page.locator("#tabs button", has_text="Settings").first.click()
+    page.locator("#settings button", has_text="Clip Skip").first.click()
+    box = page.locator("#setting_clip_skip_readout input")
+    try:
+        box.uncheck()
+        page.locator("#settings_submit").click()
+        sync_api.expect(page.locator("#clip_skip_readout")).to_have_count(0, timeout=60_000)
+        box.check()
+        page.locator("#settings_submit").click()
+        expect(page, "stops after layer")
+    finally:
+        webui.call("/sdapi/v1/options", {"clip_skip_readout": True})
+
+
+def field(page, name):  # noqa: F811
+    return page.locator(f"{PART}_{name} textarea")
+
+
+def choose(page, name):  # noqa: F811
+    page.locator(f"{PART}_preset input").click()
+    page.locator(f"{PART}_preset ul.options li", has_text=name).first.click()
+
+
+def test_presets_are_chosen_saved_and_deleted(webui, page):  # noqa: F811
+    choose_sweep(page)
+    preset = page.locator(f"{PART}_preset input")
+    choose(page, "Quick look")
+    sync_api.expect(field(page, "clip_skips")).to_have_value("1-4", timeout=60_000)
+    choose(page, "On 8 seeds")
+    sync_api.expect(field(page, "seeds")).to_be_visible(timeout=60_000)
+    sync_api.expect(field(page, "seeds")).to_have_value("1-8", timeout=60_000)
+    sync_api.expect(page.locator(f"{PART}_report input")).to_be_checked(timeout=60_000)
+    choose(page, "Reference")
+    sync_api.expect(field(page, "cfg_scales")).to_have_value("4, 7, 11", timeout=60_000)
+    field(page, "clip_skips").fill("2, 3")
+    told = f"{PART}_preset_told.prose"
+    try:
+        page.locator(f"{PART}_preset_save").click()
+        expect(page, 'Preset: "Reference: 1-12 by CFG 4, 7, 11" is built in', told)
+        preset.fill("of a test")
+        preset.press("Enter")
+        page.locator(f"{PART}_preset_save").click()
+        expect(page, 'Preset "of a test" was saved.', told)
+        assert webui.call("/sdapi/v1/options")["clip_skip_sweep_presets"]["of a test"]["clip_skips"] == "2, 3"
+        choose(page, "Quick look")
+        sync_api.expect(field(page, "clip_skips")).to_have_value("1-4", timeout=60_000)
+        choose(page, "of a test")
+        sync_api.expect(field(page, "clip_skips")).to_have_value("2, 3", timeout=60_000)
+        page.locator(f"{PART}_preset_delete").click()
+        expect(page, 'Preset "of a test" was deleted.', told)
+        assert webui.call("/sdapi/v1/options")["clip_skip_sweep_presets"] == {}
+    finally:
+        webui.call("/sdapi/v1/options", {"clip_skip_sweep_presets": {}})
