@@ -52,7 +52,8 @@ class Encoding:
     """The wrapper around SD.Next's function for a prompt and its negative prompt; `remove` takes it off."""
 
     def __init__(self) -> None:
-        self.parser: Any = importlib.import_module("modules.prompt_parser_diffusers")
+        load: Any = importlib.import_module  # such a module has no stub
+        self.parser = load("modules.prompt_parser_diffusers")
         self.original: Callable[..., Any] = self.parser.get_weighted_text_embeddings
         self.wrapper = self.encode
         self.parser.get_weighted_text_embeddings = self.wrapper
