@@ -1,99 +1,114 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
+import weakref
+
 from modules import script_callbacks, scripts, shared
 
-from clip_skip import panel, tags
-from clip_skip.sweep import settings as sweep_settings
-from clip_skip.webui import generation, host_settings, models_in_use, routes, sweep_run
-from clip_skip.webui.conditioning import Conditioning
-from clip_skip.webui.hosts import cfg, forge
-from clip_skip.webui.sweep_unfinished import Unfinished
-from clip_skip.webui.widgets import header_slider, panel_widgets, sweep_widgets, tab, xyz_axes
+from clip_skip.webui.hosts import sdnext
 
-conditioning = Conditioning()
-problems_told = set()
+if sdnext.runs():
+    from clip_skip.webui.hosts.sdnext_script import SDNextScript  # noqa: F401
 
+    print(sdnext.ONLY_TAGS)
+    script_callbacks.on_script_unloaded(sdnext.Encoding().remove)
+else:
+    from clip_skip import panel, tags
+    from clip_skip.sweep import settings as sweep_settings
+    from clip_skip.webui import generation, host_settings, models_in_use, routes, second_pass, sweep_run
+    from clip_skip.webui.conditioning import Conditioning
+    from clip_skip.webui.hosts import cfg, forge
+    from clip_skip.webui.sweep_unfinished import Unfinished
+    from clip_skip.webui.widgets import header_slider, panel_widgets, sweep_widgets, tab, xyz_axes
 
-class ClipSkipScript(scripts.Script):
-    """The panel, and what happens to every generation."""
+    conditioning = Conditioning()
+    problems_told = set()
 
-    def title(self):
-        return panel.TITLE
+    class ClipSkipScript(scripts.Script):
+        """The panel, and what happens to every generation."""
 
-    def show(self, is_img2img):
-        return scripts.AlwaysVisible
+        def __init__(self):
+            self.under_way = lambda: None
 
-    def ui(self, is_img2img):
-        enabled, sliders = panel_widgets.build(self)
-        self.infotext_fields = panel_widgets.restored(enabled, sliders)
-        return [enabled, *sliders]
+        def title(self):
+            return panel.TITLE
 
-    def before_process(self, p, *args):
-        conditioning.forget()
-        generation.begin(p, args)
+        def show(self, is_img2img):
+            return scripts.AlwaysVisible
 
-    def process(self, p, *args):
-        generation.prepare(p)
+        def ui(self, is_img2img):
+            enabled, sliders = panel_widgets.build(self)
+            self.infotext_fields = panel_widgets.restored(enabled, sliders)
+            return [enabled, *sliders]
 
-    def before_process_batch(self, p, *args, **kwargs):
-        if generation.mark_prompts(p):
-            conditioning.follow(p)
+        def before_process(self, p, *args):
+            conditioning.forget()
+            generation.begin(p, args)
 
-    def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
-        conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
+        def process(self, p, *args):
+            if second_pass.is_one(p):
+                second_pass.inherit(p, self.under_way())
+            else:
+                self.under_way = weakref.ref(p)
+            generation.prepare(p)
 
-    def process_batch(self, p, *args, **kwargs):
-        generation.keep_hires_prompts(p)
-        if p.iteration == 0:
-            generation.tell(p, models_in_use.tell(p, problems_told))
+        def before_process_batch(self, p, *args, **kwargs):
+            if generation.mark_prompts(p):
+                conditioning.follow(p)
 
-    def process_before_every_sampling(self, p, *args, **kwargs):
-        cfg.scale_each(p)
+        def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
+            conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
 
-    def postprocess(self, p, processed, *args):
-        generation.end(p, processed)
+        def process_batch(self, p, *args, **kwargs):
+            generation.keep_hires_prompts(p)
+            if p.iteration == 0:
+                generation.tell(p, models_in_use.tell(p, problems_told))
 
+        def process_before_every_sampling(self, p, *args, **kwargs):
+            cfg.scale_each(p)
 
-class ClipSkipSweepScript(scripts.Script):
-    """The sweep, in the list of scripts."""
+        def postprocess(self, p, processed, *args):
+            generation.end(p, processed)
 
-    def __init__(self):
-        self.host_components = {}
-        self.unfinished = Unfinished()
+    class ClipSkipSweepScript(scripts.Script):
+        """The sweep, in the list of scripts."""
 
-    def title(self):
-        return sweep_settings.TITLE
+        def __init__(self):
+            self.host_components = {}
+            self.unfinished = Unfinished()
 
-    def after_component(self, component, elem_id=None, **kwargs):
-        self.host_components[elem_id] = component
+        def title(self):
+            return sweep_settings.TITLE
 
-    def ui(self, is_img2img):
-        components, self.infotext_fields = sweep_widgets.build(self, self.host_components)
-        return components
+        def after_component(self, component, elem_id=None, **kwargs):
+            self.host_components[elem_id] = component
 
-    def run(self, p, *args):
-        return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
+        def ui(self, is_img2img):
+            components, self.infotext_fields = sweep_widgets.build(self, self.host_components)
+            return components
 
+        def run(self, p, *args):
+            return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
 
-def strip_for_token_counter(params):
-    params.prompt = tags.strip(params.prompt)
+    def strip_for_token_counter(params):
+        params.prompt = tags.strip(params.prompt)
 
+    def before_ui():
+        header_slider.add_slider(shared.opts, forge.has_slider())
+        xyz_axes.add_axes()
 
-def before_ui():
-    header_slider.add_slider(shared.opts, forge.has_slider())
-    xyz_axes.add_axes()
+    def ui_settings():
+        host_settings.add()
+        second_pass.admit(shared.opts)
 
+    def put_back():
+        conditioning.remove()
+        give_slider_back()
 
-def put_back():
-    conditioning.remove()
-    give_slider_back()
-
-
-conditioning.install()
-give_slider_back = forge.keep_slider()
-script_callbacks.on_script_unloaded(put_back, name="clip_skip")
-script_callbacks.on_ui_settings(host_settings.add, name="clip_skip")
-script_callbacks.on_before_ui(before_ui, name="clip_skip")
-script_callbacks.on_before_token_counter(strip_for_token_counter, name="clip_skip")
-script_callbacks.on_ui_tabs(tab.build, name="clip_skip")
-script_callbacks.on_app_started(routes.add_routes, name="clip_skip")
+    conditioning.install()
+    give_slider_back = forge.keep_slider()
+    script_callbacks.on_script_unloaded(put_back)
+    script_callbacks.on_before_ui(before_ui)
+    script_callbacks.on_ui_settings(ui_settings)
+    script_callbacks.on_before_token_counter(strip_for_token_counter)
+    script_callbacks.on_ui_tabs(tab.build)
+    script_callbacks.on_app_started(routes.add_routes)

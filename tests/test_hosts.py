@@ -262,3 +262,108 @@ def test_forges_slider_keeps_its_value_and_stays_in_sight(forge_header):
     opts = shared.Options()
     header.add_slider(opts, forge.has_slider())
     assert opts.quicksettings_list is shared.DEFAULT_QUICKSETTINGS
+
+
+@pytest.fixture
+def sdnext(standins, monkeypatch):
+    """SD.Next's module for prompts: what its function was given, as (prompt, negative prompt, clip skip)."""
+    import sys
+
+    calls = []
+
+    def get_weighted_text_embeddings(pipe, prompt="", neg_prompt="", clip_skip=None, **more):
+        calls.append((prompt, neg_prompt, clip_skip))
+        return [
+            f"{kind} at {clip_skip}" for kind in ("prompt", "pooled", "mask", "negative", "negative pooled", "mask")
+        ]
+
+    parser = SimpleNamespace(get_weighted_text_embeddings=get_weighted_text_embeddings, calls=calls)
+    monkeypatch.setitem(sys.modules, "modules.prompt_parser_diffusers", parser)
+    import modules
+
+    monkeypatch.setattr(modules, "prompt_parser_diffusers", parser, raising=False)
+    return parser
+
+
+def pipe(kind):
+    """A pipeline of diffusers."""
+    names = {"SD1": "StableDiffusionPipeline", "SD2": "StableDiffusionPipeline", "SDXL": "StableDiffusionXLPipeline"}
+    config = SimpleNamespace(num_hidden_layers=23 if kind == "SD2" else 12)
+    return type(names[kind], (), {"text_encoder": SimpleNamespace(config=config)})()
+
+
+def sdnext_encode(parser, kind, prompt, negative="", model_type="sd"):
+    """What SD.Next does with a batch of one; its own clip skip is at 7."""
+    from modules import shared
+
+    from clip_skip.webui.hosts import sdnext
+
+    shared.sd_model_type = model_type
+    p = SimpleNamespace(prompts=[prompt], negative_prompts=[negative])
+    sdnext.mark(p)
+    return parser.get_weighted_text_embeddings(pipe(kind), p.prompts[0], p.negative_prompts[0], 7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt", "negative", "at"),
+    [
+        ("SD1", "<clipskip:2>a cow", "bad", (2, 2)),
+        ("SD1", "a cow", "bad<clipskip:3>", (7, 3)),
+        ("SD1", "a <clipskip:1.5>cow", "<clipskip:4>bad", (1.5, 4)),
+        ("SD1", "<clipskip:99>a cow", "bad", (12, 12)),
+        ("SD2", "<clipskip:1>a cow", "bad<clipskip:24>", (1, 23)),
+        ("SDXL", "<clipskip:2>a cow", "<clipskip:3.5>bad", (1, 2.5)),
+        ("SDXL", "<clipskip:g=3>a cow", "bad", (7, 7)),
+        ("SD1", "a cow", "bad", (7, 7)),
+    ],
+)
+def test_sdnext_gets_its_own_number(sdnext, kind, prompt, negative, at):
+    from clip_skip.webui.hosts.sdnext import Encoding
+
+    original = sdnext.get_weighted_text_embeddings
+    encoding = Encoding()
+    made = sdnext_encode(sdnext, kind, prompt, negative)
+    assert (made[0], made[3]) == (f"prompt at {at[0]}", f"negative at {at[1]}")
+    assert (made[1], made[4]) == (f"pooled at {at[0]}", f"negative pooled at {at[1]}")
+    assert {call[:2] for call in sdnext.calls} == {("a cow", "bad")} and len(sdnext.calls) == len(set(at))
+    encoding.remove()
+    assert sdnext.get_weighted_text_embeddings is original
+
+
+def test_sdnext_tags_are_taken_out_where_they_have_no_effect(sdnext, caplog):
+    from clip_skip.webui.hosts.sdnext import Encoding
+
+    encoding = Encoding()
+    sdnext_encode(sdnext, "SD1", "<clipskip:2>a cow", "<clipskip:abc>bad", model_type="f1")
+    assert sdnext.calls == [("a cow", "bad", 7)]
+    assert "no effect on this model" in caplog.text and '"<clipskip:abc>"' in caplog.text
+    encoding.remove()
+
+
+def test_sdnext_prompt_editing(sdnext):
+    """Its schedule cuts the text apart; each piece carries its own value."""
+    from modules import prompt_parser, shared
+
+    from clip_skip.webui.hosts import sdnext as host
+
+    encoding = host.Encoding()
+    shared.sd_model_type = "sd"
+    p = SimpleNamespace(prompts=["[<clipskip:1>:<clipskip:3>:0.5]a cow"], negative_prompts=[""])
+    host.mark(p)
+    (schedule,) = prompt_parser.get_learned_conditioning_prompt_schedules(p.prompts, 20)
+    for _, text in schedule:
+        sdnext.get_weighted_text_embeddings(pipe("SD1"), text, "", 7)
+    assert [call[2] for call in sdnext.calls if call[0]] == [1, 7, 3, 7]
+    encoding.remove()
+
+
+def test_the_host_is_told_from_sdnext(standins, monkeypatch):
+    import sys
+    from importlib.machinery import ModuleSpec
+
+    from clip_skip.webui.hosts import sdnext
+
+    assert not sdnext.runs()
+    module = SimpleNamespace(__spec__=ModuleSpec("modules.scripts_manager", None))
+    monkeypatch.setitem(sys.modules, "modules.scripts_manager", module)
+    assert sdnext.runs()

@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import re
+from copy import copy
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep.rows import KINDS
+from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.rows import KINDS, Rows
 from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, SweepSettings
 
 from .test_webui import Host
@@ -27,6 +30,7 @@ class Batches:
         self.host, self.made, self.encoded = host, [], host.stage.encoded
         self.fail_above = 99
         self.before = lambda: None
+        self.picture = lambda: Image.new("RGB", (16, 16))
 
     def __call__(self, p):
         from modules import processing
@@ -43,7 +47,7 @@ class Batches:
         texts = [
             processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)
         ]
-        return processing.Processed(p, [Image.new("RGB", (16, 16)) for _ in texts], p.seed, infotexts=texts)
+        return processing.Processed(p, [self.picture() for _ in texts], p.seed, infotexts=texts)
 
 
 def job(host, **more):
@@ -210,11 +214,90 @@ def test_the_same_sweep_again_makes_the_other_cells(host):
     assert len(p.make.made) == 4  # what cannot be compared is not the same
 
 
+def test_a_sweep_that_failed_keeps_its_cells(host):
+    arguments = {"clip_skips": "1-6", "cfg_scales": "7", "cells_per_batch": 2}
+    p = job(host, seed=5)
+
+    def fail():
+        if len(p.make.made) == 2:
+            raise RuntimeError("no luck")
+
+    p.make.before = fail
+    with pytest.raises(RuntimeError, match="no luck"):
+        host.sweep_script.run(p, arguments)
+    p = job(host, seed=5)
+    result = host.sweep_script.run(p, arguments)
+    assert [batch.batch_size for batch, _ in p.make.made] == [2] and len(result.images) == 1 + 6
+
+
+def test_a_full_disk_costs_no_cell(host, tmp_path):
+    """Pictures that cannot be saved are made again and shown, and it is said once."""
+    p = job(host, outpath_grids=str(tmp_path))
+    made = p.make
+
+    def full(batch):
+        if not batch.do_not_save_samples:
+            raise OSError(28, "No space left on device")
+        return made(batch)
+
+    p.make = full
+    host.shared.state.job_count = 0
+    arguments = {"clip_skips": "1-6", "cfg_scales": "7", "cells_per_batch": 2, "save_cells": True}
+    result = host.sweep_script.run(p, arguments)
+    assert len(result.images) == 1 + 6 and host.shared.state.job_count == 3 + 1
+    said = "The pictures could not be saved: [Errno 28] No space left on device"
+    assert [message for message in json.loads(result.js())["clip_skip_warnings"] if "saved" in message] == [said]
+    assert f"⚠ {said}" in p.comments
+
+
+def test_a_grid_that_cannot_be_saved_is_shown(host, monkeypatch):
+    from modules import images
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(images, "save_image", full)
+    result = host.sweep_script.run(job(host), {"clip_skips": "1-2", "cfg_scales": "7"})
+    assert len(result.images) == 1 + 2
+    told = json.loads(result.js())["clip_skip_warnings"]
+    assert "The grid could not be saved: [Errno 28] No space left on device" in told
+
+
 def test_the_report_comes_second(host):
     p = job(host, width=16, height=16)
     result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "4, 7", "report": True})
     assert result.index_of_first_image == 2 and len(result.images) == 2 + 4
     assert result.images[1].width > 500 and result.images[2].size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"), [("4, 7", "% (95% interval "), ("7", "the picture changes from clip skip 1 to 2")]
+)
+def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told):
+    p = job(host, width=16, height=16, n_iter=3, seed=10)
+    noise = np.random.default_rng(1)
+    p.make.picture = lambda: Image.fromarray(noise.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": rows, "report": True})
+    assert result.index_of_first_image == 3 + 1  # three grids, one report
+    assert result.images[3].width > 500 and result.images[4].size == (16, 16)
+    (said,) = [comment for comment in p.comments if "seeds" in comment]
+    assert said.startswith("Over 3 seeds") and told in said
+
+
+def test_the_report_leaves_out_seeds_that_lack_cells(host):
+    p = job(host, width=16, height=16, n_iter=3, seed=10)
+    cells = Plan((1, 2), Rows((4, 7))).cells
+    picture = Image.new("RGB", (16, 16))
+    grids = []
+    for number in range(3):
+        one = copy(p)
+        one.seed, one.clip_skip_sweep = 10 + number, (SweepSettings(), Plan((1, 2), Rows((4, 7))))
+        grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
+    from clip_skip.webui import sweep_results
+
+    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids) is not None
+    assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
+    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids[1:2]) is None
 
 
 def test_how_many_pictures_is_said_before(host, capsys):
@@ -570,7 +653,7 @@ def test_axes_are_added_once_and_set_their_part(host):
     script = type("Script", (), {"__module__": "xyz_grid.py"})
     scripts.scripts_data[:] = [SimpleNamespace(script_class=script, module=plot)]
     for _ in range(3):
-        host.callbacks["before_ui"]["clip_skip"]()
+        host.callbacks["before_ui"][0]()
     axes = {option.label: option for option in plot.axis_options}
     assert list(axes) == [
         "[Clip Skip] Prompt and negative",
@@ -598,3 +681,16 @@ def test_axes_are_added_once_and_set_their_part(host):
     assert torch.equal(done.c[0][0][0], host.at(3, "a cow")) and torch.equal(done.uc[0][0], host.at(2, "bad"))
     both.apply(p, 1.0, [])
     assert host.generate(["a"], ["b"], overrides_of=p).extra_generation_params == {"Clip skip": None}
+
+
+def test_where_the_host_forgets_its_own_value_a_cell_says_the_panels_too(host, monkeypatch):
+    """Forge Neo writes `Clip skip`, and throws it away when it is pasted."""
+    from modules import infotext_utils
+
+    parse = infotext_utils.parse_generation_parameters
+    forgets = lambda text: {key: value for key, value in parse(text).items() if key != "Clip skip"}
+    monkeypatch.setattr(infotext_utils, "parse_generation_parameters", forgets)
+    result = host.sweep_script.run(job(host), {"clip_skips": "1, 5", "cfg_scales": "7"})
+    first, second = (text.rpartition("\n")[2].split(", ") for text in result.infotexts[1:])
+    assert "Clip skip panel: 1" in first and not any(entry.startswith("Clip skip: ") for entry in first)
+    assert {"Clip skip panel: 5", "Clip skip: 5"} <= set(second)

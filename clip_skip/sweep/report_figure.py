@@ -6,7 +6,7 @@ For rows of seeds likeness and change are means with their intervals, and there 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -28,6 +28,8 @@ __all__ = ["draw"]
 BLUE, ORANGE, GREY = "#3b6fb6", "#e08a2e", "#8a8a94"
 QUIET = "#5b5b66"
 ABOUT_LINES = 3
+
+CHANGE_OVER_SEEDS = "How different each picture is from the next, mean over the seeds and its 95% interval"
 
 Say = Callable[[str], str]
 """A text of the figure in its language."""
@@ -51,12 +53,7 @@ def draw(
         del parts["shares"]
     if not pictures:
         del parts["pictures"]
-    size = (max(9.5, 0.55 * len(report.clip_skips) + 4), (8.9 if report.of_seeds else 9.6) - (0 if pictures else 0.7))
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    canvas = FigureCanvasAgg(figure)
-    stacked = figure.subplots(len(parts), 1, height_ratios=list(parts.values()))
-    places = dict(zip(parts, stacked))
+    figure, places = begin(parts, report, (8.9 if report.of_seeds else 9.6) - (0 if pictures else 0.7))
     if "shares" in places:
         draw_shares(places["shares"], report, say)
     if "pictures" in places:
@@ -67,32 +64,51 @@ def draw(
     else:
         draw_similarity(figure, [places[name] for name in ("pictures", "likeness") if name in places], report, say)
         draw_change(places["change"], report, say)
+    return finish(figure, next(iter(places.values())), say(conclusion(report)), about)
+
+
+def begin(parts: Mapping[str, float], report: Report, height: float) -> tuple[Figure, dict[str, Axes]]:
+    """An empty figure, and a place in it for each of `parts`, whose numbers are their heights beside one another."""
+    figure = Figure(figsize=(max(9.5, 0.55 * len(report.clip_skips) + 4), height), dpi=130, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    return figure, dict(zip(parts, figure.subplots(len(parts), 1, height_ratios=list(parts.values()))))
+
+
+def finish(figure: Figure, first: Axes, answer: str, about: Sequence[str]) -> Image.Image:
+    """The figure as a picture, with the answer and what it is about above the place `first`."""
     lines = [part for line in about for part in wrap(drawn(line), 120)]
     kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
-    answer = "\n".join(wrap(say(conclusion(report)), 74))
-    figure.suptitle(answer, fontsize=14.5, fontweight="bold", x=0.02, ha="left")
-    first = stacked[0].get_title(loc="left") or stacked[0].get_title()
-    stacked[0].set_title("")
-    stacked[0].set_title("\n".join([*kept, "", first]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
+    figure.suptitle("\n".join(wrap(answer, 74)), fontsize=14.5, fontweight="bold", x=0.02, ha="left")
+    title = first.get_title(loc="left") or first.get_title()
+    first.set_title("")
+    first.set_title("\n".join([*kept, "", title]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
     for text in figure.findobj(Text):
         text.set(fontfamily=families(text.get_text()), parse_math=False)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def draw_shares(axes: Axes, report: Report, say: Say) -> None:
     kinds = [("pixels", report.pixels)] + ([("latents", report.latents)] if report.latents else [])
+    fields = ("clip_skip", "rows", "interaction")
+    shares = [[getattr(share, field) for _, share in kinds] for field in fields]
+    draw_bars(axes, report.factor, [kind for kind, _ in kinds], shares, say)
+
+
+def draw_bars(axes: Axes, factor: str, kinds: Sequence[str], shares: Sequence[Sequence[float]], say: Say) -> None:
+    """A bar for each of `kinds`, of the shares of clip skip, of the rows and of the interaction, each by kind."""
     left = np.zeros(len(kinds))
     axes.set_title(say("What the differences go with"), loc="left")
-    parts = (("clip skip", "clip_skip", BLUE), (report.factor, "rows", ORANGE), ("interaction", "interaction", GREY))
-    for label, field, colour in parts:
-        widths = np.array([getattr(shares, field) for _, shares in kinds])
+    parts = (("clip skip", BLUE), (factor, ORANGE), ("interaction", GREY))
+    for (label, colour), of_kinds in zip(parts, shares):
+        widths = np.array(of_kinds)
         bars = axes.barh(range(len(kinds)), widths, left=left, label=say(label), color=colour, height=0.62)
         texts = [f"{width:.0%}" if width >= 0.05 else "" for width in widths]
         axes.bar_label(bars, texts, label_type="center", color="white", fontweight="bold")
         left += widths
     axes.set(xlim=(0, 1), xticks=[])
-    axes.set_yticks(range(len(kinds)), [say(kind) for kind, _ in kinds])
+    axes.set_yticks(range(len(kinds)), [say(kind) for kind in kinds])
     axes.spines[:].set_visible(False)
     axes.tick_params(left=False)
     axes.invert_yaxis()
@@ -149,22 +165,22 @@ def draw_change(axes: Axes, report: Report, say: Say) -> None:
         axes.legend(frameon=False, ncols=min(len(report.rows), 6))
 
 
+def likeness_over_seeds(report: Report) -> str:
+    at = f"{report.clip_skips[report.reference]:g}"
+    return f"Likeness to the picture at clip skip {at} (SSIM: 1 is equal), mean over the seeds and its 95% interval"
+
+
 def draw_similarity_over_seeds(axes: Axes, report: Report, say: Say) -> None:
     names = [f"{value:g}" for value in report.clip_skips]
     draw_intervals(axes, names, report.similarity, intervals(report.similarity), 1)
-    title = (
-        f"Likeness to the picture at clip skip {names[report.reference]} (SSIM: 1 is equal), "
-        "mean over the seeds and its 95% interval"
-    )
-    axes.set_title(say(title), fontsize=10, color=QUIET)
+    axes.set_title(say(likeness_over_seeds(report)), fontsize=10, color=QUIET)
     axes.set(xlabel=say("clip skip"), ylabel=say("Likeness (SSIM)"), xlim=(-0.5, len(names) - 0.5))
 
 
 def draw_change_over_seeds(axes: Axes, report: Report, say: Say) -> None:
     steps = [f"{one:g}→{other:g}" for one, other in pairwise(report.clip_skips)]
     draw_intervals(axes, steps, report.change, intervals(report.change), 255)
-    title = "How different each picture is from the next, mean over the seeds and its 95% interval"
-    axes.set_title(say(title), fontsize=10, color=QUIET)
+    axes.set_title(say(CHANGE_OVER_SEEDS), fontsize=10, color=QUIET)
     axes.set(xlabel=say("clip skip"), ylabel=say("How different (0-255, RMS)"))
     axes.set_ylim(0, 1.1 * max((value for row in report.change for value in row), default=0) or 1)
 

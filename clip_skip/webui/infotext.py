@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from modules import shared
+from modules import infotext_utils, shared
 
 from clip_skip.encoder import TextEncoder
 from clip_skip.webui.hosts.encoders import encoders, header_value
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["KEY", "note", "stop"]
+__all__ = ["KEY", "is_pasted", "note", "stop"]
 
 KEY = "Clip skip"
+
+
+def is_pasted() -> bool:
+    """Whether the host reads its own key back. Forge Neo writes it, and throws it away on purpose when it is pasted."""
+    return KEY in infotext_utils.parse_generation_parameters(f"\nSteps: 1, Size: 8x8, Seed: 1, {KEY}: 2")
 
 
 def note(p: Any, picture: int, asked: Iterable[dict[str, float]]) -> None:
@@ -28,22 +33,20 @@ def note(p: Any, picture: int, asked: Iterable[dict[str, float]]) -> None:
     """
     entry = p.extra_generation_params.setdefault(KEY, Entry())
     if isinstance(entry, Entry):
-        entry.values[picture] = said(asked)
+        entry[picture] = said(asked)
 
 
-class Entry:
-    """What the host calls for the infotext of a picture.
+class Entry(dict[int, str | None]):
+    """What the host calls for the infotext of a picture: the values by picture.
 
     It asks in two ways, for a picture of all and for one of the batch in hand, with the same `index`;
-    a list in its place would be read by the latter as if every batch were the first.
+    a list in its place would be read by the latter as if every batch were the first. Forge Classic fails to write
+    into its answer what JSON does not know, so it is a dict.
     """
-
-    def __init__(self) -> None:
-        self.values: dict[int, str | None] = {}
 
     def __call__(self, p: Any, index: int, all_prompts: list[str], **_: Any) -> str | None:
         of_batch = len(all_prompts) != len(p.all_prompts)
-        return self.values.get(index + p.iteration * p.batch_size if of_batch else index, hosts_own())
+        return self.get(index + p.iteration * p.batch_size if of_batch else index, hosts_own())
 
 
 def hosts_own() -> str | None:

@@ -12,7 +12,7 @@ from clip_skip.override import Override
 from clip_skip.panel import Panel
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.webui.hosts.encoders import encoders, header_skip, header_value
-from clip_skip.webui.infotext import KEY, stop
+from clip_skip.webui.infotext import KEY, is_pasted, stop
 
 __all__ = ["RowTexts", "apply", "put_texts"]
 
@@ -64,7 +64,8 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
     """Replaces the panel by one for each picture; returns their infotext entries.
 
     A picture that the host alone can make (one whole value for everything) gets
-    the host's own `Clip skip`, so that it can be made again without this extension.
+    the host's own `Clip skip`, so that it can be made again without this extension;
+    and the panel's entries too, where the host does not read its own back.
     """
     header = header_skip(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
@@ -78,10 +79,8 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
     p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
     p.clip_skip_panels = panels
     alone = [one == Panel(True, one.clip_skip) and header_value(shared.sd_model, one.clip_skip) for one in panels]
-    if all(alone):
-        entries: dict[str, Any] = {KEY: [None if value == 1 else str(value) for value in alone]}
-    else:
-        made = [one.infotext() for one in panels]
-        entries = {key: [entry.get(key) for entry in made] for key in {key: None for entry in made for key in entry}}
-        entries[KEY] = None
+    made = [] if all(alone) and is_pasted() else [one.infotext() for one in panels]
+    keys = {key: None for entry in made for key in entry}
+    entries: dict[str, Any] = {key: [entry.get(key) for entry in made] for key in keys}
+    entries[KEY] = [None if value == 1 else str(value) for value in alone] if all(alone) else None
     return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}

@@ -21,7 +21,7 @@ from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import selected, towers
 from clip_skip.webui.overrides import RowTexts
-from clip_skip.webui.sweep_results import Done, collect, whole
+from clip_skip.webui.sweep_results import Done, collect, not_saved, whole
 from clip_skip.webui.sweep_unfinished import Unfinished
 
 __all__ = ["given", "run"]
@@ -36,10 +36,10 @@ def run(
     remember: Callable[..., AbstractContextManager[None]],
     unfinished: Unfinished | None = None,
 ) -> Any:
-    """Makes every cell and a grid for each seed; returns the host's Processed: grids, reports, cells.
+    """Makes every cell and a grid for each seed; returns the host's Processed: grids, report, cells.
 
     remember: keeps the encodings at the given clip skips while it is open.
-    unfinished: holds the cells of a sweep that was ended before its end; the same sweep again makes the others.
+    unfinished: holds the cells of a sweep that was ended before its end, or failed; the same again makes the rest.
     BadArguments names the field that is wrong, before anything is made.
     """
     settings, plan = checked(p, args)
@@ -50,12 +50,14 @@ def run(
     missing = [[cell for cell in plan.cells if cell not in done] for done in finished]
     limit = batch_limit(p, len(plan.cells), settings.cells_per_batch)
     begin_progress(p, sum(batches(*one, limit) for one in zip(jobs, missing)), sum(map(len, missing)), limit)
-    with remember(settings.values(plan)):
-        for job, cells, done in zip(jobs, missing, finished):
-            if cells and not stopped():
-                job.clip_skip_cut = any(each.clip_skip_cut for each in jobs)
-                make_cells(job, cells, limit, done)
-    unfinished.keep(jobs, finished, len(plan.cells))
+    try:
+        with remember(settings.values(plan)):
+            for job, cells, done in zip(jobs, missing, finished):
+                if cells and not stopped():
+                    job.clip_skip_cut = any(each.clip_skip_cut for each in jobs)
+                    make_cells(job, cells, limit, done)
+    finally:
+        unfinished.keep(jobs, finished, len(plan.cells))
     return collect(p, settings, plan, jobs, finished)
 
 
@@ -168,6 +170,7 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
     """Makes the `cells` of one grid and puts them into `done`, until the user stops it.
 
     Where it turns out that those of different texts must not share a batch, what is left is made apart.
+    Where they cannot be saved (a full disk), they are made without.
     """
 
     def halved(size: int) -> None:
@@ -178,7 +181,15 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
         job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
     def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
-        return make_batch(job, batch)
+        try:
+            return make_batch(job, batch)
+        except OSError as error:
+            if job.do_not_save_samples:
+                raise
+            job.do_not_save_samples = True
+            job.clip_skip_not_saved = not_saved("The pictures", error)
+            more_batches(job, 1)
+            return make_batch(job, batch)
 
     for group in together(job, cells):
         for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):

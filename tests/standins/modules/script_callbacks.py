@@ -1,6 +1,6 @@
 from collections import defaultdict
 
-registered = defaultdict(dict)
+registered = defaultdict(list)
 
 
 def clear():
@@ -8,8 +8,8 @@ def clear():
 
 
 def register(category):
-    def on(callback, *, name=None):
-        registered[category][name] = callback
+    def on(callback):  # Forge Classic takes no name
+        registered[category].append(callback)
 
     return on
 

@@ -1,0 +1,88 @@
+"""What is SD.Next's own: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
+
+Tags work there, in prompts and negative prompts, as far as its own "CLiP skip" reaches. What else this extension
+has needs parts of a WebUI that SD.Next has not: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from clip_skip import precedence, tags
+from clip_skip.precedence import Values
+
+__all__ = ["ONLY_TAGS", "Encoding", "mark", "runs"]
+
+log = logging.getLogger("clip_skip")
+
+ONLY_TAGS = (
+    "Clip Skip: in SD.Next tags work in prompts and negative prompts; the panel, the sweep, the axes and the readout "
+    'need what it has not. Its own "CLiP skip" is among its advanced settings.'
+)
+NO_EFFECT = "Clip Skip: tags have no effect on this model, whose text encoders stop where they were made to."
+KINDS = {"sd", "sdxl"}
+"""The `shared.sd_model_type` of models that clip skip acts on."""
+
+
+def runs() -> bool:
+    """Whether the host is SD.Next, which alone keeps its scripts in such a module."""
+    return importlib.util.find_spec("modules.scripts_manager") is not None
+
+
+def mark(p: Any) -> None:
+    """Before SD.Next takes the tags out of a batch's prompts: markers in their place; what is wrong is told."""
+    from modules import shared
+
+    for message in tags.warnings([*p.prompts, *p.negative_prompts]):
+        log.warning("Clip Skip: %s", message)
+    acts = getattr(shared, "sd_model_type", "") in KINDS
+    if not acts and any(map(precedence.asks, [*p.prompts, *p.negative_prompts])):
+        log.warning(NO_EFFECT)
+    for index, (prompt, negative) in enumerate(zip(p.prompts, p.negative_prompts)):
+        follows = [skip for skip in [precedence.prompt_tag(prompt)] if skip]
+        p.prompts[index] = precedence.mark(prompt, negative=True) if acts else tags.strip(prompt)
+        p.negative_prompts[index] = precedence.mark(negative, follows, negative=True) if acts else tags.strip(negative)
+
+
+class Encoding:
+    """The wrapper around SD.Next's function for a prompt and its negative prompt; `remove` takes it off."""
+
+    def __init__(self) -> None:
+        load: Any = importlib.import_module  # such a module has no stub
+        self.parser = load("modules.prompt_parser_diffusers")
+        self.original: Callable[..., Any] = self.parser.get_weighted_text_embeddings
+        self.wrapper = self.encode
+        self.parser.get_weighted_text_embeddings = self.wrapper
+
+    def remove(self) -> None:
+        if self.parser.get_weighted_text_embeddings is self.wrapper:
+            self.parser.get_weighted_text_embeddings = self.original
+
+    def encode(
+        self, pipe: Any, prompt: str = "", neg_prompt: str = "", clip_skip: float | None = None, **more: Any
+    ) -> Any:
+        """Embedding, pooled vector and mask of the prompt, then of the negative prompt, each at its own clip skip."""
+        read = [precedence.read(text or "") for text in (prompt, neg_prompt)]
+        texts = [text for text, _ in read]
+        at = [clip_skip if values is None else its_value(pipe, values, clip_skip) for _, values in read]
+        made = self.original(pipe, *texts, at[0], **more)
+        return made if at[0] == at[1] else (*made[:3], *self.original(pipe, *texts, at[1], **more)[3:])
+
+
+def its_value(pipe: Any, values: Values, otherwise: float | None) -> float | None:
+    """SD.Next's number for what is asked: it counts from the published layer, which in SD2 and SDXL is our 2.
+
+    Its SD2 tower is stored with 23 blocks. What is asked of CLIP-L holds for CLIP-G too.
+    """
+    layers = pipe.text_encoder.config.num_hidden_layers
+    tower = "h" if layers == 23 else "l"
+    if tower not in values:
+        return otherwise
+    native = 2 if tower == "h" or "XL" in type(pipe).__name__ else 1
+    deepest = 24 if tower == "h" else layers
+    value = min(max(values[tower], native), deepest) - native + 1
+    return int(value) if value == int(value) else value
