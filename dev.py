@@ -57,7 +57,7 @@ def prepare() -> None:
         quick = ("--retries", "0", "--timeout", "15", "--quiet", "--index-url", CPU_TORCH)
         if run(*pip, "--isolated", "install", *quick, "torch", "torchvision"):
             print("That is not to be had here; the usual build will do.", flush=True)
-    if run(*pip, "install", "--editable", ".[standalone,app,test]"):
+    if run(*pip, "install", "--editable", ".[standalone,study,app,test]"):
         sys.exit("The installation failed; pip's message is above.")
     INSTALLED.write_text(wanted)
 
@@ -111,6 +111,7 @@ def test(*arguments: str) -> int:
     if check():
         return 1
     find_browser()
+    arguments = arguments or ("-n", "auto", "--dist", "worksteal")
     print("$ pytest", *arguments, flush=True)
     return run(PYTHON, "-m", "pytest", *arguments)
 

@@ -1,5 +1,7 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
+import weakref
+
 from modules import script_callbacks, scripts, shared
 
 from clip_skip.webui.hosts import sdnext
@@ -12,7 +14,7 @@ if sdnext.runs():
 else:
     from clip_skip import panel, tags
     from clip_skip.sweep import settings as sweep_settings
-    from clip_skip.webui import generation, models_in_use, routes, sweep_run
+    from clip_skip.webui import generation, models_in_use, routes, second_pass, sweep_run
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.sweep_unfinished import Unfinished
@@ -23,6 +25,9 @@ else:
 
     class ClipSkipScript(scripts.Script):
         """The panel, and what happens to every generation."""
+
+        def __init__(self):
+            self.under_way = lambda: None
 
         def title(self):
             return panel.TITLE
@@ -40,6 +45,10 @@ else:
             generation.begin(p, args)
 
         def process(self, p, *args):
+            if second_pass.is_one(p):
+                second_pass.inherit(p, self.under_way())
+            else:
+                self.under_way = weakref.ref(p)
             generation.prepare(p)
 
         def before_process_batch(self, p, *args, **kwargs):
@@ -87,6 +96,9 @@ else:
         header_slider.add_slider(shared.opts, forge.has_slider())
         xyz_axes.add_axes()
 
+    def ui_settings():
+        second_pass.admit(shared.opts)
+
     def put_back():
         conditioning.remove()
         give_slider_back()
@@ -95,6 +107,7 @@ else:
     give_slider_back = forge.keep_slider()
     script_callbacks.on_script_unloaded(put_back)
     script_callbacks.on_before_ui(before_ui)
+    script_callbacks.on_ui_settings(ui_settings)
     script_callbacks.on_before_token_counter(strip_for_token_counter)
     script_callbacks.on_ui_tabs(tab.build)
     script_callbacks.on_app_started(routes.add_routes)

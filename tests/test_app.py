@@ -285,10 +285,10 @@ def test_out_of_memory_is_told(studio, monkeypatch):
 def test_the_encoder_keeps_a_bounded_number_of_texts(studio, monkeypatch):
     monkeypatch.setattr(conditioning, "KEPT", 32)
     for number in range(40):
-        studio.engine.conditioner.prepare([(f"text {number}", "")], 1)
-        studio.engine.conditioner.prepare([("in use", "")], 1)
+        studio.engine.conditioner.prepare([((f"text {number}", ""), 1, 0)])
+        studio.engine.conditioner.prepare([(("in use", ""), 1, 0)])
     kept, passes = studio.engine.conditioner._kept, studio.engine.conditioner.passes
-    studio.engine.conditioner.prepare([("in use", "")], 1)
+    studio.engine.conditioner.prepare([(("in use", ""), 1, 0)])
     assert len(kept) == 32 and studio.engine.conditioner.passes == passes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from safetensors import safe_open  # noqa: E402
 
 from clip_skip.standalone.models.demo_model import CHECKPOINT, write_demo_model  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
-from training import checker, data  # noqa: E402
+from clip_skip.standalone.shapes import captions, checker, scenes  # noqa: E402
 from training.evaluate import Model, cases  # noqa: E402
 from training.model import LATENT_SCALE, SIZES, cells  # noqa: E402
 
@@ -84,7 +85,7 @@ def test_writing_twice_changes_nothing(written: Path) -> None:
 
 
 def test_its_latents_are_cells(model: Model) -> None:
-    drawn = torch.stack([2 * data.draw(data.random_scene(Random(seed))) - 1 for seed in range(4)])
+    drawn = torch.stack([2 * scenes.draw(scenes.random_scene(Random(seed))) - 1 for seed in range(4)])
     with torch.no_grad():
         latents = model.parts.vae.encode(drawn).latent_dist.mean * LATENT_SCALE
     assert (latents - cells(drawn)).square().mean() < 0.05
@@ -93,20 +94,20 @@ def test_its_latents_are_cells(model: Model) -> None:
 @pytest.mark.parametrize("things", [1, 2])
 def test_the_checker_knows_what_was_drawn(things: int) -> None:
     for case in cases(12, "checker", held_out=True, things=things):
-        verdict = checker.judge(data.draw(case.scene), case.scene, case.mentions)
+        verdict = checker.judge(scenes.draw(case.scene), case.scene, case.mentions)
         assert verdict.count and all(verdict.colours) and all(verdict.shapes)
 
 
 def test_training_never_sees_a_held_out_pair() -> None:
     rng = Random(0)
-    seen = {(thing.colour, thing.shape) for _ in range(500) for thing in data.random_scene(rng).things}
-    assert seen == set(data.HELD_IN)
+    seen = {(thing.colour, thing.shape) for _ in range(500) for thing in scenes.random_scene(rng).things}
+    assert seen == set(scenes.HELD_IN)
 
 
 def test_a_seed_names_a_picture_and_a_caption() -> None:
-    first, again = (data.random_scene(Random(3)) for _ in range(2))
-    assert torch.equal(data.draw(first), data.draw(again))
-    assert data.caption(first, Random(3)) == data.caption(again, Random(3))
+    first, again = (scenes.random_scene(Random(3)) for _ in range(2))
+    assert torch.equal(scenes.draw(first), scenes.draw(again))
+    assert scenes.caption(first, Random(3)) == scenes.caption(again, Random(3))
 
 
 def test_it_draws_what_it_is_told_and_clip_skip_matters(model: Model) -> None:
@@ -141,3 +142,30 @@ def test_diffusers_own_loader_reads_it(written: Path) -> None:
     for ours, theirs in ((models.unet, pipeline.unet), (models.vae, pipeline.vae)):
         assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()))
     assert pipeline.unet.config.attention_head_dim == models.unet.config.attention_head_dim
+
+
+@pytest.mark.parametrize("things", [1, 2])
+def test_a_caption_is_read_as_it_was_written(things: int) -> None:
+    for case in cases(40, "captions", held_out=False, things=things):
+        scene, mentions = captions.read(case.text)
+        assert mentions == dataclasses.replace(case.mentions, colour=True, shape=True)
+        told = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in scene.things]
+        asked = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in case.scene.things]
+        assert sorted(told) == sorted(asked)
+        drawn = scenes.draw(case.scene)
+        assert checker.judge(drawn, scene, mentions).places == (True if mentions.place else None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a red cow", "red circle, blue ring, green star", "a red circle in space", "large"]
+)
+def test_what_is_no_caption_is_refused_by_name(text: str) -> None:
+    with pytest.raises(captions.CaptionError, match="no caption of the model in the box"):
+        captions.read(text)
+
+
+def test_an_empty_picture_has_nothing_right_in_it() -> None:
+    scene, mentions = captions.read("a large red circle at the left")
+    verdict = checker.judge(torch.full((3, 128, 128), 0.5), scene, mentions)
+    assert (verdict.colours, verdict.shapes, verdict.sizes, verdict.places) == ((False,), (False,), (False,), False)
+    assert not verdict.count

@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from clip_skip.sweep import report, report_figure
+from clip_skip.sweep import over_seeds, over_seeds_figure, report, report_figure
 from clip_skip.sweep.plan import Plan
 from clip_skip.sweep.rows import KINDS, Rows
 
@@ -133,3 +134,29 @@ def test_rows_of_seeds_give_intervals():
 def test_the_rows_have_their_name():
     told = report.conclusion(report.measure(pictures(), Plan((1, 2, 3, 4, 5), Rows((1, 2, 3), KINDS["clip_g"]))))
     assert "with CLIP-G's, and" in told
+
+
+def test_a_grid_of_several_seeds_has_shares_with_intervals():
+    grids = [pictures() for _ in range(4)]
+    found = over_seeds.over_seeds(grids, PLAN)
+    by_hand = [report.decompose(grid).clip_skip for grid in grids]
+    reach = 3.182446305284263 * np.std(by_hand, ddof=1) / 2  # Student's t at 0.975, 3 degrees of freedom
+    share = found.shares[0]
+    assert (share.mean, share.high) == pytest.approx((np.mean(by_hand), np.mean(by_hand) + reach))
+    assert (
+        f"Over 4 seeds, of what differs between pictures of one seed, {share.mean:.0%} (95%"
+        in over_seeds.conclusion(found)
+    )
+    change, similarity = found.change(), found.similarity()
+    assert (len(change), len(change[0]), len(similarity[0])) == (ROWS, COLUMNS - 1, COLUMNS)
+    assert change[2][1].mean == pytest.approx(np.mean([report.measure(grid, PLAN).change[2][1] for grid in grids]))
+    row = [Image.fromarray(picture) for picture in grids[0][1]]
+    assert np.asarray(over_seeds_figure.draw(found, ["a cow"], row)).std() > 10
+    same = over_seeds.over_seeds([np.zeros_like(pictures())] * 2, PLAN)
+    assert over_seeds.conclusion(same) == "Nothing changes: all pictures are equal."
+
+
+def test_grids_of_one_row_are_a_grid_of_seeds():
+    grids = [pictures()[:1] for _ in range(3)]
+    found = over_seeds.one_row(grids, Plan(PLAN.clip_skips, Rows((7,))), [4, 5, 6])
+    assert found == report.measure(np.concatenate(grids), Plan(PLAN.clip_skips, Rows((4, 5, 6), KINDS["seed"])))

@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import re
+from copy import copy
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep.rows import KINDS
+from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.rows import KINDS, Rows
 from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, SweepSettings
 
 from .test_webui import Host
@@ -27,6 +30,7 @@ class Batches:
         self.host, self.made, self.encoded = host, [], host.stage.encoded
         self.fail_above = 99
         self.before = lambda: None
+        self.picture = lambda: Image.new("RGB", (16, 16))
 
     def __call__(self, p):
         from modules import processing
@@ -43,7 +47,7 @@ class Batches:
         texts = [
             processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)
         ]
-        return processing.Processed(p, [Image.new("RGB", (16, 16)) for _ in texts], p.seed, infotexts=texts)
+        return processing.Processed(p, [self.picture() for _ in texts], p.seed, infotexts=texts)
 
 
 def job(host, **more):
@@ -264,6 +268,36 @@ def test_the_report_comes_second(host):
     result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "4, 7", "report": True})
     assert result.index_of_first_image == 2 and len(result.images) == 2 + 4
     assert result.images[1].width > 500 and result.images[2].size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"), [("4, 7", "% (95% interval "), ("7", "the picture changes from clip skip 1 to 2")]
+)
+def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told):
+    p = job(host, width=16, height=16, n_iter=3, seed=10)
+    noise = np.random.default_rng(1)
+    p.make.picture = lambda: Image.fromarray(noise.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": rows, "report": True})
+    assert result.index_of_first_image == 3 + 1  # three grids, one report
+    assert result.images[3].width > 500 and result.images[4].size == (16, 16)
+    (said,) = [comment for comment in p.comments if "seeds" in comment]
+    assert said.startswith("Over 3 seeds") and told in said
+
+
+def test_the_report_leaves_out_seeds_that_lack_cells(host):
+    p = job(host, width=16, height=16, n_iter=3, seed=10)
+    cells = Plan((1, 2), Rows((4, 7))).cells
+    picture = Image.new("RGB", (16, 16))
+    grids = []
+    for number in range(3):
+        one = copy(p)
+        one.seed, one.clip_skip_sweep = 10 + number, (SweepSettings(), Plan((1, 2), Rows((4, 7))))
+        grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
+    from clip_skip.webui import sweep_results
+
+    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids) is not None
+    assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
+    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids[1:2]) is None
 
 
 def test_how_many_pictures_is_said_before(host, capsys):

@@ -201,6 +201,7 @@ def test_read():
         MARKER[:-1] + "a cow",
         MARKER.replace("\u206f", "") + "\u206e\u206e a cow",
     ],
+    ids=["private use", "private use, no number", "no secret", "cut at the start", "cut at the end", "not ended"],
 )
 def test_a_persons_text_is_never_a_marker(text):
     assert precedence.read(text) == (text, None) and not precedence.asks(text)
@@ -288,7 +289,7 @@ def test_hostile(text):
         "<clipskip:x>",
         "AND_PERP [",
         "\u206a",
-        MARKER,
+        pytest.param(MARKER, id="marker"),
         "a",
     ],
 )

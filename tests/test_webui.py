@@ -331,6 +331,7 @@ def test_reload_and_unload(host):
     assert {name: len(callbacks) for name, callbacks in host.callbacks.items()} == {
         "script_unloaded": 1,
         "before_ui": 1,
+        "ui_settings": 1,
         "before_token_counter": 1,
         "ui_tabs": 1,
         "app_started": 1,

@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from clip_skip.standalone.models import checkpoint
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.prompts import tokens
-from training import checker, data, report
+from clip_skip.standalone.shapes import checker, scenes
+from training import report
 
 STEPS, CFG = 20, 7.0
 SKIPS, SCALES = range(1, 13), range(1, 12)
@@ -34,8 +35,8 @@ SWEEP_CAPTION = "a large red star on a white background"
 class Case:
     """A caption and the scene it describes."""
 
-    scene: data.Scene
-    mentions: data.Mentions
+    scene: scenes.Scene
+    mentions: scenes.Mentions
     text: str
 
 
@@ -44,11 +45,11 @@ def cases(count: int, seed: str, held_out: bool, things: int) -> list[Case]:
     rng = Random(seed)
     made = []
     while len(made) < count:
-        scene = data.random_scene(rng, data.ALL_PAIRS if held_out else data.HELD_IN, things)
-        if held_out and not any((thing.colour, thing.shape) in data.HELD_OUT for thing in scene.things):
+        scene = scenes.random_scene(rng, scenes.ALL_PAIRS if held_out else scenes.HELD_IN, things)
+        if held_out and not any((thing.colour, thing.shape) in scenes.HELD_OUT for thing in scene.things):
             continue
-        mentions = data.random_mentions(rng, drop_identity=0)
-        made.append(Case(scene, mentions, data.caption(scene, rng, mentions)))
+        mentions = scenes.random_mentions(rng, drop_identity=0)
+        made.append(Case(scene, mentions, scenes.caption(scene, rng, mentions)))
     return made
 
 
@@ -121,7 +122,7 @@ def score(asked: list[Case], made: Tensor) -> dict[str, float | None]:
 
 def checker_itself(model: Model, asked: list[Case]) -> dict[str, dict]:
     """What the checker says of drawn pictures, and of the same pictures through the VAE and back."""
-    drawn = torch.stack([data.draw(case.scene) for case in asked])
+    drawn = torch.stack([scenes.draw(case.scene) for case in asked])
     with torch.no_grad():
         latents = model.parts.vae.encode(2 * drawn.to(model.device) - 1).latent_dist.mean
         back = torch.cat([model.parts.vae.decode(part).sample.cpu() for part in latents.split(16)])

@@ -25,7 +25,8 @@ from transformers import CLIPTextModel
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from clip_skip.standalone.models import configs
 from clip_skip.standalone.prompts import tokens
-from training import data, export
+from clip_skip.standalone.shapes import scenes as data
+from training import export
 from training.model import LATENT_SCALE, SIZES, ImageTower, cells
 
 STEPS = {"vae": 2000, "clip": 1300, "unet": 3600}

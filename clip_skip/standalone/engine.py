@@ -23,7 +23,8 @@ from clip_skip.standalone.prompts.networks import Lora
 from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
 from clip_skip.standalone.samplers import find
 from clip_skip.standalone.samplers import scheduler as new_scheduler
-from clip_skip.standalone.shots import Batch, Shot
+from clip_skip.standalone.sampling.noise import Noise, stacked
+from clip_skip.standalone.shots import UPSCALERS, Batch, Hires, Shot
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,21 @@ class Engine:
         self.conditioner = Conditioner(tuple(read), emphasis, embeddings)
         self.loras = Loras(models, loras)
 
-    def prepare(self, shots: Sequence[Shot], steps: int = 20, sampler: str = "Euler") -> None:
+    def prepare(
+        self, shots: Sequence[Shot], steps: int = 20, sampler: str = "Euler", hires: Hires | None = None
+    ) -> None:
         """Encode the texts of `shots`, each once for all the values that it has in them, and for each set of LoRAs.
 
-        steps, sampler: those of the batches to come, by which prompt editing is read
+        steps, sampler, hires: those of the batches to come, by which prompt editing is read
         """
-        for loras in dict.fromkeys(shot.loras() for shot in shots):
+        wanted: dict[tuple[Lora, ...], list[tuple[tuple[str, str], int, int]]] = {}
+        for shot in shots:
+            for calls, before, second in passes(steps, sampler, hires):
+                asked = wanted.setdefault(shot.loras(second), [])
+                asked.append((shot.texts(second), calls, before))
+        for loras, texts in wanted.items():
             self._apply(loras)
-            texts = [shot.texts() for shot in shots if shot.loras() == loras]
-            self.conditioner.prepare(texts, steps * find(sampler)[0].calls)
+            self.conditioner.prepare(texts)
 
     def _apply(self, loras: tuple[Lora, ...]) -> None:
         self.loras.apply(loras)
@@ -70,58 +77,76 @@ class Engine:
         """The pictures of `batch`; `on_step` is called after every step.
 
         One picture per batch gives the picture that is made alone, bit for bit; in larger batches the arithmetic of
-        the device rounds differently, and nothing else differs: noise is drawn per picture, on the CPU. Pictures with
-        other LoRAs are made one set after the other. Raises `LoraError`.
+        the device rounds differently, and nothing else differs: noise is drawn per picture. Pictures with other LoRAs
+        are made one set after the other. Raises `LoraError`.
         """
-        sets = list(dict.fromkeys(shot.loras() for shot in batch.shots))
+        loras = [(shot.loras(), shot.loras(batch.hires)) for shot in batch.shots]
+        sets = list(dict.fromkeys(loras))
         pictures: dict[int, Image.Image] = {}
         latents: dict[int, Tensor] = {}
         steps = count(1)
         step = lambda: on_step() if next(steps) % len(sets) == 0 else None
-        for loras in sets:
-            places = [place for place, shot in enumerate(batch.shots) if shot.loras() == loras]
-            self._apply(loras)
-            made = self._made(replace(batch, shots=tuple(batch.shots[place] for place in places)), step)
+        for one in sets:
+            places = [place for place, its in enumerate(loras) if its == one]
+            made = self._made(replace(batch, shots=tuple(batch.shots[place] for place in places)), one, step)
             pictures.update(zip(places, made.pictures))
             latents.update(zip(places, made.latents))
         return Made([pictures[place] for place in sorted(pictures)], torch.stack([latents[i] for i in sorted(latents)]))
 
-    def _made(self, batch: Batch, on_step: Callable[[], object]) -> Made:
-        """The pictures of a batch in whose prompts are the same LoRAs."""
-        generators = [torch.Generator("cpu").manual_seed(shot.seed) for shot in batch.shots]
-        shape = self._latent_shape(batch)
-        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        latents = self._sampled(batch, noise, generators, on_step) / self.models.vae.config.scaling_factor
+    def _made(self, batch: Batch, loras: Sequence[tuple[Lora, ...]], on_step: Callable[[], object]) -> Made:
+        """The pictures of a batch in whose prompts, of each pass, are the same LoRAs."""
+        latents: Tensor | None = None
+        for (calls, before, hires), named in zip(passes(batch.steps, batch.sampler, batch.hires), loras):
+            self._apply(named)
+            latents = self._sampled(batch, hires, self._guidance(batch, calls, before, hires), latents, on_step)
+        assert latents is not None
+        latents = latents / self.models.vae.config.scaling_factor
         parts = self._parts(latents)
         return Made([picture for part in parts for picture in self._decode(part)], latents.float().cpu())
 
     def _sampled(
-        self, batch: Batch, noise: Tensor, generators: Sequence[torch.Generator], on_step: Callable[[], object]
+        self,
+        batch: Batch,
+        hires: Hires | None,
+        guidance: Guidance,
+        before: Tensor | None,
+        on_step: Callable[[], object],
     ) -> Tensor:
-        """The latents that `noise` becomes, (B, channels, height, width), float32."""
+        """The latents that a pass makes, (B, channels, height, width), float32. `before` are those of the first one."""
         device = self.models.unet.device
-        scheduler = new_scheduler(batch.sampler, self.models.sizes.prediction)
-        scheduler.set_timesteps(batch.steps, device=device)
-        options = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        guidance = self._guidance(batch)
-        latents: Tensor = noise.to(device) * scheduler.init_noise_sigma
+        sampler, steps = hires.of(batch.sampler, batch.steps) if hires else (batch.sampler, batch.steps)
+        scheduler = new_scheduler(sampler, self.models.sizes.prediction)
+        picture: Tensor | None = None
+        if hires and before is not None:
+            all_steps = int(steps / min(hires.denoising, 0.999))
+            scheduler.set_timesteps(all_steps, device=device, left=steps)
+            picture = enlarged(before, hires, batch, self.models.sizes.vae_factor)
+        else:
+            scheduler.set_timesteps(steps, device=device)
+        noises = [Noise(shot.seed, batch.noise) for shot in batch.shots]
+        shape = self._latent_shape(batch) if picture is None else picture.shape[1:]
+        latents: Tensor = scheduler.begin(stacked(noises, shape).to(device), picture)
+        options = {"noises": noises} if "noises" in inspect.signature(scheduler.step).parameters else {}
         calls = len(scheduler.timesteps)
         for call, time in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(latents, time)
             guided = guidance(self._predict, scaled, time, call)
             latents = scheduler.step(guided, time, latents, **options).prev_sample
-            for _ in range(call * batch.steps // calls, (call + 1) * batch.steps // calls):
+            for _ in range(call * steps // calls, (call + 1) * steps // calls):
                 on_step()
         return latents
 
-    def _guidance(self, batch: Batch) -> Guidance:
-        """What the pictures of `batch` are guided by at each call of the UNet."""
-        total = batch.steps * find(batch.sampler)[0].calls
+    def _guidance(self, batch: Batch, calls: int, before: int, hires: Hires | None) -> Guidance:
+        """What the pictures of `batch` are guided by at each of the `calls` of the UNet in a pass."""
         read = self.conditioner
-        texts = [shot.texts() for shot in batch.shots]
-        positive = [read.prompt(prompt, total) for prompt, _ in texts]
-        negative = [read.timeline(text, total, negative=True) for _, text in texts]
-        return Guidance(positive, negative, [shot.cfg_scale for shot in batch.shots], (batch.height, batch.width))
+        texts = [shot.texts(hires) for shot in batch.shots]
+        positive = [read.prompt(prompt, calls, before) for prompt, _ in texts]
+        negative = [read.timeline(text, calls, before, negative=True) for _, text in texts]
+        width, height = hires.size(batch.width, batch.height) if hires else (batch.width, batch.height)
+        own = hires.cfg_scale if hires else None
+        return Guidance(
+            positive, negative, [shot.cfg_scale if own is None else own for shot in batch.shots], (height, width)
+        )
 
     def _predict(self, latents: Tensor, time: Tensor, texts: Tensor, added: dict[str, Tensor] | None) -> Tensor:
         """What the UNet predicts, in float32."""
@@ -148,6 +173,28 @@ class Engine:
     def _latent_shape(self, batch: Batch) -> tuple[int, int, int]:
         sizes = self.models.sizes
         return sizes.latents, batch.height // sizes.vae_factor, batch.width // sizes.vae_factor
+
+
+def passes(steps: int, sampler: str, hires: Hires | None) -> list[tuple[int, int, Hires | None]]:
+    """For each pass the calls of the UNet, those of the pass before, and `hires` if it is the hires pass.
+
+    By these the WebUI counts where prompts change, whatever part of its steps a hires pass makes.
+    """
+    first = steps * find(sampler)[0].calls
+    made: list[tuple[int, int, Hires | None]] = [(first, 0, None)]
+    if hires:
+        second, its_steps = hires.of(sampler, steps)
+        made.append((its_steps * find(second)[0].calls, first, hires))
+    return made
+
+
+def enlarged(latents: Tensor, hires: Hires, batch: Batch, factor: int) -> Tensor:
+    """The first pass's latents at the size of the hires pass, what is too much cut off on both sides."""
+    width, height = hires.size(batch.width, batch.height)
+    size = height // factor, width // factor
+    large = torch.nn.functional.interpolate(latents, size=size, **UPSCALERS[hires.upscaler])
+    x, y = (pixels // factor for pixels in hires.cut(batch.width, batch.height))
+    return large[:, :, y // 2 : large.shape[2] - (y + 1) // 2, x // 2 : large.shape[3] - (x + 1) // 2]
 
 
 def fitting(engine: Engine, width: int, height: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find", "scheduler"]
+__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find", "in_two", "named", "scheduler"]
 
 SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
 
@@ -23,77 +23,38 @@ class Sampler:
     calls: int = 1
 
 
-def euler(ancestral: bool) -> Callable[[str, str], Any]:
-    def make(schedule: str, prediction: str) -> Any:
-        import diffusers  # slow to import, and the names below are of use without it
+def deterministic(name: str) -> Callable[[str, str], Any]:
+    """A function of sampling/deterministic.py, which is slow to import, and not needed for the names below."""
 
-        kind = diffusers.EulerAncestralDiscreteScheduler if ancestral else diffusers.EulerDiscreteScheduler
-        return at_levels(kind, schedule, lambda sigma: sigma)(**NOISE, prediction_type=prediction)
+    def make(schedule: str, prediction: str) -> Any:
+        from clip_skip.standalone.sampling import deterministic
+
+        return getattr(deterministic, name)(schedule, prediction)
 
     return make
 
 
-def dpmpp_2m(schedule: str, prediction: str) -> Any:
-    import diffusers
+def stochastic(name: str, **options: int) -> Callable[[str, str], Any]:
+    """A class of sampling/stochastic.py, in the same way."""
 
-    made = at_levels(diffusers.DPMSolverMultistepScheduler, schedule, lambda sigma: sigma / (sigma**2 + 1) ** 0.5)
-    return made(**NOISE, prediction_type=prediction, final_sigmas_type="zero", lower_order_final=False)
-
-
-def unipc(_schedule: str, prediction: str) -> Any:
-    import diffusers
-
-    made = at_levels(diffusers.UniPCMultistepScheduler, "UniPC", lambda sigma: 1.0)
-    return made(**NOISE, prediction_type=prediction, solver_order=3, solver_type="bh1")
-
-
-def ddim(_schedule: str, prediction: str) -> Any:
-    import diffusers
-    import torch
-
-    class DDIM(diffusers.DDIMScheduler):  # type: ignore[misc]
-        def set_timesteps(self, steps: int, device: Any = None) -> None:
-            """As in the WebUI the run ends at time 1, and where 1000 is no multiple of `steps` it has one more."""
-            super().set_timesteps(steps, device)
-            self.timesteps = torch.arange(0, 1000, 1000 // steps).add(1).clamp(max=999).flip(0)[:-1].to(device)
-
-    return DDIM(**NOISE, prediction_type=prediction, clip_sample=False)
-
-
-def multistep_sde(order: int) -> Callable[[str, str], Any]:
     def make(schedule: str, prediction: str) -> Any:
-        from clip_skip.standalone.sampling.stochastic import DPMppMultistepSDE
+        from clip_skip.standalone.sampling import stochastic
 
-        return DPMppMultistepSDE(schedule, prediction, order)
+        return getattr(stochastic, name)(schedule, prediction, **options)
 
     return make
 
-
-def dpmpp_sde(schedule: str, prediction: str) -> Any:
-    from clip_skip.standalone.sampling.stochastic import DPMppSDE
-
-    return DPMppSDE(schedule, prediction)
-
-
-def lcm(schedule: str, prediction: str) -> Any:
-    from clip_skip.standalone.sampling.stochastic import LCM
-
-    return LCM(schedule, prediction)
-
-
-NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
-"""The noise that Stable Diffusion was trained with."""
 
 KNOWN = {
-    "DPM++ 2M": Sampler(dpmpp_2m, "Karras"),
-    "DPM++ SDE": Sampler(dpmpp_sde, "Karras", calls=2),
-    "DPM++ 2M SDE": Sampler(multistep_sde(2), "Exponential"),
-    "DPM++ 3M SDE": Sampler(multistep_sde(3), "Exponential"),
-    "Euler a": Sampler(euler(ancestral=True), "Uniform"),
-    "Euler": Sampler(euler(ancestral=False), "Uniform"),
-    "LCM": Sampler(lcm),
-    "DDIM": Sampler(ddim),
-    "UniPC": Sampler(unipc),
+    "DPM++ 2M": Sampler(deterministic("dpmpp_2m"), "Karras"),
+    "DPM++ SDE": Sampler(stochastic("DPMppSDE"), "Karras", calls=2),
+    "DPM++ 2M SDE": Sampler(stochastic("DPMppMultistepSDE", order=2), "Exponential"),
+    "DPM++ 3M SDE": Sampler(stochastic("DPMppMultistepSDE", order=3), "Exponential"),
+    "Euler a": Sampler(stochastic("EulerAncestral"), "Uniform"),
+    "Euler": Sampler(deterministic("euler"), "Uniform"),
+    "LCM": Sampler(stochastic("LCM")),
+    "DDIM": Sampler(deterministic("ddim")),
+    "UniPC": Sampler(deterministic("unipc")),
 }
 
 SAMPLERS = tuple(
@@ -116,33 +77,21 @@ def find(name: str) -> tuple[Sampler, str]:
     return KNOWN[name[: -len(schedule) - 1]], schedule
 
 
+def named(sampler: str, schedule: str) -> str:
+    """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is none."""
+    schedule = "" if schedule in ("", "Automatic") or sampler in ("DDIM", "UniPC") else schedule
+    name = f"{sampler} {schedule}".rstrip()
+    find(name)
+    return name
+
+
+def in_two(name: str) -> tuple[str, str]:
+    """What the WebUI calls the sampler `name`, one of `SAMPLERS`, and its schedule type."""
+    base = next(known for known in sorted(KNOWN, key=len, reverse=True) if name.startswith(known))
+    return base, name[len(base) + 1 :] or "Automatic"
+
+
 def scheduler(name: str, prediction: str = "epsilon") -> Any:
     """A new scheduler, which remembers the steps of one run. KeyError for a name that is not in `SAMPLERS`."""
     sampler, schedule = find(name)
     return sampler.make(schedule, prediction)
-
-
-def at_levels(kind: Any, schedule: str, start: Callable[[float], float]) -> Any:
-    """The scheduler class `kind` of diffusers, at the WebUI's noise levels instead of its own.
-
-    start: by what noise is multiplied to be the latents at the first level
-    """
-    from clip_skip.standalone.sampling import noise_levels
-
-    class AtLevels(kind):  # type: ignore[misc]
-        def set_timesteps(self, steps: int, device: Any = None, **_other: Any) -> None:
-            sigmas, times = noise_levels.run(schedule, steps)
-            super().set_timesteps(len(times), device)
-            self.sigmas, self.timesteps = sigmas, times.to(device)
-            self.set_begin_index(0)
-            self._start = start(sigmas[0].item())
-
-        @property
-        def init_noise_sigma(self) -> float:
-            return float(self._start)
-
-        @init_noise_sigma.setter
-        def init_noise_sigma(self, value: float) -> None:
-            self._start = value
-
-    return AtLevels

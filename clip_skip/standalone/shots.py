@@ -2,23 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from clip_skip.precedence import Texts, without_prompt_tag
+from clip_skip.precedence import Texts, prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
 from clip_skip.standalone.prompts import networks
 from clip_skip.tags import strip
 
-__all__ = ["Batch", "Shot"]
+__all__ = ["NOISES", "UPSCALERS", "Batch", "Hires", "Shot"]
+
+UPSCALERS: dict[str, dict[str, Any]] = {
+    "Latent": {"mode": "bilinear"},
+    "Latent (antialiased)": {"mode": "bilinear", "antialias": True},
+    "Latent (bicubic)": {"mode": "bicubic"},
+    "Latent (bicubic antialiased)": {"mode": "bicubic", "antialias": True},
+    "Latent (nearest)": {"mode": "nearest"},
+    "Latent (nearest-exact)": {"mode": "nearest-exact"},
+}
+"""The WebUI's upscalers of latents, and what torch calls them."""
+
+NOISES = ("CPU", "GPU")
+"""Where the noise is drawn: by torch on the CPU, or as torch does on an NVIDIA GPU, which is other noise."""
+
+
+@dataclass(frozen=True)
+class Hires:
+    """The hires pass: the latents of the first pass made larger, noised, and sampled again.
+
+    scale:     how much larger the picture becomes
+    resize:    its width and height in the place of that, pixels; a 0 follows from the other one
+    denoising: the denoising strength, above 0 to 1
+    steps:     0 is as many as in the first pass
+    sampler:   empty is that of the first pass
+    cfg_scale: None is that of the first pass
+    prompt, negative: empty ones are those of the first pass
+    """
+
+    scale: float = 2.0
+    resize: tuple[int, int] | None = None
+    upscaler: str = "Latent"
+    denoising: float = 0.7
+    steps: int = 0
+    sampler: str = ""
+    cfg_scale: float | None = None
+    prompt: str = ""
+    negative: str = ""
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height that latents of this size, in pixels, are enlarged to."""
+        if self.resize is None:
+            return int(width * self.scale), int(height * self.scale)
+        wide, high = self.resize
+        if high == 0 or (wide and width * high < wide * height):
+            return wide, wide * height // width
+        return high * width // height, high
+
+    def final(self, width: int, height: int, factor: int) -> tuple[int, int]:
+        """Width and height of the picture; `factor` is how much smaller latents are."""
+        (large, high), (x, y) = self.size(width, height), self.cut(width, height)
+        return (large // factor - x // factor) * factor, (high // factor - y // factor) * factor
+
+    def of(self, sampler: str, steps: int) -> tuple[str, int]:
+        """The sampler and the steps of this pass after a first one with these."""
+        return self.sampler or sampler, self.steps or steps
+
+    def cut(self, width: int, height: int) -> tuple[int, int]:
+        """What is too much of both then, and cut off."""
+        (large, high), (wanted, tall) = self.size(width, height), self.resize or (0, 0)
+        return large - wanted if wanted else 0, high - tall if tall else 0
 
 
 @dataclass(frozen=True)
 class Shot:
     """What one picture is made of. With `clip_skip` None the tags in the prompt say it, else it stands in for the
-    prompt's tag; tags of other sub-prompts, in brackets and in the negative prompt stay.
+    prompt's tag, all but what that says of the hires pass; tags of other sub-prompts, in brackets and in the negative
+    prompt stay.
 
     clip_skip_g: for SDXL's second encoder, where it is another one
     negative_clip_skip: where the negative prompt does not follow the prompt; its own tags win
+    hires_clip_skip: beside `clip_skip`, where the hires pass has another one
     """
 
     prompt: str
@@ -28,15 +91,22 @@ class Shot:
     seed: int
     clip_skip_g: float | None = None
     negative_clip_skip: float | None = None
+    hires_clip_skip: float | None = None
 
-    def texts(self) -> tuple[str, str]:
-        """Prompt and negative prompt, with what each part of them asks for marked in it."""
-        prompt, negative = self._texts().marked()
+    def texts(self, hires: Hires | None = None) -> tuple[str, str]:
+        """Prompt and negative prompt of the first pass, or of `hires`, with what each part of them asks for marked."""
+        texts = self._texts()
+        if hires:
+            prompt, negative = (networks.without_comments(text) for text in (hires.prompt, hires.negative))
+            own = replace(texts, prompt=prompt or texts.prompt, negative=negative or texts.negative)
+            texts = replace(own, hires=True, first_pass=texts.prompt)
+        prompt, negative = texts.marked()
         return networks.read(prompt)[0], negative
 
-    def loras(self) -> tuple[networks.Lora, ...]:
-        """The LoRAs that the prompt names. Raises `networks.LoraError`."""
-        return networks.read(strip(networks.without_comments(self.prompt)))[1]
+    def loras(self, hires: Hires | None = None) -> tuple[networks.Lora, ...]:
+        """The LoRAs that the prompt of the first pass, or of `hires`, names. Raises `networks.LoraError`."""
+        prompt = hires.prompt if hires and hires.prompt else self.prompt
+        return networks.read(strip(networks.without_comments(prompt)))[1]
 
     def clip_skips(self) -> tuple[float, float]:
         """The values of prompt and negative prompt, each as a whole, for the first encoder."""
@@ -44,21 +114,28 @@ class Shot:
         return texts.unmarked(False).get("l", 1.0), texts.unmarked(True).get("l", 1.0)
 
     def _texts(self) -> Texts:
-        given = Skip(self.clip_skip, g=self.clip_skip_g)
-        negative = None if self.negative_clip_skip is None else Skip(self.negative_clip_skip)
         prompt, text = map(networks.without_comments, (self.prompt, self.negative))
-        if self.clip_skip is None and self.clip_skip_g is None:
-            return Texts(prompt, text, panel_negative=negative)
-        prompt = prompt if self.clip_skip is None else without_prompt_tag(prompt)
+        hires = self.hires_clip_skip
+        if self.clip_skip is not None:
+            tag = prompt_tag(prompt)
+            hires = tag.hires if hires is None and tag else hires
+            prompt = without_prompt_tag(prompt)
+        given = Skip(self.clip_skip, g=self.clip_skip_g, hires=hires)
+        negative = None if self.negative_clip_skip is None else Skip(self.negative_clip_skip, hires=hires)
         return Texts(prompt, text, given, negative)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures that are made together, and what they have in common. Width and height are in pixels."""
+    """Pictures that are made together, and what they have in common. Width and height of the first pass in pixels.
+
+    noise: one of `NOISES`
+    """
 
     shots: tuple[Shot, ...]
     steps: int
     width: int
     height: int
     sampler: str
+    hires: Hires | None = None
+    noise: str = "CPU"

@@ -10,6 +10,7 @@ from clip_skip.skip import format
 from clip_skip.sweep.axis import Axis
 from clip_skip.sweep.rows import Rows, Value
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -64,12 +65,12 @@ class Plan:
 
 
 def run(
-    cells: Sequence[Cell],
+    cells: Sequence[Item],
     limit: int,
-    make: Callable[[tuple[Cell, ...]], Result],
+    make: Callable[[tuple[Item, ...]], Result],
     is_out_of_memory: Callable[[Exception], bool],
     on_limit: Callable[[int], None] | None = None,
-) -> Iterator[tuple[tuple[Cell, ...], Result]]:
+) -> Iterator[tuple[tuple[Item, ...], Result]]:
     """Make all `cells` in order, at most `limit` at a time, and yield each batch with what `make` returned for it.
 
     When a batch runs out of memory it is halved and tried again, and later batches keep the smaller limit, which

@@ -115,8 +115,8 @@ def measure(pictures: np.ndarray, plan: Plan, latents: np.ndarray | None = None)
 
     Pictures are at least 11 pixels in each direction.
     """
-    change = [[_difference(one, other) for one, other in pairwise(row)] for row in pictures]
-    similarity = [[_similarity(row[plan.reference], picture) for picture in row] for row in pictures]
+    change = [[difference(one, other) for one, other in pairwise(row)] for row in pictures]
+    similarity = [[similarity(row[plan.reference], picture) for picture in row] for row in pictures]
     return Report(
         clip_skips=list(plan.clip_skips),
         rows=[f"{plan.rows.kind.short}{label}" for label in plan.rows.axis.labels],
@@ -157,11 +157,11 @@ def over_seeds(report: Report) -> str:
     return f"Over {len(report.rows)} seeds the picture changes most {told[order[-1]]}; least {told[order[0]]}."
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
+def difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.sqrt(np.square(one.astype(np.float64) - other).mean()))
 
 
-def _similarity(one: np.ndarray, other: np.ndarray) -> float:
+def similarity(one: np.ndarray, other: np.ndarray) -> float:
     """SSIM as published: a Gaussian window of 11 pixels (Wang et al., IEEE Transactions on Image Processing, 2004)."""
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     return float(structural_similarity(one, other, channel_axis=-1, data_range=255, **options))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import matplotlib
@@ -38,12 +38,7 @@ def draw(report: Report, about: Sequence[str] = (), pictures: Sequence[Image.Ima
         del parts["shares"]
     if not pictures:
         del parts["pictures"]
-    size = (max(9.5, 0.55 * len(report.clip_skips) + 4), (8.9 if report.of_seeds else 9.6) - (0 if pictures else 0.7))
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    canvas = FigureCanvasAgg(figure)
-    drawn = figure.subplots(len(parts), 1, height_ratios=list(parts.values()))
-    places = dict(zip(parts, drawn))
+    figure, places = begin(parts, report, (8.9 if report.of_seeds else 9.6) - (0 if pictures else 0.7))
     if "shares" in places:
         draw_shares(places["shares"], report)
     if "pictures" in places:
@@ -54,25 +49,43 @@ def draw(report: Report, about: Sequence[str] = (), pictures: Sequence[Image.Ima
     else:
         draw_similarity(figure, [places[name] for name in ("pictures", "likeness") if name in places], report)
         draw_change(places["change"], report)
+    return finish(figure, next(iter(places.values())), conclusion(report), about)
+
+
+def begin(parts: Mapping[str, float], report: Report, height: float) -> tuple[Figure, dict[str, Axes]]:
+    """An empty figure, and a place in it for each of `parts`, whose numbers are their heights beside one another."""
+    figure = Figure(figsize=(max(9.5, 0.55 * len(report.clip_skips) + 4), height), dpi=130, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    return figure, dict(zip(parts, figure.subplots(len(parts), 1, height_ratios=list(parts.values()))))
+
+
+def finish(figure: Figure, first: Axes, answer: str, about: Sequence[str]) -> Image.Image:
+    """The figure as a picture, with the answer and what it is about above the place `first`."""
     lines = [part for line in about for part in textwrap.wrap(line, 120)]
     kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
-    answer = "\n".join(textwrap.wrap(conclusion(report), 74))
-    figure.suptitle(answer, fontsize=14.5, fontweight="bold", x=0.02, ha="left")
-    first = drawn[0].get_title(loc="left") or drawn[0].get_title()
-    drawn[0].set_title("")
-    drawn[0].set_title("\n".join([*kept, "", first]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
+    figure.suptitle("\n".join(textwrap.wrap(answer, 74)), fontsize=14.5, fontweight="bold", x=0.02, ha="left")
+    title = first.get_title(loc="left") or first.get_title()
+    first.set_title("")
+    first.set_title("\n".join([*kept, "", title]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def draw_shares(axes: Axes, report: Report) -> None:
     kinds = [("pixels", report.pixels)] + ([("latents", report.latents)] if report.latents else [])
+    fields = ("clip_skip", "rows", "interaction")
+    draw_bars(axes, report.factor, [kind for kind, _ in kinds], [[getattr(s, f) for _, s in kinds] for f in fields])
+
+
+def draw_bars(axes: Axes, factor: str, kinds: Sequence[str], shares: Sequence[Sequence[float]]) -> None:
+    """A bar for each of `kinds`, of the shares of clip skip, of the rows and of the interaction, each by kind."""
     left = np.zeros(len(kinds))
     axes.set_title("What the differences go with", loc="left")
-    parts = (("clip skip", "clip_skip", BLUE), (report.factor, "rows", ORANGE), ("interaction", "interaction", GREY))
-    for label, field, colour in parts:
-        widths = np.array([getattr(shares, field) for _, shares in kinds])
-        bars = axes.barh([kind for kind, _ in kinds], widths, left=left, label=label, color=colour, height=0.62)
+    parts = (("clip skip", BLUE), (factor, ORANGE), ("interaction", GREY))
+    for (label, colour), of_kinds in zip(parts, shares):
+        widths = np.array(of_kinds)
+        bars = axes.barh(kinds, widths, left=left, label=label, color=colour, height=0.62)
         texts = [f"{width:.0%}" if width >= 0.05 else "" for width in widths]
         axes.bar_label(bars, texts, label_type="center", color="white", fontweight="bold")
         left += widths

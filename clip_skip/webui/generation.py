@@ -26,7 +26,7 @@ from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind, layers
 
-__all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "prepare", "tell", "warn"]
+__all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "panel_of", "prepare", "tell", "warn"]
 
 log = logging.getLogger("clip_skip")
 
@@ -92,7 +92,7 @@ def mark_prompts(p: Any) -> bool:
     Returns whether a text asks for something.
     """
     first = p.iteration * p.batch_size
-    texts = [Texts(*pair, *panel_of(p, first + i)) for i, pair in enumerate(zip(p.prompts, p.negative_prompts))]
+    texts = [Texts(*pair, *asked_by_panel(p, first + i)) for i, pair in enumerate(zip(p.prompts, p.negative_prompts))]
     passes = [texts, hires_texts(p, first, texts)]
     written = [text for one in passes for each in one for text in (each.prompt, each.negative)]
     tell(p, tags.warnings(written))
@@ -116,9 +116,15 @@ def mark_prompts(p: Any) -> bool:
     return asks
 
 
-def panel_of(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
+def panel_of(p: Any, picture: int) -> Panel:
+    """The panel of `picture` (of all pictures of `p`)."""
+    panel: Panel = p.clip_skip_panels[picture if len(p.clip_skip_panels) > 1 else 0]
+    return panel
+
+
+def asked_by_panel(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
     """What the panel of `picture` asks for in its prompt and its negative prompt."""
-    panel = p.clip_skip_panels[picture if len(p.clip_skip_panels) > 1 else 0]
+    panel = panel_of(p, picture)
     return panel.skips() if panel.enabled else (None, None)
 
 

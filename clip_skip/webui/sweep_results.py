@@ -1,10 +1,10 @@
-"""What the WebUI gets of a sweep's cells: the grids, the cells, the reports, their infotexts and files."""
+"""What the WebUI gets of a sweep's cells: the grids, the cells, the report, their infotexts and files."""
 
 from __future__ import annotations
 
 import logging
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ Done = dict[Cell, tuple[Image.Image, str]]
 
 
 def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finished: list[Done]) -> Any:
-    """The grids, the reports and the cells, as the host wants them."""
+    """The grids, the report and the cells, as the host wants them."""
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
@@ -48,8 +48,8 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
                 save(p, job, settings, plan, done, picture, text)
             except OSError as error:
                 tell(p, results[0][0], not_saved("The grid", error))
-    reports = [(draw_report(p, job, plan, done), text) for job, done, text in results if settings.report]
-    first = [*grids, *((figure, text) for figure, text in reports if figure)]
+    figure = draw_report(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
+    first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
     shown = [*first, *(cells if settings.include_cells else [])]
     processed = processing.Processed(
@@ -157,14 +157,17 @@ def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Ima
     )
 
 
-def about(job: Any) -> list[str]:
-    """What all the pictures were made of, a line each."""
+def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
+    """What all the pictures were made of, a line each; `seeds`, where they are of more than the job's."""
     negative = [f"Negative prompt: {job.negative_prompt}"] if job.negative_prompt else []
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", None)
     how = [*([name] if name else []), job.sampler_name, f"{job.steps} steps"]
     kind = job.clip_skip_sweep[1].rows.kind.name
     how += [f"CFG scale {whole(job.cfg_scale)}"] if kind != "cfg" else []
-    how += [f"seed {job.seed}"] if kind != "seed" else []
+    if len(seeds) > 1:
+        how += [f"seeds {', '.join(map(str, seeds))}"]
+    elif kind != "seed":
+        how += [f"seed {job.seed}"]
     return [
         textwrap.shorten(text, 300, placeholder=" …")
         for text in (without_prompt_tag(job.prompt), *negative, ", ".join(how))
@@ -176,17 +179,30 @@ def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
     return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
 
 
-def draw_report(p: Any, job: Any, plan: Plan, done: Done) -> Image.Image | None:
-    """The report's figure; None, and a comment, when cells are missing."""
-    if len(done) < len(plan.cells):
+def draw_report(p: Any, plan: Plan, grids: list[tuple[Any, Done]]) -> Image.Image | None:
+    """The report's figure, over all seeds; None, and a comment, when no grid is complete."""
+    complete = [(job, done) for job, done in grids if len(done) == len(plan.cells)]
+    if not complete:
         p.comment(translate("The report needs every cell, so there is none."))
         return None
+    if len(complete) < len(grids):
+        p.comment(translate(f"The report is of {len(complete)} of {len(grids)} seeds: the others lack cells."))
     import numpy as np
 
-    from clip_skip.sweep import report, report_figure
+    from clip_skip.sweep import over_seeds, over_seeds_figure, report, report_figure
 
-    rows = [[done[cell][0].convert("RGB") for cell in row] for row in rows_of(plan)]
-    pictures = np.stack([[np.asarray(picture) for picture in row] for row in rows])
-    measured = report.measure(pictures, plan)
+    rows = [[[done[cell][0].convert("RGB") for cell in row] for row in rows_of(plan)] for _, done in complete]
+    pictures = [np.stack([[np.asarray(picture) for picture in row] for row in grid]) for grid in rows]
+    lines = about(complete[0][0], [job.seed for job, _ in complete])
+    middle = rows[0][(len(rows[0]) - 1) // 2]
+    if len(complete) > 1 and len(plan.rows) > 1:
+        over = over_seeds.over_seeds(pictures, plan)
+        p.comment(translate(over_seeds.conclusion(over)))
+        return over_seeds_figure.draw(over, lines, middle)
+    if len(complete) > 1:
+        measured = over_seeds.one_row(pictures, plan, [job.seed for job, _ in complete])
+        middle = rows[(len(rows) - 1) // 2][0]
+    else:
+        measured = report.measure(pictures[0], plan)
     p.comment(translate(report.conclusion(measured)))
-    return report_figure.draw(measured, about(job), rows[(len(rows) - 1) // 2])
+    return report_figure.draw(measured, lines, middle)

@@ -36,7 +36,7 @@ def run(
     remember: Callable[..., AbstractContextManager[None]],
     unfinished: Unfinished | None = None,
 ) -> Any:
-    """Makes every cell and a grid for each seed; returns the host's Processed: grids, reports, cells.
+    """Makes every cell and a grid for each seed; returns the host's Processed: grids, report, cells.
 
     remember: keeps the encodings at the given clip skips while it is open.
     unfinished: holds the cells of a sweep that was ended before its end, or failed; the same again makes the rest.

@@ -4,7 +4,8 @@ The picture with a tag is the picture with the header's value. What is not insta
 Their addresses: github.com/ljleb/sd-webui-neutral-prompt, ljleb/prompt-fusion-extension,
 hako-mikan/sd-webui-regional-prompter, hako-mikan/sd-webui-negpip, hnmr293/sd-webui-cutoff,
 opparco/stable-diffusion-webui-two-shot, Haoming02/sd-forge-couple (5b53d59 is for AUTOMATIC1111),
-pkuliyi2015/multidiffusion-upscaler-for-automatic1111.
+pkuliyi2015/multidiffusion-upscaler-for-automatic1111, mcmonkeyprojects/sd-dynamic-thresholding,
+hako-mikan/sd-webui-lora-block-weight.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ON = {
     "negpip": [True],
     "cutoff": [True, "red, blue", 0.5, True, False, "", "Lerp", False],
     "forge couple": [True, True, "Basic", "", "Horizontal", "None", 0.5, None, "off", False, True],
+    "dynamic thresholding (cfg scale fix)": [True, 3.0, 95.0, "Constant", 0, "Constant", 0, 4],
     "latent couple extension": [True, "1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.8", 20],
 }
 LATENT = ["Latent" if value == "Attention" else value for value in ON["regional prompter"]]
@@ -48,6 +50,8 @@ CASES = {
     "cutoff": ("cutoff", ON, "a red circle, a blue square, green"),
     "couple": ("forge couple", ON, "a red circle\na blue square"),
     "latent couple": ("latent couple extension", ON, "white AND a red circle AND a blue square"),
+    "threshold": ("dynamic thresholding (cfg scale fix)", ON, "a red circle"),
+    "block weight": ("lora block weight", {}, "a red circle <lora:LORA:1:lbw=1,1,1,1,1,1,0,0,0,0,0,0,0,0,0,0,0>"),
     "fusion": ("clip skip", {}, "a [red:blue:1,3] circle, (square:1,1.5)"),
     "tiled": (
         "tiled diffusion",
@@ -55,6 +59,9 @@ CASES = {
         "a",
     ),
 }
+
+LORA = "LORA"
+"""Stands for the name of a LoRA that the WebUI has."""
 
 ALONE = {"couple"}
 """Forge Couple takes AUTOMATIC1111's batch for regions: every batch of more than one picture is wrong there."""
@@ -74,9 +81,12 @@ def test_a_prompt_that_is_being_written_changes_no_picture(webui, installed):
     assert same(webui.picture("a circle", NEGATIVE), before)
 
 
-def beside(case, installed):
+def beside(webui, case, installed):
     """The extension of a case, the prompt, and the settings that switch it on; skips where it is not installed."""
     name, arguments, prompt = CASES[case]
+    if LORA in prompt:
+        loras = webui.call("/sdapi/v1/loras") or pytest.skip("the WebUI has no LoRA")
+        prompt = prompt.replace(LORA, loras[0]["name"])
     if name not in installed:
         pytest.skip(f"the WebUI has no {name!r}")
     settings = {"alwayson_scripts": {name: {"args": arguments[name]}}} if name in arguments else {}
@@ -85,7 +95,7 @@ def beside(case, installed):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_tag_reaches_every_piece(webui, installed, case):
-    name, prompt, settings = beside(case, installed)
+    name, prompt, settings = beside(webui, case, installed)
     want = webui.at(6, prompt, NEGATIVE, **settings)
     if name in ON:  # it does something
         others = prompt.replace("AND_PERP", "AND").replace("AND_SALT", "AND")
@@ -100,7 +110,7 @@ def test_the_tag_reaches_every_piece(webui, installed, case):
 @pytest.mark.parametrize("case", CASES)
 def test_a_sweep_reaches_every_piece(webui, installed, case):
     """Cells of two clip skips and two CFG scales in one batch, where that can be."""
-    _, prompt, settings = beside(case, installed)
+    _, prompt, settings = beside(webui, case, installed)
     args = {"clip_skips": "1, 6", "cfg_scales": "4, 7", "cells_per_batch": int(case in ALONE)}
     answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)
     cells = [pixels(image) for image in answer["images"][1:]]
@@ -112,7 +122,7 @@ def test_a_sweep_reaches_every_piece(webui, installed, case):
 @pytest.mark.parametrize("case", CASES)
 def test_rows_of_replaced_text(webui, installed, case):
     """Texts that differ share no batch where a piece of them is encoded for all pictures of the batch."""
-    _, prompt, settings = beside(case, installed)
+    _, prompt, settings = beside(webui, case, installed)
     word = "red" if "red" in prompt else "a"
     args = {"clip_skips": "6", "rows": "prompt", "row_values": f"{word}, green", "cells_per_batch": int(case in ALONE)}
     answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)

@@ -5,6 +5,7 @@ this extension and the model in the box, and without other extensions, some of w
 SD2 and SDXL checkpoints are named by CLIP_SKIP_SD2, CLIP_SKIP_SD2_V and CLIP_SKIP_SDXL. The largest differences are
 printed at the end (pytest -s): docs/parity.md has them."""
 
+import base64
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -15,11 +16,16 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("lark")
 
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.engine import Engine  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.prompts import embeddings  # noqa: E402
-from clip_skip.standalone.samplers import KNOWN, SAMPLERS, SCHEDULES  # noqa: E402
-from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+from clip_skip.standalone.samplers import KNOWN, SAMPLERS, SCHEDULES, in_two  # noqa: E402
+from clip_skip.standalone.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
+from tests.webui.conftest import pixels, same  # noqa: E402
 
 PROMPT, NEGATIVE = "a small green triangle below a large orange ring on a black background", "blue"
 LONG = "a small green triangle, " * 16
@@ -79,15 +85,49 @@ class Pair:
             **{"width": 128, "height": 128, **settings},
         )
 
-    def differ(self, what, prompt=PROMPT, negative=NEGATIVE, steps=12, sampler="Euler", skip=None, engine=None, **more):
+    def differ(
+        self,
+        what,
+        prompt=PROMPT,
+        negative=NEGATIVE,
+        steps=12,
+        sampler="Euler",
+        skip=None,
+        engine=None,
+        hires=None,
+        noise="CPU",
+        **more,
+    ):
         """The largest difference, of 255, and the pictures'; kept for the table under `what`."""
-        theirs = self.theirs(prompt, negative, steps, sampler, skip, **more)
+        passes = {} if hires is None else in_their_words(hires)
+        theirs = self.theirs(prompt, negative, steps, sampler, skip, **passes, **more)
         shot = Shot(prompt, negative, skip, more.get("cfg_scale", 7), more.get("seed", 1))
+        size = more.get("width", 128), more.get("height", 128)
+        made = (engine or self.engine).make(Batch((shot,), steps, *size, sampler, hires, noise)).pictures[0]
         height, width = theirs.shape[:2]
-        made = (engine or self.engine).make(Batch((shot,), steps, width, height, sampler)).pictures[0]
+        assert made.size == (width, height)
         found = abs(theirs - torch.tensor(list(made.tobytes())).view(height, width, 3).numpy()).max()
         largest[what] = max(largest[what], int(found))
         return found
+
+
+def in_their_words(hires):
+    """The WebUI's settings for a hires pass."""
+    wide, high = hires.resize or (0, 0)
+    sampler, schedule = in_two(hires.sampler) if hires.sampler else (None, None)
+    return {
+        "enable_hr": True,
+        "hr_scale": hires.scale,
+        "hr_resize_x": wide,
+        "hr_resize_y": high,
+        "hr_upscaler": hires.upscaler,
+        "hr_second_pass_steps": hires.steps,
+        "denoising_strength": hires.denoising,
+        "hr_sampler_name": sampler,
+        "hr_scheduler": schedule,
+        "hr_prompt": hires.prompt,
+        "hr_negative_prompt": hires.negative,
+    }
 
 
 def named(variable, default=None):
@@ -98,6 +138,7 @@ def named(variable, default=None):
 def demo(webui):
     """The model in the box; at the end the WebUI has its first checkpoint again."""
     before = webui.call("/sdapi/v1/options")["sd_model_checkpoint"]
+    webui.call("/sdapi/v1/options", {"randn_source": "CPU"})  # v1.10.1 does not take back an option that was never set
     yield Pair(webui, "clip-skip-demo")
     webui.call("/sdapi/v1/options", {"sd_model_checkpoint": before})
 
@@ -157,6 +198,78 @@ def test_other_emphasis(mode, demo):
 
 def test_another_size_seed_and_scale(demo):
     assert demo.differ("192x128, CFG 3.5", width=192, height=128, seed=4_294_967_295, cfg_scale=3.5) <= 2
+
+
+@pytest.mark.parametrize("upscaler", UPSCALERS)
+@pytest.mark.parametrize("sampler", BOUNDS)
+def test_hires(sampler, upscaler, demo):
+    hires = Hires(1.5, upscaler=upscaler, denoising=0.6, steps=7)
+    for skip in (1, 3):
+        assert demo.differ(f"hires pass, {sampler}", sampler=sampler, skip=skip, hires=hires) <= 3
+
+
+@pytest.mark.parametrize("sampler", KNOWN)
+def test_hires_samplers(sampler, demo):
+    cfg_scale = 1.5 if sampler == "LCM" else 7
+    hires = Hires(1.5, denoising=0.55)
+    assert demo.differ(f"hires pass, {sampler}", sampler=sampler, cfg_scale=cfg_scale, hires=hires) <= 3
+
+
+HIRES = {
+    "its own sampler": Hires(1.5, steps=9, sampler="DPM++ 2M Karras"),
+    "its own prompts": Hires(1.5, prompt="a (red:1.2) [red|blue] ring <clipskip:4>", negative="green"),
+    "a width": Hires(resize=(192, 0)),
+    "a size, cut": Hires(resize=(160, 200), denoising=1.0),
+    "few steps": Hires(1.5, steps=3, denoising=0.3),
+}
+
+
+@pytest.mark.parametrize("name", HIRES)
+def test_hires_of_its_own(name, demo):
+    prompt = "a [green:blue:0.5] [x:y:1.5] [p:q:15] triangle <clipskip:2:hires=3>"
+    assert demo.differ("hires pass of its own", prompt, width=128, height=96, hires=HIRES[name]) <= 3
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ SDE", "DPM++ 2M SDE", "LCM"])
+def test_the_noise_of_a_gpu(sampler, demo):
+    cfg_scale = 1.5 if sampler == "LCM" else 7
+    more = {"cfg_scale": cfg_scale, "options": {"randn_source": "NV"}, "seed": 2881122569, "noise": "GPU"}
+    assert demo.differ("noise of a GPU", sampler=sampler, **more) <= 3
+    assert demo.differ("noise of a GPU", sampler=sampler, hires=Hires(1.5), **more) <= 3
+
+
+LIKE = {
+    "plain": {"scheduler": "Karras"},
+    "hires pass": {
+        **{"enable_hr": True, "hr_upscaler": "Latent (bicubic)", "hr_resize_x": 160, "hr_resize_y": 160},
+        **{"denoising_strength": 0.55, "hr_prompt": "a (red:1.2) [red|blue] ring"},
+    },
+    "noise of a GPU": {"sampler_name": "Euler a", "randn_source": "NV"},
+}
+
+
+@pytest.mark.parametrize("how", LIKE)
+def test_like(how, demo, tmp_path):
+    """A picture of the WebUI made again from its infotext alone, and from ours in the WebUI."""
+    settings = {"steps": 9, "seed": 5, "cfg_scale": 6.5, "width": 128, "height": 96, "sampler_name": "DPM++ 2M"}
+    settings |= LIKE[how]
+    options = {"randn_source": settings.pop("randn_source", "CPU"), "CLIP_stop_at_last_layers": 2}
+    options["sd_model_checkpoint"] = demo.title
+    prompt = "a (green:1.2) [red|blue] triangle: a, b"
+    answer = demo.webui.answer(prompt, "dark, blurry", override_settings=options, **settings)
+    picture, out = tmp_path / "theirs.png", tmp_path / "out"
+    picture.write_bytes(base64.b64decode(answer["images"][0]))
+    assert main(["sweep", "--like", str(picture), "--models", str(demo.file.parent), "--out", str(out)]) == 0
+    (cell,) = (out / "cells").glob("*.png")
+    with Image.open(cell) as made:
+        ours, text = np.asarray(made.convert("RGB")).astype(int), made.info["parameters"]
+    theirs = pixels(answer["images"][0])
+    assert ours.shape == theirs.shape
+    largest[f"--like, {how}"] = int(abs(ours - theirs).max())
+    assert largest[f"--like, {how}"] <= 3
+    same_sampler = {"hr_sampler_name": None}  # v1.10.1 fails on an infotext of a hires pass without, its own included
+    again = demo.webui.call("/sdapi/v1/txt2img", {"infotext": text, **same_sampler})["images"][0]
+    assert same(pixels(again), theirs, 3)
 
 
 @pytest.mark.parametrize(("variable", "skips"), [("CLIP_SKIP_SD2", (2, 13)), ("CLIP_SKIP_SDXL", (2, 5))])

@@ -27,6 +27,9 @@ from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.rows import CFG, KINDS
 from clip_skip.sweep.settings import LABELS, PLACEHOLDERS, SweepSettings
 
+HERE = [name for name in ROWS if name != "hires"]
+"""The kinds of rows that the page has; it has no hires pass."""
+
 IS_DARK = "(prompt, dark) => [prompt, Boolean(document.querySelector('.dark'))]"
 
 
@@ -132,7 +135,7 @@ class Page:
 
     def _sweep_tab(self, fields: list[Any]) -> list[Any]:
         """The tab; what a sweep that is found again fills in of it."""
-        kinds = [KINDS[name] for name in ROWS]
+        kinds = [KINDS[name] for name in HERE]
         labels = {
             self.tr(kind.label): kind.name for kind in kinds if self.studio.family == "SDXL" or kind.name != "clip_g"
         }
@@ -205,13 +208,14 @@ class Page:
         negative_skips: str,
         clip_g_skips: str,
         replacements: str,
+        lora_weights: str,
         window: str = "",
         progress: Any = PROGRESS,
     ) -> tuple[Any, ...]:
         """The grid's path, links to the sweep's page, and the report's picture."""
         settings = self._told(self.studio.settings, prompt, negative, seed, steps, width, height, sampler, cfg_scale)
-        texts = [cfg_scales, seeds, negative_skips, clip_g_skips, replacements]
-        given = dict(zip((KINDS[name].field for name in ROWS), texts))
+        texts = [cfg_scales, seeds, negative_skips, clip_g_skips, replacements, lora_weights]
+        given = dict(zip((KINDS[name].field for name in HERE), texts))
         axes = SweepSettings.from_args(
             [{"clip_skips": clip_skips, "report": report, "rows": self.kinds.get(rows, rows), **given}]
         )

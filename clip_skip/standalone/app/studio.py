@@ -150,7 +150,11 @@ class Studio:
             sampler=sampler,
             emphasis=self.loading.emphasis,
             cfg_scale=float(cfg_scale),
-            **numbers,
+            family=self.family,
+            seed=numbers["seed"],
+            steps=numbers["steps"],
+            width=numbers["width"],
+            height=numbers["height"],
         )
 
     def picture(

@@ -43,14 +43,14 @@ def demo_checkpoint() -> Path:
     return CHECKPOINT if CHECKPOINT.exists() else random_model(Path.home() / ".cache" / "clip-skip")
 
 
-def size(text: str) -> tuple[int, int]:
-    """Width and height from `512` or `512x768`."""
+def size(text: str, option: str = "--size", least: int = 64) -> tuple[int, int]:
+    """Width and height from `512` or `512x768`, neither below `least`."""
     numbers = text.lower().split("x")
     if len(numbers) > 2 or not all(number.isdecimal() and len(number) <= 4 for number in numbers):
-        raise ArgumentError(f"--size: {text!r} is not a size such as 512 or 512x768")
+        raise ArgumentError(f"{option}: {text!r} is not a size such as 512 or 512x768")
     width, height = int(numbers[0]), int(numbers[-1])
-    within("--size", min(width, height), 64, 4096)
-    within("--size", max(width, height), 64, 4096)
+    within(option, min(width, height), least, 4096)
+    within(option, max(width, height), 64, 4096)
     return width, height
 
 
@@ -58,7 +58,7 @@ def add_loading(command: argparse.ArgumentParser) -> None:
     """The arguments of how the model is loaded, besides `--loras`."""
     add = command.add_argument
     add("--embeddings", type=Path, metavar="DIR", help="textual inversions that prompts may name")
-    add("--emphasis", choices=EMPHASES, default=EMPHASES[0], help="what (a:1.2) does, as in the WebUI's settings")
+    add("--emphasis", choices=EMPHASES, help="what (a:1.2) does, as in the WebUI's settings; default: Original")
     add("--dtype", choices=DTYPES, default="", help="default: float16 on a GPU, else float32")
 
 
@@ -67,10 +67,10 @@ def loading(arguments: argparse.Namespace) -> Loading:
     for option, folder in (("--loras", arguments.loras), ("--embeddings", arguments.embeddings)):
         if folder is not None and not folder.is_dir():
             raise ArgumentError(f"{option}: {folder} is no folder")
-    return Loading(arguments.dtype, arguments.emphasis, arguments.loras, arguments.embeddings)
+    return Loading(arguments.dtype, arguments.emphasis or EMPHASES[0], arguments.loras, arguments.embeddings)
 
 
-def within(name: str, value: int, low: int, high: int) -> None:
+def within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ArgumentError(f"{name}: {value} is outside {low} to {high}")
 

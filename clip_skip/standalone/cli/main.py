@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from clip_skip.standalone.cli import app, demo_model, inspect, layers, sweep
+from clip_skip.standalone.cli import app, demo_model, inspect, layers, study, sweep
 from clip_skip.standalone.cli.arguments import ArgumentError
 from clip_skip.sweep.axis import SweepError
 
-COMMANDS = {"sweep": sweep, "demo-model": demo_model, "layers": layers, "inspect": inspect, "app": app}
+COMMANDS = {"sweep": sweep, "study": study, "demo-model": demo_model, "layers": layers, "inspect": inspect, "app": app}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -71,11 +71,14 @@ class Conditioner:
         """The first text encoder, which the slider is about."""
         return self.towers[0].described
 
-    def prepare(self, texts: Iterable[tuple[str, str]], steps: int, first_pass: int = 0) -> None:
-        """Encode all chunks of `texts`, prompts and negative prompts marked as by `precedence.mark`, each once for all
-        its values in them."""
+    def prepare(self, texts: Iterable[tuple[tuple[str, str], int, int]]) -> None:
+        """Encode all chunks of `texts`, each once for all its values in them.
+
+        texts: prompt and negative prompt marked as by `precedence.mark`, the calls of the UNet, and those of the pass
+               before
+        """
         wanted: dict[tuple[int, Chunk], set[float]] = {}
-        for prompt, negative in texts:
+        for (prompt, negative), steps, first_pass in texts:
             for part in [*(part for _, part in sub_prompts(prompt)), negative]:
                 for rows, values in self._written(part, steps, first_pass)[0]:
                     for index, tower in enumerate(self.towers):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["known", "levels", "run", "sigma_at", "time_at"]
+__all__ = ["known", "levels", "run", "sigma_at", "sigma_at_half_alpha", "time_at", "vp_times"]
 
 TIMES = 1000
 
@@ -52,17 +52,19 @@ def levels(schedule: str, steps: int) -> Tensor:
     return torch.cat([made, torch.zeros(1)])
 
 
-def run(schedule: str, steps: int) -> tuple[Tensor, Tensor]:
-    """The sigmas of a run, one more than its times, and the times; also those of UniPC."""
-    if schedule == "UniPC":
-        times = torch.linspace(TIMES - 1, 0, len(range(0, TIMES, TIMES // steps)) + 1)
-        return sigma_at_half_alpha(times), times[:-1]
-    sigmas = levels(schedule, steps)
+def run(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
+    """The sigmas of the last `left` steps of a run, or of all, one more than its times, and the times."""
+    sigmas = levels(schedule, steps)[-(left or steps) - 1 :]
     return sigmas, time_at(sigmas[:-1])
 
 
+def vp_times(steps: int) -> Tensor:
+    """The times that the WebUI's DDIM and UniPC go through in `steps` steps, the earliest first."""
+    return (torch.arange(0, TIMES, TIMES // steps) + 1).clamp(max=TIMES - 1)
+
+
 def sigma_at_half_alpha(times: Tensor) -> Tensor:
-    """The sigmas of `times`, between whole ones by the logarithm of what is left of the picture, as UniPC's."""
+    """The sigmas of `times`, between whole ones by the logarithm of what is left of the picture: UniPC's."""
     left = -0.5 * torch.log1p(known() ** 2)
     low = times.floor().long().clamp(0, TIMES - 2)
     return torch.expm1(-2 * torch.lerp(left[low], left[low + 1], times - low)) ** 0.5

@@ -1,10 +1,10 @@
-"""The samplers of the WebUI's list that diffusers has none of: DPM-Solver++ with noise from a Brownian tree, and LCM.
+"""The samplers with noise of their own: Euler a, DPM-Solver++ with noise from a Brownian tree, and LCM.
 
 DPM++ SDE, 2M SDE and 3M SDE are those of k-diffusion (Lu et al. 2022, and its author's third-order form), which itself
 cannot be had beside numpy 2; what diffusers has of these names takes other noise and other steps: docs/parity.md.
 
-Each is a scheduler as diffusers' are: `set_timesteps`, `timesteps`, `scale_model_input`, `step`. Latents (B, C, H, W)
-are picture + sigma * noise, not scaled down.
+Each is a scheduler as diffusers' are: `set_timesteps`, `timesteps`, `scale_model_input`, `step`, and as those of
+deterministic.py are: `begin`. Latents (B, C, H, W) are picture + sigma * noise, not scaled down.
 """
 
 from __future__ import annotations
@@ -17,24 +17,28 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from clip_skip.standalone.sampling.noise_levels import known, levels, sigma_at, time_at
+from clip_skip.standalone.sampling import noise_levels
+from clip_skip.standalone.sampling.noise import Noise, in_brownian_trees, stacked
+from clip_skip.standalone.sampling.noise_levels import known, sigma_at, time_at
 
-__all__ = ["LCM", "BrownianTree", "DPMppMultistepSDE", "DPMppSDE"]
+__all__ = ["LCM", "BrownianTree", "DPMppMultistepSDE", "DPMppSDE", "EulerAncestral"]
 
 
 class BrownianTree:
     """Noise that does not depend on how many steps there are: one path of Brownian motion over sigma for each seed."""
 
-    def __init__(self, like: Tensor, sigmas: Tensor, seeds: Sequence[int]) -> None:
+    def __init__(self, like: Tensor, sigmas: Tensor, noises: Sequence[Noise]) -> None:
         import torchsde  # slow to import
 
         low, high = sigmas[sigmas > 0].min(), sigmas.max()
         start = torch.zeros(like.shape[1:])
-        self.paths = [torchsde.BrownianTree(low, start, high, entropy=seed) for seed in seeds]
+        self.source = noises[0].source
+        with in_brownian_trees(self.source):
+            self.paths = [torchsde.BrownianTree(low, start, high, entropy=noise.seed) for noise in noises]
 
     def __call__(self, sigma: Tensor, lower: Tensor) -> Tensor:
         """The noise of going from one level to a lower one, of variance 1, (B, C, H, W) on the CPU."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), in_brownian_trees(self.source):
             warnings.simplefilter("ignore")  # that an end of the path is exceeded by the last bit
             walked = torch.stack([path(lower, sigma) for path in self.paths])
         return -walked / (sigma - lower).sqrt()
@@ -43,58 +47,75 @@ class BrownianTree:
 class Scheduler:
     """What these have in common. `step` takes what the UNet predicts and calls `advance` with the picture in it."""
 
-    init_noise_sigma: float
-
     def __init__(self, schedule: str, prediction: str) -> None:
         self.schedule = schedule
         self.prediction = prediction
         self.sigmas = self.timesteps = torch.empty(0)
         self.index = 0
 
-    def set_timesteps(self, steps: int, device: object = None) -> None:
-        self.sigmas = self.called_at(steps)
+    def set_timesteps(self, steps: int, device: object = None, left: int | None = None) -> None:
+        """left: how many of the steps are made, the last ones; all with None"""
+        self.levels = self.of_all(steps)
+        self.sigmas = self.called_at(self.levels[-(left or steps) - 1 :])
         self.timesteps = self.times().to(device)  # type: ignore[call-overload]
-        self.init_noise_sigma = self.sigmas[0].item()
         self.index = 0
 
-    def called_at(self, steps: int) -> Tensor:
-        """The sigmas that the UNet is called at, and 0."""
-        return levels(self.schedule, steps)
+    def of_all(self, steps: int) -> Tensor:
+        """The sigmas between which all steps are, (steps + 1,)."""
+        return noise_levels.levels(self.schedule, steps)
+
+    def called_at(self, levels: Tensor) -> Tensor:
+        """The sigmas that the UNet is called at in going through `levels`, and 0."""
+        return levels
 
     def times(self) -> Tensor:
         return time_at(self.sigmas[:-1])
+
+    def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
+        """What the steps begin with: noise, in a hires pass over the latents `picture`."""
+        begun = noise * self.sigmas[0].item()
+        return begun if picture is None else begun + picture
 
     def scale_model_input(self, sample: Tensor, _time: Tensor) -> Tensor:
         scaled: Tensor = sample / (self.sigmas[self.index].item() ** 2 + 1) ** 0.5
         return scaled
 
-    def step(
-        self, output: Tensor, _time: Tensor, sample: Tensor, generator: Sequence[torch.Generator] = ()
-    ) -> SimpleNamespace:
-        """`prev_sample` is the sample with less noise. The generators' seeds are those of the noise."""
+    def step(self, output: Tensor, _time: Tensor, sample: Tensor, noises: Sequence[Noise] = ()) -> SimpleNamespace:
+        """`prev_sample` is the sample with less noise; what is added is the next of `noises`, or of their seeds."""
         sigma = self.sigmas[self.index].item()
         if self.prediction == "epsilon":
             picture = sample - sigma * output
         else:
             picture = sample / (sigma**2 + 1) - output * sigma / (sigma**2 + 1) ** 0.5
-        following = self.advance(sample, picture, generator)
+        following = self.advance(sample, picture, noises)
         self.index += 1
         return SimpleNamespace(prev_sample=following)
 
-    def advance(self, sample: Tensor, picture: Tensor, generator: Sequence[torch.Generator]) -> Tensor:
+    def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         raise NotImplementedError
+
+
+def ancestral(sigma: Tensor, lower: Tensor) -> tuple[float, float]:
+    """The level that a step from `sigma` to `lower` goes down to, and how much noise it adds then."""
+    up = (lower**2 * (sigma**2 - lower**2) / sigma**2) ** 0.5
+    return ((lower**2 - up**2) ** 0.5).item(), up.item()
+
+
+class EulerAncestral(Scheduler):
+    def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
+        sigma = self.sigmas[self.index]
+        down, up = ancestral(sigma, self.sigmas[self.index + 1])
+        following = sample + (sample - picture) / sigma.item() * (down - sigma.item())
+        return following + stacked(noises, sample.shape[1:]).to(sample) * up if up else following
 
 
 class Brownian(Scheduler):
     """A scheduler whose noise is that of a Brownian tree."""
 
-    def noise(self, sample: Tensor, generator: Sequence[torch.Generator], sigma: Tensor, lower: Tensor) -> Tensor:
+    def noise(self, sample: Tensor, noises: Sequence[Noise], sigma: Tensor, lower: Tensor) -> Tensor:
         if self.index < 2 or not hasattr(self, "tree"):
-            self.tree = BrownianTree(sample, self.range(), [one.initial_seed() for one in generator])
+            self.tree = BrownianTree(sample, self.levels, noises)
         return self.tree(sigma, lower).to(sample)
-
-    def range(self) -> Tensor:
-        return self.sigmas
 
 
 class DPMppMultistepSDE(Brownian):
@@ -105,14 +126,14 @@ class DPMppMultistepSDE(Brownian):
         self.order = order
         self.past: list[tuple[Tensor, float]] = []
 
-    def called_at(self, steps: int) -> Tensor:
+    def of_all(self, steps: int) -> Tensor:
         self.past = []  # the pictures before, and how long the steps from them were
         if self.order == 2:
-            return super().called_at(steps)
-        one_more = super().called_at(steps + 1)
+            return super().of_all(steps)
+        one_more = super().of_all(steps + 1)
         return torch.cat([one_more[:-2], one_more[-1:]])
 
-    def advance(self, sample: Tensor, picture: Tensor, generator: Sequence[torch.Generator]) -> Tensor:
+    def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         sigma, lower = self.sigmas[self.index], self.sigmas[self.index + 1]
         if lower == 0:
             return picture
@@ -131,23 +152,19 @@ class DPMppMultistepSDE(Brownian):
                 slope = slope + bend * near
             following = following + second * slope
         self.past = [(picture, length), *self.past[: self.order - 2]]
-        noise = self.noise(sample, generator, sigma, lower)
+        noise = self.noise(sample, noises, sigma, lower)
         return following + noise * (lower.item() * math.sqrt(change))
 
 
 class DPMppSDE(Brownian):
     """DPM++ SDE: two calls of the UNet for each step, the second one halfway, by the logarithm of sigma."""
 
-    def called_at(self, steps: int) -> Tensor:
-        self.ends = levels(self.schedule, steps)
-        halfway = ((self.ends[:-2].log() + self.ends[1:-1].log()) / 2).exp()
-        pairs = torch.stack([self.ends[:-2], halfway], dim=1).flatten()
-        return torch.cat([pairs, self.ends[-2:]])
+    def called_at(self, levels: Tensor) -> Tensor:
+        halfway = ((levels[:-2].log() + levels[1:-1].log()) / 2).exp()
+        pairs = torch.stack([levels[:-2], halfway], dim=1).flatten()
+        return torch.cat([pairs, levels[-2:]])
 
-    def range(self) -> Tensor:
-        return self.ends
-
-    def advance(self, sample: Tensor, picture: Tensor, generator: Sequence[torch.Generator]) -> Tensor:
+    def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         first = self.index - self.index % 2
         if self.sigmas[first + 1] == 0:
             return picture
@@ -156,10 +173,9 @@ class DPMppSDE(Brownian):
             self.sample, lower = sample, self.sigmas[first + 1]
         else:
             lower = self.sigmas[first + 2]
-        up = (lower**2 * (sigma**2 - lower**2) / sigma**2) ** 0.5
-        left = ((lower**2 - up**2) ** 0.5 / sigma).item()
-        noise = self.noise(sample, generator, sigma, lower) * up.item()
-        return left * self.sample + (1 - left) * picture + noise
+        down, up = ancestral(sigma, lower)
+        left = down / sigma.item()
+        return left * self.sample + (1 - left) * picture + self.noise(sample, noises, sigma, lower) * up
 
 
 class LCM(Scheduler):
@@ -168,7 +184,7 @@ class LCM(Scheduler):
     SKIPPED = 20
     """Every so many times one that the model was distilled at."""
 
-    def called_at(self, steps: int) -> Tensor:
+    def of_all(self, steps: int) -> Tensor:
         learnt = known()[self.SKIPPED - 1 :: self.SKIPPED]
         return torch.cat([sigma_at(torch.linspace(len(learnt) - 1, 0, steps), learnt), torch.zeros(1)])
 
@@ -177,12 +193,11 @@ class LCM(Scheduler):
         nearest = (self.sigmas[:-1].log()[:, None] - learnt).abs().argmin(1)
         return nearest * float(self.SKIPPED) + self.SKIPPED - 1
 
-    def advance(self, sample: Tensor, picture: Tensor, generator: Sequence[torch.Generator]) -> Tensor:
+    def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         scaled = self.timesteps[self.index].item() * 10
         kept = 0.25 / (scaled**2 + 0.25)
         following: Tensor = picture * (scaled / (scaled**2 + 0.25) ** 0.5) + sample * kept
         lower = self.sigmas[self.index + 1].item()
         if lower:
-            noise = torch.stack([torch.randn(sample.shape[1:], generator=one) for one in generator])
-            following = following + lower * noise.to(sample)
+            following = following + lower * stacked(noises, sample.shape[1:]).to(sample)
         return following

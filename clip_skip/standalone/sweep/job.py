@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clip_skip import skip, tags
-from clip_skip.precedence import without_prompt_tag
+from clip_skip.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
+from clip_skip.standalone import infotext
 from clip_skip.standalone.loading import AS_USUAL, Loading
 from clip_skip.standalone.models import header
-from clip_skip.standalone.shots import Batch, Shot
+from clip_skip.standalone.samplers import in_two
+from clip_skip.standalone.shots import Batch, Hires, Shot
 from clip_skip.sweep.plan import Cell, Plan
 
 __all__ = ["ROWS", "Job", "Settings"]
 
-ROWS = ("cfg", "seed", "negative", "clip_g", "prompt")
+ROWS = ("cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora")
 """The kinds of rows that can be made without a WebUI."""
 
 SDXL_NATIVE = 2.0
@@ -39,21 +41,34 @@ class Settings:
     cfg_scale: float = 7.0
     """Where the rows are something else."""
     emphasis: str = "Original"
+    hires: Hires | None = None
+    noise: str = "CPU"
+    family: str = "SD1"
 
     def batch(self, shots: tuple[Shot, ...]) -> Batch:
-        return Batch(shots, self.steps, self.width, self.height, self.sampler)
+        return Batch(shots, self.steps, self.width, self.height, self.sampler, self.hires, self.noise)
+
+    @property
+    def all_steps(self) -> int:
+        """Those of both passes."""
+        return self.steps + (self.hires.of(self.sampler, self.steps)[1] if self.hires else 0)
 
     def infotext(self, shot: Shot) -> str:
         """The infotext that gives `shot` again when pasted, in the words that AUTOMATIC1111 writes and reads.
 
-        `Clip skip` is an integer, because a WebUI without this extension reads no other, and for the whole picture;
-        everything else is a tag.
+        `Clip skip` is an integer, because a WebUI without this extension reads no other, for the whole picture, and of
+        SD1, because on SD2 and SDXL its value does nothing there; everything else is a tag.
         """
-        prompt, whole = shot.prompt.lstrip(), False
+        prompt, whole = shot.prompt.lstrip(), None
         if shot.clip_skip is not None:
-            whole = shot.clip_skip.is_integer() and shot.clip_skip_g is None
+            said = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
+            if shot.hires_clip_skip is None and (tag := prompt_tag(shot.prompt)):
+                said = replace(said, hires=tag.hires)
             prompt = tags.without_bad(without_prompt_tag(shot.prompt)).lstrip()
-            prompt = prompt if whole else f"<clipskip:{Skip(shot.clip_skip, g=shot.clip_skip_g)}>{prompt}"
+            if self.family == "SD1" and said == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
+                whole = said
+            else:
+                prompt = f"<clipskip:{said}>{prompt}"
         lines = [prompt]
         if shot.negative_clip_skip is not None:
             lines.append(
@@ -61,9 +76,11 @@ class Settings:
             )
         elif negative := tags.without_bad(shot.negative).lstrip():
             lines.append(f"Negative prompt: {negative}")
+        sampler, schedule = in_two(self.sampler)
         values: dict[str, object] = {
             "Steps": self.steps,
-            "Sampler": self.sampler,
+            "Sampler": sampler,
+            "Schedule type": schedule,
             "CFG scale": f"{shot.cfg_scale:g}",
             "Seed": shot.seed,
             "Size": f"{self.width}x{self.height}",
@@ -72,8 +89,11 @@ class Settings:
         if self.emphasis != "Original":
             values["Emphasis"] = self.emphasis
         if whole:
-            values["Clip skip"] = skip.format(shot.clip_skip or 1)
-        return "\n".join([*lines, ", ".join(f"{key}: {value}" for key, value in values.items())])
+            values["Clip skip"] = whole
+        if self.hires:
+            values |= infotext.of_hires(self.hires)
+        values["RNG"] = "CPU" if self.noise == "CPU" else "NV"  # a GPU's noise, drawn anywhere
+        return "\n".join([*lines, infotext.parameters(values)])
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,7 @@ class Job:
             int(number.get("seed", settings.seed)),
             number.get("clip_g", own_g),
             number.get("negative"),
+            number.get("hires"),
         )
 
     def infotext(self, cell: Cell) -> str:
@@ -113,6 +134,14 @@ class Job:
         """What tells this sweep's folder from others': the same for the same model and settings, whatever the axes."""
         known = json.dumps([asdict(self.settings), header.digest(self.model), *self._loaded().items()], sort_keys=True)
         return hashlib.sha256(known.encode()).hexdigest()[:12]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures, in pixels."""
+        settings = self.settings
+        if settings.hires is None:
+            return settings.width, settings.height
+        return settings.hires.final(settings.width, settings.height, header.inspect(self.model).vae_factor)
 
     @property
     def dtype(self) -> str:

@@ -29,7 +29,7 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
         columns.labels,
         rows.labels,
         title=about(job),
-        cell_size=(job.settings.width, job.settings.height),
+        cell_size=job.size,
         column_title=columns.title,
         row_title=rows.title,
     )
@@ -90,12 +90,12 @@ def draw_report(job: Job, folder: Folder) -> dict[str, object]:
 
 def page(job: Job, folder: Folder) -> str:
     """The viewer's page of all finished cells."""
-    plan, settings = job.plan, job.settings
-    embed = viewer.embed(len(plan.cells), (settings.width, settings.height))
+    plan = job.plan
+    embed = viewer.embed(len(plan.cells), job.size)
     pictures = (picture for row in folder.rows(plan) for picture in row)
     views = (
         viewer.View(cell.column, cell.row, embed(picture), job.infotext(cell))
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )
-    return viewer.page("Clip skip sweep", "\n".join(about(job)), *plan.axes, views, settings.width, plan.reference)
+    return viewer.page("Clip skip sweep", "\n".join(about(job)), *plan.axes, views, job.size[0], plan.reference)

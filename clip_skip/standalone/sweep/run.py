@@ -63,10 +63,10 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
 
     settings = job.settings
     passes = engine.conditioner.passes
-    engine.prepare([job.shot(cell) for cell in missing], settings.steps, settings.sampler)
-    limit = job.batch or fitting(engine, settings.width, settings.height)
+    engine.prepare([job.shot(cell) for cell in missing], settings.steps, settings.sampler, settings.hires)
+    limit = job.batch or fitting(engine, *job.size)
     figures: Figures = {"cells_made": 0, "cells_per_batch": limit}
-    with tqdm(total=len(missing) * settings.steps, unit="step", disable=None) as bar:
+    with tqdm(total=len(missing) * settings.all_steps, unit="step", disable=None) as bar:
 
         def smaller(new: int) -> None:
             figures.update(out_of_memory=True, cells_per_batch=new)
@@ -75,13 +75,13 @@ def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_s
         def make_batch(cells: tuple[Cell, ...]) -> Made:
             first = figures["cells_made"]
             what = f"cell {first + 1} to {first + len(cells)} of {len(missing)}"
-            done = count(first * settings.steps + len(cells), len(cells))
-            bar.n = first * settings.steps  # where a batch that was too large had come further
+            done = count(first * settings.all_steps + len(cells), len(cells))
+            bar.n = first * settings.all_steps  # where a batch that was too large had come further
             bar.set_description(what)
 
             def step() -> None:
                 bar.update(len(cells))
-                on_step(next(done), len(missing) * settings.steps, what)
+                on_step(next(done), len(missing) * settings.all_steps, what)
 
             return engine.make(settings.batch(tuple(job.shot(cell) for cell in cells)), step)
 

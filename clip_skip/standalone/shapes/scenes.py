@@ -32,7 +32,9 @@ PLACES = {"left": (34, 64), "right": (94, 64), "top": (64, 34), "bottom": (64, 9
 HELD_OUT = frozenset(
     {("green", "circle"), ("purple", "square"), ("yellow", "triangle"), ("blue", "star"), ("red", "ring")}
 )
-ALL_PAIRS = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
+Pairs = tuple[tuple[str, str], ...]
+
+ALL_PAIRS: Pairs = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
 HELD_IN = tuple(pair for pair in ALL_PAIRS if pair not in HELD_OUT)
 
 CAPTION_STYLES = ("sentence", "tags")
@@ -67,7 +69,7 @@ class Scene:
     light: float
 
 
-def random_thing(rng: Random, place: str, pairs: tuple) -> Thing:
+def random_thing(rng: Random, place: str, pairs: Pairs) -> Thing:
     """An object at a named place, a few pixels off its exact centre."""
     colour, shape = rng.choice(pairs)
     size = rng.choice(tuple(RADII))
@@ -81,7 +83,7 @@ def random_thing(rng: Random, place: str, pairs: tuple) -> Thing:
     )  # fmt: skip
 
 
-def random_scene(rng: Random, pairs: tuple = HELD_IN, things: int | None = None) -> Scene:
+def random_scene(rng: Random, pairs: Pairs = HELD_IN, things: int | None = None) -> Scene:
     """A scene whose objects are drawn from ``pairs``; ``things`` is 1, 2 or None for either."""
     count = things or (1 if rng.random() < 0.6 else 2)
     places = (rng.choice(tuple(PLACES)),) if count == 1 else rng.choice(tuple(RELATIONS))
@@ -138,7 +140,7 @@ def sentence(scene: Scene, mentions: Mentions, rng: Random) -> str:
     else:
         if rng.random() < 0.5:
             phrases, places = phrases[::-1], places[::-1]
-        text = f" {RELATIONS[places] if mentions.place else 'and'} ".join(phrases)
+        text = f" {RELATIONS[places[0], places[1]] if mentions.place else 'and'} ".join(phrases)
     return f"{text} on a {scene.background} background" if mentions.background else text
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from training import data
+from clip_skip.standalone.shapes import scenes
 
 FOREGROUND = 0.22
 """How far from the background's colour a pixel of an object is; red, green and blue each run from 0 to 1."""
-INSIDE = 2 * data.FRAME + 1
+INSIDE = 2 * scenes.FRAME + 1
 """Pixels at the border that are frame, or mixed with it."""
 SMALLEST = 90  # pixels; a small star has about 230
 
@@ -50,12 +50,13 @@ def nearest(colour: np.ndarray, palette: dict[str, tuple[int, int, int]]) -> str
 
 def background_colour(picture: np.ndarray) -> np.ndarray:
     """The median colour [3] of the 4 pixels next to the frame of ``picture`` [128, 128, 3]."""
-    return np.median(picture[_within(INSIDE) & ~_within(INSIDE + 4)], axis=0)
+    colour: np.ndarray = np.median(picture[_within(INSIDE) & ~_within(INSIDE + 4)], axis=0)
+    return colour
 
 
 def _within(inset: int) -> np.ndarray:
     """Which pixels are more than ``inset`` from the border."""
-    mask = np.zeros((data.PICTURE_SIZE, data.PICTURE_SIZE), bool)
+    mask = np.zeros((scenes.PICTURE_SIZE, scenes.PICTURE_SIZE), bool)
     mask[inset:-inset, inset:-inset] = True
     return mask
 
@@ -71,46 +72,49 @@ def find(picture: torch.Tensor) -> tuple[list[Found], str]:
     for number, area in enumerate(np.bincount(parts.ravel())[1:], start=1):
         if area >= SMALLEST:
             things.append(_describe(parts == number, pixels))
-    return sorted(things, key=lambda thing: -thing.area), nearest(background, data.BACKGROUNDS)
+    return sorted(things, key=lambda thing: -thing.area), nearest(background, scenes.BACKGROUNDS)
 
 
-def judge(picture: torch.Tensor, scene: data.Scene, mentions: data.Mentions) -> Verdict:
+def judge(picture: torch.Tensor, scene: scenes.Scene, mentions: scenes.Mentions) -> Verdict:
     """Hold ``picture`` [3, 128, 128] (0..1) against the scene that its caption describes."""
     things, background = find(picture)
     wanted = scene.things
-    orders = list(permutations(things[: len(wanted)], len(wanted))) or [()]
+    orders: list[tuple[Found, ...]] = list(permutations(things[: len(wanted)], len(wanted))) or [()]
     if len(wanted) == 2 and mentions.place and orders != [()]:
         along = "x" if "left" in {thing.place for thing in wanted} else "y"
         orders = [order for order in orders if _same_order(order, wanted, along)]
-    order = max(orders, key=lambda order: _likeness(order, wanted))
-    pairs = [*zip(order, wanted)] or [(None, thing) for thing in wanted]
-    enough = len(order) == len(wanted)
+    order: tuple[Found, ...] = max(orders, key=lambda order: _likeness(order, wanted))
     places = None
-    if mentions.place:
-        places = enough and all(_place(thing, len(wanted)) == want.place for thing, want in pairs)
+    if len(order) < len(wanted):  # there is too little in the picture to be right
+        pairs, places = [], (False if mentions.place else None)
+    else:
+        pairs = [*zip(order, wanted)]
+        if mentions.place:
+            places = all(_place(thing, len(wanted)) == want.place for thing, want in pairs)
+    wrong = () if pairs else (False,) * len(wanted)
     return Verdict(
-        colours=tuple(enough and thing.colour == want.colour for thing, want in pairs),
-        shapes=tuple(enough and thing.shape == want.shape for thing, want in pairs),
-        sizes=tuple(enough and thing.size == want.size for thing, want in pairs) if mentions.size else None,
+        colours=wrong or tuple(thing.colour == want.colour for thing, want in pairs),
+        shapes=wrong or tuple(thing.shape == want.shape for thing, want in pairs),
+        sizes=(wrong or tuple(thing.size == want.size for thing, want in pairs)) if mentions.size else None,
         places=places,
         background=background == scene.background if mentions.background else None,
         count=len(things) == len(wanted),
     )
 
 
-def _same_order(order: tuple, wanted: tuple, along: str) -> bool:
-    return (getattr(order[0], along) < getattr(order[1], along)) == (
-        getattr(wanted[0], along) < getattr(wanted[1], along)
-    )
+def _same_order(order: tuple[Found, ...], wanted: tuple[scenes.Thing, ...], along: str) -> bool:
+    """Whether two objects stand in the wanted order along "x" or "y"."""
+    begins = scenes.PLACES[wanted[0].place] < scenes.PLACES[wanted[1].place]
+    return bool(getattr(order[0], along) < getattr(order[1], along)) == begins
 
 
-def _likeness(order: tuple, wanted: tuple) -> int:
+def _likeness(order: tuple[Found, ...], wanted: tuple[scenes.Thing, ...]) -> int:
     return sum((thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, wanted))
 
 
 def _place(thing: Found, count: int) -> str:
     """The closest of the five places; with two objects the centre is not one."""
-    places = {name: at for name, at in data.PLACES.items() if count == 1 or name != "centre"}
+    places = {name: at for name, at in scenes.PLACES.items() if count == 1 or name != "centre"}
     return min(places, key=lambda name: (places[name][0] - thing.x) ** 2 + (places[name][1] - thing.y) ** 2)
 
 
@@ -124,14 +128,14 @@ def _describe(mask: np.ndarray, pixels: np.ndarray) -> Found:
         shape = _best_template(filled, area, x, y)
     name, radius = shape
     size = "small" if radius < 22 else "large"
-    return Found(nearest(colour, data.COLOURS), name, size, float(x), float(y), area)
+    return Found(nearest(colour, scenes.COLOURS), name, size, float(x), float(y), area)
 
 
 @cache
 def _moments(shape: str) -> tuple[float, float]:
     """Area over radius squared, and how far below its origin the centroid lies, over the radius."""
     axis = torch.arange(-100.0, 101.0)
-    mask = data.signed_distance(shape, axis[None, :].expand(201, 201), axis[:, None].expand(201, 201), 50.0) < 0
+    mask = scenes.signed_distance(shape, axis[None, :].expand(201, 201), axis[:, None].expand(201, 201), 50.0) < 0
     return float(mask.sum()) / 2500, float(axis[mask.nonzero()[:, 0]].mean()) / 50
 
 
@@ -140,7 +144,7 @@ def _best_template(filled: np.ndarray, area: int, x: float, y: float) -> tuple[s
     rows, columns = (torch.arange(float(length)) for length in filled.shape)
     truth = torch.from_numpy(filled)
     best, found = -1.0, ("none", 0.0)
-    for shape in data.SHAPES:
+    for shape in scenes.SHAPES:
         if shape == "ring":
             continue
         ratio, below = _moments(shape)
@@ -148,7 +152,7 @@ def _best_template(filled: np.ndarray, area: int, x: float, y: float) -> tuple[s
         dy, dx = (rows - y)[:, None], (columns - x)[None, :]
         for angle in (-0.1, 0.0, 0.1):
             cos, sin = np.cos(angle), np.sin(angle)
-            drawn = data.signed_distance(shape, cos * dx + sin * dy, cos * dy - sin * dx + below * radius, radius) < 0
+            drawn = scenes.signed_distance(shape, cos * dx + sin * dy, cos * dy - sin * dx + below * radius, radius) < 0
             overlap = float((drawn & truth).sum() / (drawn | truth).sum())
             if overlap > best:
                 best, found = overlap, (shape, radius)

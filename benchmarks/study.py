@@ -1,0 +1,127 @@
+"""A study through Ray against the same study in this process, and what many makers get done that only wait.
+
+    python benchmarks/study.py [--prompts 4] [--seeds 2] [--steps 8] [--waiting 1 4 16 64] [--seconds 0.5]
+
+The model in the box, clip skip 1 to 12, one thread for each maker; batches of 12, and the pictures are compared. Rates
+are taken from when each maker has handed in a batch, so without the start of Ray and the load of the model, which are
+told apart. Makers that wait take no processor, so they show what Ray and the handing out cost by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from common import machine, print_table
+
+from clip_skip.standalone.cluster import LOCAL, connected
+from clip_skip.standalone.loading import AS_USUAL
+from clip_skip.standalone.makers import Maker, Supply, local
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.shapes.captions import DEMO
+from clip_skip.standalone.study.job import Common, Job
+from clip_skip.study.plan import Plan
+
+BATCH = 12
+FASTEST = 3
+"""Batches for each maker that waits, at most so many at a time in all."""
+
+
+class Waiting:
+    """A maker that makes nothing, and takes `seconds` for it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def limit(self, _task: object) -> int:
+        return 1
+
+    def make(self, _task: object) -> SimpleNamespace:
+        time.sleep(self._seconds)
+        return SimpleNamespace(pictures=[None])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--prompts", type=int, default=4, help="the first so many of the demo's captions")
+    arguments.add_argument("--seeds", type=int, default=2)
+    arguments.add_argument("--steps", type=int, default=8)
+    arguments.add_argument("--actors", type=int, nargs="*", default=[1, 2])
+    arguments.add_argument("--waiting", type=int, nargs="*", default=[1, 4, 16, 64])
+    arguments.add_argument("--seconds", type=float, default=0.5, help="what a batch takes a maker that waits")
+    arguments = arguments.parse_args()
+    torch.set_num_threads(1)
+    print(machine("cpu"))
+    if arguments.actors:
+        making(job(arguments.prompts, arguments.seeds, arguments.steps), arguments.actors)
+    if arguments.waiting:
+        waiting(arguments.waiting, arguments.seconds)
+
+
+def job(prompts: int, seeds: int, steps: int) -> Job:
+    skips = {CHECKPOINT.stem: tuple(map(float, range(1, 13)))}
+    plan = Plan(skips, {CHECKPOINT.stem: 1.0}, DEMO[:prompts], tuple(range(1, seeds + 1)), (7.0,))
+    common = Common("", steps, 128, 128, "DPM++ 2M Karras")
+    return Job({CHECKPOINT.stem: CHECKPOINT}, common, plan, "cpu", Path())
+
+
+def supply(asked: Job) -> Supply[Any]:
+    return Supply(asked.plan.cells, lambda cell: asked.models[cell.model], asked.task)
+
+
+def making(asked: Job, actors: list[int]) -> None:
+    """The same pictures in this process, and with so many actors."""
+    new = partial(Maker, AS_USUAL, "cpu", BATCH)
+    alone, rate, start = timed(lambda: local(supply(asked), new(), lambda: None), 1)
+    rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", "")]
+    for count in actors:
+        with connected(LOCAL, count, limit_cpus=count) as cluster:
+            made, its, start = timed(lambda cluster=cluster: cluster.run(supply(asked), new), count)
+        same = sum(made[cell] == alone[cell] for cell in asked.plan.cells)
+        told = f"{same} of {len(alone)}"
+        rows.append((f"Ray, {count} of one core", f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", told))
+    print(f"\n{len(asked.plan.cells)} pictures, {asked.common.steps} steps, {BATCH} per batch\n")
+    print_table(("way", "s to the first batches", "pictures/s after", "ratio", "equal pictures"), rows)
+
+
+def timed(work: Any, makers: int) -> tuple[dict[Any, str], float, float]:
+    """The hash of each picture; pictures a second after each of `makers` can have made one; seconds until then."""
+    began, came, made = time.perf_counter(), [], {}
+    for cells, batch in work():
+        came.append((time.perf_counter(), len(cells)))
+        made.update(zip(cells, (hashlib.sha256(picture.tobytes()).hexdigest() for picture in batch.pictures)))
+    first = came[makers - 1][0]
+    return made, sum(count for _, count in came[makers:]) / (came[-1][0] - first), first - began
+
+
+def waiting(counts: list[int], seconds: float) -> None:
+    """Batches a second with so many makers that wait, beside what there would be if Ray took no time."""
+    rows = []
+    for count in counts:
+        batches = 2 * count + FASTEST * max(count, 8)
+        asked = job(batches, 1, 1)
+        cells = (list(asked.plan.cells) * batches)[:batches]
+        with connected(LOCAL, count, limit_cpus=count) as cluster:
+            came = list(
+                arrivals(cluster.run(Supply(cells, lambda _: CHECKPOINT, asked.task), partial(Waiting, seconds)))
+            )
+        rate = (len(came) - 2 * count) / (came[-1] - came[2 * count - 1])
+        rows.append((str(count), f"{rate:.1f}", f"{count / seconds:.1f}", f"{rate * seconds / count:.2f}"))
+    print(f"\nMakers that wait {seconds:g} s for each batch\n")
+    print_table(("makers", "batches/s", "at most", "ratio"), rows)
+
+
+def arrivals(made: Iterator[Any]) -> Iterator[float]:
+    for _ in made:
+        yield time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""`--like PICTURE`: what an infotext says takes the place of the arguments that are not given."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from clip_skip import skip
+from clip_skip.precedence import prompt_tag
+from clip_skip.standalone import recipe
+from clip_skip.standalone.cli import arguments as known
+from clip_skip.standalone.infotext import Infotext, InfotextError, read
+from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.models.header import CheckpointError, inspect
+
+__all__ = ["fill"]
+
+
+def fill(arguments: argparse.Namespace) -> list[str]:
+    """Put what the picture `arguments.like` was made with into `arguments` where these are None.
+
+    Returns sentences for what cannot be made again. Raises `ArgumentError`.
+    """
+    try:
+        infotext = read(arguments.like)
+        wanted = recipe.of(infotext)
+        said = list(wanted.said)
+        if arguments.model is None:
+            arguments.model, about = model(infotext, arguments.models)
+            said += [about] if about else []
+        family = inspect(known.checkpoint(arguments.model)).family
+    except (InfotextError, CheckpointError, OSError) as error:
+        raise known.ArgumentError(f"--like: {error}") from error
+    values, about_skip = values_of(wanted, family)
+    for name, value in values.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    return said + about_skip
+
+
+def model(infotext: Infotext, folder: Path | None) -> tuple[str, str]:
+    """What `--model` is for the picture, and a sentence if its hash is another. Raises `InfotextError`."""
+    name = infotext.parameters.get("Model", "")
+    if folder is not None:
+        path, said = recipe.checkpoint(infotext, folder)
+        return str(path), said
+    if name == CHECKPOINT.stem:
+        return "demo", ""
+    raise InfotextError(f"the picture was made with {skip.shorten(name)}: --models or --model must say where that is")
+
+
+def values_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, Any], list[str]]:
+    """The other arguments, and a sentence where the picture's clip skip did nothing."""
+    clip_skip, said = wanted.clip_skip(family)
+    values: dict[str, Any] = {
+        "prompt": wanted.prompt,
+        "negative": wanted.negative,
+        "cfg": None if wanted.cfg_scale is None else f"{wanted.cfg_scale:g}",
+        "seed": wanted.seed,
+        "steps": wanted.steps,
+        "size": wanted.size and "{}x{}".format(*wanted.size),
+        "sampler": wanted.sampler,
+        "emphasis": wanted.emphasis,
+        "noise": wanted.noise,
+        "skips": skip.format(clip_skip),
+    }
+    tag = prompt_tag(wanted.prompt)
+    if family == "SDXL" and tag and tag.at("g", False) != tag.at("l", False):  # each encoder its own
+        g = tag.at("g", False)
+        values |= {"rows": "clip_g", "row_values": skip.format(2.0 if g is None else g)}
+    if hires := wanted.hires:
+        values |= {
+            "hires": f"{hires.scale:g}" if hires.resize is None else "{}x{}".format(*hires.resize),
+            "hires_upscaler": hires.upscaler,
+            "hires_steps": hires.steps,
+            "hires_sampler": hires.sampler,
+            "hires_cfg": hires.cfg_scale,
+            "hires_prompt": hires.prompt,
+            "hires_negative": hires.negative,
+            "denoising": hires.denoising,
+        }
+    return values, said

@@ -1,0 +1,123 @@
+"""The samplers without noise of their own: diffusers' schedulers, at the WebUI's noise levels and times.
+
+Beside what diffusers' schedulers have, each has `begin`, and its `set_timesteps` knows of hires passes, as those of
+stochastic.py do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+from torch import Tensor
+
+from clip_skip.standalone.sampling import noise_levels
+from clip_skip.standalone.sampling.noise_levels import known, vp_times
+
+__all__ = ["ddim", "dpmpp_2m", "euler", "unipc"]
+
+NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+"""The noise that Stable Diffusion was trained with."""
+
+
+class AtLevels:
+    """A scheduler at the levels of a schedule of the WebUI's."""
+
+    schedule: str
+    preserving = True
+    """Whether latents are scaled down so far that their variance stays 1."""
+
+    def set_timesteps(self, steps: int, device: Any = None, left: int | None = None, **_other: Any) -> None:
+        """left: how many of the steps are made, the last ones; all with None"""
+        sigmas, times = self.levels(steps, left)
+        super().set_timesteps(len(times), device)  # type: ignore[misc]
+        self.sigmas, self.timesteps = sigmas, times.to(device)
+        self.set_begin_index(0)  # type: ignore[attr-defined]
+
+    def levels(self, steps: int, left: int | None) -> tuple[Tensor, Tensor]:
+        return noise_levels.run(self.schedule, steps, left)
+
+    def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
+        """What the steps begin with: noise, in a hires pass over the latents `picture`."""
+        begun = noise * self.init_noise_sigma
+        return begun if picture is None else begun + picture * self._kept
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """By what noise is multiplied to be the latents at the first level, which diffusers' pipelines ask for."""
+        return self.sigmas[0].item() * self._kept
+
+    @init_noise_sigma.setter
+    def init_noise_sigma(self, _theirs: float) -> None:
+        pass
+
+    @property
+    def _kept(self) -> float:
+        return (self.sigmas[0].item() ** 2 + 1) ** -0.5 if self.preserving else 1.0
+
+
+def euler(schedule: str, prediction: str) -> Any:
+    class Euler(AtLevels, EulerDiscreteScheduler):  # type: ignore[misc]
+        preserving = False
+
+    made = Euler(**NOISE, prediction_type=prediction)
+    made.schedule = schedule
+    return made
+
+
+def dpmpp_2m(schedule: str, prediction: str) -> Any:
+    class DPMpp2M(AtLevels, DPMSolverMultistepScheduler):  # type: ignore[misc]
+        pass
+
+    made = DPMpp2M(**NOISE, prediction_type=prediction, final_sigmas_type="zero", lower_order_final=False)
+    made.schedule = schedule
+    return made
+
+
+class OverTimes:
+    """What DDIM and UniPC have in common, which the WebUI runs over the times of the training, not over levels."""
+
+    init_noise_sigma = 1.0
+
+    def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
+        """What the steps begin with: noise, in a hires pass over the latents `picture`."""
+        if picture is None:
+            return noise
+        kept = 1 / (known()[self.begins_at].item() ** 2 + 1)
+        begun: Tensor = picture * kept**0.5 + noise * (1 - kept) ** 0.5
+        return begun
+
+    def times(self, steps: int, left: int | None) -> Tensor:
+        """The times that are gone through, the earliest first."""
+        times = vp_times(steps)
+        if left is None:
+            return times
+        self.begins_at = int(times[left - 1])
+        return times[: max(left - 1, 1)]
+
+
+def unipc(_schedule: str, prediction: str) -> Any:
+    class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
+        def levels(self, steps: int, left: int | None) -> tuple[Tensor, Tensor]:
+            gone = self.times(steps, left)
+            first = noise_levels.TIMES - 1 if left is None else int(gone[-1])
+            times = torch.linspace(first, 0, len(gone) + 1)
+            return noise_levels.sigma_at_half_alpha(times), times[:-1]
+
+    return UniPC(**NOISE, prediction_type=prediction, solver_order=3, solver_type="bh1")
+
+
+def ddim(_schedule: str, prediction: str) -> Any:
+    class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
+        def set_timesteps(self, steps: int, device: Any = None, left: int | None = None) -> None:
+            """As in the WebUI the run ends at time 1, and where 1000 is no multiple of `steps` it has one more."""
+            super().set_timesteps(steps, device)
+            self.timesteps = self.times(steps, left).flip(0)[:-1].to(device)
+
+    return DDIM(**NOISE, prediction_type=prediction, clip_sample=False)

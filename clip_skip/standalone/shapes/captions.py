@@ -1,0 +1,101 @@
+"""What a caption of the model in the box asks for, read from its words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from clip_skip.skip import shorten
+from clip_skip.standalone.shapes.scenes import (
+    BACKGROUNDS,
+    COLOURS,
+    PLACES,
+    RADII,
+    RELATIONS,
+    SHAPES,
+    Mentions,
+    Scene,
+    Thing,
+)
+
+__all__ = ["DEMO", "CaptionError", "read"]
+
+DEMO = (
+    "a green square at the right on a black background",
+    "a large orange ring at the right on a black background",
+    "yellow ring, black background",
+    "grey background, orange star, bottom",
+    "white background, red triangle, bottom",
+    "orange triangle, bottom, small",
+    "orange triangle, bottom, small, black background",
+    "orange circle, large, top",
+    "orange star, left, large, white background",
+    "black background, purple ring, small, bottom",
+    "grey background, red square, large",
+    "a purple triangle at the top on a white background",
+    "black background, orange ring, bottom, small, yellow star, top, large",
+    "a large orange circle and a large orange triangle on a grey background",
+    "a small orange triangle and a small red circle on a white background",
+    "white background, green triangle, small, right, green triangle, left, large",
+    "a small orange square and a small blue ring",
+    "red circle, small, bottom, white background, yellow circle, top, large",
+    "a large blue square below a small orange circle",
+    "blue circle, small, top, green ring, bottom, large",
+    "a large orange ring left of a large orange circle on a grey background",
+    "white background, orange circle, small, yellow ring, large",
+    "a small yellow circle and a small yellow square on a white background",
+    "black background, red star, small, yellow circle, large",
+)
+"""The 24 captions of docs/demo-model.md's sheet, none of which was chosen for what it shows."""
+
+_THING = re.compile(rf"(?:({'|'.join(RADII)}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
+_BACKGROUND = re.compile(rf"({'|'.join(BACKGROUNDS)}) background")
+_SENTENCE = re.compile(
+    rf"an? {_THING.pattern}(?: at the ({'|'.join(PLACES)})| in the (centre)|"
+    rf" ({'|'.join(RELATIONS.values())}|and) an? {_THING.pattern})?(?: on a {_BACKGROUND.pattern})?"
+)
+
+
+class CaptionError(ValueError):
+    """The text is no caption that says what can be looked for; the message quotes it."""
+
+
+def read(text: str) -> tuple[Scene, Mentions]:
+    """The scene that `text` describes, with what it says of it; where and how large things are drawn it cannot say.
+
+    Both styles of `scenes` are read, with the colour and the shape of each object named. Raises `CaptionError`.
+    """
+    if match := _SENTENCE.fullmatch(text.strip()):
+        size, colour, shape, place, centre, relation, size2, colour2, shape2, background = match.groups()
+        things: list[tuple[Any, ...]] = [(size, colour, shape)] + ([(size2, colour2, shape2)] if relation else [])
+        pairs = {words: places for places, words in RELATIONS.items()}
+        places: list[str | None] = list(pairs.get(relation, (place or centre, None)))
+        return _scene(text, things, places[: len(things)], background)
+    things, places, background = [], [], None
+    for group in (part.strip() for part in text.split(",")):
+        if match := _THING.fullmatch(group):
+            things.append(match.groups())
+            places.append(None)
+        elif match := _BACKGROUND.fullmatch(group):
+            background = match[1]
+        elif things and group in RADII:
+            things[-1] = (group, *things[-1][1:])
+        elif things and group in PLACES:
+            places[-1] = group
+        else:
+            raise CaptionError(f"{shorten(text)} is no caption of the model in the box: {shorten(group)} is not known")
+    return _scene(text, things, places, background)
+
+
+def _scene(
+    text: str, things: list[tuple[Any, ...]], places: list[str | None], background: str | None
+) -> tuple[Scene, Mentions]:
+    if not 1 <= len(things) <= 2:
+        raise CaptionError(f"{shorten(text)} is no caption of the model in the box: it names {len(things)} objects")
+    placed, sized = all(places), all(size for size, _, _ in things)
+    read = tuple(
+        Thing(colour, shape, size or "", place or "", 0.0, 0.0, 0.0, 0.0)
+        for (size, colour, shape), place in zip(things, places)
+    )
+    mentions = Mentions(size=sized, place=placed, background=background is not None)
+    return Scene(read, background or "", 1.0), mentions

@@ -1,0 +1,1 @@
+"""A study without a WebUI: settings, folder, makers, scores, results."""

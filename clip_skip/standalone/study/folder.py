@@ -1,0 +1,130 @@
+"""The folder of a study: which pictures are finished, their scores, and how a batch gets there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from clip_skip import skip
+from clip_skip.standalone.files import png_texts, replacing
+from clip_skip.standalone.study.job import Job
+from clip_skip.standalone.sweep.folder import DIGEST
+from clip_skip.study.plan import Cell
+
+__all__ = ["Folder", "left_by_another"]
+
+PIXELS = "clip_skip_pixels"
+"""The key of a PNG's text that holds the hash of its pixels."""
+
+
+def left_by_another(job: Job) -> str:
+    """What is in the job's folder that a study of other settings, or somebody else, has left there."""
+    record = job.out / "study.json"
+    if not record.exists():
+        return f"{job.out} is not empty, and has no study.json" if any(job.out.glob("[!.]*")) else ""
+    try:
+        left = json.loads(record.read_text(encoding="utf-8"))["made_with"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{record} is not a study's"
+    made_with = json.loads(json.dumps(job.made_with))
+    differing = sorted(key for key in {*left, *made_with} if left.get(key) != made_with.get(key))
+    if not differing:
+        return ""
+    was, is_now = ({key: known.get(key) for key in differing} for known in (left, made_with))
+    return f"{job.out} has a study with other settings in it: {json.dumps(was)}, not {json.dumps(is_now)}"
+
+
+class Folder:
+    """`path`/pictures/CHECKPOINT/PROMPT holds a PNG for each cell, `path`/scores the scores, a line for each.
+
+    A batch is written to `path`/.unfinished, which becomes `path`/.finished in one step when every file is complete,
+    and whose files then move to their places. So after a kill at any moment the finished batches are there, whole.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.path = job, job.out
+        self._unfinished, self._finished = self.path / ".unfinished", self.path / ".finished"
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "study.json").exists():
+            self.write("study.json", json.dumps({"made_with": job.made_with}, indent=1))
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        for left_by_a_kill in self.path.rglob(".*.unfinished"):
+            left_by_a_kill.unlink()
+        self._move()
+
+    def file(self, cell: Cell) -> str:
+        """Where a cell's picture is, below the folder."""
+        prompt = re.sub(r"[^a-z0-9]+", "-", cell.prompt.lower())[:40].strip("-") or "prompt"
+        place = f"{prompt}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
+        name = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format(cell.clip_skip)}.png"
+        return f"pictures/{cell.model}/{place}/{name}"
+
+    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Those of `cells` whose picture is not there, or was made with other settings."""
+        return [cell for cell in cells if not self.pixels(cell)]
+
+    def pixels(self, cell: Cell) -> str:
+        """The hash of the pixels of `cell`; empty where it is missing. Only the file's head is read."""
+        try:
+            with Image.open(self.path / self.file(cell)) as picture:
+                return str(picture.info[PIXELS]) if picture.info.get(DIGEST) == self.job.digest(cell) else ""
+        except (OSError, SyntaxError, ValueError, KeyError):
+            return ""
+
+    def picture(self, cell: Cell) -> Image.Image:
+        """The finished picture of `cell`. OSError where it cannot be read."""
+        with Image.open(self.path / self.file(cell)) as picture:
+            return picture.convert("RGB")
+
+    def save(self, cells: Sequence[Cell], pictures: Sequence[Image.Image]) -> None:
+        """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
+        for cell, picture in zip(cells, pictures):
+            path = self._unfinished / self.file(cell)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+            texts = {"parameters": self.job.infotext(cell), DIGEST: self.job.digest(cell), PIXELS: pixels}
+            picture.save(path, pnginfo=png_texts(texts))
+        os.replace(self._unfinished, self._finished)
+        self._move()
+
+    def scores(self, name: str) -> dict[str, dict[str, float]]:
+        """The scores of the score `name`, by what they are of."""
+        path = self.path / "scores" / f"{name}.jsonl"
+        return dict(_lines(path)) if path.exists() else {}
+
+    def add_scores(self, name: str, scores: Mapping[str, Mapping[str, float]]) -> None:
+        """Add to the scores of the score `name`. A line that a kill cut short is left out when they are read."""
+        path = self.path / "scores" / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" + "\n".join(json.dumps([of, values]) for of, values in scores.items()) + "\n")
+
+    def write(self, name: str, content: str) -> None:
+        with replacing(self.path / name) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
+
+    def _move(self) -> None:
+        """Move the files of a finished batch to their places."""
+        if self._finished.exists():
+            for file in list(self._finished.rglob("*.png")):
+                place = self.path / file.relative_to(self._finished)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, place)
+            shutil.rmtree(self._finished)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                of, values = json.loads(line)
+            except ValueError:
+                continue
+            yield of, values

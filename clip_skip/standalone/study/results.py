@@ -1,0 +1,85 @@
+"""What is written of a study: a row for each picture, the table of clip skips, the page, and every setting."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clip_skip.standalone.files import replacing
+from clip_skip.standalone.study.folder import Folder
+from clip_skip.standalone.study.job import Job
+from clip_skip.standalone.study.scores import Score
+from clip_skip.study import page, statistics
+from clip_skip.study.plan import Cell
+
+__all__ = ["cells_frame", "scored", "write"]
+
+
+def scored(cell: Cell, pixels: str, published: str) -> str:
+    """What tells one score of a picture from others: its pixels, the published picture's, and its prompt."""
+    return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
+
+
+def cells_frame(job: Job, folder: Folder, scores: Sequence[Score]) -> pd.DataFrame:
+    """A row for each finished picture, in the plan's order, with its values, its settings and its scores.
+
+    pixels: the SHA-256 of the picture's bytes (RGB, row by row)
+    """
+    known = {score.name: folder.scores(score.name) for score in scores}
+    there = {cell: folder.pixels(cell) for cell in job.plan.cells}
+    rows = []
+    for cell, pixels in there.items():
+        if not pixels:
+            continue
+        published = there[Cell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])]
+        of = scored(cell, pixels, published)
+        row: dict[str, object] = {**asdict(cell), **asdict(job.common), "file": folder.file(cell), "pixels": pixels}
+        for score in scores:
+            values = known[score.name].get(of, {})
+            row.update({measure.name: values.get(measure.name, float("nan")) for measure in score.measures})
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def write(job: Job, folder: Folder, scores: Sequence[Score], figures: Mapping[str, object]) -> list[str]:
+    """Write cells.parquet, table.csv, index.html and study.json; the sentences, one for each checkpoint."""
+    cells = cells_frame(job, folder, scores)
+    sentences: list[str] = []
+    if len(cells):
+        _write(folder.path / "cells.parquet", lambda path: cells.to_parquet(path, index=False))
+        measures = [measure for score in scores for measure in score.measures]
+        found = {measure: statistics.compare(cells, measure.name, job.plan.published) for measure in measures}
+        rows = [{"measure": measure.name, **one.as_dict()} for measure, some in found.items() for one in some]
+        _write(folder.path / "table.csv", lambda path: pd.DataFrame(rows).to_csv(path, index=False))
+        if measures:
+            for model, of_model in cells.groupby("model", sort=False):
+                some = [one for one in found[measures[0]] if one.model == model]
+                sentences.append(statistics.sentence(some, measures[0], len(of_model)))
+        settings = {**asdict(job.common), "cells": f"{len(cells)} of {len(job.plan.cells)}"}
+        folder.write("index.html", page.page(cells, found, job.plan, sentences, settings))
+    folder.write("study.json", json.dumps(record(job, sentences, figures), indent=1, ensure_ascii=False))
+    return sentences
+
+
+def record(job: Job, sentences: Sequence[str], figures: Mapping[str, object]) -> dict[str, Any]:
+    names = ("torch", "diffusers", "transformers")
+    return {
+        "made_with": job.made_with,
+        "checkpoints": job.digests,
+        "plan": asdict(job.plan),
+        "sentences": list(sentences),
+        "versions": {name: version(name) for name in names},
+        "run": dict(figures),
+    }
+
+
+def _write(path: Path, to: Any) -> None:
+    with replacing(path) as unfinished:
+        to(unfinished)

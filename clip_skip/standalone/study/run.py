@@ -1,0 +1,103 @@
+"""The way of a study: a job's cells, those that its folder lacks, their pictures, their scores, the files.
+
+job.py      what is to be made
+folder.py   which pictures are finished, and how a batch gets there
+run.py      makes the others, in this process or on a cluster, then the scores
+results.py  what is written of all of them
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from clip_skip.standalone.cluster import Cluster
+from clip_skip.standalone.makers import Maker, Supply, local
+from clip_skip.standalone.study import results
+from clip_skip.standalone.study.folder import Folder
+from clip_skip.standalone.study.job import Job
+from clip_skip.standalone.study.scores import Score
+from clip_skip.study.plan import Cell
+
+if TYPE_CHECKING:
+    from clip_skip.standalone.engine import Made
+
+__all__ = ["run"]
+
+SCORED_AT_ONCE = 64
+
+Figures = dict[str, Any]
+"""What was made, how, and how long it took: study.json's "run"."""
+
+
+def run(job: Job, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
+    """Make the pictures of `job` that its folder lacks, then their scores, and from them what `results` writes.
+
+    batch: cells per batch; 0 is what fits the device
+    Raises `CheckpointError` if a checkpoint cannot be used.
+    """
+    began = time.monotonic()
+    folder = Folder(job)
+    missing = folder.missing(job.plan.cells)
+    figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
+    try:
+        make(job, folder, missing, cluster, batch, figures)
+        figures["seconds_making"] = round(time.monotonic() - began, 3)
+        for score in scores:
+            add_scores(job, folder, score)
+    except KeyboardInterrupt:
+        figures["interrupted"] = True
+    figures["sentences"] = results.write(job, folder, scores, figures)
+    figures["seconds"] = round(time.monotonic() - began, 3)
+    return figures
+
+
+def make(
+    job: Job, folder: Folder, missing: Sequence[Cell], cluster: Cluster | None, batch: int, figures: Figures
+) -> None:
+    """Make the cells of `missing`, and put them into `folder` a batch at a time."""
+    if not missing:
+        return
+    supply = Supply(missing, lambda cell: job.models[cell.model], job.task)
+    new = partial(Maker, job.loading, job.device, batch)
+    with tqdm(total=len(missing), unit="cell", disable=None, desc="pictures") as bar:
+        for cells, made in _made(supply, new, cluster, bar):
+            folder.save(cells, made.pictures)
+            figures["cells_made"] += len(cells)
+            bar.update(len(cells))
+
+
+def _made(
+    supply: Supply[Cell], new: partial[Maker], cluster: Cluster | None, bar: Any
+) -> Iterator[tuple[tuple[Cell, ...], Made]]:
+    if cluster is None:
+        return local(supply, new(), lambda: None)
+    return cluster.run(supply, new, lambda makers: bar.set_postfix(actors=makers))
+
+
+def add_scores(job: Job, folder: Folder, score: Score) -> None:
+    """Score the pictures that are there and have no score yet, many at a time."""
+    known = folder.scores(score.name)
+    waiting: list[tuple[str, Cell, Cell]] = []
+    groups = groupby(job.plan.cells, lambda cell: (cell.model, cell.prompt, cell.seed, cell.cfg_scale))
+    for (model, *_), cells in groups:
+        there = {cell.clip_skip: (cell, folder.pixels(cell)) for cell in cells}
+        first, of_first = there[job.plan.published[model]]
+        for cell, pixels in there.values():
+            of = results.scored(cell, pixels, of_first)
+            if pixels and of_first and of not in known:
+                waiting.append((of, cell, first))
+    with tqdm(total=len(waiting), unit="picture", disable=None, desc=f"score {score.name}") as bar:
+        for start in range(0, len(waiting), SCORED_AT_ONCE):
+            part = waiting[start : start + SCORED_AT_ONCE]
+            published = {first: folder.picture(first) for first in dict.fromkeys(first for _, _, first in part)}
+            pictures = [folder.picture(cell) for _, cell, _ in part]
+            prompts = [cell.prompt for _, cell, _ in part]
+            values = score.score(pictures, prompts, [published[first] for _, _, first in part])
+            folder.add_scores(score.name, dict(zip((of for of, _, _ in part), values)))
+            bar.update(len(part))

@@ -1,0 +1,187 @@
+"""The scores of a study's pictures. A new one is a class as below, and a line in `SCORES`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from clip_skip.standalone.models import header
+from clip_skip.study.statistics import Measure
+
+__all__ = ["SCORES", "Score", "ScoreError", "find"]
+
+
+class ScoreError(ValueError):
+    """A score cannot be had; the message says what lacks."""
+
+
+class Score(Protocol):
+    """name:     tells its scores from those of other scores, and of the same one with other weights
+    measures: its columns, the first the main one
+    """
+
+    name: str
+    measures: tuple[Measure, ...]
+
+    def check(self, prompts: Sequence[str]) -> None:
+        """ScoreError where the prompts cannot be scored."""
+
+    def score(
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+    ) -> list[dict[str, float]]:
+        """A value of each measure for each picture, NaN where there is none.
+
+        published: the same pictures at the published clip skip
+        """
+
+
+class Difference:
+    """How far a picture is from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
+
+    name = "difference"
+    measures = (
+        Measure("rms", "the difference from the published clip skip (RMS, of 255)", ""),
+        Measure("ssim", "the likeness to the published clip skip (SSIM)", ""),
+    )
+
+    def __init__(self, clip: str, device: str) -> None:
+        pass
+
+    def check(self, prompts: Sequence[str]) -> None:
+        pass
+
+    def score(
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+    ) -> list[dict[str, float]]:
+        from clip_skip.sweep import report
+
+        pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(pictures, published)]
+        return [{"rms": report.difference(*pair), "ssim": report.similarity(*pair)} for pair in pairs]
+
+
+class Right:
+    """What is right in a picture of the model in the box, by its pixels; the prompts are its captions."""
+
+    name = "right"
+    measures = (
+        Measure("right", "what is right in the picture (0 to 1)"),
+        Measure("right_colour", "right colours (0 to 1)"),
+        Measure("right_shape", "right shapes (0 to 1)"),
+        Measure("right_place", "right places (0 to 1)"),
+        Measure("right_count", "the right number of objects (0 to 1)"),
+    )
+
+    def __init__(self, clip: str, device: str) -> None:
+        pass
+
+    def check(self, prompts: Sequence[str]) -> None:
+        from clip_skip.standalone.shapes import captions
+
+        for prompt in prompts:
+            try:
+                captions.read(prompt)
+            except captions.CaptionError as error:
+                raise ScoreError(str(error)) from None
+
+    def score(
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+    ) -> list[dict[str, float]]:
+        import torch
+
+        from clip_skip.standalone.shapes import captions, checker
+
+        scores = []
+        for picture, prompt in zip(pictures, prompts):
+            pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
+            verdict = checker.judge(pixels, *captions.read(prompt))
+            judged = {
+                "right_colour": verdict.colours,
+                "right_shape": verdict.shapes,
+                "right_place": () if verdict.places is None else (verdict.places,),
+                "right_count": (verdict.count,),
+            }
+            every = [right for values in judged.values() for right in values]
+            parts = {name: float(np.mean(values)) if values else float("nan") for name, values in judged.items()}
+            scores.append({"right": float(np.mean(every)), **parts})
+        return scores
+
+
+class Clip:
+    """How well a picture fits its prompt by a CLIP model of open_clip: the cosine of their embeddings."""
+
+    measures = (Measure("clip", "the fit of picture and prompt by CLIP (cosine)"),)
+
+    def __init__(self, clip: str, device: str) -> None:
+        """clip: `MODEL:FILE`, or `MODEL:NAME` with a name of open_clip's whose weights are on this machine."""
+        import open_clip
+
+        model, _, weights = clip.partition(":")
+        if not weights:
+            raise ScoreError("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
+        if model not in open_clip.list_models():
+            raise ScoreError(f"--clip: open_clip has no model {model!r}; it has ViT-L-14, ViT-B-32 and others")
+        file = Path(weights)
+        if not file.is_file() and weights not in open_clip.list_pretrained_tags_by_model(model):
+            raise ScoreError(
+                f"--clip: there is no file {weights}, and open_clip knows no weights of {model} by that name"
+            )
+        try:
+            self._model, _, self._see = open_clip.create_model_and_transforms(model, weights, device=device)
+        except Exception as error:  # it raises many kinds: no network, a broken file, other sizes
+            raise ScoreError(f"--clip: {clip} cannot be loaded: {str(error).splitlines()[0]}") from error
+        self._model.eval()
+        self._device = device
+        self._read = open_clip.get_tokenizer(model)
+        known = header.digest(file) if file.is_file() else weights
+        self.name = f"clip-{hashlib.sha256(f'{model} {known}'.encode()).hexdigest()[:12]}"
+        self._text = lru_cache(4096)(self._text_of)
+
+    def check(self, prompts: Sequence[str]) -> None:
+        pass
+
+    def _text_of(self, prompt: str) -> Any:
+        return self._model.encode_text(self._read([prompt]).to(self._device), normalize=True)[0]
+
+    def score(
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+    ) -> list[dict[str, float]]:
+        import torch
+
+        with torch.inference_mode():
+            seen = torch.stack([self._see(picture) for picture in pictures]).to(self._device)
+            images = self._model.encode_image(seen, normalize=True)
+            texts = torch.stack([self._text(plain(prompt)) for prompt in prompts])
+            return [{"clip": value} for value in (images * texts).sum(1).tolist()]
+
+
+def plain(prompt: str) -> str:
+    """`prompt` as CLIP is to read it: without tags."""
+    from clip_skip import tags
+    from clip_skip.standalone.prompts import networks
+
+    return networks.read(tags.strip(networks.without_comments(prompt)))[0].strip()
+
+
+SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}
+"""By name, as `--score` takes them."""
+
+
+def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
+    """The scores `names`, loaded and checked, so that what lacks is told before a picture is made."""
+    found: list[Score] = []
+    for name in dict.fromkeys(names):
+        if name not in SCORES:
+            raise ScoreError(f"--score: {name!r} is not one of {', '.join(SCORES)}")
+        score = SCORES[name](clip, device)
+        try:
+            score.check(prompts)
+        except ScoreError as error:
+            raise ScoreError(f"--score {name}: {error}") from None
+        found.append(score)
+    return found

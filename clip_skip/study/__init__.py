@@ -1,0 +1,1 @@
+"""Which clip skip is better, over many prompts, seeds and checkpoints: plan, statistics, page."""

@@ -1,0 +1,239 @@
+"""What a study's pictures show of clip skip, in numbers and in one sentence.
+
+Prompts are the sample. The difference between a clip skip and the published one is taken between pictures of the same
+prompt, seed and CFG scale, and averaged within each prompt; the averages of the prompts are what is resampled. Pictures
+that share a prompt are alike, so an interval over pictures would be too narrow.
+
+- interval: 95 %, bootstrap of the mean (percentiles, 9,999 resamples; Efron and Tibshirani, *An Introduction to the
+  Bootstrap*, 1993), by `scipy.stats.bootstrap`
+- p: of a permutation test that swaps the two values of a prompt, `scipy.stats.permutation_test`
+- corrected for the number of clip skips by Holm's method (*Scandinavian Journal of Statistics*, 1979), of statsmodels
+- shares of the variance: sums of squares of an analysis of variance, of statsmodels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+__all__ = ["Compared", "Measure", "by_cfg", "compare", "sentence", "shares", "telling_prompts"]
+
+RESAMPLES = 9_999
+ALIKE = ["prompt", "seed", "cfg_scale"]
+"""What the pictures of a pair have in common, besides the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of scores. better: "higher", or "" where it is a difference, which is neither good nor bad."""
+
+    name: str
+    label: str
+    better: str = "higher"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A clip skip of a checkpoint beside the published one. Without two prompts at least, what is uncertain is NaN.
+
+    difference, low, high: of the score, with its interval
+    p: corrected
+    """
+
+    model: str
+    clip_skip: float
+    published: float
+    prompts: int
+    pairs: int
+    mean: float
+    mean_low: float
+    mean_high: float
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    @property
+    def sure(self) -> bool:
+        return self.p < 0.05
+
+
+def compare(cells: pd.DataFrame, measure: str, published: Mapping[str, float]) -> list[Compared]:
+    """Every clip skip of every checkpoint in `cells` (a row for each picture), in their order.
+
+    Only what is there at every clip skip counts: the same pictures are compared throughout.
+    """
+    found: list[Compared] = []
+    for model, of_model in cells.groupby("model", sort=False):
+        found += _of_model(str(model), paired(of_model, measure), published[str(model)])
+    return found
+
+
+def paired(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A row for each prompt, seed and CFG scale, a column for each clip skip; rows with gaps are left out."""
+    table: pd.DataFrame = cells.pivot(index=ALIKE, columns="clip_skip", values=measure).dropna()
+    return table
+
+
+def _of_model(model: str, table: pd.DataFrame, published: float) -> list[Compared]:
+    if table.empty or published not in table:
+        return []
+    means = table.groupby(level="prompt", sort=False).mean()
+    differences = means.sub(means[published], axis=0)
+    mean_low, mean_high = interval(means.to_numpy())
+    low, high = interval(differences.to_numpy())
+    chances = corrected(p_values(differences.to_numpy()), [skip == published for skip in table.columns])
+    columns = zip(table.columns, means.mean(), mean_low, mean_high, differences.mean(), low, high, chances)
+    return [
+        Compared(model, float(skip), published, len(means), len(table), *map(float, numbers))
+        for skip, *numbers in columns
+    ]
+
+
+def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of the mean of each column of `values` (prompts, columns); NaN for less than two prompts."""
+    if len(values) < 2:
+        unknown = np.full(values.shape[1], np.nan)
+        return unknown, unknown
+    random = np.random.default_rng(0)  # the same numbers every time
+    blocks = max(1, 10_000_000 // values.size)  # how many resamples are held in memory at once
+    found = stats.bootstrap(
+        (values,), np.mean, axis=0, method="percentile", n_resamples=RESAMPLES, batch=blocks, random_state=random
+    ).confidence_interval
+    return found.low, found.high
+
+
+def p_values(differences: np.ndarray) -> np.ndarray:
+    """How often differences (prompts, columns) as large or larger come of chance alone."""
+    if len(differences) < 2:
+        return np.full(differences.shape[1], np.nan)
+    found: np.ndarray = stats.permutation_test(
+        (differences, np.zeros_like(differences)),
+        lambda one, other, axis: (one - other).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        batch=max(1, 10_000_000 // differences.size),
+        axis=0,
+        random_state=np.random.default_rng(0),
+    ).pvalue
+    return found
+
+
+def corrected(chances: np.ndarray, is_published: list[bool]) -> np.ndarray:
+    """By Holm, over all that are not the published value's own."""
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
+    result = np.where(is_published, 1.0, chances)
+    others = ~np.array(is_published)
+    if others.any() and np.isfinite(chances[others]).all():
+        result[others] = multipletests(chances[others], method="holm")[1]
+    return result
+
+
+def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
+    """Which share of the variance of one checkpoint's scores goes with what; empty where nothing varies.
+
+    The rest is what prompt and clip skip, prompt and seed, and so on, do together.
+    """
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    table = paired(cells, measure).stack().rename("score").reset_index()
+    if len(table) < 2 or np.ptp(table["score"]) == 0:
+        return {}
+    names = {"clip_skip": "clip skip", "cfg_scale": "CFG", "prompt": "prompt", "seed": "seed"}
+    varied = [name for name in names if table[name].nunique() > 1]
+    terms = [f"C({name})" for name in varied]
+    if {"clip_skip", "cfg_scale"} <= set(varied):
+        terms.insert(2, "C(clip_skip):C(cfg_scale)")
+    table["prompt"] = table["prompt"].astype("category").cat.codes
+    squares = anova_lm(ols(f"score ~ {' + '.join(terms)}", data=table).fit())["sum_sq"]
+    called = {f"C({name})": label for name, label in names.items()}
+    called |= {"C(clip_skip):C(cfg_scale)": "clip skip and CFG together", "Residual": "the rest"}
+    total = squares.sum()
+    return {called[name]: float(value / total) for name, value in squares.items()}
+
+
+def by_cfg(cells: pd.DataFrame, measure: str, published: float) -> pd.DataFrame:
+    """The mean difference from the published clip skip: a row for each CFG scale, a column for each clip skip."""
+    table = paired(cells, measure)
+    result: pd.DataFrame = table.sub(table[published], axis=0).groupby(level="cfg_scale").mean()
+    return result
+
+
+def telling_prompts(cells: pd.DataFrame, measure: str, count: int = 6) -> list[str]:
+    """The prompts whose mean score changes most with clip skip, the first the most."""
+    means = paired(cells, measure).groupby(level="prompt", sort=False).mean()
+    spread = means.max(axis=1) - means.min(axis=1)
+    return [str(prompt) for prompt in spread.sort_values(ascending=False, kind="stable").index[:count]]
+
+
+def sentence(found: list[Compared], measure: Measure, pictures: int) -> str:
+    """What a person may quote, of one checkpoint. pictures: how many there are of it."""
+    if not found:
+        return "There are no pictures to compare."
+    first = found[0]
+    others = [one for one in found if one.clip_skip != one.published]
+    about = f"Over {first.prompts} prompts and {pictures} pictures of {first.model}"
+    if not others:
+        return f"{about} there is only clip skip {first.published:g}, so there is nothing to compare it with."
+    if first.prompts < 2:
+        return f"One prompt ({pictures} pictures of {first.model}) cannot tell what holds for others."
+    if not measure.better:
+        near, far = (pick(others, key=lambda one: abs(one.difference)) for pick in (min, max))
+        told = (
+            f"{one.mean:.3g} (95% interval {_span(one.mean_low, one.mean_high)}) at {one.clip_skip:g}"
+            for one in (near, far)
+        )
+        return (
+            f"{about}, {measure.label} is {' and '.join(told)}."
+            if near != far
+            else f"{about}, {measure.label} is {next(told)}."
+        )
+    better = [one for one in others if one.sure and one.difference > 0]
+    worse = [one for one in others if one.sure and one.difference < 0]
+    largest = max(others, key=lambda one: abs(one.difference))
+    if largest.difference == 0:
+        return f"{about}, clip skip makes no difference to {measure.label} at all."
+    if not better and not worse:
+        return (
+            f"{about}, clip skip makes no difference to {measure.label} that these {pictures} pictures can show; "
+            f"the largest is {_told(largest)}, between clip skip {largest.clip_skip:g} and the "
+            f"published {first.published:g}."
+        )
+    parts = []
+    if better:
+        best = max(better, key=lambda one: one.difference)
+        also = [one for one in better if one != best]
+        more = f" (so are {_listed(also)}, by less)" if also else ""
+        parts.append(
+            f"clip skip {best.clip_skip:g} is better than the published {first.published:g} by {_told(best)}{more}"
+        )
+    else:
+        parts.append(f"no clip skip is better than the published {first.published:g} as far as these pictures can show")
+    if worse:
+        worst = min(worse, key=lambda one: one.difference)
+        parts.append(
+            f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse, {worst.clip_skip:g} by {_told(worst)}"
+        )
+    return f"{about}, judged by {measure.label}, {'; '.join(parts)}."
+
+
+def _told(one: Compared) -> str:
+    return f"{abs(one.difference):.3g} (95% interval of the difference {_span(one.low, one.high)})"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.3g} to {high:.3g}".replace("-", "−")
+
+
+def _listed(some: list[Compared]) -> str:
+    names = [f"{one.clip_skip:g}" for one in some]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,46 @@
+"""ADetailer's passes over a finished picture: each is a generation of its own, begun while the picture's is under way.
+
+It runs with few of the scripts of the picture, those that ADetailer's setting names, and knows nothing of the panel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clip_skip.panel import Panel
+from clip_skip.webui import generation
+
+__all__ = ["admit", "inherit", "is_one"]
+
+OPTION = "ad_script_names"
+SCRIPT = "clip_skip"
+ADMITTED = "clip_skip_in_adetailer"
+
+
+def admit(opts: Any) -> None:
+    """Adds our script to those that ADetailer runs in its passes, once: a user who takes it out is not given it back.
+
+    To be called when ADetailer's settings exist and before the page shows them.
+    """
+    names = opts.data.get(OPTION)
+    if names is None or opts.data.get(ADMITTED):
+        return
+    opts.data[ADMITTED] = True
+    if SCRIPT not in [name.strip() for name in names.split(",")]:
+        opts.data[OPTION] = f"{names},{SCRIPT}"
+
+
+def is_one(p: Any) -> bool:
+    """Whether `p` is a pass over a picture of another generation."""
+    return bool(getattr(p, "_ad_inner", False))
+
+
+def inherit(p: Any, outer: Any) -> None:
+    """Gives the pass `p` the panel of the picture of `outer` that it is for; one set in ADetailer itself is kept."""
+    if outer is None or not hasattr(outer, "batch_index"):
+        return
+    if "CLIP_stop_at_last_layers" in (getattr(p, "override_settings", None) or {}):
+        p.clip_skip_panels = [Panel()]
+        return
+    picture = outer.iteration * outer.batch_size + outer.batch_index
+    p.clip_skip_panels = [generation.panel_of(outer, picture)]
