@@ -1,4 +1,7 @@
-"""Tags in SD.Next, against its own clip skip, by pixels. Its address is in CLIP_SKIP_SDNEXT_URL; an SD1 model is loaded."""
+"""Tags in SD.Next, against its own clip skip, by pixels.
+
+Its address is in CLIP_SKIP_SDNEXT_URL. An SD1 model is loaded there, and its "Samples save" is off.
+"""
 
 from __future__ import annotations
 
