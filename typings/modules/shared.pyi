@@ -28,6 +28,7 @@ class TotalTQDM:
 
 opts: Options
 sd_model: Any
+sd_model_type: str  # SD.Next
 state: State
 prompt_styles: Any
 total_tqdm: TotalTQDM

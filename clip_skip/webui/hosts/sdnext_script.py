@@ -12,7 +12,7 @@ from clip_skip.webui.hosts import sdnext
 __all__ = ["SDNextScript"]
 
 
-class SDNextScript(scripts.Script):  # type: ignore[misc]
+class SDNextScript(scripts.Script):
     """Marks each batch's prompts; it has no fields."""
 
     def title(self) -> str:
