@@ -116,7 +116,7 @@ def measure(pictures: np.ndarray, plan: Plan, latents: np.ndarray | None = None)
     Pictures are at least 11 pixels in each direction.
     """
     change = [[difference(one, other) for one, other in pairwise(row)] for row in pictures]
-    similarity = [[similarity(row[plan.reference], picture) for picture in row] for row in pictures]
+    likeness = [[similarity(row[plan.reference], picture) for picture in row] for row in pictures]
     return Report(
         clip_skips=list(plan.clip_skips),
         rows=[f"{plan.rows.kind.short}{label}" for label in plan.rows.axis.labels],
@@ -124,7 +124,7 @@ def measure(pictures: np.ndarray, plan: Plan, latents: np.ndarray | None = None)
         pixels=decompose(pictures),
         latents=None if latents is None else decompose(latents),
         change=change,
-        similarity=similarity,
+        similarity=likeness,
         reference=plan.reference,
     )
 

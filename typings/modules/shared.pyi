@@ -42,6 +42,7 @@ class TotalTQDM:
 opts: Options
 config_filename: str
 sd_model: Any
+sd_model_type: str  # SD.Next
 state: State
 prompt_styles: Any
 total_tqdm: TotalTQDM
