@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -392,3 +393,12 @@ def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
         assert told != message and "{" not in told, message
         assert not re.search(r"\b(is|the|values?|given|of|to|cells)\b", re.sub(r'"[^"]*"', "", told)), told
         assert all(quoted in told for quoted in re.findall(r'"[^"]*"', message)), told
+
+
+def test_a_sweep_in_chinese(studio):
+    chinese = partial(translated, language="zh_CN")
+    made = studio.sweep(settings(studio), SweepSettings("1, 2.5", "4"), language="zh_CN", translate=chinese)
+    page = (made.folder / "index.html").read_text(encoding="utf8")
+    assert '<html lang="zh-CN"' in page and chinese("Swap axes") in page and chinese("Swap axes") != "Swap axes"
+    english = studio.sweep(settings(studio), SweepSettings("1, 2.5", "4"))
+    assert english.figures["cells_made"] == 0 and 'lang="en"' in (made.folder / "index.html").read_text(encoding="utf8")

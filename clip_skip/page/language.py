@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["languages", "translated"]
+__all__ = ["in_picture", "languages", "translated"]
 
 FOLDER = Path(__file__).parents[2] / "localizations"
 NAME = re.compile(r"\{(\w+)\}")
@@ -33,6 +33,15 @@ def translated(text: str, language: str, depth: int = 3, folder: Path = FOLDER) 
             told = {name: translated(part, language, depth - 1, folder) for name, part in parts.items()}
             return fill(translation, told)
     return text
+
+
+def in_picture(text: str, translate: Callable[[str], str]) -> str:
+    """A word of a picture as `translate` has it, where there is a font for that."""
+    if translate(text) == text:
+        return text
+    from clip_skip.lettering import said  # matplotlib takes its time
+
+    return said(text, translate)
 
 
 def matched(pieces: Sequence[str], text: str) -> dict[str, str] | None:

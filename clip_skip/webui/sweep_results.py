@@ -14,6 +14,7 @@ from PIL import Image
 from clip_skip.lines import cut as shortened
 from clip_skip.override import replaced
 from clip_skip.page import live_viewer
+from clip_skip.page.language import in_picture
 from clip_skip.panel import FIELDS
 from clip_skip.precedence import without_prompt_tag
 from clip_skip.sweep import grid, viewer
@@ -189,12 +190,8 @@ def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
 
 
 def say(text: str) -> str:
-    """A word of a picture in the host's language, where there is a font for that."""
-    if translate(text) == text:
-        return text
-    from clip_skip.lettering import said  # matplotlib takes its time
-
-    return said(text, translate)
+    """A word of a picture in the host's language."""
+    return in_picture(text, translate)
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:

@@ -71,7 +71,7 @@ def test_the_value_of_a_negative_row_goes_to_the_negative_prompt(page):  # noqa:
             iframe.className = "clip-skip-viewer";
             iframe.dataset.tab = "txt2img";
             iframe.srcdoc = `<script>parent.postMessage(${picked}, self.origin)<\/script>`;
-            document.body.append(iframe);
+            gradioApp().append(iframe);
         }""",
         infotext,
     )

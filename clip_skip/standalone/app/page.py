@@ -227,7 +227,7 @@ class Page:
             progress((done, total), desc=self.translate(what), unit="steps")
 
         try:
-            made = self._told(self.studio.sweep, settings, axes, on_step, window)
+            made = self._told(self.studio.sweep, settings, axes, on_step, window, self.language or "en", self.translate)
             started.answer = self._shown(made, settings.seed)
         except Interrupted as interrupted:
             started.answer = gr.update(), self._notes([str(interrupted)]), gr.update()
@@ -253,7 +253,7 @@ class Page:
 
     def layers(self, prompt: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
-        path, sentences = self.studio.layers(prompt, dark)
+        path, sentences = self.studio.layers(prompt, dark, self.translate)
         return "\n".join(map(self.translate, sentences)), str(path)
 
     def _links(self, made: Sweep, seed: int) -> str:

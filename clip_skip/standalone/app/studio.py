@@ -196,9 +196,11 @@ class Studio:
         axes: SweepSettings,
         on_step: OnStep = lambda done, total, what: None,
         window: str = "",
+        language: str = "en",
+        translate: Callable[[str], str] = str,
     ) -> Sweep:
         """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
-        before are kept.
+        before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
 
         Raises `SweepError`, or `Interrupted` if that was asked for before it began.
         """
@@ -208,7 +210,7 @@ class Studio:
         if plan.rows.kind == CFG:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
-        wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report, self.loading)
+        wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report, self.loading, language, translate)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
@@ -223,13 +225,13 @@ class Studio:
         notes += _on_sweep(figures, report)
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
-    def layers(self, prompt: str, dark: bool) -> tuple[Path, list[str]]:
+    def layers(self, prompt: str, dark: bool, translate: Callable[[str], str] = str) -> tuple[Path, list[str]]:
         """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
         module = self.engine.models.text_encoder
         with self._alone("layers"):
             measured = measure_loaded(self.encoder, module, self.tokenizer, prompt, self.path.stem)
         path = self.out / "layers.png"
-        save_picture(layers_figure.draw(measured, dark), path)
+        save_picture(layers_figure.draw(measured, dark, translate), path)
         return path, list(measured.sentences())
 
     def _on_tags(self, settings: Settings) -> Iterator[str]:

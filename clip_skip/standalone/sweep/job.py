@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -108,6 +109,9 @@ class Job:
     out: Path
     report: bool
     loading: Loading = AS_USUAL
+    language: str = "en"
+    translate: Callable[[str], str] = str
+    """The words of its pictures and of its page, into `language`."""
 
     def shot(self, cell: Cell) -> Shot:
         """What the picture of `cell` is made of."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from clip_skip.page.language import in_picture
 from clip_skip.precedence import without_prompt_tag
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
@@ -30,8 +32,8 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
         rows.labels,
         title=about(job),
         cell_size=job.size,
-        column_title=columns.title,
-        row_title=rows.title,
+        column_title=in_picture(columns.title, job.translate),
+        row_title=in_picture(rows.title, job.translate),
     )
     folder.write_picture("grid.png", drawn)
     folder.write("index.html", page(job, folder))
@@ -40,11 +42,11 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
 
 def about(job: Job) -> list[str]:
     """What all the pictures were made of, a line each."""
-    settings = job.settings
-    negative = [f"Negative prompt: {settings.negative}"] if settings.negative else []
-    how = [settings.model, settings.sampler, f"{settings.steps} steps"]
-    how += [f"CFG scale {settings.cfg_scale:g}"] if job.plan.rows.kind != CFG else []
-    how += [f"seed {settings.seed}"] if job.plan.rows.kind.name != "seed" else []
+    settings, say = job.settings, partial(in_picture, translate=job.translate)
+    negative = [f"{say('Negative prompt')}: {settings.negative}"] if settings.negative else []
+    how = [settings.model, settings.sampler, say(f"{settings.steps} steps")]
+    how += [say(f"CFG scale {settings.cfg_scale:g}")] if job.plan.rows.kind != CFG else []
+    how += [say(f"seed {settings.seed}")] if job.plan.rows.kind.name != "seed" else []
     return [without_prompt_tag(settings.prompt), *negative, ", ".join(how)]
 
 
@@ -84,7 +86,7 @@ def draw_report(job: Job, folder: Folder) -> dict[str, object]:
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
     measured = report.measure(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
-    folder.write_picture("report.png", draw(measured, about(job), row))
+    folder.write_picture("report.png", draw(measured, about(job), row, job.translate))
     return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
 
 
@@ -98,4 +100,13 @@ def page(job: Job, folder: Folder) -> str:
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )
-    return viewer.page("Clip skip sweep", "\n".join(about(job)), *plan.axes, views, job.size[0], plan.reference)
+    return viewer.page(
+        "Clip skip sweep",
+        "\n".join(about(job)),
+        *plan.axes,
+        views,
+        job.size[0],
+        plan.reference,
+        job.language,
+        job.translate,
+    )
