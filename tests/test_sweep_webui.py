@@ -338,12 +338,7 @@ def test_the_example_can_be_taken_back(host):
         sweep_widgets.build(host.sweep_script, {"txt2img_prompt": prompt, "txt2img_seed": seed})
     finally:
         gradio.Button = make
-    alone, example, back = (one.clicked for one in buttons)
-    assert (
-        prompt not in alone[1]
-        and seed not in alone[1]
-        and alone[0]() == ["1-12", "4, 7, 11", "Prompt and negative prompt", "CFG scale", "Clip skip"]
-    )
+    example, back = (one.clicked for one in buttons[-2:])
     assert prompt in example[1] and seed in example[1]
     *filled, before, _ = example[0]("1, 2", "7", "Prompt", "Seed", "Clip skip", "my prompt", 4)
     assert 2881122569 in filled and any(str(value).startswith("best quality") for value in filled)
