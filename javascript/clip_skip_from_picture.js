@@ -11,7 +11,7 @@
     }
 
     const ofPngInfo = () => {
-        const texts = [...gradioApp().querySelectorAll("#tab_pnginfo .infotext p, #tab_pnginfo .prose p")].map((one) => one.textContent);
+        const texts = [...gradioApp().querySelectorAll("#tab_pnginfo .prose p")].map((one) => one.textContent);
         return texts.find((text) => /\bSteps: \d+/.test(text)) || "";
     };
 
