@@ -118,7 +118,7 @@ def test_a_font_of_boxes_is_never_taken():
 WRAPPED = [
     ("one two three", 8, ["one two", "three"]),
     ("これは、長い文です。", 8, ["これは、", "長い文で", "す。"]),
-    ("clip skip 2で 変わる", 8, ["clip", "skip 2", "で 変わ", "る"]),
+    ("clip skip 2で 変わる", 8, ["clip", "skip 2で", "変わる"]),
     ("x" * 10, 4, ["xxxx", "xxxx", "xx"]),
     ("", 4, []),
 ]
