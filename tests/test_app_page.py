@@ -209,7 +209,9 @@ def test_a_picture_at_the_sliders_value_is_the_one_of_the_tag(page, serve):
     set_number(page, "#clip_skip_app_steps input[type=number]", 4)
     set_number(page, SLIDER, 12)
     infotext = generate(page)
-    assert "Clip skip: 12" in infotext and "Steps: 4, Sampler: DPM++ 2M Karras, CFG scale: 7" in infotext
+    assert (
+        "Clip skip: 12" in infotext and "Steps: 4, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7" in infotext
+    )
     by_slider = newest(out)
     picture = page.locator("#clip_skip_app_picture img")
     sync_api.expect(picture).to_be_visible()

@@ -234,7 +234,8 @@ def test_each_encoder_of_sdxl_has_its_own_clip_skip(sdxl):
 
 
 def test_the_size_that_sdxl_is_told_changes_the_picture(sdxl):
-    parts = [sdxl._guidance(Batch((Shot(PROMPT, NEGATIVE, 2, 7, 1),), 3, 64, height, "Euler")) for height in (64, 128)]
+    batches = [Batch((Shot(PROMPT, NEGATIVE, 2, 7, 1),), 3, 64, height, "Euler") for height in (64, 128)]
+    parts = [sdxl._guidance(batch, calls=3, before=0, hires=None) for batch in batches]
     latents = torch.ones(1, 4, 8, 8)
     with torch.inference_mode():
         one, other = (part(sdxl._predict, latents, torch.tensor(500.0), 0) for part in parts)
