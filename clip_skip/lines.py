@@ -29,7 +29,7 @@ def wrap(text: str, width: int) -> list[str]:
             lines.append(line.rstrip())
             line = ""
         line += piece if line else piece.lstrip()
-        while columns(line) > width:
+        while columns(line.rstrip()) > width:
             head = cut(line, width, "")
             lines.append(head.rstrip())
             line = line[len(head) :]
