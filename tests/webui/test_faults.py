@@ -22,7 +22,7 @@ HOOKS = [
     *("process_before_every_sampling", "before_hr", "post_sample", "postprocess_batch", "postprocess_batch_list"),
     *("postprocess_image", "postprocess"),
 ]
-INSIDE = ["encoder", "unet", "sample", "decode", "infotext", "emphasis"]
+INSIDE = ["encoder", "unet", "sample", "decode", "infotext", "schedules"]
 
 
 @pytest.fixture(scope="module")

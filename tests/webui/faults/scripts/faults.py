@@ -60,7 +60,7 @@ PLACES = {
     "decode": lambda p: (processing, "decode_latent_batch"),
     "infotext": lambda p: (processing, "create_infotext"),
     "save": lambda p: (images, "save_image"),
-    "emphasis": lambda p: (prompt_parser, "parse_prompt_attention"),
+    "schedules": lambda p: (prompt_parser, "get_learned_conditioning_prompt_schedules"),
 }
 
 left_over = []
