@@ -13,6 +13,7 @@ from clip_skip.precedence import prompt_tag
 from clip_skip.skip import shorten
 from clip_skip.standalone.infotext import Infotext, InfotextError
 from clip_skip.standalone.loading import EMPHASES
+from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.samplers import SAMPLERS, in_two, named
 from clip_skip.standalone.shots import UPSCALERS, Hires
 
@@ -66,9 +67,10 @@ class Recipe:
             return value, []
         if family == "SD1" or self.of_fork:
             return self.header, []
-        number = skip.format(self.header)
-        said = f"Clip skip: {number} does nothing on {family} in AUTOMATIC1111's WebUI; 2 is taken, as published."
-        return 2.0, [said] if self.header > 2 else []
+        native = NATIVE[family]
+        nothing = f"Clip skip: {skip.format(self.header)} does nothing on {family} in AUTOMATIC1111's WebUI"
+        said = f"{nothing}; {native} is taken, as published."
+        return float(native), [said] if self.header > native else []
 
 
 def of(infotext: Infotext) -> Recipe:
@@ -97,7 +99,7 @@ def of(infotext: Infotext) -> Recipe:
         emphasis=emphasis,
         noise="CPU" if found.get("RNG") == "CPU" else "GPU",
         hires=hires,
-        of_fork=not found.get("Version", "v").startswith("v"),
+        of_fork=infotext.of_fork,
         said=(*said, *sentences, *more, *last),
     )
 

@@ -59,7 +59,7 @@ def add_loading(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--embeddings", type=Path, metavar="DIR", help="textual inversions that prompts may name")
     add("--emphasis", choices=EMPHASES, help="what (a:1.2) does, as in the WebUI's settings; default: Original")
-    add("--dtype", choices=DTYPES, default="", help="default: float16 on a GPU, else float32")
+    add("--dtype", choices=DTYPES, help="default: float16 on a GPU, else float32")
 
 
 def loading(arguments: argparse.Namespace) -> Loading:
@@ -67,7 +67,7 @@ def loading(arguments: argparse.Namespace) -> Loading:
     for option, folder in (("--loras", arguments.loras), ("--embeddings", arguments.embeddings)):
         if folder is not None and not folder.is_dir():
             raise ArgumentError(f"{option}: {folder} is no folder")
-    return Loading(arguments.dtype, arguments.emphasis or EMPHASES[0], arguments.loras, arguments.embeddings)
+    return Loading(arguments.dtype or "", arguments.emphasis or EMPHASES[0], arguments.loras, arguments.embeddings)
 
 
 def within(name: str, value: float, low: float, high: float) -> None:

@@ -13,6 +13,7 @@ from clip_skip.standalone.cli import arguments as known
 from clip_skip.standalone.infotext import Infotext, InfotextError, read
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
+from clip_skip.standalone.models.sizes import NATIVE
 
 __all__ = ["fill"]
 
@@ -68,7 +69,7 @@ def values_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, Any], list[
     tag = prompt_tag(wanted.prompt)
     if family == "SDXL" and tag and tag.at("g", False) != tag.at("l", False):  # each encoder its own
         g = tag.at("g", False)
-        values |= {"rows": "clip_g", "row_values": skip.format(2.0 if g is None else g)}
+        values |= {"rows": "clip_g", "row_values": skip.format(NATIVE[family] if g is None else g)}
     if hires := wanted.hires:
         values |= {
             "hires": f"{hires.scale:g}" if hires.resize is None else "{}x{}".format(*hires.resize),

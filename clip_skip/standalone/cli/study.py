@@ -16,7 +16,7 @@ from clip_skip.standalone.cli.arguments import ArgumentError, add_loading, check
 from clip_skip.standalone.cli.sweep import prepare
 from clip_skip.standalone.loading import DTYPES, EMPHASES
 from clip_skip.standalone.models.header import CheckpointError, inspect
-from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.models.sizes import NATIVE, Sizes
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.sweep import rows
@@ -77,7 +77,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--out", metavar="DIR", help="default: study")
     add_cluster(command)
-    command.set_defaults(emphasis=None, dtype=None)  # what is not given may be in STUDY.toml
 
 
 def add_cluster(command: argparse.ArgumentParser) -> None:
@@ -228,7 +227,7 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
         if width % sizes.vae_factor or height % sizes.vae_factor:
             raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
         models[path.stem] = path
-        published[path.stem] = 1.0 if sizes.family == "SD1" else 2.0
+        published[path.stem] = float(NATIVE[sizes.family])
         skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
     seeds = rows.read(rows.KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)

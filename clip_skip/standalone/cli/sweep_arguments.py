@@ -94,7 +94,7 @@ def job_of(arguments: argparse.Namespace) -> Job:
             raise ArgumentError("--prompt is needed with a model of your own")
         prompt = DEMO_PROMPT
     sampler = known_sampler("--sampler", arguments.sampler or next(iter(SAMPLERS)))
-    hires = hires_of(arguments, width, height)
+    hires = hires_of(arguments)
     if arguments.models is not None and not arguments.models.is_dir():
         raise ArgumentError(f"--models: {arguments.models} is no folder")
     import torch  # slow, so not before the arguments are known to be good
@@ -138,8 +138,8 @@ def known_sampler(option: str, name: str) -> str:
     return name
 
 
-def hires_of(arguments: argparse.Namespace, width: int, height: int) -> Hires | None:
-    """The hires pass after a first one of this size, if there is one. ArgumentError names what cannot be used."""
+def hires_of(arguments: argparse.Namespace) -> Hires | None:
+    """The hires pass, if there is one. ArgumentError names what cannot be used."""
     given = {name: getattr(arguments, name) for name in HIRES}
     if arguments.hires == "0":
         return None

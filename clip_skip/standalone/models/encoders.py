@@ -12,7 +12,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from clip_skip.encoder import NAMES, TextEncoder, from_transformers
 from clip_skip.standalone.models.configs import encoder_config
-from clip_skip.standalone.models.sizes import TOWERS, TextSizes
+from clip_skip.standalone.models.sizes import NATIVE, TOWERS, TextSizes
 from clip_skip.standalone.prompts import tokens
 from clip_skip.standalone.prompts.tower import Tower
 
@@ -64,8 +64,7 @@ def from_open_clip(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]
 
 def described(family: str, tower: str, module: nn.Module) -> TextEncoder:
     """A text encoder as clip skip sees it in a model of this family."""
-    native = 1 if family == "SD1" else 2
-    return from_transformers(module, NAMES[tower], tower, native, final_norm=family != "SDXL")
+    return from_transformers(module, NAMES[tower], tower, NATIVE[family], final_norm=family != "SDXL")
 
 
 def towers(family: str, modules: Sequence[nn.Module], tokenizer: Tokenizer) -> Iterator[Tower]:

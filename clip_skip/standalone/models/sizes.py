@@ -20,6 +20,9 @@ TEXTS = {
 TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
 """The letters of these text encoders, as in `<clipskip:l=2:g=3>`."""
 
+NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2}
+"""The clip skip at which a family was published."""
+
 Shape = tuple[int, ...]
 
 

@@ -14,6 +14,7 @@ from clip_skip.skip import Skip
 from clip_skip.standalone import infotext
 from clip_skip.standalone.loading import AS_USUAL, Loading
 from clip_skip.standalone.models import header
+from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.samplers import in_two
 from clip_skip.standalone.shots import Batch, Hires, Shot
 from clip_skip.sweep.plan import Cell, Plan
@@ -22,9 +23,6 @@ __all__ = ["ROWS", "Job", "Settings"]
 
 ROWS = ("cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora")
 """The kinds of rows that can be made without a WebUI."""
-
-SDXL_NATIVE = 2.0
-"""The clip skip at which CLIP-G stops as published."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ class Job:
         rows, settings = self.plan.rows, self.settings
         prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
         number = {rows.kind.name: float(cell.value)} if isinstance(cell.value, (int, float)) else {}
-        own_g = SDXL_NATIVE if self.plan.columns == "clip_l" else None
+        own_g = float(NATIVE["SDXL"]) if self.plan.columns == "clip_l" else None
         return Shot(
             prompt,
             tags.strip(negative) if "negative" in number else negative,
