@@ -15,10 +15,9 @@ from clip_skip.standalone.cli.arguments import (
     checkpoint,
     device,
     loading,
+    telling,
     within,
 )
-from clip_skip.standalone.models.header import CheckpointError
-from clip_skip.standalone.prompts.networks import EmbeddingError
 
 __all__ = ["add_arguments", "run"]
 
@@ -62,11 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ArgumentError(f"--out: {error}") from error
     try:
-        studio = Studio(checkpoint(arguments.model), name, arguments.out, how)
-    except (CheckpointError, OSError) as error:
+        with telling():
+            studio = Studio(checkpoint(arguments.model), name, arguments.out, how)
+    except OSError as error:
         raise ArgumentError(f"--model: {error}") from error
-    except EmbeddingError as error:
-        raise ArgumentError(f"--embeddings: {error}") from error
     try:
         page = Page(studio, prompt, seed, size, arguments.language, arguments.loras, arguments.models)
         main(page, arguments.port, not arguments.no_browser)

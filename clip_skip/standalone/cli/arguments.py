@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from clip_skip.standalone.loading import DTYPES, EMPHASES, Loading
 from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.models.header import CheckpointError, inspect
+from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
+from clip_skip.standalone.samplers import SAMPLERS
 
 __all__ = [
     "DEMO_PROMPT",
@@ -16,8 +22,11 @@ __all__ = [
     "add_loading",
     "checkpoint",
     "device",
+    "known_sampler",
     "loading",
     "size",
+    "sizes_for",
+    "telling",
     "within",
 ]
 
@@ -41,6 +50,34 @@ def demo_checkpoint() -> Path:
     from clip_skip.standalone.models.random_model import random_model
 
     return CHECKPOINT if CHECKPOINT.exists() else random_model(Path.home() / ".cache" / "clip-skip")
+
+
+@contextmanager
+def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
+    """What is wrong with a checkpoint, a LoRA or a textual inversion, told as a wrong argument."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise ArgumentError(f"{model}: {error}") from error
+    except LoraError as error:
+        raise ArgumentError(f"{prompt}: {error}") from error
+    except EmbeddingError as error:
+        raise ArgumentError(f"--embeddings: {error}") from error
+
+
+def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> Sizes:
+    """The sizes of the checkpoint of `option`. ArgumentError if it is none, or makes no pictures of this size."""
+    with telling(option):
+        sizes = inspect(path)
+    if width % sizes.vae_factor or height % sizes.vae_factor:
+        raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
+    return sizes
+
+
+def known_sampler(option: str, name: str) -> str:
+    if name not in SAMPLERS:
+        raise ArgumentError(f"{option}: {name!r} is not one of {', '.join(SAMPLERS)}")
+    return name
 
 
 def size(text: str, option: str = "--size", least: int = 64) -> tuple[int, int]:

@@ -12,12 +12,21 @@ from typing import Any
 from clip_skip import tags
 from clip_skip.override import replaced
 from clip_skip.skip import shorten
-from clip_skip.standalone.cli.arguments import ArgumentError, add_loading, checkpoint, device, loading, size, within
+from clip_skip.standalone.cli.arguments import (
+    ArgumentError,
+    add_loading,
+    checkpoint,
+    device,
+    known_sampler,
+    loading,
+    size,
+    sizes_for,
+    telling,
+    within,
+)
 from clip_skip.standalone.cli.sweep import prepare
 from clip_skip.standalone.loading import DTYPES, EMPHASES
-from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
-from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.sweep import rows
 from clip_skip.sweep.axis import parse_axis
@@ -103,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.study.scores import ScoreError, find
 
     try:
-        with connected(given.ray, given.actors, given.actor_cpus) if given.ray else nullcontext() as cluster:
+        there = connected(given.ray, given.actors, given.actor_cpus) if given.ray else nullcontext()
+        with telling("--models", "--prompts"), there as cluster:
             job = job_of(given, cluster.device if cluster else "")
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
             if taken := left_by_another(job):
@@ -112,12 +122,6 @@ def run(arguments: argparse.Namespace) -> int:
             figures = run_job(job, scores, cluster, given.batch)
     except (ClusterError, ScoreError) as error:
         raise ArgumentError(str(error)) from error
-    except CheckpointError as error:
-        raise ArgumentError(f"--models: {error}") from error
-    except LoraError as error:
-        raise ArgumentError(f"--prompts: {error}") from error
-    except EmbeddingError as error:
-        raise ArgumentError(f"--embeddings: {error}") from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         print(
@@ -214,8 +218,7 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     width, height = size(given.size)
     for name, low, high in (("steps", 1, 1000), ("batch", 0, 4096), ("actors", 0, 100_000), ("actor_cpus", 1, 1024)):
         within(f"--{name.replace('_', '-')}", getattr(given, name), low, high)
-    if given.sampler not in SAMPLERS:
-        raise ArgumentError(f"--sampler: {given.sampler!r} is not one of {', '.join(SAMPLERS)}")
+    known_sampler("--sampler", given.sampler)
     models: dict[str, Path] = {}
     skips: dict[str, tuple[float, ...]] = {}
     published: dict[str, float] = {}
@@ -223,9 +226,7 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
         path = checkpoint(model)
         if path.stem in models:
             raise ArgumentError(f"--models: two of them are called {path.stem}")
-        sizes = read_sizes(path)
-        if width % sizes.vae_factor or height % sizes.vae_factor:
-            raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
+        sizes = sizes_for(path, width, height, "--models")
         models[path.stem] = path
         published[path.stem] = float(NATIVE[sizes.family])
         skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
@@ -236,13 +237,6 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     common = Common(given.negative, given.steps, width, height, given.sampler, how.emphasis)
     name = cluster_device or device(given.device, has_cuda())
     return Job(models, common, plan, name, Path(given.out), how)
-
-
-def read_sizes(path: Path) -> Sizes:
-    try:
-        return inspect(path)
-    except CheckpointError as error:
-        raise ArgumentError(f"--models: {error}") from error
 
 
 def skips_of(text: str | None, sizes: Sizes, published: float) -> tuple[float, ...]:

@@ -10,11 +10,9 @@ from tempfile import TemporaryFile
 
 from clip_skip import tags
 from clip_skip.override import replaced
-from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.standalone.cli.arguments import ArgumentError, telling
 from clip_skip.standalone.cli.like import fill
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
-from clip_skip.standalone.models.header import CheckpointError
-from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.standalone.sweep.folder import clear, left_by_another
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.standalone.sweep.run import run as run_job
@@ -41,18 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     for sentence in (*left_out, *warnings(job, bool(arguments.like))):
         print(sentence, file=sys.stderr)
     try:
-        prepare(job.out)
-        if taken := another(job, arguments.replace):
-            raise ArgumentError(f"--out: {taken}; give another folder, or --replace")
-        figures = run_job(job)
+        with telling():
+            prepare(job.out)
+            if taken := another(job, arguments.replace):
+                raise ArgumentError(f"--out: {taken}; give another folder, or --replace")
+            figures = run_job(job)
     except OSError as error:
         raise ArgumentError(f"--out: {error}") from error
-    except CheckpointError as error:
-        raise ArgumentError(f"--model: {error}") from error
-    except LoraError as error:
-        raise ArgumentError(f"--prompt: {error}") from error
-    except EmbeddingError as error:
-        raise ArgumentError(f"--embeddings: {error}") from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"

@@ -14,11 +14,12 @@ from clip_skip.standalone.cli.arguments import (
     add_loading,
     checkpoint,
     device,
+    known_sampler,
     loading,
     size,
+    sizes_for,
     within,
 )
-from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import TOWERS
 from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.shots import NOISES, UPSCALERS, Hires
@@ -101,17 +102,12 @@ def job_of(arguments: argparse.Namespace) -> Job:
 
     name = device(arguments.device, torch.cuda.is_available())
     path = checkpoint(model)
-    try:
-        sizes = inspect(path)
-    except CheckpointError as error:
-        raise ArgumentError(f"--model: {error}") from error
+    sizes = sizes_for(path, width, height)
     plan = plan_of(arguments, dict(zip(TOWERS[sizes.family], (text.layers for text in sizes.texts))))
     negative = arguments.negative or ""
     plan.rows.check("--row-values", prompt, negative)
     if plan.rows.kind.name == "hires" and not hires:
         raise ArgumentError("--rows: there is no hires pass (--hires), so its clip skip cannot be the rows")
-    if width % sizes.vae_factor or height % sizes.vae_factor:
-        raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
     how = loading(arguments)
     settings = Settings(
         path.stem,
@@ -130,12 +126,6 @@ def job_of(arguments: argparse.Namespace) -> Job:
     )
     job = Job(path, settings, plan, name, arguments.batch, arguments.out, arguments.report, how)
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
-
-
-def known_sampler(option: str, name: str) -> str:
-    if name not in SAMPLERS:
-        raise ArgumentError(f"{option}: {name!r} is not one of {', '.join(SAMPLERS)}")
-    return name
 
 
 def hires_of(arguments: argparse.Namespace) -> Hires | None:
