@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from clip_skip import skip
-from clip_skip.standalone.files import png_texts, replacing
+from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, replacing
 from clip_skip.standalone.study.job import Job
 from clip_skip.standalone.sweep.folder import DIGEST
 from clip_skip.study.plan import Cell
@@ -44,20 +42,16 @@ def left_by_another(job: Job) -> str:
 class Folder:
     """`path`/pictures/CHECKPOINT/PROMPT holds a PNG for each cell, `path`/scores the scores, a line for each.
 
-    A batch is written to `path`/.unfinished, which becomes `path`/.finished in one step when every file is complete,
-    and whose files then move to their places. So after a kill at any moment the finished batches are there, whole.
+    The pictures come as `Batches`: after a kill at any moment the finished ones are there, whole.
     """
 
     def __init__(self, job: Job) -> None:
         self.job, self.path = job, job.out
-        self._unfinished, self._finished = self.path / ".unfinished", self.path / ".finished"
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "study.json").exists():
             self.write("study.json", json.dumps({"made_with": job.made_with}, indent=1))
-        shutil.rmtree(self._unfinished, ignore_errors=True)
-        for left_by_a_kill in self.path.rglob(".*.unfinished"):
-            left_by_a_kill.unlink()
-        self._move()
+        clear_unfinished(self.path)
+        self._batches = Batches(self.path)
 
     def file(self, cell: Cell) -> str:
         """Where a cell's picture is, below the folder."""
@@ -85,14 +79,13 @@ class Folder:
 
     def save(self, cells: Sequence[Cell], pictures: Sequence[Image.Image]) -> None:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
-        for cell, picture in zip(cells, pictures):
-            path = self._unfinished / self.file(cell)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pixels = hashlib.sha256(picture.tobytes()).hexdigest()
-            texts = {"parameters": self.job.infotext(cell), DIGEST: self.job.digest(cell), PIXELS: pixels}
-            picture.save(path, pnginfo=png_texts(texts))
-        os.replace(self._unfinished, self._finished)
-        self._move()
+        with self._batches.batch() as folder:
+            for cell, picture in zip(cells, pictures):
+                path = folder / self.file(cell)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+                texts = {"parameters": self.job.infotext(cell), DIGEST: self.job.digest(cell), PIXELS: pixels}
+                picture.save(path, pnginfo=png_texts(texts))
 
     def scores(self, name: str) -> dict[str, dict[str, float]]:
         """The scores of the score `name`, by what they are of."""
@@ -109,15 +102,6 @@ class Folder:
     def write(self, name: str, content: str) -> None:
         with replacing(self.path / name) as unfinished:
             unfinished.write_text(content, encoding="utf-8")
-
-    def _move(self) -> None:
-        """Move the files of a finished batch to their places."""
-        if self._finished.exists():
-            for file in list(self._finished.rglob("*.png")):
-                place = self.path / file.relative_to(self._finished)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, place)
-            shutil.rmtree(self._finished)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, float]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from clip_skip import skip
-from clip_skip.standalone.files import png_texts, replacing, save_picture
+from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, replacing, save_picture
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.rows import CFG, Rows, Value
 
@@ -53,9 +52,8 @@ def clear(path: Path) -> None:
 class Folder:
     """`path`/cells holds a picture (.png) and latents (.npy, float16) per cell, named by the cell's values.
 
-    A batch is written to `path`/cells/.unfinished, which becomes `path`/cells/.finished in one step when every file
-    is complete, and whose files then move to their places. So after a kill at any moment the finished batches are
-    there, whole, and the next run goes on with the batches that an undisturbed one would have made.
+    They come as `Batches`: after a kill at any moment the finished batches are there, whole, and the next run goes on
+    with the batches that an undisturbed one would have made.
     """
 
     def __init__(self, path: Path, made_with: dict[str, object], rows: Rows) -> None:
@@ -64,16 +62,12 @@ class Folder:
         self._row = rows
         self.cells = path / "cells"
         self._made_with = made_with
-        self._unfinished = self.cells / ".unfinished"
-        self._finished = self.cells / ".finished"
         path.mkdir(parents=True, exist_ok=True)
         if not (path / "sweep.json").exists():
             self.write_json("sweep.json", {"made_with": made_with})  # says whose the folder is, from the first on
         self.cells.mkdir(exist_ok=True)
-        shutil.rmtree(self._unfinished, ignore_errors=True)
-        for left_by_a_kill in path.glob(".*.unfinished"):
-            left_by_a_kill.unlink()
-        self._move()
+        clear_unfinished(path)
+        self._batches = Batches(self.cells)
 
     def name(self, cell: Cell) -> str:
         """The file name of a cell's picture."""
@@ -124,13 +118,11 @@ class Folder:
         self, cells: Sequence[Cell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
     ) -> None:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
-        self._unfinished.mkdir()
-        for cell, picture, latent, text in zip(cells, pictures, latents, infotexts):
-            path = self._unfinished / self.name(cell)
-            picture.save(path, pnginfo=png_texts({"parameters": text, DIGEST: self.digest(cell)}))
-            np.save(path.with_suffix(".npy"), latent.astype(np.float16))
-        os.replace(self._unfinished, self._finished)
-        self._move()
+        with self._batches.batch() as folder:
+            for cell, picture, latent, text in zip(cells, pictures, latents, infotexts):
+                path = folder / self.name(cell)
+                picture.save(path, pnginfo=png_texts({"parameters": text, DIGEST: self.digest(cell)}))
+                np.save(path.with_suffix(".npy"), latent.astype(np.float16))
 
     def write(self, name: str, content: str) -> None:
         """Put a text file beside the cells."""
@@ -147,10 +139,3 @@ class Folder:
     def write_picture(self, name: str, picture: Image.Image) -> None:
         """Put a PNG beside the cells."""
         save_picture(picture, self.path / name)
-
-    def _move(self) -> None:
-        """Move the files of a finished batch to their places, latents first: a picture says that both are there."""
-        if self._finished.exists():
-            for file in sorted(self._finished.iterdir(), key=lambda file: file.suffix == ".png"):
-                os.replace(file, self.cells / file.name)
-            self._finished.rmdir()
