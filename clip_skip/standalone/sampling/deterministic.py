@@ -29,7 +29,7 @@ NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 class AtLevels:
     """A scheduler at the levels of a schedule of the WebUI's."""
 
-    schedule: str
+    schedule = ""
     preserving = True
     """Whether latents are scaled down so far that their variance stays 1."""
 
@@ -62,22 +62,26 @@ class AtLevels:
         return (self.sigmas[0].item() ** 2 + 1) ** -0.5 if self.preserving else 1.0
 
 
-def euler(schedule: str, prediction: str) -> Any:
-    class Euler(AtLevels, EulerDiscreteScheduler):  # type: ignore[misc]
-        preserving = False
+class Euler(AtLevels, EulerDiscreteScheduler):  # type: ignore[misc]
+    preserving = False
 
-    made = Euler(**NOISE, prediction_type=prediction)
-    made.schedule = schedule
-    return made
+
+class DPMpp2M(AtLevels, DPMSolverMultistepScheduler):  # type: ignore[misc]
+    pass
+
+
+def euler(schedule: str, prediction: str) -> Any:
+    return at(schedule, Euler(**NOISE, prediction_type=prediction))
 
 
 def dpmpp_2m(schedule: str, prediction: str) -> Any:
-    class DPMpp2M(AtLevels, DPMSolverMultistepScheduler):  # type: ignore[misc]
-        pass
-
     made = DPMpp2M(**NOISE, prediction_type=prediction, final_sigmas_type="zero", lower_order_final=False)
-    made.schedule = schedule
-    return made
+    return at(schedule, made)
+
+
+def at(schedule: str, scheduler: Any) -> Any:
+    scheduler.schedule = schedule
+    return scheduler
 
 
 class OverTimes:
@@ -102,22 +106,24 @@ class OverTimes:
         return times[: max(left - 1, 1)]
 
 
-def unipc(_schedule: str, prediction: str) -> Any:
-    class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
-        def levels(self, steps: int, left: int | None) -> tuple[Tensor, Tensor]:
-            gone = self.times(steps, left)
-            first = noise_levels.TIMES - 1 if left is None else int(gone[-1])
-            times = torch.linspace(first, 0, len(gone) + 1)
-            return noise_levels.sigma_at_half_alpha(times), times[:-1]
+class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
+    def levels(self, steps: int, left: int | None) -> tuple[Tensor, Tensor]:
+        gone = self.times(steps, left)
+        first = noise_levels.TIMES - 1 if left is None else int(gone[-1])
+        times = torch.linspace(first, 0, len(gone) + 1)
+        return noise_levels.sigma_at_half_alpha(times), times[:-1]
 
+
+class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
+    def set_timesteps(self, steps: int, device: Any = None, left: int | None = None) -> None:
+        """As in the WebUI the run ends at time 1, and where 1000 is no multiple of `steps` it has one more."""
+        super().set_timesteps(steps, device)
+        self.timesteps = self.times(steps, left).flip(0)[:-1].to(device)
+
+
+def unipc(_schedule: str, prediction: str) -> Any:
     return UniPC(**NOISE, prediction_type=prediction, solver_order=3, solver_type="bh1")
 
 
 def ddim(_schedule: str, prediction: str) -> Any:
-    class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
-        def set_timesteps(self, steps: int, device: Any = None, left: int | None = None) -> None:
-            """As in the WebUI the run ends at time 1, and where 1000 is no multiple of `steps` it has one more."""
-            super().set_timesteps(steps, device)
-            self.timesteps = self.times(steps, left).flip(0)[:-1].to(device)
-
     return DDIM(**NOISE, prediction_type=prediction, clip_sample=False)
