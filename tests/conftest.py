@@ -23,6 +23,17 @@ def standins(monkeypatch):
     forget()
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Small matrices are faster so, and other tests may be running."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 QUIET = ("background-networking", "component-update", "sync", "gpu", "quic")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 

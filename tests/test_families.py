@@ -24,6 +24,8 @@ from clip_skip.standalone.models.random_model import SMALL_SD2, SMALL_SDXL, rand
 from clip_skip.standalone.models.weights import shapes  # noqa: E402
 from clip_skip.standalone.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+from clip_skip.standalone.study.job import Common, Job  # noqa: E402
+from clip_skip.study.plan import Plan  # noqa: E402
 
 SD2, SDXL = sizes.PUBLISHED["SD2"], sizes.PUBLISHED["SDXL"]
 
@@ -34,12 +36,7 @@ HEADS = {
 PROMPT, NEGATIVE = "a photo of a cow in a field", "dark"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def models_of(small, seed=0):
@@ -240,6 +237,14 @@ def test_the_size_that_sdxl_is_told_changes_the_picture(sdxl):
     with torch.inference_mode():
         one, other = (part(sdxl._predict, latents, torch.tensor(500.0), 0) for part in parts)
     assert not torch.allclose(one, other)
+
+
+def test_a_study_says_the_clip_skip_of_sdxl_as_a_tag(tmp_path):
+    path = saved(SMALL_SDXL, tmp_path / "m.safetensors", HEADS["SDXL"])
+    plan = Plan({"m": (2.0, 3.0)}, {"m": 2.0}, ("a cow",), (1,), (7.0,))
+    job = Job({"m": path}, Common("", 2, 64, 64, "Euler"), plan, "cpu", tmp_path)
+    text = job.infotext(plan.cells[1])
+    assert text.startswith("<clipskip:3>a cow\n") and "Clip skip" not in text
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float16, 2), (torch.bfloat16, 8)])

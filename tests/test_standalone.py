@@ -39,13 +39,7 @@ PROMPT, NEGATIVE = "a photo of a cow in a field", "blurry, <clipskip:3> dark"
 LONG = "a cow, " * 40
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small matrices are faster so, and other tests may be running."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

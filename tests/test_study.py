@@ -29,12 +29,7 @@ SKIPS = range(1, 13)
 SCORE = Measure("score", "the score")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def study(out, *more, prompts=PROMPTS):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from .conftest import SETTINGS
-from .test_page import NEGATIVE, PROMPT, choose_sweep, expect, header, page, panel, sync_api, title  # noqa: F401
+from .test_page import NEGATIVE, PROMPT, at_64_pixels, choose_sweep, expect, header, page, panel, sync_api, title  # noqa: F401
 
 FRAME = "#tab_txt2img iframe.clip-skip-viewer"
 
@@ -13,10 +13,7 @@ FRAME = "#tab_txt2img iframe.clip-skip-viewer"
 @pytest.fixture
 def swept(page):  # noqa: F811
     """The page after a sweep of clip skip 1, 2, 3.5 at two CFG scales."""
-    for name, value in (("width", 64), ("height", 64), ("steps", 4)):
-        number = page.locator(f"#txt2img_{name} input[type=number]")
-        number.fill(str(value))
-        number.blur()
+    at_64_pixels(page, steps=4)
     page.locator("#txt2img_seed input").fill("5")
     page.locator(PROMPT).fill("a red cow")
     choose_sweep(page, clip_skips="1, 2, 3.5", cfg_scales="4, 7")

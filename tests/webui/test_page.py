@@ -477,9 +477,13 @@ def test_the_header_survives_a_reload(page):
         page.wait_for_timeout(2000)
 
 
-def small(page, steps):
+def at_64_pixels(page, steps):
     for name, value in (("width", 64), ("height", 64), ("steps", steps)):
         set_number(page, page.locator(f"#txt2img_{name} input[type=number]"), value)
+
+
+def small(page, steps):
+    at_64_pixels(page, steps)
     page.locator("#txt2img_seed input").fill("1")
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .test_page import choose_sweep, expect, page, sync_api  # noqa: F401
+from .test_page import at_64_pixels, choose_sweep, expect, page, sync_api  # noqa: F401
 
 PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
 LOG = "#html_log_txt2img.prose"
@@ -21,10 +21,7 @@ def field(page, name):  # noqa: F811
 @pytest.fixture
 def small(page):  # noqa: F811
     """The page at 64 pixels and 4 steps, with the sweep chosen."""
-    for name, value in (("width", 64), ("height", 64), ("steps", 4)):
-        number = page.locator(f"#txt2img_{name} input[type=number]")
-        number.fill(str(value))
-        number.blur()
+    at_64_pixels(page, steps=4)
     choose_sweep(page)
     return page
 

@@ -61,9 +61,20 @@ class Job:
         common = self.common
         numbers = (cell.seed, common.steps, common.width, common.height)
         settings = Settings(
-            cell.model, cell.prompt, common.negative, *numbers, common.sampler, emphasis=common.emphasis
+            cell.model,
+            cell.prompt,
+            common.negative,
+            *numbers,
+            common.sampler,
+            emphasis=common.emphasis,
+            family=self._families[cell.model],
         )
         return settings.infotext(self.shot(cell))
+
+    @cached_property
+    def _families(self) -> dict[str, str]:
+        """The family of each checkpoint, by its name."""
+        return {name: header.inspect(path).family for name, path in self.models.items()}
 
     @cached_property
     def made_with(self) -> dict[str, object]:
