@@ -8,6 +8,7 @@ one whole value for all its texts and encoders which the host could have made as
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from modules import infotext_utils, shared
@@ -21,6 +22,7 @@ __all__ = ["KEY", "is_pasted", "note", "stop"]
 KEY = "Clip skip"
 
 
+@cache
 def is_pasted() -> bool:
     """Whether the host reads its own key back. Forge Neo writes it, and throws it away on purpose when it is pasted."""
     return KEY in infotext_utils.parse_generation_parameters(f"\nSteps: 1, Size: 8x8, Seed: 1, {KEY}: 2")
