@@ -117,7 +117,7 @@ def test_img2img_seeds(webui):
 def test_batch_count(webui):
     """Grids of other seeds; none where the seeds are the rows."""
     answer = sweep(webui, rows="negative", row_values="2", cells_per_batch=1, settings={"n_iter": 2}, report=True)
-    assert answer["info"]["index_of_first_image"] == 4 and len(answer["images"]) == 4 + 4
+    assert answer["info"]["index_of_first_image"] == 3 and len(answer["images"]) == 3 + 4  # two grids, one report
     second = webui.picture(f"<clipskip:3>{PROMPT}", f"<clipskip:2>{NEGATIVE}", seed=2)
     assert same(cells(answer)[3], second)
     answer = sweep(webui, rows="seed", row_values="1-3", settings={"n_iter": 2}, report=True)
