@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from common import machine, print_table
 
-from clip_skip.standalone.cluster import LOCAL, connected
+from clip_skip.standalone.cluster.connection import LOCAL, connected
 from clip_skip.standalone.loading import AS_USUAL
 from clip_skip.standalone.makers import Maker, Supply, local
 from clip_skip.standalone.models.demo_model import CHECKPOINT
