@@ -48,9 +48,10 @@ def run(job: Job, scores: Sequence[Score], cluster: Cluster | None = None, batch
             add_scores(job, folder, score)
     except KeyboardInterrupt:
         figures["interrupted"] = True
-    figures["sentences"] = results.write(job, folder, scores, figures)
+    sentences = results.write(job, folder, scores)
     figures["seconds"] = round(time.monotonic() - began, 3)
-    return figures
+    results.write_record(job, folder, sentences, figures)
+    return {**figures, "sentences": sentences}
 
 
 def make(
