@@ -25,6 +25,7 @@ from clip_skip.standalone.cluster.connection import LOCAL, connected
 from clip_skip.standalone.loading import AS_USUAL
 from clip_skip.standalone.makers import Maker, Supply, local
 from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.progress import Progress
 from clip_skip.standalone.shapes.captions import DEMO
 from clip_skip.standalone.study.job import Common, Job
 from clip_skip.study.plan import Plan
@@ -76,14 +77,18 @@ def supply(asked: Job) -> Supply[Any]:
     return Supply(asked.plan.cells, lambda cell: asked.models[cell.model], asked.task)
 
 
+def progress() -> Progress:
+    return Progress({}, 1, 1)
+
+
 def making(asked: Job, actors: list[int]) -> None:
     """The same pictures in this process, and with so many actors."""
-    new = partial(Maker, AS_USUAL, "cpu", BATCH)
-    alone, rate, start = timed(lambda: local(supply(asked), new(), lambda: None), 1)
+    new = partial(Maker, partial(AS_USUAL.engine, device="cpu"), BATCH)
+    alone, rate, start = timed(lambda: local(supply(asked), new(), progress()), 1)
     rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", "")]
     for count in actors:
         with connected(LOCAL, count, limit_cpus=count) as cluster:
-            made, its, start = timed(lambda cluster=cluster: cluster.run(supply(asked), new), count)
+            made, its, start = timed(lambda cluster=cluster: cluster.run(supply(asked), new, progress()), count)
         same = sum(made[cell] == alone[cell] for cell in asked.plan.cells)
         told = f"{same} of {len(alone)}"
         rows.append((f"Ray, {count} of one core", f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", told))
@@ -110,7 +115,9 @@ def waiting(counts: list[int], seconds: float) -> None:
         cells = (list(asked.plan.cells) * batches)[:batches]
         with connected(LOCAL, count, limit_cpus=count) as cluster:
             came = list(
-                arrivals(cluster.run(Supply(cells, lambda _: CHECKPOINT, asked.task), partial(Waiting, seconds)))
+                arrivals(
+                    cluster.run(Supply(cells, lambda _: CHECKPOINT, asked.task), partial(Waiting, seconds), progress())
+                )
             )
         rate = (len(came) - 2 * count) / (came[-1] - came[2 * count - 1])
         rows.append((str(count), f"{rate:.1f}", f"{count / seconds:.1f}", f"{rate * seconds / count:.2f}"))

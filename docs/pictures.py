@@ -114,11 +114,13 @@ def compare(browser: Browser, address: str) -> None:
 
 
 def study(browser: Browser, folder: Path) -> None:
-    """study.png"""
+    """study.png, study-prompts.png"""
     clip_skip("study", "--model", "demo", "--steps", 10, "--out", folder)
-    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page = browser.new_page(viewport={"width": 1264, "height": 700})
     page.goto((folder / "index.html").absolute().as_uri())
     shoot(page, "study.png")
+    page.locator("#most").evaluate("it => it.scrollIntoView()")
+    shoot(page, "study-prompts.png")
     page.close()
 
 

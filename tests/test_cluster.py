@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.importorskip("torch")
 ray = pytest.importorskip("ray", reason="ray is not installed")
 
 from clip_skip.standalone.cluster import connection, spread  # noqa: E402

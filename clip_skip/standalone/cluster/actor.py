@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,11 +23,9 @@ class RemoteMaker:
     """A maker in an actor. Checkpoints that its node lacks are written to the node's own folder of temporary files."""
 
     def __init__(self, new: Callable[[], Maker], cpus: int) -> None:
+        os.environ["OMP_NUM_THREADS"] = str(cpus)  # torch, which comes with the first checkpoint, reads it
         self._maker = new()
         self._files: dict[str, Path] = {}
-        import torch
-
-        torch.set_num_threads(cpus)
 
     def ready(self, task: Task, digest: str, files: dict[str, bytes] | None = None) -> int | None:
         """How many cells of this kind to make at once. None where the checkpoint is not on this node: send `files`."""
