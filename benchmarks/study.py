@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import torch
 from common import machine, print_table
 
@@ -84,26 +85,48 @@ def progress() -> Progress:
 def making(asked: Job, actors: list[int]) -> None:
     """The same pictures in this process, and with so many actors."""
     new = partial(Maker, partial(AS_USUAL.engine, device="cpu"), BATCH)
-    alone, rate, start = timed(lambda: local(supply(asked), new(), progress()), 1)
-    rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", "")]
+    alone, rate, cpu, start = timed(lambda: local(supply(asked), new(), progress()), 1)
+    rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", f"{cpu:.3f}", "1.00", "")]
     for count in actors:
         with connected(LOCAL, count, limit_cpus=count) as cluster:
-            made, its, start = timed(lambda cluster=cluster: cluster.run(supply(asked), new, progress()), count)
+            made, its, its_cpu, start = timed(
+                lambda cluster=cluster: cluster.run(supply(asked), new, progress()), count
+            )
         same = sum(made[cell] == alone[cell] for cell in asked.plan.cells)
         told = f"{same} of {len(alone)}"
-        rows.append((f"Ray, {count} of one core", f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", told))
+        name = f"Ray, {count} of one core"
+        rows.append(
+            (name, f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", f"{its_cpu:.3f}", f"{its_cpu / cpu:.2f}", told)
+        )
     print(f"\n{len(asked.plan.cells)} pictures, {asked.common.steps} steps, {BATCH} per batch\n")
-    print_table(("way", "s to the first batches", "pictures/s after", "ratio", "equal pictures"), rows)
+    heads = (
+        "way",
+        "s to the first batches",
+        "pictures/s after",
+        "ratio",
+        "processor s/picture",
+        "ratio",
+        "equal pictures",
+    )
+    print_table(heads, rows)
 
 
-def timed(work: Any, makers: int) -> tuple[dict[Any, str], float, float]:
-    """The hash of each picture; pictures a second after each of `makers` can have made one; seconds until then."""
+def timed(work: Any, makers: int) -> tuple[dict[Any, str], float, float, float]:
+    """The hash of each picture; from when each of `makers` can have made a batch, pictures a second, and seconds of the
+    processor for each; seconds until then."""
     began, came, made = time.perf_counter(), [], {}
     for cells, batch in work():
-        came.append((time.perf_counter(), len(cells)))
+        came.append((time.perf_counter(), processor(), len(cells)))
         made.update(zip(cells, (hashlib.sha256(picture.tobytes()).hexdigest() for picture in batch.pictures)))
-    first = came[makers - 1][0]
-    return made, sum(count for _, count in came[makers:]) / (came[-1][0] - first), first - began
+    (first, busy, _), (last, busy_at_last, _) = came[makers - 1], came[-1]
+    count = sum(count for _, _, count in came[makers:])
+    return made, count / (last - first), (busy_at_last - busy) / count, first - began
+
+
+def processor() -> float:
+    """Seconds of the processor that this process and all that it has started have used."""
+    this = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (this, *this.children(recursive=True)))
 
 
 def waiting(counts: list[int], seconds: float) -> None:
