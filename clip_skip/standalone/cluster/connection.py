@@ -5,6 +5,7 @@ Ray places them. The pictures come back to this process, so no shared file syste
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,13 @@ def room(wanted: Mapping[str, int]) -> int:
     return count
 
 
+def knock(address: str) -> None:
+    """OSError where nobody is at HOST:PORT, which Ray finds out in a quarter of an hour."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "//" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
 @contextmanager
 def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | None = None) -> Iterator[Cluster]:
     """A cluster while the block runs: that at `address`, or for `LOCAL` one of this machine's own.
@@ -96,10 +104,11 @@ def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | No
         elif address == LOCAL:
             ray.init(address="local", num_cpus=limit_cpus, **quiet)
         else:
+            knock(address)
             del quiet["include_dashboard"]
             package = str(Path(clip_skip.__file__).parent)
             ray.init(address=address, runtime_env={"py_modules": [package]}, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise ClusterError(f"--ray: {address} cannot be reached: {str(error).splitlines()[0]}") from error
     try:
         device = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
