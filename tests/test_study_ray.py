@@ -25,6 +25,7 @@ from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.cluster import connection, spread  # noqa: E402
+from clip_skip.standalone.cluster.actor import RemoteMaker  # noqa: E402
 
 LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="minutes long: CLIP_SKIP_RAY_LONG=1 runs it")
 PROMPTS = "yellow ring, black background\na large blue square below a small orange circle\n"
@@ -111,24 +112,38 @@ def test_a_cluster_that_is_not_there_is_told(tmp_path, capsys):
 @LONG
 def test_a_node_that_dies_loses_nothing(alone, nodes, tmp_path, monkeypatch):
     made, added = nodes
+    at_work = tmp_path / "at work"
+    at_work.mkdir()
     killed = []
     hand_out = spread.Spread._hand_out
 
+    class Marking(RemoteMaker):
+        def make(self, task, digest):
+            (at_work / ray.get_runtime_context().get_node_id()).touch()
+            return super().make(task, digest)
+
     def kill_then_hand_out(self):
-        if not killed and all(place.batches for place in self.places):
-            killed.append(made.remove_node(added[0], allow_graceful=False))
+        if not killed and (busy := [node for node in added if (at_work / node.node_id).exists()]):
+            made.remove_node(busy[0], allow_graceful=False)
+            killed.append(busy[0])
         hand_out(self)
 
+    monkeypatch.setattr(connection, "RemoteMaker", Marking)
     monkeypatch.setattr(spread.Spread, "_hand_out", kill_then_hand_out)
     assert main(command(tmp_path, tmp_path / "out", "--ray", made.address)) == 0
-    assert killed
+    assert killed and len(list(at_work.iterdir())) > 1
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "cells.parquet"), alone)
 
 
 @LONG
 def test_ten_kills_of_the_driver_lose_nothing(alone, nodes, tmp_path):
     made, _ = nodes
-    run = [sys.executable, "-m", "clip_skip", *command(tmp_path, tmp_path / "out", "--ray", made.address)]
+    run = [
+        sys.executable,
+        "-m",
+        "clip_skip",
+        *command(tmp_path, tmp_path / "out", "--ray", made.address, "--actors", "1"),
+    ]
     for number in range(10):
         driver = subprocess.Popen(run)
         there = len(list(tmp_path.rglob("*.png")))
