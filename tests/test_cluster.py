@@ -1,4 +1,7 @@
-"""Which maker of a Ray cluster has which cells, on a cluster of two nodes with stand-ins for the makers."""
+"""Which maker of a Ray cluster has which cells, on a cluster of two nodes with stand-ins for the makers.
+
+The long ones want CLIP_SKIP_RAY_LONG=1.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from clip_skip.standalone.cluster.actor import RemoteMaker, contents, local_file
 from clip_skip.standalone.makers import Supply, Task  # noqa: E402
 from clip_skip.standalone.models import header  # noqa: E402
 from clip_skip.standalone.progress import Progress  # noqa: E402
+
+LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="takes long: CLIP_SKIP_RAY_LONG=1 runs it")
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +150,7 @@ def test_a_maker_that_dies_loses_nothing_and_none_takes_all(nodes, tmp_path):
     assert sorted(map(len, batches)) == [3, 3]
 
 
+@LONG
 def test_makers_that_always_die_end_it(nodes, tmp_path, monkeypatch):
     monkeypatch.setattr(spread, "DEATHS", 1)
     progress = Heard()
@@ -161,16 +167,20 @@ def test_too_little_memory_makes_smaller_batches(nodes, tmp_path):
     assert set(progress.heard) == {"Out of memory: going on with 1 cells per batch. --batch 1 avoids the wait."}
 
 
+@LONG
 def test_what_is_wrong_with_a_checkpoint_is_told_as_it_is(nodes, tmp_path):
     with pytest.raises(header.CheckpointError) as error:
         run(tmp_path, Wrong)
     assert str(error.value) == "the file is broken"
 
 
-def test_a_cluster_without_room_says_so(nodes, tmp_path, monkeypatch):
+def test_a_cluster_without_room_says_so(nodes, tmp_path):
     with pytest.raises(connection.ClusterError, match="no node has room for an actor, which takes 64 CPU, 0 GPU"):
         run(tmp_path, Maker, cpus=64)
 
+
+@LONG
+def test_a_cluster_whose_room_is_taken_says_so(nodes, tmp_path, monkeypatch):
     class Freeing(Heard):
         def tell(self, sentence):
             super().tell(sentence)

@@ -6,7 +6,6 @@ The long ones want CLIP_SKIP_RAY_LONG=1.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -26,8 +25,8 @@ from PIL import Image  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.cluster import connection, spread  # noqa: E402
 from clip_skip.standalone.cluster.actor import RemoteMaker  # noqa: E402
+from tests.test_cluster import LONG  # noqa: E402
 
-LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="minutes long: CLIP_SKIP_RAY_LONG=1 runs it")
 PROMPTS = "yellow ring, black background\na large blue square below a small orange circle\n"
 
 
