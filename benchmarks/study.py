@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -37,12 +39,15 @@ FASTEST = 3
 
 
 class Waiting:
-    """A maker that makes nothing, and takes `seconds` for it."""
+    """A maker that makes nothing, and takes `seconds` for it; it is ready when all of `makers` are there, in `folder`."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, makers: int, folder: str) -> None:
+        self._seconds, self._makers, self._folder = seconds, makers, Path(folder)
 
     def limit(self, _task: object) -> int:
+        (self._folder / str(os.getpid())).touch()
+        while len(list(self._folder.iterdir())) < self._makers:
+            time.sleep(0.05)
         return 1
 
     def make(self, _task: object) -> SimpleNamespace:
@@ -136,12 +141,9 @@ def waiting(counts: list[int], seconds: float) -> None:
         batches = 2 * count + FASTEST * max(count, 8)
         asked = job(batches, 1, 1)
         cells = (list(asked.plan.cells) * batches)[:batches]
-        with connected(LOCAL, count, limit_cpus=count) as cluster:
-            came = list(
-                arrivals(
-                    cluster.run(Supply(cells, lambda _: CHECKPOINT, asked.task), partial(Waiting, seconds), progress())
-                )
-            )
+        of_cells = Supply(cells, lambda _: CHECKPOINT, asked.task)
+        with connected(LOCAL, count, limit_cpus=count) as cluster, tempfile.TemporaryDirectory() as folder:
+            came = list(arrivals(cluster.run(of_cells, partial(Waiting, seconds, count, folder), progress())))
         rate = (len(came) - 2 * count) / (came[-1] - came[2 * count - 1])
         rows.append((str(count), f"{rate:.1f}", f"{count / seconds:.1f}", f"{rate * seconds / count:.2f}"))
     print(f"\nMakers that wait {seconds:g} s for each batch\n")
