@@ -39,7 +39,7 @@ FASTEST = 3
 
 
 class Waiting:
-    """A maker that makes nothing, and takes `seconds` for it; it is ready when all of `makers` are there, in `folder`."""
+    """A maker that makes nothing, and takes `seconds` for it. Ready when all of `makers` are, told by `folder`."""
 
     def __init__(self, seconds: float, makers: int, folder: str) -> None:
         self._seconds, self._makers, self._folder = seconds, makers, Path(folder)
