@@ -145,9 +145,10 @@ def test_ten_kills_of_the_driver_lose_nothing(alone, nodes, tmp_path):
     ]
     for number in range(10):
         driver = subprocess.Popen(run)
-        there = len(list(tmp_path.rglob("*.png")))
+        pictures = lambda: len(list((tmp_path / "out" / "pictures").rglob("*.png")))
+        there = pictures()
         until = time.monotonic() + 300
-        while driver.poll() is None and time.monotonic() < until and len(list(tmp_path.rglob("*.png"))) <= there:
+        while driver.poll() is None and time.monotonic() < until and pictures() <= there:
             time.sleep(0.01 * (number + 1))
         driver.send_signal(signal.SIGKILL)
         driver.wait()
