@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,13 +20,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import torch
 from common import machine, print_table
 
-from clip_skip.standalone.cluster import LOCAL, connected
+from clip_skip.standalone.cluster.connection import LOCAL, connected
 from clip_skip.standalone.loading import AS_USUAL
 from clip_skip.standalone.makers import Maker, Supply, local
 from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.progress import Progress
 from clip_skip.standalone.shapes.captions import DEMO
 from clip_skip.standalone.study.job import Common, Job
 from clip_skip.study.plan import Plan
@@ -35,12 +39,15 @@ FASTEST = 3
 
 
 class Waiting:
-    """A maker that makes nothing, and takes `seconds` for it."""
+    """A maker that makes nothing, and takes `seconds` for it. Ready when all of `makers` are, told by `folder`."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, makers: int, folder: str) -> None:
+        self._seconds, self._makers, self._folder = seconds, makers, Path(folder)
 
     def limit(self, _task: object) -> int:
+        (self._folder / str(os.getpid())).touch()
+        while len(list(self._folder.iterdir())) < self._makers:
+            time.sleep(0.05)
         return 1
 
     def make(self, _task: object) -> SimpleNamespace:
@@ -76,29 +83,55 @@ def supply(asked: Job) -> Supply[Any]:
     return Supply(asked.plan.cells, lambda cell: asked.models[cell.model], asked.task)
 
 
+def progress() -> Progress:
+    return Progress({}, 1, 1)
+
+
 def making(asked: Job, actors: list[int]) -> None:
     """The same pictures in this process, and with so many actors."""
-    new = partial(Maker, AS_USUAL, "cpu", BATCH)
-    alone, rate, start = timed(lambda: local(supply(asked), new(), lambda: None), 1)
-    rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", "")]
+    new = partial(Maker, partial(AS_USUAL.engine, device="cpu"), BATCH)
+    alone, rate, cpu, start = timed(lambda: local(supply(asked), new(), progress()), 1)
+    rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", f"{cpu:.3f}", "1.00", "")]
     for count in actors:
         with connected(LOCAL, count, limit_cpus=count) as cluster:
-            made, its, start = timed(lambda cluster=cluster: cluster.run(supply(asked), new), count)
+            made, its, its_cpu, start = timed(
+                lambda cluster=cluster: cluster.run(supply(asked), new, progress()), count
+            )
         same = sum(made[cell] == alone[cell] for cell in asked.plan.cells)
         told = f"{same} of {len(alone)}"
-        rows.append((f"Ray, {count} of one core", f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", told))
+        name = f"Ray, {count} of one core"
+        rows.append(
+            (name, f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", f"{its_cpu:.3f}", f"{its_cpu / cpu:.2f}", told)
+        )
     print(f"\n{len(asked.plan.cells)} pictures, {asked.common.steps} steps, {BATCH} per batch\n")
-    print_table(("way", "s to the first batches", "pictures/s after", "ratio", "equal pictures"), rows)
+    heads = (
+        "way",
+        "s to the first batches",
+        "pictures/s after",
+        "ratio",
+        "processor s/picture",
+        "ratio",
+        "equal pictures",
+    )
+    print_table(heads, rows)
 
 
-def timed(work: Any, makers: int) -> tuple[dict[Any, str], float, float]:
-    """The hash of each picture; pictures a second after each of `makers` can have made one; seconds until then."""
+def timed(work: Any, makers: int) -> tuple[dict[Any, str], float, float, float]:
+    """The hash of each picture; from when each of `makers` can have made a batch, pictures a second, and seconds of the
+    processor for each; seconds until then."""
     began, came, made = time.perf_counter(), [], {}
     for cells, batch in work():
-        came.append((time.perf_counter(), len(cells)))
+        came.append((time.perf_counter(), processor(), len(cells)))
         made.update(zip(cells, (hashlib.sha256(picture.tobytes()).hexdigest() for picture in batch.pictures)))
-    first = came[makers - 1][0]
-    return made, sum(count for _, count in came[makers:]) / (came[-1][0] - first), first - began
+    (first, busy, _), (last, busy_at_last, _) = came[makers - 1], came[-1]
+    count = sum(count for _, _, count in came[makers:])
+    return made, count / (last - first), (busy_at_last - busy) / count, first - began
+
+
+def processor() -> float:
+    """Seconds of the processor that this process and all that it has started have used."""
+    this = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (this, *this.children(recursive=True)))
 
 
 def waiting(counts: list[int], seconds: float) -> None:
@@ -108,10 +141,9 @@ def waiting(counts: list[int], seconds: float) -> None:
         batches = 2 * count + FASTEST * max(count, 8)
         asked = job(batches, 1, 1)
         cells = (list(asked.plan.cells) * batches)[:batches]
-        with connected(LOCAL, count, limit_cpus=count) as cluster:
-            came = list(
-                arrivals(cluster.run(Supply(cells, lambda _: CHECKPOINT, asked.task), partial(Waiting, seconds)))
-            )
+        of_cells = Supply(cells, lambda _: CHECKPOINT, asked.task)
+        with connected(LOCAL, count, limit_cpus=count) as cluster, tempfile.TemporaryDirectory() as folder:
+            came = list(arrivals(cluster.run(of_cells, partial(Waiting, seconds, count, folder), progress())))
         rate = (len(came) - 2 * count) / (came[-1] - came[2 * count - 1])
         rows.append((str(count), f"{rate:.1f}", f"{count / seconds:.1f}", f"{rate * seconds / count:.2f}"))
     print(f"\nMakers that wait {seconds:g} s for each batch\n")

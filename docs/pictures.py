@@ -2,6 +2,7 @@
 
     python dev.py pictures                                              the demo's, the viewer's, the standalone page's
     python dev.py pictures --webui http://127.0.0.1:7860 --loras DIR    those of a WebUI's page
+    python dev.py pictures --study DIR                                  that of a study, which DIR has or is to have
 
 The WebUI runs with `--api`, this extension alone and the model in the box; DIR is its folder of LoRAs. The pictures of
 docs/demo-model.md come from `training/evaluate.py`.
@@ -112,6 +113,17 @@ def compare(browser: Browser, address: str) -> None:
     print(IMAGES / "compare.webp", (IMAGES / "compare.webp").stat().st_size, flush=True)
 
 
+def study(browser: Browser, folder: Path) -> None:
+    """study.png, study-prompts.png"""
+    clip_skip("study", "--model", "demo", "--steps", 10, "--out", folder)
+    page = browser.new_page(viewport={"width": 1264, "height": 700})
+    page.goto((folder / "index.html").absolute().as_uri())
+    shoot(page, "study.png")
+    page.locator("#most").evaluate("it => it.scrollIntoView()")
+    shoot(page, "study-prompts.png")
+    page.close()
+
+
 def standalone(browser: Browser, folder: Path) -> None:
     """app.png, app-ja-dark.png, app-ko.png"""
     for name, theme, language in (
@@ -217,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--webui", metavar="URL")
     parser.add_argument("--loras", metavar="DIR", type=Path)
+    parser.add_argument("--study", metavar="DIR", type=Path)
     arguments = parser.parse_args()
     if bool(arguments.webui) != bool(arguments.loras):
         parser.error("--webui and --loras go together")
@@ -224,6 +237,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         if arguments.webui:
             webui(browser, arguments.webui.rstrip("/"), arguments.loras)
+        elif arguments.study:
+            study(browser, arguments.study)
         else:
             made_for()
             demo(browser, Path(folder) / "sweep")

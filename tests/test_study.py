@@ -85,6 +85,8 @@ def test_the_files_of_the_result(made, capsys):
     record = json.loads((made / "study.json").read_text(encoding="utf-8"))
     page = (made / "index.html").read_text(encoding="utf-8")
     assert len(record["sentences"]) == 1 and "clip-skip-demo" in record["sentences"][0]
+    assert record["run"]["cells_made"] == 8 and record["run"]["cells_per_batch"] == 3
+    assert record["run"]["seconds"] >= record["run"]["seconds_making"] > 0
     assert all(prompt in page for prompt in PROMPTS) and "<svg" in page
     assert {"right", "rms", "ssim"} <= set(pd.read_csv(made / "table.csv").measure)
 

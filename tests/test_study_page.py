@@ -1,5 +1,7 @@
 """The page of a study of 5,040 pictures in a real browser, opened from disk."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,6 +54,14 @@ def test_it_says_the_sentence_and_shows_few_pictures_at_a_time(page):
     assert page.locator("figure svg").count() == 2  # over clip skip, and at each CFG scale
     light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert light == (page.scheme == "light")
+
+
+def test_of_a_prompt_on_which_it_matters_the_seed_is_shown_that_differs_most(page):
+    scores = {}
+    for _, seed, scale, _, _, score in json.loads(page.inner_text("#data"))["pictures"][PROMPTS[7]]:
+        scores.setdefault(f"model, seed {seed}, CFG {scale:g}", []).append(score)
+    apart = {name: max(values) - min(values) for name, values in scores.items()}
+    assert page.locator("#most tbody th").first.inner_text() == max(apart, key=apart.get)
 
 
 def test_the_keys_walk_from_prompt_to_prompt(page):

@@ -1,8 +1,12 @@
-"""A study on a Ray cluster gives the pictures that it gives in one process. The long ones want CLIP_SKIP_RAY_LONG=1."""
+"""Studies and sweeps on a Ray cluster give the pictures that they give in one process.
+
+The long ones want CLIP_SKIP_RAY_LONG=1.
+"""
 
 from __future__ import annotations
 
-import os
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +20,13 @@ pytest.importorskip("diffusers")
 pytest.importorskip("open_clip")
 ray = pytest.importorskip("ray", reason="ray is not installed")
 
-from clip_skip.standalone import cluster  # noqa: E402
-from clip_skip.standalone.cli.main import main  # noqa: E402
+from PIL import Image  # noqa: E402
 
-LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="minutes long: CLIP_SKIP_RAY_LONG=1 runs it")
+from clip_skip.standalone.cli.main import main  # noqa: E402
+from clip_skip.standalone.cluster import connection, spread  # noqa: E402
+from clip_skip.standalone.cluster.actor import RemoteMaker  # noqa: E402
+from tests.test_cluster import LONG  # noqa: E402
+
 PROMPTS = "yellow ring, black background\na large blue square below a small orange circle\n"
 
 
@@ -55,24 +62,37 @@ def nodes():
     made.shutdown()
 
 
-def test_a_cluster_makes_the_same_table(alone, tmp_path):
-    with cluster.connected(cluster.LOCAL, limit_cpus=1):
-        assert main(command(tmp_path, tmp_path / "out", "--ray")) == 0
+@pytest.fixture(scope="module")
+def local():
+    with connection.connected(connection.LOCAL, limit_cpus=1):
+        yield
+
+
+def test_a_cluster_makes_the_same_table(alone, local, tmp_path):
+    assert main(command(tmp_path, tmp_path / "out", "--ray")) == 0
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "cells.parquet"), alone)
 
 
-def test_a_checkpoint_that_a_node_lacks_is_written_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
-    model = tmp_path / "model.safetensors"
-    model.write_bytes(b"weights" * 1000)
-    model.with_suffix(".yaml").write_text("sizes")
-    digest, files = cluster.header.digest(model), cluster.sent(model)
-    assert cluster.local_file(model, digest) == model
-    model.unlink()
-    assert cluster.local_file(model, digest) is None
-    copy = cluster.local_file(model, digest, files)
-    assert copy.read_bytes() == files["model.safetensors"] and copy.with_suffix(".yaml").read_text() == "sizes"
-    assert cluster.local_file(model, digest) == copy
+def grid(out, *more):
+    given = ["--skips", "1, 6", "--cfg", "4, 7", "--steps", "2", "--size", "64", "--batch", "1", "--device", "cpu"]
+    assert main(["sweep", *given, "--hires", "1.5", "--report", "--out", str(out), *more]) == 0
+    return json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+
+
+def pixels(folder):
+    files = sorted(folder.rglob("*.png"))
+    return {file.relative_to(folder): Image.open(file).convert("RGB").tobytes() for file in files}
+
+
+def test_a_cluster_makes_the_cells_that_a_sweep_lacks(local, one_thread, tmp_path):
+    here = grid(tmp_path / "here")
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    for file in sorted((tmp_path / "there" / "cells").glob("*.png"))[1:]:
+        file.unlink()
+    there = grid(tmp_path / "there", "--ray")
+    assert (there["run"]["cells_made"], there["run"]["cells_kept"]) == (3, 1)
+    assert there["cells"] == here["cells"] and there["report"] == here["report"]
+    assert pixels(tmp_path / "there") == pixels(tmp_path / "here")
 
 
 def test_without_ray_it_says_how_to_get_it(tmp_path, monkeypatch, capsys):
@@ -82,32 +102,53 @@ def test_without_ray_it_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     assert "--ray needs Ray: pip install clip-skip[ray]" in capsys.readouterr().err
 
 
+def test_a_cluster_that_is_not_there_is_told(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(command(tmp_path, tmp_path / "out", "--ray", "127.0.0.1:9"))
+    assert "--ray: 127.0.0.1:9 cannot be reached: " in capsys.readouterr().err
+
+
 @LONG
 def test_a_node_that_dies_loses_nothing(alone, nodes, tmp_path, monkeypatch):
     made, added = nodes
-    save = cluster._Spread._fill
+    at_work = tmp_path / "at work"
+    at_work.mkdir()
     killed = []
+    hand_out = spread.Spread._hand_out
 
-    def kill_then(self, maker):
-        if len(self._limits) == 3 and not killed:
-            killed.append(made.remove_node(added[0], allow_graceful=False))
-        save(self, maker)
+    class Marking(RemoteMaker):
+        def make(self, task, digest):
+            (at_work / ray.get_runtime_context().get_node_id()).touch()
+            return super().make(task, digest)
 
-    monkeypatch.setattr(cluster._Spread, "_fill", kill_then)
+    def kill_then_hand_out(self):
+        if not killed and (busy := [node for node in added if (at_work / node.node_id).exists()]):
+            made.remove_node(busy[0], allow_graceful=False)
+            killed.append(busy[0])
+        hand_out(self)
+
+    monkeypatch.setattr(connection, "RemoteMaker", Marking)
+    monkeypatch.setattr(spread.Spread, "_hand_out", kill_then_hand_out)
     assert main(command(tmp_path, tmp_path / "out", "--ray", made.address)) == 0
-    assert killed
+    assert killed and len(list(at_work.iterdir())) > 1
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "cells.parquet"), alone)
 
 
 @LONG
 def test_ten_kills_of_the_driver_lose_nothing(alone, nodes, tmp_path):
     made, _ = nodes
-    run = [sys.executable, "-m", "clip_skip", *command(tmp_path, tmp_path / "out", "--ray", made.address)]
+    run = [
+        sys.executable,
+        "-m",
+        "clip_skip",
+        *command(tmp_path, tmp_path / "out", "--ray", made.address, "--actors", "1"),
+    ]
     for number in range(10):
         driver = subprocess.Popen(run)
-        there = len(list(tmp_path.rglob("*.png")))
-        until = time.monotonic() + 60
-        while driver.poll() is None and time.monotonic() < until and len(list(tmp_path.rglob("*.png"))) <= there:
+        pictures = lambda: len(list((tmp_path / "out" / "pictures").rglob("*.png")))
+        there = pictures()
+        until = time.monotonic() + 300
+        while driver.poll() is None and time.monotonic() < until and pictures() <= there:
             time.sleep(0.01 * (number + 1))
         driver.send_signal(signal.SIGKILL)
         driver.wait()

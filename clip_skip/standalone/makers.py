@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from clip_skip.standalone.loading import Loading
+from clip_skip.standalone.progress import Progress
 from clip_skip.standalone.shots import Batch, Shot
 
 if TYPE_CHECKING:
@@ -36,8 +36,13 @@ class Supply(Generic[C]):
         self._model = model
         self.task = task
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def model(self) -> Path:
+        """The checkpoint of the first cell that waits."""
+        return self._model(self._waiting[0])
 
     @property
     def next(self) -> Task:
@@ -59,46 +64,62 @@ class Supply(Generic[C]):
 class Maker:
     """Makes batches with one checkpoint after the other, on one device."""
 
-    def __init__(self, loading: Loading, device: str, limit: int = 0) -> None:
-        """limit: cells per batch; 0 is what fits the device."""
-        self._loading, self._device, self._limit = loading, device, limit
+    def __init__(self, load: Callable[[Path], Engine], limit: int = 0) -> None:
+        """load: the engine of a checkpoint; limit: cells per batch, 0 is what fits the device"""
+        self._load, self._limit = load, limit
         self._engine: Engine | None = None
         self._model: Path | None = None
+        self._prepared: tuple[Shot, ...] = ()
+        self._passes = 0
 
     def engine(self, model: Path) -> Engine:
         """The engine of `model`, loaded once until another is asked for. CheckpointError if it cannot be."""
         if self._engine is None or self._model != model:
             self._engine = None  # frees its memory before the next is loaded
-            self._engine, self._model = self._loading.engine(model, self._device), model
+            self._engine, self._model, self._prepared = self._load(model), model, ()
+            self._passes = self._engine.conditioner.passes
         return self._engine
+
+    @property
+    def passes(self) -> int:
+        """How often a text encoder of the last checkpoint has run for this maker."""
+        return self._engine.conditioner.passes - self._passes if self._engine else 0
 
     def limit(self, task: Task) -> int:
         """How many cells of the kind of `task` to make at once."""
         from clip_skip.standalone.engine import fitting
 
-        return self._limit or fitting(self.engine(task.model), task.batch.width, task.batch.height)
+        engine, batch = self.engine(task.model), task.batch
+        size = batch.width, batch.height
+        if batch.hires:
+            size = batch.hires.final(*size, engine.models.sizes.vae_factor)
+        return self._limit or fitting(engine, *size)
 
-    def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made:
-        """The pictures of `task`; what is too large for the memory is halved, and stays smaller."""
-        import torch
-
-        from clip_skip.standalone.engine import Made, is_out_of_memory
-        from clip_skip.sweep import plan
+    def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made | None:
+        """The pictures of `task`. None where they were too many for the memory: from then on `limit` is smaller."""
+        from clip_skip.standalone.engine import is_out_of_memory
 
         engine, batch = self.engine(task.model), task.batch
-        engine.prepare(task.prepare, batch.steps, batch.sampler)
+        if task.prepare != self._prepared:
+            engine.prepare(task.prepare, batch.steps, batch.sampler, batch.hires)
+            self._prepared = task.prepare
+        try:
+            return engine.make(batch, on_step)
+        except Exception as error:
+            if len(batch.shots) == 1 or not is_out_of_memory(error):
+                raise
+        self._limit = len(batch.shots) // 2
+        return None
 
-        def smaller(limit: int) -> None:
-            self._limit = limit
 
-        make = lambda shots: engine.make(replace(batch, shots=shots), on_step)
-        made = [one for _, one in plan.run(batch.shots, len(batch.shots), make, is_out_of_memory, smaller)]
-        pictures = [picture for one in made for picture in one.pictures]
-        return Made(pictures, torch.cat([one.latents for one in made]))
-
-
-def local(supply: Supply[C], maker: Maker, on_step: Callable[[], None]) -> Iterator[tuple[tuple[C, ...], Made]]:
+def local(supply: Supply[C], maker: Maker, progress: Progress) -> Iterator[tuple[tuple[C, ...], Made]]:
     """Make all of `supply` in this process."""
     while supply:
         cells = supply.take(maker.limit(supply.next))
-        yield cells, maker.make(supply.task(cells), on_step)
+        progress.begin(len(cells))
+        made = maker.make(supply.task(cells), progress.step)
+        if made is None:
+            supply.put_back(cells)
+            progress.smaller(maker.limit(supply.next))
+        else:
+            yield cells, made

@@ -12,7 +12,13 @@
 
   const address = (file) => file.split("/").map(encodeURIComponent).join("/");
 
-  /** A row for each checkpoint, seed and CFG scale, a column for each clip skip. `few`: only the first row of each checkpoint. */
+  /** How far the scores of a row's pictures are apart. */
+  function spread({ of }) {
+    const scores = [...of.values()].map((picture) => picture.score).filter((score) => score !== null);
+    return scores.length ? Math.max(...scores) - Math.min(...scores) : 0;
+  }
+
+  /** A row for each checkpoint, seed and CFG scale, a column for each clip skip. `few`: of each checkpoint only the row that differs most. */
   function table(prompt, few) {
     const rows = new Map();
     const skips = [...new Set(data.pictures[prompt].map((picture) => picture[3]))].sort((one, other) => one - other);
@@ -24,7 +30,8 @@
     const head = make("tr", {}, make("th", { scope: "col" }, "clip skip"), ...skips.map((skip) => make("th", { scope: "col" }, String(skip))));
     const body = make("tbody");
     const seen = new Set();
-    for (const [name, { model, of }] of rows) {
+    const shown = few ? [...rows].sort(([, one], [, other]) => spread(other) - spread(one)) : rows;
+    for (const [name, { model, of }] of shown) {
       if (few && seen.has(model)) continue;
       seen.add(model);
       const row = make("tr", {}, make("th", { scope: "row" }, name));

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
 from clip_skip.standalone.loading import DTYPES, EMPHASES, Loading
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
@@ -19,8 +20,10 @@ __all__ = [
     "DEMO_SEED",
     "SEED",
     "ArgumentError",
+    "add_cluster",
     "add_loading",
     "checkpoint",
+    "cluster_of",
     "device",
     "known_sampler",
     "loading",
@@ -105,6 +108,36 @@ def loading(arguments: argparse.Namespace) -> Loading:
         if folder is not None and not folder.is_dir():
             raise ArgumentError(f"{option}: {folder} is no folder")
     return Loading(arguments.dtype or "", arguments.emphasis or EMPHASES[0], arguments.loras, arguments.embeddings)
+
+
+def add_cluster(command: argparse.ArgumentParser) -> None:
+    """The arguments of a Ray cluster."""
+    add = command.add_argument
+    add(
+        "--ray",
+        nargs="?",
+        const=LOCAL,
+        metavar="ADDRESS",
+        help="make the pictures on a Ray cluster; default: a local one",
+    )
+    add("--actors", type=int, metavar="N", help="with --ray: how many; default: one for each GPU, or each CPU")
+    add("--actor-cpus", type=int, metavar="N", help="with --ray: CPUs for each; default: 1")
+
+
+@contextmanager
+def cluster_of(arguments: argparse.Namespace) -> Iterator[Cluster | None]:
+    """The cluster that is asked for, while the block runs; what is wrong with it is told as a wrong argument."""
+    actors, cpus = arguments.actors or 0, 1 if arguments.actor_cpus is None else arguments.actor_cpus
+    within("--actors", actors, 0, 100_000)
+    within("--actor-cpus", cpus, 1, 1024)
+    if not arguments.ray:
+        yield None
+        return
+    try:
+        with connected(arguments.ray, actors, cpus) as cluster:
+            yield cluster
+    except ClusterError as error:
+        raise ArgumentError(str(error)) from error
 
 
 def within(name: str, value: float, low: float, high: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from clip_skip.override import replaced
 from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import (
     ArgumentError,
+    add_cluster,
     add_loading,
     checkpoint,
+    cluster_of,
     device,
     known_sampler,
     loading,
@@ -31,7 +32,7 @@ from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.sweep import rows
 from clip_skip.sweep.axis import parse_axis
 
-__all__ = ["add_arguments", "add_cluster", "run"]
+__all__ = ["add_arguments", "run"]
 
 HELP = "which clip skip is better, over many prompts, seeds and checkpoints"
 DESCRIPTION = (
@@ -88,39 +89,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_cluster(command)
 
 
-def add_cluster(command: argparse.ArgumentParser) -> None:
-    """The options of a Ray cluster."""
-    add = command.add_argument
-    add(
-        "--ray",
-        nargs="?",
-        const="local",
-        metavar="ADDRESS",
-        help="make the pictures on a Ray cluster; default: a local one",
-    )
-    add("--actors", type=int, metavar="N", help="with --ray: how many; default: one for each GPU, or each CPU")
-    add("--actor-cpus", type=int, metavar="N", help="with --ray: CPUs for each; default: 1")
-
-
 def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
     for sentence in (*tags.warnings([*given.prompts, given.negative]), *replaced(*given.prompts[:1])):
         print(sentence, file=sys.stderr)
-    from clip_skip.standalone.cluster import ClusterError, connected
     from clip_skip.standalone.study.folder import left_by_another
     from clip_skip.standalone.study.run import run as run_job
     from clip_skip.standalone.study.scores import ScoreError, find
 
     try:
-        there = connected(given.ray, given.actors, given.actor_cpus) if given.ray else nullcontext()
-        with telling("--models", "--prompts"), there as cluster:
+        with telling("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
             if taken := left_by_another(job):
                 raise ArgumentError(f"--out: {taken}; give another folder")
             prepare(job.out)
             figures = run_job(job, scores, cluster, given.batch)
-    except (ClusterError, ScoreError) as error:
+    except ScoreError as error:
         raise ArgumentError(str(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
@@ -216,8 +201,8 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     from clip_skip.study.plan import Plan
 
     width, height = size(given.size)
-    for name, low, high in (("steps", 1, 1000), ("batch", 0, 4096), ("actors", 0, 100_000), ("actor_cpus", 1, 1024)):
-        within(f"--{name.replace('_', '-')}", getattr(given, name), low, high)
+    within("--steps", given.steps, 1, 1000)
+    within("--batch", given.batch, 0, 4096)
     known_sampler("--sampler", given.sampler)
     models: dict[str, Path] = {}
     skips: dict[str, tuple[float, ...]] = {}

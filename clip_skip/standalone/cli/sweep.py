@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 
 from clip_skip import tags
 from clip_skip.override import replaced
-from clip_skip.standalone.cli.arguments import ArgumentError, telling
+from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
 from clip_skip.standalone.cli.like import fill
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.sweep.folder import clear, left_by_another
@@ -30,22 +30,24 @@ EXAMPLES = """examples:
   clip-skip sweep --rows seed --row-values 1-8 --report
   clip-skip sweep --like picture.png --models models/Stable-diffusion
   clip-skip sweep --like picture.png --models models/Stable-diffusion --skips 1-12
+  clip-skip sweep --ray
 """
 
 
 def run(arguments: argparse.Namespace) -> int:
     left_out = fill(arguments) if arguments.like else []
-    job = job_of(arguments)
-    for sentence in (*left_out, *warnings(job, bool(arguments.like))):
-        print(sentence, file=sys.stderr)
-    try:
-        with telling():
-            prepare(job.out)
-            if taken := another(job, arguments.replace):
-                raise ArgumentError(f"--out: {taken}; give another folder, or --replace")
-            figures = run_job(job)
-    except OSError as error:
-        raise ArgumentError(f"--out: {error}") from error
+    with cluster_of(arguments) as cluster:
+        job = job_of(arguments, cluster.device if cluster else "")
+        for sentence in (*left_out, *warnings(job, bool(arguments.like))):
+            print(sentence, file=sys.stderr)
+        try:
+            with telling():
+                prepare(job.out)
+                if taken := another(job, arguments.replace):
+                    raise ArgumentError(f"--out: {taken}; give another folder, or --replace")
+                figures = run_job(job, cluster=cluster)
+        except OSError as error:
+            raise ArgumentError(f"--out: {error}") from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"

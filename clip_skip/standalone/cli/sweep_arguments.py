@@ -11,6 +11,7 @@ from clip_skip.standalone.cli.arguments import (
     DEMO_SEED,
     SEED,
     ArgumentError,
+    add_cluster,
     add_loading,
     checkpoint,
     device,
@@ -76,9 +77,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="default: a folder of its own for each sweep, in sweeps/")
     add("--replace", action="store_true", help="take the folder even if another sweep is in it")
     add("--report", action="store_true", help="also measure what changes with what (report.png)")
+    add_cluster(command)
 
 
-def job_of(arguments: argparse.Namespace) -> Job:
+def job_of(arguments: argparse.Namespace, cluster_device: str = "") -> Job:
     """The sweep that the arguments ask for. ArgumentError or SweepError names the one that cannot be used."""
     model = arguments.model or "demo"
     width, height = size(arguments.size or ("128" if model == "demo" else "512"))
@@ -100,7 +102,7 @@ def job_of(arguments: argparse.Namespace) -> Job:
         raise ArgumentError(f"--models: {arguments.models} is no folder")
     import torch  # slow, so not before the arguments are known to be good
 
-    name = device(arguments.device, torch.cuda.is_available())
+    name = cluster_device or device(arguments.device, torch.cuda.is_available())
     path = checkpoint(model)
     sizes = sizes_for(path, width, height)
     plan = plan_of(arguments, dict(zip(TOWERS[sizes.family], (text.layers for text in sizes.texts))))

@@ -21,7 +21,7 @@ __all__ = ["Common", "Job"]
 
 @dataclass(frozen=True)
 class Common:
-    """What all pictures of a study have in common."""
+    """What all pictures of a study have in common, by the names that a sweep's `Settings` have for it."""
 
     negative: str
     steps: int
@@ -58,18 +58,14 @@ class Job:
         return Task(self.models[model], batch, tuple(prepare))
 
     def infotext(self, cell: Cell) -> str:
-        common = self.common
-        numbers = (cell.seed, common.steps, common.width, common.height)
-        settings = Settings(
-            cell.model,
-            cell.prompt,
-            common.negative,
-            *numbers,
-            common.sampler,
-            emphasis=common.emphasis,
+        own = Settings(
+            model=cell.model,
+            prompt=cell.prompt,
+            seed=cell.seed,
             family=self._families[cell.model],
+            **asdict(self.common),
         )
-        return settings.infotext(self.shot(cell))
+        return own.infotext(self.shot(cell))
 
     @cached_property
     def _families(self) -> dict[str, str]:

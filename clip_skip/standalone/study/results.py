@@ -19,7 +19,7 @@ from clip_skip.standalone.study.scores import Score
 from clip_skip.study import page, statistics
 from clip_skip.study.plan import Cell
 
-__all__ = ["cells_frame", "scored", "write"]
+__all__ = ["cells_frame", "scored", "write", "write_record"]
 
 
 def scored(cell: Cell, pixels: str, published: str) -> str:
@@ -48,8 +48,8 @@ def cells_frame(job: Job, folder: Folder, scores: Sequence[Score]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def write(job: Job, folder: Folder, scores: Sequence[Score], figures: Mapping[str, object]) -> list[str]:
-    """Write cells.parquet, table.csv, index.html and study.json; the sentences, one for each checkpoint."""
+def write(job: Job, folder: Folder, scores: Sequence[Score]) -> list[str]:
+    """Write cells.parquet, table.csv and index.html; the sentences, one for each checkpoint."""
     cells = cells_frame(job, folder, scores)
     sentences: list[str] = []
     if len(cells):
@@ -64,13 +64,13 @@ def write(job: Job, folder: Folder, scores: Sequence[Score], figures: Mapping[st
                 sentences.append(statistics.sentence(some, measures[0], len(of_model)))
         settings = {**asdict(job.common), "cells": f"{len(cells)} of {len(job.plan.cells)}"}
         folder.write("index.html", page.page(cells, found, job.plan, sentences, settings))
-    folder.write("study.json", json.dumps(record(job, sentences, figures), indent=1, ensure_ascii=False))
     return sentences
 
 
-def record(job: Job, sentences: Sequence[str], figures: Mapping[str, object]) -> dict[str, Any]:
+def write_record(job: Job, folder: Folder, sentences: Sequence[str], figures: Mapping[str, object]) -> None:
+    """Write study.json. figures: how the study was made"""
     names = ("torch", "diffusers", "transformers")
-    return {
+    record = {
         "made_with": job.made_with,
         "checkpoints": job.digests,
         "plan": asdict(job.plan),
@@ -78,6 +78,7 @@ def record(job: Job, sentences: Sequence[str], figures: Mapping[str, object]) ->
         "versions": {name: version(name) for name in names},
         "run": dict(figures),
     }
+    folder.write("study.json", json.dumps(record, indent=1, ensure_ascii=False))
 
 
 def _write(path: Path, to: Any) -> None:

@@ -9,75 +9,60 @@ results.py  what is written of all of them
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from clip_skip.standalone.cluster import Cluster
+from clip_skip.standalone.cluster.connection import Cluster
 from clip_skip.standalone.makers import Maker, Supply, local
+from clip_skip.standalone.progress import Figures, Progress
 from clip_skip.standalone.study import results
 from clip_skip.standalone.study.folder import Folder
 from clip_skip.standalone.study.job import Job
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study.plan import Cell
 
-if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Made
-
 __all__ = ["run"]
 
 SCORED_AT_ONCE = 64
-
-Figures = dict[str, Any]
-"""What was made, how, and how long it took: study.json's "run"."""
 
 
 def run(job: Job, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
     """Make the pictures of `job` that its folder lacks, then their scores, and from them what `results` writes.
 
     batch: cells per batch; 0 is what fits the device
-    Raises `CheckpointError` if a checkpoint cannot be used.
+    Raises `CheckpointError` if a checkpoint cannot be used, `ClusterError` if the cluster cannot.
     """
     began = time.monotonic()
     folder = Folder(job)
     missing = folder.missing(job.plan.cells)
     figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
     try:
-        make(job, folder, missing, cluster, batch, figures)
+        if missing:
+            with Progress(figures, len(missing), job.common.steps) as progress:
+                make(job, folder, missing, cluster, batch, progress)
         figures["seconds_making"] = round(time.monotonic() - began, 3)
         for score in scores:
             add_scores(job, folder, score)
     except KeyboardInterrupt:
         figures["interrupted"] = True
-    figures["sentences"] = results.write(job, folder, scores, figures)
+    sentences = results.write(job, folder, scores)
     figures["seconds"] = round(time.monotonic() - began, 3)
-    return figures
+    results.write_record(job, folder, sentences, figures)
+    return {**figures, "sentences": sentences}
 
 
 def make(
-    job: Job, folder: Folder, missing: Sequence[Cell], cluster: Cluster | None, batch: int, figures: Figures
+    job: Job, folder: Folder, missing: Sequence[Cell], cluster: Cluster | None, batch: int, progress: Progress
 ) -> None:
     """Make the cells of `missing`, and put them into `folder` a batch at a time."""
-    if not missing:
-        return
     supply = Supply(missing, lambda cell: job.models[cell.model], job.task)
-    new = partial(Maker, job.loading, job.device, batch)
-    with tqdm(total=len(missing), unit="cell", disable=None, desc="pictures") as bar:
-        for cells, made in _made(supply, new, cluster, bar):
-            folder.save(cells, made.pictures)
-            figures["cells_made"] += len(cells)
-            bar.update(len(cells))
-
-
-def _made(
-    supply: Supply[Cell], new: partial[Maker], cluster: Cluster | None, bar: Any
-) -> Iterator[tuple[tuple[Cell, ...], Made]]:
-    if cluster is None:
-        return local(supply, new(), lambda: None)
-    return cluster.run(supply, new, lambda makers: bar.set_postfix(actors=makers))
+    new = partial(Maker, partial(job.loading.engine, device=job.device), batch)
+    for cells, made in cluster.run(supply, new, progress) if cluster else local(supply, new(), progress):
+        folder.save(cells, made.pictures)
+        progress.finish(len(cells))
 
 
 def add_scores(job: Job, folder: Folder, score: Score) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from clip_skip.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
 from clip_skip.standalone import infotext
 from clip_skip.standalone.loading import AS_USUAL, Loading
+from clip_skip.standalone.makers import Task
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.samplers import in_two
@@ -127,6 +128,10 @@ class Job:
             number.get("negative"),
             number.get("hires"),
         )
+
+    def task(self, missing: Sequence[Cell], cells: Sequence[Cell]) -> Task:
+        """The batch of `cells`; the texts of `missing`, which are all that are to be made, are encoded at once."""
+        return Task(self.model, self.settings.batch(tuple(map(self.shot, cells))), tuple(map(self.shot, missing)))
 
     def infotext(self, cell: Cell) -> str:
         return self.settings.infotext(self.shot(cell))

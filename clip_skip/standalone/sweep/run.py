@@ -2,46 +2,40 @@
 
 job.py      what is to be made
 folder.py   which cells are finished, and how a batch gets there
-run.py      makes the others, in batches
+run.py      makes the others in batches, in this process or on a cluster
 results.py  what is drawn and written of all of them
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from clip_skip.standalone.cluster.connection import Cluster
+from clip_skip.standalone.makers import Maker, Supply, local
+from clip_skip.standalone.progress import Figures, Interrupted, OnStep, Progress
 from clip_skip.standalone.sweep import results
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
-from clip_skip.sweep import plan
-from clip_skip.sweep.plan import Cell
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Engine, Made
+    from clip_skip.standalone.engine import Engine
 
 __all__ = ["Figures", "Interrupted", "OnStep", "run"]
 
-OnStep = Callable[[int, int, str], None]
-"""Called after every step with the steps done, all steps, and what is being made. It may raise `Interrupted`."""
 
-Figures = dict[str, Any]
-"""What was made, how, and how long it took: sweep.json's "run"."""
-
-
-class Interrupted(Exception):
-    """Ends a sweep. What is finished is kept."""
-
-
-def run(job: Job, engine: Engine | None = None, on_step: OnStep = lambda done, total, what: None) -> Figures:
+def run(
+    job: Job,
+    engine: Engine | None = None,
+    on_step: OnStep = lambda done, total, what: None,
+    cluster: Cluster | None = None,
+) -> Figures:
     """Make the cells of `job` that its folder lacks, then grid.png, sweep.json and index.html.
 
     engine: one with the job's model on its device; with None it is loaded, when there is something to make.
-    Raises `CheckpointError` if the model cannot be used.
+    on_step: for what is made in this process
+    Raises `CheckpointError` if the model cannot be used, `ClusterError` if the cluster cannot.
     """
     began = time.monotonic()
     made_with = job.made_with()
@@ -49,47 +43,22 @@ def run(job: Job, engine: Engine | None = None, on_step: OnStep = lambda done, t
     missing = folder.missing(job.plan.cells)
     figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
     if missing:
-        figures |= make(job, missing, engine or job.loading.engine(job.model, job.device), folder, on_step)
+        load = (lambda _: engine) if engine else partial(job.loading.engine, device=job.device)
+        new = partial(Maker, load, job.batch)
+        maker = new()
+        supply = Supply(missing, lambda _: job.model, partial(job.task, missing))
+        with Progress(figures, len(missing), job.settings.all_steps, on_step) as progress:
+            try:
+                for cells, made in cluster.run(supply, new, progress) if cluster else local(supply, maker, progress):
+                    texts = [job.infotext(cell) for cell in cells]
+                    folder.save(cells, made.pictures, made.latents.numpy(), texts)
+                    progress.finish(len(cells))
+            except (Interrupted, KeyboardInterrupt):
+                figures["interrupted"] = True
+        if not cluster:
+            figures["encoder_passes"] = maker.passes
     complete = figures["cells_made"] == len(missing)
     record = results.write(job, folder, complete)
     figures["seconds"] = round(time.monotonic() - began, 3)
     folder.write_json("sweep.json", {**record, "made_with": made_with, "run": figures})
     return figures
-
-
-def make(job: Job, missing: Sequence[Cell], engine: Engine, folder: Folder, on_step: OnStep) -> Figures:
-    """Make the cells of `missing` and put them into `folder`, a batch at a time."""
-    from clip_skip.standalone.engine import fitting, is_out_of_memory
-
-    settings = job.settings
-    passes = engine.conditioner.passes
-    engine.prepare([job.shot(cell) for cell in missing], settings.steps, settings.sampler, settings.hires)
-    limit = job.batch or fitting(engine, *job.size)
-    figures: Figures = {"cells_made": 0, "cells_per_batch": limit}
-    with tqdm(total=len(missing) * settings.all_steps, unit="step", disable=None) as bar:
-
-        def smaller(new: int) -> None:
-            figures.update(out_of_memory=True, cells_per_batch=new)
-            tqdm.write(f"Out of memory: going on with {new} cells per batch. --batch {new} avoids the wait.")
-
-        def make_batch(cells: tuple[Cell, ...]) -> Made:
-            first = figures["cells_made"]
-            what = f"cell {first + 1} to {first + len(cells)} of {len(missing)}"
-            done = count(first * settings.all_steps + len(cells), len(cells))
-            bar.n = first * settings.all_steps  # where a batch that was too large had come further
-            bar.set_description(what)
-
-            def step() -> None:
-                bar.update(len(cells))
-                on_step(next(done), len(missing) * settings.all_steps, what)
-
-            return engine.make(settings.batch(tuple(job.shot(cell) for cell in cells)), step)
-
-        try:
-            for cells, made in plan.run(missing, limit, make_batch, is_out_of_memory, smaller):
-                texts = [job.infotext(cell) for cell in cells]
-                folder.save(cells, made.pictures, made.latents.numpy(), texts)
-                figures["cells_made"] += len(cells)
-        except (Interrupted, KeyboardInterrupt):
-            figures["interrupted"] = True
-    return {**figures, "encoder_passes": engine.conditioner.passes - passes}

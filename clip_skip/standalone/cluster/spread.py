@@ -1,0 +1,165 @@
+"""Which maker of a cluster has which cells, until all are made.
+
+The cells of a maker that died go to the next one that is free, and a new maker takes its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clip_skip.standalone.cluster.actor import contents
+from clip_skip.standalone.makers import Supply, Task
+from clip_skip.standalone.models import header
+from clip_skip.standalone.progress import Progress
+
+if TYPE_CHECKING:
+    from clip_skip.standalone.engine import Made
+
+__all__ = ["ClusterError", "Spread", "said"]
+
+AHEAD = 2
+"""How many batches a maker has at a time, so that it need not wait for this process."""
+
+DEATHS = 3
+"""How many makers may die in a row in the same place without a batch: one more, and no other takes it."""
+
+PATIENCE = 60
+"""Seconds without a maker that is ready, after which that is told."""
+
+
+class ClusterError(ValueError):
+    """The cluster cannot be used; the message says why."""
+
+
+@dataclass(eq=False)
+class _Place:
+    """A maker, and what is known of it. One that dies leaves its place to a new one.
+
+    deaths:  how many have died here since a batch came from here
+    kind:    a task of the checkpoint that it is, or is to be, ready for
+    limit:   how many cells it takes at once; 0 until it is ready
+    asked:   whether it has been asked if it is ready, and has not answered
+    batches: how many it has
+    """
+
+    maker: Any
+    deaths: int = 0
+    kind: Task | None = None
+    limit: int = 0
+    asked: bool = False
+    batches: int = 0
+
+
+class Spread:
+    """Hands the cells of `supply` to the makers at `places`, and takes the pictures."""
+
+    def __init__(self, supply: Supply[Any], new: Callable[[], Any], count: int, progress: Progress) -> None:
+        self._supply, self._new, self._progress = supply, new, progress
+        self._share = -(-len(supply) // count)  # so that one does not take all
+        self.places = [_Place(new()) for _ in range(count)]
+        self._running: dict[Any, tuple[_Place, tuple[Any, ...]]] = {}
+        """What is under way: where, and its cells; none for the question whether a maker is ready."""
+        self._digests: dict[Path, str] = {}
+        self._sent: dict[Path, Any] = {}
+        """Checkpoints in Ray's object store."""
+
+    def run(self) -> Iterator[tuple[tuple[Any, ...], Made]]:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        patience = time.monotonic() + PATIENCE
+        self._hand_out()
+        while self._supply or any(cells for _, cells in self._running.values()):
+            for done in ray.wait(list(self._running), timeout=5)[0]:
+                place, cells = self._running.pop(done)
+                answer = None
+                try:
+                    answer = ray.get(done)
+                except RayTaskError as error:
+                    raise error.cause from None
+                except RayError as error:
+                    self._lost(place, cells, error)
+                else:
+                    self._batch(place, cells, answer) if cells else self._ready(place, answer)
+                self._hand_out()
+                if cells and answer is not None:
+                    yield cells, answer
+            if time.monotonic() > patience and not any(place.limit for place in self.places):
+                patience = float("inf")
+                free = said(ray.available_resources())
+                self._progress.tell(f"No actor is ready yet. Free on the cluster: {free}. Ctrl+C stops.")
+
+    def _hand_out(self) -> None:
+        for place in self.places:
+            while self._supply and not place.asked and place.batches < AHEAD:
+                if place.kind is None or place.kind.model != self._supply.model:
+                    place.limit = 0
+                    self._ask(place, self._supply.next)
+                else:
+                    cells = self._supply.take(min(place.limit, self._share))
+                    task = self._supply.task(cells)
+                    self._running[place.maker.make.remote(task, self._digest(task.model))] = place, cells
+                    place.batches += 1
+
+    def _ask(self, place: _Place, kind: Task, files: Any = None) -> None:
+        """Ask whether it is ready for the checkpoint of `kind`, which is in `files` for a node that lacks it."""
+        self._running[place.maker.ready.remote(kind, self._digest(kind.model), files)] = place, ()
+        place.asked, place.kind = True, kind
+
+    def _ready(self, place: _Place, limit: int | None) -> None:
+        assert place.kind is not None
+        if limit is None:
+            self._ask(place, place.kind, self._send(place.kind.model))
+            return
+        if limit < place.limit:
+            self._progress.smaller(limit)
+        place.asked, place.limit = False, limit
+        self._progress.makers(sum(bool(one.limit) for one in self.places))
+
+    def _batch(self, place: _Place, cells: tuple[Any, ...], made: Made | None) -> None:
+        place.batches -= 1
+        if made is not None:
+            place.deaths = 0
+            return
+        self._supply.put_back(cells)  # there were too many for its memory: how many are not?
+        if place.kind and not place.asked:
+            self._ask(place, place.kind)
+
+    def _lost(self, place: _Place, cells: tuple[Any, ...], error: Exception) -> None:
+        import ray
+
+        self._supply.put_back(cells)
+        if place not in self.places:
+            return
+        ray.kill(place.maker)  # Ray may have lost sight of one that lives
+        self.places.remove(place)
+        if place.deaths < DEATHS:
+            self.places.append(_Place(self._new(), place.deaths + 1))
+        else:
+            reason = f"{DEATHS + 1} actors have died one after the other without having made a picture: {error}"
+            if not self.places:
+                raise ClusterError(f"--ray: {reason}") from error
+            self._progress.tell(f"{reason}\nThe other actors go on: {len(self.places)}.")
+        self._progress.makers(sum(bool(one.limit) for one in self.places))
+
+    def _digest(self, model: Path) -> str:
+        if model not in self._digests:
+            self._digests[model] = header.digest(model)
+        return self._digests[model]
+
+    def _send(self, model: Path) -> Any:
+        """A checkpoint in the object store, put there once."""
+        import ray
+
+        if model not in self._sent:
+            self._sent[model] = ray.put(contents(model))
+        return self._sent[model]
+
+
+def said(resources: Mapping[str, float]) -> str:
+    """Ray's resources in words."""
+    return ", ".join(f"{resources.get(name, 0):g} {name}" for name in ("CPU", "GPU"))

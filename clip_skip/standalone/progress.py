@@ -1,0 +1,77 @@
+"""How far a sweep or a study has come: a bar on the screen, figures for its record, and calls for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+__all__ = ["Figures", "Interrupted", "OnStep", "Progress"]
+
+OnStep = Callable[[int, int, str], None]
+"""Called after every step with the steps done, all steps, and what is being made. It may raise `Interrupted`."""
+
+Figures = dict[str, Any]
+"""What was made, how, and how long it took: "run" in sweep.json and study.json."""
+
+
+class Interrupted(Exception):
+    """Ends a sweep. What is finished is kept."""
+
+
+class Progress:
+    """Cells that are being made, in this process or on a cluster."""
+
+    def __init__(
+        self, figures: Figures, cells: int, steps: int, on_step: OnStep = lambda done, total, what: None
+    ) -> None:
+        """figures: where cells_made and cells_per_batch are written, and out_of_memory where that happened
+        cells:   how many are to be made, each in so many `steps`
+        """
+        self._figures = figures
+        figures["cells_made"] = 0
+        self._cells, self._steps, self._on_step = cells, steps, on_step
+        self._begun, self._done, self._what = 0, 0, ""
+        self._bar = tqdm(total=cells * steps, unit="step", disable=None)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def begin(self, cells: int) -> None:
+        """So many cells are a batch that this process makes next."""
+        made = self._figures["cells_made"]
+        self._begun, self._done = cells, made * self._steps
+        self._what = f"cell {made + 1} to {made + cells} of {self._cells}"
+        self._bar.n = self._done  # where a batch that was too large had come further
+        self._bar.set_description(self._what)
+
+    def step(self) -> None:
+        """The batch that was begun has come a step further."""
+        self._done += self._begun
+        self._bar.update(self._begun)
+        self._on_step(self._done, self._cells * self._steps, self._what)
+
+    def finish(self, cells: int) -> None:
+        """So many cells are finished, and in their folder."""
+        self._figures.setdefault("cells_per_batch", cells)
+        self._figures["cells_made"] += cells
+        made = self._figures["cells_made"]
+        self._bar.set_description(f"{made} of {self._cells} cells")
+        self._bar.update(made * self._steps - self._bar.n)
+
+    def makers(self, count: int) -> None:
+        """So many actors are at work."""
+        self._bar.set_postfix(actors=count)
+
+    def smaller(self, limit: int) -> None:
+        """There was not enough memory for a batch; `limit` cells are made at once from now on."""
+        self._figures.update(out_of_memory=True, cells_per_batch=limit)
+        self.tell(f"Out of memory: going on with {limit} cells per batch. --batch {limit} avoids the wait.")
+
+    def tell(self, sentence: str) -> None:
+        """A line of its own, above the bar."""
+        tqdm.write(sentence)

@@ -1,0 +1,213 @@
+"""Which maker of a Ray cluster has which cells, on a cluster of two nodes with stand-ins for the makers.
+
+The long ones want CLIP_SKIP_RAY_LONG=1.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ray = pytest.importorskip("ray", reason="ray is not installed")
+
+from clip_skip.standalone.cluster import connection, spread  # noqa: E402
+from clip_skip.standalone.cluster.actor import RemoteMaker, contents, local_file  # noqa: E402
+from clip_skip.standalone.makers import Supply, Task  # noqa: E402
+from clip_skip.standalone.models import header  # noqa: E402
+from clip_skip.standalone.progress import Progress  # noqa: E402
+
+LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="takes long: CLIP_SKIP_RAY_LONG=1 runs it")
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """Two nodes with a CPU each; this process is on a third, which has none."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+class Far(RemoteMaker):
+    """On a node that has no file of this machine's."""
+
+    def ready(self, task, digest, files=None):
+        tempfile.tempdir = str(task.model.parent / f"node-{ray.get_runtime_context().get_node_id()}")
+        return super().ready(replace(task, model=Path("/nowhere") / task.model.name), digest, files)
+
+
+class Maker:
+    """A "picture" is the name of the checkpoint and the number of the cell."""
+
+    def __init__(self, limits=None):
+        self.limits = limits or {}
+
+    def limit(self, task):
+        assert task.model.read_bytes() == task.model.name.encode()
+        return self.limits.get(task.model.name, 2)
+
+    def make(self, task):
+        time.sleep(0.05)
+        return SimpleNamespace(pictures=[(task.model.name, cell) for cell in task.batch])
+
+
+class Waiting(Maker):
+    """Makes nothing before both nodes have the checkpoint."""
+
+    def __init__(self, limits, folder):
+        super().__init__(limits)
+        self.folder = folder
+
+    def make(self, task):
+        until = time.monotonic() + 120
+        while len(list(self.folder.glob(f"node-*/*/*/{task.model.name}"))) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        return super().make(task)
+
+
+class Short(Maker):
+    """Has memory for one cell."""
+
+    def make(self, task):
+        if len(task.batch) > 1:
+            self.limits = dict.fromkeys([task.model.name], len(task.batch) // 2)
+            return None
+        return super().make(task)
+
+
+class Mortal(Maker):
+    """Dies with its first batch on this machine."""
+
+    def make(self, task):
+        if not (mark := task.model.with_name("died")).exists():
+            mark.touch()
+            os._exit(1)
+        return super().make(task)
+
+
+class Wrong(Maker):
+    def make(self, task):
+        raise header.CheckpointError("the file is broken")
+
+
+def never():
+    os._exit(1)
+
+
+class Heard(Progress):
+    def __init__(self):
+        super().__init__({}, 1, 1)
+        self.heard, self.counts = [], []
+
+    def tell(self, sentence):
+        self.heard.append(sentence)
+
+    def makers(self, count):
+        self.counts.append(count)
+
+
+def run(folder, new, names=("a",), cells=6, progress=None, **cluster):
+    """The batches of so many cells with each of the checkpoints `names`."""
+    models = [folder / f"{name}.safetensors" for name in names]
+    for model in models:
+        model.write_bytes(model.name.encode())
+    every = [(model, number) for model in models for number in range(cells)]
+    supply = Supply(every, lambda cell: cell[0], lambda cells: Task(cells[0][0], [cell[1] for cell in cells], ()))
+    batches = list(connection.Cluster("cpu", **cluster).run(supply, new, progress or Heard()))
+    for made, batch in batches:
+        assert batch.pictures == [(model.name, number) for model, number in made]
+    assert sorted(cell for made, _ in batches for cell in made) == every
+    return [made for made, _ in batches]
+
+
+def test_checkpoints_that_nodes_lack_are_sent_once_and_batches_are_of_their_size(nodes, tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.setattr(connection, "RemoteMaker", Far)
+    monkeypatch.setattr(spread, "contents", lambda model: sent.append(model.stem) or contents(model))
+    progress = Heard()
+    limits = {"a.safetensors": 2, "b.safetensors": 3}
+    batches = run(tmp_path, partial(Waiting, limits, tmp_path), ("a", "b"), 12, progress)
+    assert sorted(sent) == ["a", "b"]
+    assert {(cells[0][0].stem, len(cells)) for cells in batches} == {("a", 2), ("b", 3)}
+    assert max(progress.counts) == 2 and progress.heard == []
+
+
+def test_a_maker_that_dies_loses_nothing_and_none_takes_all(nodes, tmp_path):
+    batches = run(tmp_path, partial(Mortal, {"a.safetensors": 64}))
+    assert (tmp_path / "died").exists()
+    assert sorted(map(len, batches)) == [3, 3]
+
+
+@LONG
+def test_makers_that_always_die_end_it(nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr(spread, "DEATHS", 1)
+    progress = Heard()
+    with pytest.raises(connection.ClusterError, match="2 actors have died one after the other") as error:
+        run(tmp_path, never, progress=progress)
+    assert "exit" in str(error.value)  # how they died
+    assert len(progress.heard) == 1 and "The other actors go on: 1." in progress.heard[0]
+
+
+def test_too_little_memory_makes_smaller_batches(nodes, tmp_path):
+    progress = Heard()
+    batches = run(tmp_path, Short, cells=4, progress=progress)
+    assert {len(cells) for cells in batches} == {1}
+    assert set(progress.heard) == {"Out of memory: going on with 1 cells per batch. --batch 1 avoids the wait."}
+
+
+@LONG
+def test_what_is_wrong_with_a_checkpoint_is_told_as_it_is(nodes, tmp_path):
+    with pytest.raises(header.CheckpointError) as error:
+        run(tmp_path, Wrong)
+    assert str(error.value) == "the file is broken"
+
+
+def test_a_cluster_without_room_says_so(nodes, tmp_path):
+    with pytest.raises(connection.ClusterError, match="no node has room for an actor, which takes 64 CPU, 0 GPU"):
+        run(tmp_path, Maker, cpus=64)
+
+
+@LONG
+def test_a_cluster_whose_room_is_taken_says_so(nodes, tmp_path, monkeypatch):
+    class Freeing(Heard):
+        def tell(self, sentence):
+            super().tell(sentence)
+            for holder in holders:
+                ray.kill(holder)
+
+    class Holder:
+        def there(self):
+            return True
+
+    holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(2)]
+    ray.get([holder.there.remote() for holder in holders])
+    monkeypatch.setattr(spread, "PATIENCE", 0)
+    progress = Freeing()
+    run(tmp_path, Maker, progress=progress)
+    assert progress.heard == ["No actor is ready yet. Free on the cluster: 0 CPU, 0 GPU. Ctrl+C stops."]
+
+
+def test_a_checkpoint_is_written_whole_with_what_is_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"weights" * 1000)
+    model.with_suffix(".yaml").write_text("sizes")
+    digest, files = header.digest(model), contents(model)
+    assert local_file(model, digest) == model
+    model.unlink()
+    assert local_file(model, digest) is None
+    copy = local_file(model, digest, files)
+    assert copy.read_bytes() == files["model.safetensors"] and copy.with_suffix(".yaml").read_text() == "sizes"
+    assert local_file(model, digest) == copy
