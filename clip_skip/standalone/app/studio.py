@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class Studio:
         self.first = self.checkpoints.first
         self.device, self.out, self.loading = device, out.resolve(), loading
         self.tokenizer = tokens.tokenizer()
-        self._maker = Maker(loading, device)
+        self._maker = Maker(partial(loading.engine, device=device))
         self._maker.engine(path)
         self._busy = threading.Lock()
         self._asked: list[Asked] = []
