@@ -99,8 +99,9 @@ def test_the_panel_that_a_cell_of_the_hires_pass_says(webui):
 
 @pytest.mark.parametrize("rows", [{"rows": "seed", "row_values": "1, 9"}, {"rows": "prompt", "row_values": "cow, dog"}])
 def test_a_cell_pasted_where_the_extension_is_not(webui, plain, rows):
+    plain.check_clip_skip_is_pasted()
     for image in sweep(webui, **rows, cells_per_batch=1)["images"][1:]:
-        again = plain.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        again = plain.again(image)
         assert same(pixels(image), pixels(again))
 
 
