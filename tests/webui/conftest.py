@@ -22,6 +22,9 @@ SIZE = int(os.environ.get("CLIP_SKIP_SIZE", 64))
 
 SETTINGS = {"width": SIZE, "height": SIZE, "steps": 4, "seed": 1, "cfg_scale": 7, "sampler_name": "Euler"}
 
+SWITCH = "sdxl_clip_l_skip"
+"""AUTOMATIC1111's option that lets the header's value act on CLIP-L of SDXL."""
+
 HIRES = {
     "enable_hr": True,
     "hr_scale": 2,
@@ -70,6 +73,16 @@ class WebUI:
     def at(self, skip, prompt, negative="", **settings):
         """The picture with the host's own clip skip at `skip`."""
         return self.picture(prompt, negative, override_settings={"CLIP_stop_at_last_layers": skip}, **settings)
+
+    def clip_l_at(self, skip, prompt, negative="", **settings):
+        """The picture of SDXL with CLIP-L alone at `skip`: by the host's own switch, or by the tag.
+
+        reForge has AUTOMATIC1111's option still, but its header's value acts on both encoders.
+        """
+        if SWITCH not in self.call("/sdapi/v1/options") or self.call("/clip-skip/v1/encoders")["header_acts"]:
+            return self.picture(f"<clipskip:l={skip}:g=2>{prompt}", negative, **settings)
+        option = {SWITCH: True, "CLIP_stop_at_last_layers": skip}
+        return self.picture(prompt, negative, override_settings=option, **settings)
 
     def again(self, image):
         """The picture, encoded, that the infotext of `image` makes when it is pasted."""
