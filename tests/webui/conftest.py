@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SIZE = int(os.environ.get("CLIP_SKIP_SIZE", 64))
-"""Pixels; 32 is much quicker where a full-size VAE runs on a CPU."""
+SIZE, STEPS = int(os.environ.get("CLIP_SKIP_SIZE", 64)), int(os.environ.get("CLIP_SKIP_STEPS", 4))
+"""Pixels and steps of a picture; 32 and 2 are much quicker where a model of full size runs on a CPU. Prompt editing
+is tested in 4 steps."""
 
-SETTINGS = {"width": SIZE, "height": SIZE, "steps": 4, "seed": 1, "cfg_scale": 7, "sampler_name": "Euler"}
+SETTINGS = {"width": SIZE, "height": SIZE, "steps": STEPS, "seed": 1, "cfg_scale": 7, "sampler_name": "Euler"}
 
 SWITCH = "sdxl_clip_l_skip"
 """AUTOMATIC1111's option that lets the header's value act on CLIP-L of SDXL."""
