@@ -45,10 +45,11 @@ def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
     try:
         text = extra_networks.parse_prompt(text)[0]
         cut = [text] if negative else pieces(text)
-        old = bool(getattr(shared.opts, "use_old_scheduling", False))
-        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, old)
+        old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
+        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old)
         each = [[precedence.read(piece)[1] or {} for _, piece in schedule] for schedule in schedules]
     except Exception:  # what is half written need not be readable
+        log.debug("Clip skip: the host cannot read the prompt %r", text, exc_info=True)
         return [[texts.unmarked(negative)]]
     return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]
 

@@ -10,6 +10,7 @@ from modules import sd_models
 from clip_skip.page import answers, live_viewer
 from clip_skip.webui import from_picture, models_in_use, prompts_to_come
 from clip_skip.webui.host_language import language, translate
+from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
 
 __all__ = ["add_routes", "describe", "read"]
@@ -41,7 +42,7 @@ def selected() -> Any:
     model = data.sd_model
     if wanted is not None and getattr(model, "sd_checkpoint_info", None) is not wanted:
         return None
-    return model
+    return None if reforge.is_torn_down(model) else model
 
 
 def describe(model: Any) -> dict[str, Any]:

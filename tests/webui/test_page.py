@@ -42,6 +42,11 @@ def expect(page, text, place=READOUT):
     sync_api.expect(page.locator(place)).to_contain_text(text, timeout=60_000)
 
 
+def prose(place):
+    """The text of an HTML component: gradio 3 gives it the id of its block too, gradio 4 does not."""
+    return f":is({place}.prose, {place} .prose)"
+
+
 def header(page):
     own = page.locator("#setting_CLIP_stop_at_last_layers input[type=number]")
     return own if own.count() else page.get_by_label("number input for Clip skip", exact=True).first
