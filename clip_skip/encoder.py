@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from clip_skip.skip import brief
 
-__all__ = ["NAMES", "TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers"]
+__all__ = ["NAMES", "TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers", "not_loaded"]
 
 NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
 """What the text encoder of each tower is called."""
@@ -174,6 +174,11 @@ def from_transformers(
     blocks = tuple(text.encoder.layers)
     missing = int(tower == "h" and len(blocks) == STORED_H)
     return TextEncoder(name, tower, blocks, text.final_layer_norm if final_norm else None, native, missing)
+
+
+def not_loaded(tower: str, layers: int, native: int) -> TextEncoder:
+    """Describes the text encoder of `tower` with so many stored blocks, none of which is there: it cannot be run."""
+    return TextEncoder(NAMES[tower], tower, (), None, native, layers + int(tower == "h" and layers == STORED_H))
 
 
 def from_open_clip(

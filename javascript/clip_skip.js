@@ -97,13 +97,15 @@
         clipSkip.replace(area, start, old.length - same, text.slice(start, text.length - same));
     };
 
+    clipSkip.address = (path) => `./clip-skip/v1/${path}`;
+
     clipSkip.fetch = async (path, body) => {
         const settings = body && {
             method: "POST",
             headers: {"Content-Type": "application/json"},
             body: JSON.stringify(body),
         };
-        const answer = await fetch(`./clip-skip/v1/${path}`, settings);
+        const answer = await fetch(clipSkip.address(path), settings);
         if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
         return answer.json();
     };

@@ -52,12 +52,18 @@
         }
     }
 
-    /** What the panel would be for this cell, from its infotext. */
-    function values(infotext) {
+    /** The tags of prompt and negative prompt that make this cell: from what the panel would be, or from its own tags. */
+    function tags(infotext, value) {
         const last = infotext.slice(infotext.lastIndexOf("\n") + 1);
         const read = (key) => Number(last.match(new RegExp(`(?:^|, )${key}: ([\\d.]+)`))?.[1] || 0);
-        const keys = {clip_skip: "Clip skip panel", negative: "Clip skip negative", hires: "Clip skip hires", clip_g: "Clip skip G"};
-        return Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, read(key)]));
+        const panel = read("Clip skip panel");
+        if (!panel) {
+            const own = (text) => text?.match(/^\s*(<clipskip:[^<>]*>)/)?.[1];
+            return [own(infotext) || `<clipskip:${value}>`, own(infotext.split("\nNegative prompt:")[1]) || ""];
+        }
+        const [negative, hires, clip_g] = ["negative", "hires", "G"].map((name) => read(`Clip skip ${name}`));
+        const more = (clip_g ? `:g=${clip_g}` : "") + (hires ? `:hires=${hires}` : "");
+        return [`<clipskip:${panel}${more}>`, negative ? `<clipskip:${negative}${more}>` : ""];
     }
 
     async function pick(tab, {infotext, value, as}) {
@@ -70,10 +76,9 @@
             clipSkip.write(number, value);
             return;
         }
-        const {clip_skip, negative, hires, clip_g} = values(infotext);
-        const more = (clip_g ? `:g=${clip_g}` : "") + (hires ? `:hires=${hires}` : "");
-        await clipSkip.putTag(tab, negative ? `<clipskip:${negative}${more}>` : "", true);
-        await clipSkip.putTag(tab, `<clipskip:${clip_skip || value}${more}>`);
+        const [prompt, negative] = tags(infotext, value);
+        await clipSkip.putTag(tab, negative, true);
+        await clipSkip.putTag(tab, prompt);
     }
 
     async function onMessage({data, source, origin}) {

@@ -14,8 +14,10 @@ from PIL import Image
 
 from clip_skip import panel
 from clip_skip.page.language import translated
-from clip_skip.standalone.app import assets
-from clip_skip.standalone.app.studio import FieldError, Interrupted, Studio
+from clip_skip.standalone.app import assets, reading
+from clip_skip.standalone.app.fields import SAME
+from clip_skip.standalone.app.reading import LABELS, FieldError
+from clip_skip.standalone.app.studio import Interrupted, Studio
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.prompts import conditioning
@@ -32,16 +34,32 @@ def studio(tmp_path_factory):
     return Studio(CHECKPOINT, "cpu", tmp_path_factory.mktemp("app"))
 
 
-def settings(studio, prompt=PROMPT, negative="", seed=1, steps=2, width=64, height=64, sampler="Euler", cfg_scale=7):
-    return studio.settings(prompt, negative, seed, steps, width, height, sampler, cfg_scale)
+FIELDS = {
+    **{"prompt": PROMPT, "negative": "", "seed": 1, "steps": 2, "width": 64, "height": 64, "sampler": "Euler"},
+    **{"cfg_scale": 7, "emphasis": "Original", "noise": "CPU", "hires": False, "upscaler": "Latent", "scale": 2},
+    **{"resize_width": 0, "resize_height": 0, "denoising": 0.7, "hires_steps": 0, "hires_sampler": "as before"},
+    **{"hires_cfg_scale": 0, "hires_prompt": "", "hires_negative": ""},
+}
+
+
+def settings(studio, prompt=PROMPT, checkpoint=None, **fields):
+    return reading.settings({**FIELDS, "prompt": prompt, **fields}, checkpoint or studio.first)
 
 
 def pixels(path):
     return np.asarray(Image.open(path).convert("RGB"), dtype=np.int16)
 
 
-def picture(studio, prompt=PROMPT, slider=1, cfg_scale=7, **others):
-    return studio.picture(settings(studio, prompt, cfg_scale=cfg_scale, **others), slider)
+def picture(studio, prompt=PROMPT, slider=1, checkpoint=None, **fields):
+    return studio.picture(checkpoint or studio.first, settings(studio, prompt, checkpoint, **fields), slider)
+
+
+def sweep(studio, wanted, *args, **more):
+    return studio.sweep(studio.first, wanted, *args, **more)
+
+
+def test_the_fields_are_all_of_them():
+    assert FIELDS.keys() == LABELS.keys()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +72,7 @@ def picture(studio, prompt=PROMPT, slider=1, cfg_scale=7, **others):
         ({"steps": 2.5}, "Steps: 2.5 is not a whole number"),
         ({"width": 65}, "Width: 65 is not a multiple of 8"),
         ({"height": True}, "Height: nothing is given"),
-        ({"sampler": "PLMS"}, 'Sampler: "PLMS" is not one of DPM++ 2M Karras'),
+        ({"sampler": "PLMS"}, 'Sampler: "PLMS" is not among DPM++ 2M Karras'),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(studio, field, message):
@@ -124,13 +142,13 @@ def test_pictures_are_kept_and_numbered(studio):
 
 
 def test_a_cell_of_a_sweep_is_the_picture_of_its_settings(studio):
-    made = studio.sweep(settings(studio), SweepSettings("1, 2.5, 12", "4, 7", report=True))
+    made = sweep(studio, settings(studio), SweepSettings("1, 2.5, 12", "4, 7", report=True))
     assert made.figures["cells_made"] == 6 and made.figures["encoder_passes"] <= 2 and made.notes == []
     for skip, cfg_scale in [(1, 4), (12, 7)]:
         cell = made.folder / "cells" / f"clip-skip-{skip}_cfg-{cfg_scale}.png"
         assert np.abs(pixels(cell) - pixels(picture(studio, slider=skip, cfg_scale=cfg_scale).path)).max() <= 2
     assert Image.open(made.report).width > 500
-    again = studio.sweep(settings(studio), SweepSettings("1, 2.5, 12", "4, 7"))
+    again = sweep(studio, settings(studio), SweepSettings("1, 2.5, 12", "4, 7"))
     assert again.figures["cells_made"] == 0 and again.figures["cells_kept"] == 6
     assert again.folder == made.folder and again.report is None
 
@@ -138,7 +156,7 @@ def test_a_cell_of_a_sweep_is_the_picture_of_its_settings(studio):
 @pytest.mark.parametrize(("skips", "scales", "field"), [("1-13", "7", "Clip skips"), ("1", "x", "CFG scales")])
 def test_a_bad_axis_is_named(studio, skips, scales, field):
     with pytest.raises(SweepError, match=f"^{field}: "):
-        studio.sweep(settings(studio), SweepSettings(skips, scales))
+        sweep(studio, settings(studio), SweepSettings(skips, scales))
 
 
 def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
@@ -150,7 +168,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
             studio.interrupt("sweep")
 
     wanted = settings(studio, seed=77)
-    made = studio.sweep(wanted, SweepSettings("1-12", "4, 7", report=True), interrupt_in_the_second_batch)
+    made = sweep(studio, wanted, SweepSettings("1-12", "4, 7", report=True), interrupt_in_the_second_batch)
     assert made.figures["cells_made"] == 12 and made.report is None
     assert dict.fromkeys(made_before) == {"cell 1 to 12 of 24": None, "cell 13 to 24 of 24": None}
     assert [note.split(":")[0] for note in made.notes] == [
@@ -158,7 +176,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
         "The report needs every cell, so there is none.",
     ]
     grid = pixels(made.folder / "grid.png")
-    again = studio.sweep(wanted, SweepSettings("1-12", "4, 7", report=True))
+    again = sweep(studio, wanted, SweepSettings("1-12", "4, 7", report=True))
     assert again.figures["cells_kept"] == 12 and again.figures["cells_made"] == 12 and again.report.is_file()
     whole = pixels(again.folder / "grid.png")
     half = grid.shape[0] // 2
@@ -170,7 +188,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
 def test_an_interrupted_picture_leaves_nothing_and_the_next_one_is_made(studio):
     before = sorted((studio.out / "pictures").glob("*"))
     with pytest.raises(Interrupted):
-        studio.picture(settings(studio), 1, lambda: studio.interrupt("picture"))
+        studio.picture(studio.first, settings(studio), 1, lambda: studio.interrupt("picture"))
     assert sorted((studio.out / "pictures").glob("*")) == before
     studio.interrupt("picture")  # nothing is being made
     assert picture(studio).path.is_file()
@@ -194,7 +212,7 @@ def test_interrupt_is_for_what_it_stands_beside(studio):
             time.sleep(0.5)
             studio.interrupt("picture")
 
-    made = studio.sweep(settings(studio, seed=79), SweepSettings("1, 2", "7"), start_and_interrupt_a_picture)
+    made = sweep(studio, settings(studio, seed=79), SweepSettings("1, 2", "7"), start_and_interrupt_a_picture)
     waiting.join(timeout=60)
     assert outcome == ["interrupted"] and made.figures["cells_made"] == 2 and made.notes == []
 
@@ -205,18 +223,18 @@ def test_interrupt_is_for_the_window_that_asks(studio):
     def interrupt_from_elsewhere(done, total, what):
         studio.interrupt("sweep", "another")
 
-    made = studio.sweep(settings(studio, seed=81), SweepSettings("1, 2", "7"), interrupt_from_elsewhere, window="this")
+    made = sweep(studio, settings(studio, seed=81), SweepSettings("1, 2", "7"), interrupt_from_elsewhere, window="this")
     assert made.figures["cells_made"] == 2 and made.cells == 2
     with pytest.raises(Interrupted):
-        studio.picture(settings(studio), 1, lambda: studio.interrupt("picture", "this"), window="this")
+        studio.picture(studio.first, settings(studio), 1, lambda: studio.interrupt("picture", "this"), window="this")
 
 
 def test_what_waits_elsewhere_can_be_interrupted(studio):
     studio.announce("sweep", "this")
     studio.interrupt("sweep", "this")
     with pytest.raises(Interrupted):
-        studio.sweep(settings(studio, seed=82), SweepSettings("1", "7"), window="this")
-    assert studio.sweep(settings(studio, seed=82), SweepSettings("1", "7"), window="this").figures["cells_made"] == 1
+        sweep(studio, settings(studio, seed=82), SweepSettings("1", "7"), window="this")
+    assert sweep(studio, settings(studio, seed=82), SweepSettings("1", "7"), window="this").figures["cells_made"] == 1
 
 
 def test_infotext_has_no_blanks_before_it_and_no_bad_tags(studio):
@@ -228,35 +246,35 @@ def test_closing_waits_for_what_is_being_made(tmp_path):
     other = Studio(CHECKPOINT, "cpu", tmp_path)
     closing = threading.Thread(target=other.close)
     with pytest.raises(Interrupted):
-        other.picture(settings(other, steps=50), 1, lambda: closing.ident or closing.start())
+        other.picture(other.first, settings(other, steps=50), 1, lambda: closing.ident or closing.start())
     closing.join(timeout=60)
     assert not closing.is_alive()
 
 
 def test_no_report_of_another_sweep_stays_beside_a_grid(studio):
     wanted = settings(studio, seed=80)
-    assert studio.sweep(wanted, SweepSettings("1, 2", "4, 7", report=True)).report.is_file()
-    assert not (studio.sweep(wanted, SweepSettings("1", "7")).folder / "report.png").exists()
+    assert sweep(studio, wanted, SweepSettings("1, 2", "4, 7", report=True)).report.is_file()
+    assert not (sweep(studio, wanted, SweepSettings("1", "7")).folder / "report.png").exists()
 
 
 def test_rows_of_seeds_and_of_replaced_text(studio):
     common = {"clip_skips": "1, 12", "report": True}
-    made = studio.sweep(settings(studio), SweepSettings(rows="seed", seeds="83, 84", cfg_scales="?", **common))
+    made = sweep(studio, settings(studio), SweepSettings(rows="seed", seeds="83, 84", cfg_scales="?", **common))
     cell = made.folder / "cells" / "clip-skip-12_seed-84.png"
     assert np.abs(pixels(cell) - pixels(picture(studio, slider=12, seed=84).path)).max() <= 2
     assert made.cells == 4 and made.report.is_file()
-    made = studio.sweep(
-        settings(studio, "a circle"), SweepSettings(rows="prompt", replacements="circle, ring", **common)
+    made = sweep(
+        studio, settings(studio, "a circle"), SweepSettings(rows="prompt", replacements="circle, ring", **common)
     )
     assert made.cells == 4 and made.figures["cells_made"] == 4
     with pytest.raises(SweepError, match='Text to replace, and what takes its place: "cow" is neither in the prompt'):
-        studio.sweep(settings(studio, "a hen"), SweepSettings(rows="prompt", replacements="cow, hen"))
+        sweep(studio, settings(studio, "a hen"), SweepSettings(rows="prompt", replacements="cow, hen"))
     with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G"):
-        studio.sweep(settings(studio), SweepSettings(rows="clip_g"))
+        sweep(studio, settings(studio), SweepSettings(rows="clip_g"))
 
 
 def test_a_sweep_tells_what_it_makes_of_tags(studio):
-    notes = studio.sweep(settings(studio, "<clipskip:5> a", "<clipskip:99> b"), SweepSettings("1", "7")).notes
+    notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
         'The values of the sweep take the place of the tag "<clipskip:5>".',
         "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
@@ -270,33 +288,35 @@ def test_a_persons_own_file_among_the_pictures(studio):
 
 
 def test_out_of_memory_is_told(studio, monkeypatch):
-    make = studio.engine.make
+    engine = studio.engine(studio.first, "Original")
+    make = engine.make
 
     def short_of_memory(batch, on_step):
         if len(batch.shots) > 2:
             raise RuntimeError("CUDA out of memory")
         return make(batch, on_step)
 
-    monkeypatch.setattr(studio.engine, "make", short_of_memory)
-    made = studio.sweep(settings(studio, seed=78), SweepSettings("1-3", "7"))
+    monkeypatch.setattr(engine, "make", short_of_memory)
+    made = sweep(studio, settings(studio, seed=78), SweepSettings("1-3", "7"))
     assert made.notes == ["Out of memory: the sweep went on with 1 cells per batch."]
     assert made.figures["cells_made"] == 3
 
 
 def test_the_encoder_keeps_a_bounded_number_of_texts(studio, monkeypatch):
     monkeypatch.setattr(conditioning, "KEPT", 32)
+    conditioner = studio.engine(studio.first, "Original").conditioner
     for number in range(40):
-        studio.engine.conditioner.prepare([((f"text {number}", ""), 1, 0)])
-        studio.engine.conditioner.prepare([(("in use", ""), 1, 0)])
-    kept, passes = studio.engine.conditioner._kept, studio.engine.conditioner.passes
-    studio.engine.conditioner.prepare([(("in use", ""), 1, 0)])
-    assert len(kept) == 32 and studio.engine.conditioner.passes == passes
+        conditioner.prepare([((f"text {number}", ""), 1, 0)])
+        conditioner.prepare([(("in use", ""), 1, 0)])
+    kept, passes = conditioner._kept, conditioner.passes
+    conditioner.prepare([(("in use", ""), 1, 0)])
+    assert len(kept) == 32 and conditioner.passes == passes
 
 
 def test_the_layers(studio):
-    light, sentences = studio.layers("a red circle <clipskip:3>", False)
+    light, sentences = studio.layers(studio.first, "a red circle <clipskip:3>", False)
     lit = pixels(light).mean()
-    dark, _ = studio.layers("a red circle", True)
+    dark, _ = studio.layers(studio.first, "a red circle", True)
     assert "most changes from" in sentences[0]
     assert lit > 180 and pixels(dark).mean() < 90
 
@@ -308,17 +328,20 @@ def client(studio):
     from clip_skip.standalone.app.routes import add_routes
 
     app = fastapi.FastAPI()
-    add_routes(app, studio.encoders, "demo", studio.sweeps, lambda text: translated(text, "ja_JP"))
+    add_routes(app, studio.checkpoints, studio.sweeps, lambda text: translated(text, "ja_JP"))
     return testclient.TestClient(app)
 
 
+OF_DEMO = f"checkpoint={CHECKPOINT.stem}"
+
+
 def test_the_routes_answer_as_the_extensions_do(client):
-    answer = client.get("/clip-skip/v1/encoders?wait=true").json()
+    answer = client.get(f"/clip-skip/v1/encoders?wait=true&{OF_DEMO}").json()
     encoder = {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 1}
     assert answer.pop("encoders") == [{**encoder, "header": {"offset": 0, "least": 1}}]
-    assert answer == {"model": "SD1", "checkpoint": "demo", "header_acts": True}
+    assert answer == {"model": "SD1", "checkpoint": CHECKPOINT.stem, "header_acts": True}
     texts = {"prompt": "<clipskip:2:g=3> a <clipskip:x>", "negative": None}
-    answer = client.post("/clip-skip/v1/read", json=texts).json()
+    answer = client.post(f"/clip-skip/v1/read?{OF_DEMO}", json=texts).json()
     assert answer["tag"] == "<clipskip:2:g=3>" and answer["values"] == {"l": 2, "g": 3, "h": 2}
     assert answer["suggestions"] == answer["problems"] == []
     assert len(answer["warnings"]) == 2 and "SD1では効果がありません" in answer["boxes"]["prompt"][1]
@@ -328,7 +351,7 @@ def test_the_routes_answer_as_the_extensions_do(client):
 
 
 def test_the_routes_show_a_sweeps_viewer_and_nothing_else(client, studio):
-    made = studio.sweep(settings(studio), SweepSettings("1", "7"))
+    made = sweep(studio, settings(studio), SweepSettings("1", "7"))
     place = f"/clip-skip/v1/sweeps/{made.folder.name}"
     answer = client.get(f"{place}/index.html")
     assert answer.text == (made.folder / "index.html").read_text(encoding="utf8")
@@ -345,6 +368,7 @@ def test_the_page_has_every_script_and_both_styles():
         ROOT / "style.css",
         assets.HERE / "app.css",
         assets.HERE / "shim.js",
+        assets.HERE / "app.js",
     ]:
         assert json.dumps(file.read_text(encoding="utf8")) in script, file
     assert assets.languages() == ["ja_JP", "ko_KR", "zh_CN", "zh_TW"]
@@ -353,15 +377,15 @@ def test_the_page_has_every_script_and_both_styles():
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_every_label_of_the_page_is_translated(language):
     words = assets.words(language)
-    source = (ROOT / "clip_skip" / "standalone" / "app" / "page.py").read_text(encoding="utf8")
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    sources = [(assets.HERE / f"{name}.py").read_text(encoding="utf8") for name in ("page", "sweep_tab", "fields")]
+    calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    functions = ("tr", "voice.tr", "self.voice.tr", "self.start_button", "start_button")
     asked = {
-        node.args[position].value
+        node.args[0].value
         for node in calls
-        for function, position in (("self.tr", 0), ("self._start_button", 0), ("self.translate", 0))
-        if ast.unparse(node.func) == function and isinstance(node.args[position], ast.Constant)
+        if ast.unparse(node.func) in functions and isinstance(node.args[0], ast.Constant)
     }
-    asked |= {"Width", "Height", panel.FIELDS[0].label, *sweep_settings.LABELS.values()}
+    asked |= {SAME, panel.FIELDS[0].label, *LABELS.values(), *sweep_settings.LABELS.values()}
     assert len(asked) > 20
     assert asked - words.keys() == set()
     own = json.loads(assets.WORDS.read_text(encoding="utf8"))
@@ -386,7 +410,7 @@ def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     huge = "1," * 20_000
     for axis in ("", "x", "99", "1-3 (0)", "1-3 (-1)", "1-3 [0]", "1-9 (+0.001)", "1-9 (+0.01), 1-9 (+0.0101)", huge):
         with pytest.raises(SweepError) as wrong:
-            studio.sweep(settings(studio), SweepSettings(axis, "7"))
+            sweep(studio, settings(studio), SweepSettings(axis, "7"))
         messages.append(str(wrong.value))
     for message in messages:
         told = translated(message, language)
@@ -397,8 +421,8 @@ def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
 
 def test_a_sweep_in_chinese(studio):
     chinese = partial(translated, language="zh_CN")
-    made = studio.sweep(settings(studio), SweepSettings("1, 2.5", "4"), language="zh_CN", translate=chinese)
+    made = sweep(studio, settings(studio), SweepSettings("1, 2.5", "4"), language="zh_CN", translate=chinese)
     page = (made.folder / "index.html").read_text(encoding="utf8")
     assert '<html lang="zh-CN"' in page and chinese("Swap axes") in page and chinese("Swap axes") != "Swap axes"
-    english = studio.sweep(settings(studio), SweepSettings("1, 2.5", "4"))
+    english = sweep(studio, settings(studio), SweepSettings("1, 2.5", "4"))
     assert english.figures["cells_made"] == 0 and 'lang="en"' in (made.folder / "index.html").read_text(encoding="utf8")

@@ -1,5 +1,6 @@
 """The standalone page as `clip-skip app` serves it, in Chromium driven by Playwright."""
 
+import base64
 import re
 import subprocess
 import sys
@@ -8,8 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import save_file
+
+from clip_skip.standalone.models.random_model import SMALL_SDXL, random_weights
+
+from .test_families import HEADS
 
 pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
@@ -17,7 +23,9 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
 SLIDER = "#setting_CLIP_stop_at_last_layers input[type=number]"
 READOUT, WARNINGS, COMPLETION = "#clip_skip_readout", "#txt2img_clip_skip_warnings", "#clip_skip_completion"
+STEPS, CHECKPOINT = "#txt2img_steps input[type=number]", "#clip_skip_app_checkpoint input"
 GENERATE, SWEEP, SHOW = "#clip_skip_app_generate", "#clip_skip_app_sweep", "#clip_skip_app_show_layers"
+VIEWER = "iframe.clip-skip-viewer"
 GRID, LINKS, NOTES = "#clip_skip_app_grid img", "#clip_skip_app_links", "#clip_skip_app_notes"
 
 
@@ -30,8 +38,11 @@ def serve(browser, tmp_path_factory):
         if language not in served:
             out = tmp_path_factory.mktemp("app")
             (out / "loras").mkdir()
+            (out / "models").mkdir()
+            xl = dict(random_weights(SMALL_SDXL, 1))
+            save_file(xl, out / "models" / "small-xl.safetensors", HEADS["SDXL"])
             command = [sys.executable, "-m", "clip_skip", "app", "--no-browser", "--out", str(out)]
-            command += ["--loras", str(out / "loras")]
+            command += ["--loras", str(out / "loras"), "--models", str(out / "models")]
             command += ["--language", language] if language else []
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             for line in process.stdout:
@@ -169,11 +180,10 @@ def test_completion_undo_and_the_cursor(page):
 
 
 def test_what_decides_is_what_the_picture_is_made_at(page):
-    """Without a WebUI there is neither prompt editing nor AND: the prompt's tag is all."""
     set_number(page, SLIDER, 12)
     page.locator(PROMPT).fill("[<clipskip:1>:<clipskip:3>:0.5] a red circle AND <clipskip:4> a blue square")
     page.locator(NEGATIVE).fill("<clipskip:3>")
-    expect(page, "stops after layer 1 of 12 · CLIP ViT-L/14; negative prompt: clip skip 3")
+    expect(page, "the prompt's tags decide: clip skip 1, then 3 AND 4; negative prompt: clip skip 3")
 
 
 def test_what_is_wrong_is_below_its_own_box(page):
@@ -197,7 +207,7 @@ def test_the_readouts_length_moves_nothing(page):
 def test_a_bad_tag_is_named_while_typing_and_under_the_picture(page):
     page.locator(PROMPT).fill("a circle <clipskip:*a*>")
     expect(page, '"<clipskip:*a*>" was ignored: "*a*" is not a number', WARNINGS)
-    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    set_number(page, STEPS, 2)
     generate(page)
     expect(page, '"<clipskip:*a*>" was ignored', NOTES)
     page.locator(PROMPT).fill("a circle")
@@ -206,7 +216,7 @@ def test_a_bad_tag_is_named_while_typing_and_under_the_picture(page):
 
 def test_a_picture_at_the_sliders_value_is_the_one_of_the_tag(page, serve):
     out = serve()[1]
-    set_number(page, "#clip_skip_app_steps input[type=number]", 4)
+    set_number(page, STEPS, 4)
     set_number(page, SLIDER, 12)
     infotext = generate(page)
     assert infotext.endswith(", Clip skip: 12, RNG: CPU")
@@ -223,7 +233,7 @@ def test_a_picture_at_the_sliders_value_is_the_one_of_the_tag(page, serve):
 
 def test_a_sweep_with_its_grid_its_page_and_its_report(page):
     tab(page, "Sweep")
-    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    set_number(page, STEPS, 2)
     field(page, "Clip skips").fill("1, 2, 12")
     field(page, "CFG scales").fill("4, 7")
     field(page, "Report").check()
@@ -256,7 +266,7 @@ def test_a_bad_axis_is_named_and_nothing_is_lost(page):
 def test_progress_interrupt_and_going_on(page):
     """In the first batch of three nothing is finished; so the interrupt waits for the second one."""
     tab(page, "Sweep")
-    set_number(page, "#clip_skip_app_steps input[type=number]", 40)
+    set_number(page, STEPS, 40)
     page.locator(SWEEP).click()
     expect(page, "cell 13 to 24 of 36", "body", seconds=120)
     page.locator(f"{SWEEP}_interrupt").click()
@@ -273,7 +283,7 @@ def test_interrupt_ends_only_what_its_own_window_has_started(open_page):
     first, second = open_page(), open_page()
     for page, skips in ((first, "1-12"), (second, "1, 2")):
         tab(page, "Sweep")
-        set_number(page, "#clip_skip_app_steps input[type=number]", 30)
+        set_number(page, STEPS, 30)
         field(page, "Clip skips").fill(skips)
         field(page, "CFG scales").fill("5, 8")
     first.locator(SWEEP).click()
@@ -291,7 +301,7 @@ def test_a_reload_finds_the_running_sweep_again(browser, serve, open_page):
     page.wait_for_selector(READOUT, timeout=60_000)
     tab(page, "Sweep")
     page.locator(PROMPT).fill("a blue star")
-    set_number(page, "#clip_skip_app_steps input[type=number]", 30)
+    set_number(page, STEPS, 30)
     field(page, "CFG scales").fill("5, 6")
     page.locator(SWEEP).click()
     expect(page, "cell 1 to 12 of 24", "body", seconds=60)
@@ -307,7 +317,7 @@ def test_a_reload_finds_the_running_sweep_again(browser, serve, open_page):
 
 
 def test_an_interrupted_picture_is_told(page):
-    set_number(page, "#clip_skip_app_steps input[type=number]", 100)
+    set_number(page, STEPS, 100)
     page.locator(GENERATE).click()
     expect(page, "steps", "#clip_skip_app_picture", seconds=30)
     page.locator(f"{GENERATE}_interrupt").click()
@@ -355,7 +365,7 @@ def test_what_loras_were_made_for(open_page, serve):
 
 
 def test_the_keyboard_alone_makes_a_picture_and_a_sweep(page):
-    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    set_number(page, STEPS, 2)
     page.locator(PROMPT).focus()
     page.keyboard.press("Control+Enter")
     sync_api.expect(page.locator("#clip_skip_app_infotext textarea")).to_have_value(
@@ -405,6 +415,51 @@ def test_the_whole_page_has_no_violations(open_page, violations, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_sweep_with_its_viewer_has_no_violations_and_is_as_wide_as_the_page(open_page, violations, theme, width):
+    page = open_page(query=f"?__theme={theme}", width=width)
+    page.locator("#txt2img_hr-checkbox input").check()
+    page.locator("#hires_prompt textarea").fill("<clipskip:x>")
+    expect(page, "was ignored", "#hires_prompt")
+    page.locator("#hires_prompt textarea").fill("")
+    set_number(page, STEPS, 2)
+    tab(page, "Sweep")
+    field(page, "Clip skips").fill("1, 2")
+    field(page, "CFG scales").fill("7")
+    page.locator(SWEEP).click()
+    viewer = page.frame_locator(VIEWER)
+    sync_api.expect(viewer.locator("td img")).to_have_count(2, timeout=60_000)
+    page.wait_for_timeout(1000)  # gradio fades it in
+    assert violations(page, f":not({GRADIOS})") == []
+    viewer.locator("td button").first.click()
+    page.wait_for_timeout(300)
+    assert violations(page, f":not({GRADIOS})") == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    box = page.locator(VIEWER).bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert viewer.locator("#view").evaluate("view => view.scrollWidth <= view.clientWidth")
+    assert viewer.locator("html").get_attribute("data-theme") == theme
+
+
+def test_nothing_moves_for_those_who_ask_for_that(browser, serve):
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(serve()[0])
+    page.wait_for_selector(READOUT, timeout=60_000)
+    page.locator(PROMPT).press_sequentially("<clipskip:")
+    page.wait_for_selector(COMPLETION)
+    ours = "[id*=clip_skip], [id*=clip_skip] *, [class*=clip-skip]"
+    moving = """(ours) => [...document.querySelectorAll(ours)].filter((one) => {
+        const style = getComputedStyle(one);
+        const seconds = (text) => Math.max(...text.split(",").map(parseFloat));
+        const moves = style.animationName !== "none" && seconds(style.animationDuration) > 0.01;
+        return moves || seconds(style.transitionDuration) > 0.01;
+    }).map((one) => one.outerHTML.slice(0, 80))"""
+    assert page.evaluate(moving, ours) == []
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_contrast_of_what_is_ours(open_page, contrast, theme):
     page = open_page(query=f"?__theme={theme}")
     prompt = page.locator(PROMPT)
@@ -415,7 +470,7 @@ def test_contrast_of_what_is_ours(open_page, contrast, theme):
     found = [wrong for place in (READOUT, COMPLETION, WARNINGS) for wrong in contrast(page, place)]
     prompt.fill("a circle")
     tab(page, "Sweep")
-    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    set_number(page, STEPS, 2)
     field(page, "Clip skips").fill("1")
     page.locator(SWEEP).click()
     expect(page, "they are in", LINKS, seconds=60)
@@ -443,7 +498,7 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     )
     assert page.get_by_text(english).count() == 0
     tab(page, sweep)
-    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    set_number(page, STEPS, 2)
     page.locator(SWEEP).click()
     expect(page, "36", LINKS, seconds=120)
     tabs(page).nth(2).click()
@@ -459,7 +514,7 @@ def test_rows_of_seeds(browser, serve):
     page.goto(serve()[0])
     page.wait_for_selector(READOUT, timeout=60_000)
     tab(page, "Sweep")
-    set_number(page, "#clip_skip_app_steps input[type=number]", 2)
+    set_number(page, STEPS, 2)
     field(page, "Clip skips").fill("1, 2")
     field(page, "CFG scales").fill("5, 6")
     page.get_by_label("Rows", exact=True).first.click()
@@ -481,3 +536,121 @@ def test_rows_of_seeds(browser, serve):
 def test_a_narrow_window_needs_no_sideways_scrolling(open_page):
     page = open_page(width=400)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def choose(page, name):
+    page.locator(CHECKPOINT).click()
+    page.get_by_role("option", name=name, exact=True).or_(page.locator("li", has_text=name)).first.click()
+
+
+def test_another_checkpoint_without_a_restart(page):
+    set_number(page, STEPS, 2)
+    before = generate(page)
+    choose(page, "small-xl")
+    expect(page, "stops after layer 11 of 12 · CLIP ViT-L/14; stops after layer 31 of 32 · OpenCLIP ViT-bigG/14")
+    page.locator(PROMPT).fill("a circle <clipskip:2:g=5>")
+    expect(page, "the tag <clipskip:2:g=5> decides")
+    assert "Model: small-xl" in generate(page)
+    tab(page, "Sweep")
+    page.get_by_label("Rows", exact=True).first.click()
+    page.get_by_role("option", name="Clip skip of CLIP-G (SDXL)", exact=True).click()
+    field(page, "Clip skips").fill("2, 3")
+    field(page, "Clip skips of CLIP-G").fill("2, 5")
+    page.locator(SWEEP).click()
+    expect(page, "4 of 4 cells are made", LINKS, seconds=60)
+    choose(page, "clip-skip-demo")
+    sync_api.expect(page.locator(READOUT)).not_to_contain_text("bigG", timeout=15_000)
+    tab(page, "Picture")
+    page.locator(PROMPT).fill("a small green triangle below a large orange ring on a black background")
+    assert "Model: clip-skip-demo" in generate(page) and "Model: clip-skip-demo" in before
+
+
+def test_a_lora_is_completed(open_page, serve):
+    save_file({"lora_x": torch.zeros(1)}, serve()[1] / "loras" / "my ink.safetensors")
+    page = open_page()
+    prompt, items = page.locator(PROMPT), page.locator(f"{COMPLETION} li")
+    prompt.fill("")
+    prompt.press_sequentially("a circle <lora:in")
+    sync_api.expect(items.filter(has_text="<lora:my ink:1>")).to_have_count(1)
+    prompt.press_sequentially("k")
+    for _ in range(items.count()):
+        if items.filter(has_text="my ink").get_attribute("aria-selected") == "true":
+            break
+        prompt.press("ArrowDown")
+    prompt.press("Enter")
+    assert prompt.input_value() == "a circle <lora:my ink:1>" and items.count() == 0
+
+
+def test_a_dropped_picture_is_made_again(open_page, serve):
+    """A picture with a hires pass, dropped on the prompt of another window."""
+    page, out = open_page(), serve()[1]
+    set_number(page, STEPS, 3)
+    set_number(page, SLIDER, 4)
+    page.locator(PROMPT).fill("a red circle AND a star <clipskip:6>")
+    page.locator("#txt2img_hr-checkbox input").check()
+    page.locator("#hires_prompt textarea").fill("a ring <clipskip:2> <clipskip:x>")
+    expect(page, "hires pass: clip skip 2")
+    expect(page, "was ignored", "#hires_prompt")
+    page.locator("#hires_prompt textarea").fill("a ring <clipskip:2>")
+    infotext = generate(page)
+    assert "Hires upscale: 2" in infotext and newest(out).shape == (256, 256, 3)
+    made, pixels = max((out / "pictures").glob("*.png"), key=lambda file: file.stat().st_mtime), newest(out)
+    other = open_page()
+    choose(other, "small-xl")
+    expect(other, "OpenCLIP ViT-bigG/14")
+    with other.expect_response(lambda response: "upload" in response.url):
+        drop(other, PROMPT, made)
+    sync_api.expect(other.locator(PROMPT)).to_have_value("a red circle AND a star <clipskip:6>", timeout=30_000)
+    sync_api.expect(other.locator(CHECKPOINT)).to_have_value("clip-skip-demo")
+    expect(other, "clip skip 4 AND 6; negative prompt: clip skip 4; hires pass: clip skip 2")
+    assert generate(other) == infotext and (newest(out) == pixels).all()
+
+
+def test_a_dropped_file_without_infotext_is_named(open_page, serve, tmp_path):
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (8, 8)).save(plain)
+    page = open_page()
+    before = page.locator(PROMPT).input_value()
+    drop(page, "#txt2img_neg_prompt textarea", plain)
+    expect(page, "has no infotext in it", "body", seconds=30)
+    assert page.locator(PROMPT).input_value() == before
+
+
+def drop(page, place, file):
+    """What a browser does when a person drops `file` there."""
+    content = base64.b64encode(file.read_bytes()).decode()
+    script = """async ([content, name]) => {
+        const data = await (await fetch(`data:image/png;base64,${content}`)).blob();
+        const files = new DataTransfer();
+        files.items.add(new File([data], name, {type: "image/png"}));
+        return files;
+    }"""
+    page.dispatch_event(place, "drop", {"dataTransfer": page.evaluate_handle(script, [content, file.name])})
+
+
+def test_a_cells_value_is_picked_in_the_viewer_below_the_sweep(page):
+    tab(page, "Sweep")
+    set_number(page, STEPS, 2)
+    page.locator(PROMPT).fill("a star <clipskip:5>")
+    field(page, "Clip skips").fill("1, 3, 4.5")
+    field(page, "CFG scales").fill("7")
+    page.locator(SWEEP).click()
+    viewer = page.frame_locator(VIEWER)
+    sync_api.expect(viewer.locator("td img")).to_have_count(3, timeout=60_000)
+    viewer.locator("td button").nth(2).click()
+    viewer.locator("#use").click()
+    sync_api.expect(page.locator(PROMPT)).to_have_value("a star <clipskip:4.5>")
+    expect(page, "the tag <clipskip:4.5> decides")
+    sync_api.expect(viewer.locator("#said")).to_contain_text("4.5")
+    viewer.locator("#view").press("ArrowLeft")
+    viewer.locator("#as").select_option("header")
+    viewer.locator("#use").click()
+    sync_api.expect(page.locator(SLIDER)).to_have_value("3")
+    sync_api.expect(page.locator(PROMPT)).to_have_value(re.compile(r"^a star\s*$"))
+    expect(page, "stops after layer 10 of 12")
+    assert "Clip skip: 3" in infotext_of(page)
+
+
+def infotext_of(page):
+    tab(page, "Picture")
+    return generate(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from clip_skip import precedence
@@ -12,13 +13,42 @@ from clip_skip.page import writing
 from clip_skip.page.remarks import remarks
 from clip_skip.precedence import Texts, Values
 
-__all__ = ["BOXES", "Host", "describe", "put", "read", "styled_prompt"]
+__all__ = [
+    "BOXES",
+    "STEPS",
+    "Host",
+    "Parts",
+    "count",
+    "describe",
+    "in_turn",
+    "put",
+    "read",
+    "styled_prompt",
+]
 
 BOXES = ("prompt", "negative", "hires_prompt", "hires_negative")
 """The boxes that a person writes in; an empty hires box is the one of the first pass."""
 
 Parts = list[list[Values]]
 """For each sub-prompt the values by tower that it has from step to step; what no tag says is not in them."""
+
+STEPS = 20
+"""Where a page does not tell how many."""
+
+MOST_STEPS = 1000
+MOST_CHANGES = 12
+
+
+def count(value: Any) -> int:
+    """`value` as a number of steps; 0 for none."""
+    good = isinstance(value, (int, float)) and 1 <= value <= MOST_STEPS
+    return int(value) if good else 0
+
+
+def in_turn(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
+    """The values that change in each of `schedules`, which have last steps and marked texts."""
+    each = [[precedence.read(text)[1] or {} for _, text in one] for one in schedules]
+    return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]
 
 
 def whole(texts: Texts, negative: bool) -> Parts:

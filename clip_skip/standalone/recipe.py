@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,20 +164,20 @@ def _with_panel(infotext: Infotext) -> tuple[str, str]:
     return f"<clipskip:{prompt}>{infotext.prompt}", f"{own}{infotext.negative}"
 
 
-def checkpoint(infotext: Infotext, folder: Path) -> tuple[Path, str]:
-    """The picture's checkpoint among those of `folder` and below it, and a sentence if its hash is another.
+def checkpoint(infotext: Infotext, files: Iterable[Path], called: str) -> tuple[Path, str]:
+    """The picture's checkpoint among `files`, whose place is `called` so, and a sentence if its hash is another.
 
     It is found by its name, else by its hash. Raises `InfotextError`.
     """
     name, told = infotext.parameters.get("Model", ""), infotext.parameters.get("Model hash", "").lower()
-    files = sorted(folder.rglob("*.safetensors"))
-    called = [path for path in files if path.stem == name]
-    found = next((path for path in called or files if told and _short_hash(path).startswith(told)), None)
+    there = list(files)
+    same = [path for path in there if path.stem == name]
+    found = next((path for path in same or there if told and _short_hash(path).startswith(told)), None)
     if found:
         return found, ""
-    if called:
-        return called[0], f"{called[0].name} has another hash than the picture's checkpoint, {told}." if told else ""
-    raise InfotextError(f"the checkpoint {shorten(name)} (hash {told or 'unknown'}) is not in {folder}")
+    if same:
+        return same[0], f"{same[0].name} has another hash than the picture's checkpoint, {told}." if told else ""
+    raise InfotextError(f"the checkpoint {shorten(name)} (hash {told or 'unknown'}) is not in {called}")
 
 
 def _short_hash(path: Path) -> str:

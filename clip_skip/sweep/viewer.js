@@ -4,6 +4,9 @@
   const element = (id) => document.getElementById(id);
   const cells = new Map(data.cells.map((cell) => [`${cell.column},${cell.row}`, cell]));
   const view = element("view");
+  const asked = new URLSearchParams(location.search); // by the page that this one may stand in
+  const picks = data.picks || asked.has("picks");
+  document.documentElement.dataset.theme ||= asked.get("theme") ?? "";
   let swapped = false;
   let comparing = false;
   let chosen; // the cell to compare with; while there is none, that of the same row in the reference column
@@ -127,7 +130,7 @@
   function showPick() {
     const value = data.columns.labels[at.column];
     const whole = Number.isInteger(Number(value));
-    element("pick").hidden = !data.picks || !cellAt(at);
+    element("pick").hidden = !picks || !cellAt(at);
     element("use").textContent = tr("Use clip skip {value} here", { value });
     element("as").querySelector("[value=header]").disabled = !whole;
     if (!whole) element("as").value = "tag";

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any
 
 from modules import extra_networks, prompt_parser, shared
 
-from clip_skip import precedence
-from clip_skip.page.answers import Parts
+from clip_skip.page.answers import STEPS, Parts, count, in_turn
 from clip_skip.precedence import Texts
 from clip_skip.sub_prompts import pieces
 
 __all__ = ["parts", "styled"]
 
 log = logging.getLogger("clip_skip")
-
-STEPS = 20
-MOST_STEPS = 1000
-MOST_CHANGES = 12
 
 
 def styled(text: str, negative: bool, styles: list[str]) -> str:
@@ -46,15 +40,7 @@ def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
         text = extra_networks.parse_prompt(text)[0]
         cut = [text] if negative else pieces(text)
         old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
-        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old)
-        each = [[precedence.read(piece)[1] or {} for _, piece in schedule] for schedule in schedules]
+        return in_turn(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
     except Exception:  # what is half written need not be readable
         log.debug("Clip skip: the host cannot read the prompt %r", text, exc_info=True)
         return [[texts.unmarked(negative)]]
-    return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]
-
-
-def count(value: Any) -> int:
-    """`value` as a number of steps; 0 for none."""
-    good = isinstance(value, (int, float)) and 1 <= value <= MOST_STEPS
-    return int(value) if good else 0

@@ -11,13 +11,12 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
-from clip_skip.lines import cut as shortened
 from clip_skip.override import replaced
 from clip_skip.page import live_viewer
 from clip_skip.page.language import in_picture
 from clip_skip.panel import FIELDS
-from clip_skip.precedence import without_prompt_tag
 from clip_skip.sweep import grid, viewer
+from clip_skip.sweep.about import about as in_words
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.settings import TITLE, SweepSettings
 from clip_skip.webui import generation
@@ -176,17 +175,12 @@ def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Ima
 
 def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
     """What all the pictures were made of, a line each; `seeds`, where they are of more than the job's."""
-    negative = [f"{say('Negative prompt')}: {job.negative_prompt}"] if job.negative_prompt else []
-    name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", None)
-    how = [*([name] if name else []), job.sampler_name, say(f"{job.steps} steps")]
+    name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", "")
     kind = job.clip_skip_sweep[1].rows.kind.name
-    how += [say(f"CFG scale {whole(job.cfg_scale)}")] if kind != "cfg" else []
-    if len(seeds) > 1:
-        how += [say(f"seeds {', '.join(map(str, seeds))}")]
-    elif kind != "seed":
-        how += [say(f"seed {job.seed}")]
-    texts = (without_prompt_tag(job.prompt), *negative, ", ".join(how))
-    return [shortened(" ".join(text.split()), 300) for text in texts]
+    scale = whole(job.cfg_scale) if kind != "cfg" else None
+    one = [] if kind == "seed" else [job.seed]
+    many = seeds if len(seeds) > 1 else one
+    return in_words(job.prompt, job.negative_prompt, name, job.sampler_name, job.steps, scale, many, translate)
 
 
 def say(text: str) -> str:

@@ -44,7 +44,7 @@ def script(data: dict[str, Any]) -> str:
     Every gradio runs it when the page has been built. Its `css` and `head` are elsewhere in each version, and some of
     them change the selectors.
     """
-    files = [HERE / "shim.js", *sorted((root() / "javascript").glob("*.js"))]
+    files = [HERE / "shim.js", *sorted((root() / "javascript").glob("*.js")), HERE / "app.js"]
     texts = [("style", root() / "style.css"), ("style", HERE / "app.css"), *(("script", file) for file in files)]
     parts = [[tag, file.read_text(encoding="utf-8")] for tag, file in texts]
     return f"""() => {{

@@ -10,39 +10,30 @@ import gradio as gr
 
 from clip_skip.page import made_for
 from clip_skip.page.events import listen
+from clip_skip.standalone.app.checkpoints import Checkpoints, files
 from clip_skip.standalone.app.gradio_versions import PROGRESS, image
 from clip_skip.standalone.files import save_picture
 
-__all__ = ["MadeForTab", "files"]
+__all__ = ["MadeForTab"]
 
 NO_FOLDER = "Start the page with --loras DIR to look at LoRAs."
-
-
-def files(folder: Path | None, below: bool) -> dict[str, str]:
-    """The .safetensors files in `folder`, and `below` it, by their names in it."""
-    if folder is None:
-        return {}
-    found = sorted(folder.rglob("*") if below else folder.glob("*"))
-    models = [file for file in found if file.suffix.lower() == ".safetensors" and file.is_file()]
-    return {file.relative_to(folder).with_suffix("").as_posix(): str(file) for file in models}
 
 
 class MadeForTab:
     """The tab; pictures go to `out`.
 
-    loras, checkpoints: folders of them, with what is below them; `beside` has the checkpoints where none is given
+    loras: the folder of them, with what is below it
     translate: a text into the page's language
     """
 
     def __init__(
         self,
         loras: Path | None,
-        checkpoints: Path | None,
-        beside: Path,
+        checkpoints: Checkpoints,
         out: Path,
         translate: Callable[[str], str],
     ) -> None:
-        self.folders, self.out, self.translate = (loras, checkpoints, beside), out, translate
+        self.folder, self.known, self.out, self.translate = loras, checkpoints, out, translate
         self.loras: dict[str, str] = {}  # what is there is looked up when the page is loaded
         self.checkpoints: dict[str, str] = {}
         with gr.Row():
@@ -76,9 +67,8 @@ class MadeForTab:
 
     def refreshed(self) -> list[Any]:
         """What there is now to choose from in `lists`."""
-        loras, checkpoints, beside = self.folders
-        self.loras = files(loras, True)
-        self.checkpoints = files(checkpoints, True) if checkpoints else files(beside, False)
+        self.loras = files(self.folder, True)
+        self.checkpoints = {name: str(path) for name, path in self.known.paths().items()}
         return [gr.update(choices=[*self.choices()]), gr.update(choices=self.bases())]
 
     def look(self, file: str | None, base: str | None, dark: bool) -> tuple[str, str | None]:
@@ -93,5 +83,5 @@ class MadeForTab:
     def all_loras(self, progress: Any = PROGRESS) -> tuple[Any, str]:
         """A row for each LoRA of the folder, and a link to have them as a file."""
         each = lambda names: progress.tqdm(names, unit="LoRAs")
-        found, link = made_for.table(self.loras, self.translate, each, made_for.NONE if self.folders[0] else NO_FOLDER)
+        found, link = made_for.table(self.loras, self.translate, each, made_for.NONE if self.folder else NO_FOLDER)
         return found or gr.update(), link

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
-from clip_skip.encoder import TextEncoder
 from clip_skip.page import answers as reading
+from clip_skip.precedence import Texts
+from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints, files
+from clip_skip.standalone.app.reading import FieldError
+from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.prompts.conditioning import sub_prompts
+from clip_skip.standalone.prompts.schedule import schedule
 
 __all__ = ["PREFIX", "add_routes", "describe"]
 
@@ -20,19 +25,25 @@ PREFIX = "/clip-skip/v1"
 
 def add_routes(
     app: FastAPI,
-    encoders: Sequence[TextEncoder],
-    checkpoint: str,
+    checkpoints: Checkpoints,
     sweeps: Path,
     translate: Callable[[str], str] = str,
-    family: str = "SD1",
+    loras: Path | None = None,
 ) -> None:
-    """encoders, checkpoint, family: those of the loaded model; sweeps: the folder of the folders of sweeps."""
+    """sweeps: the folder of the folders of sweeps; loras: that of the LoRAs."""
 
-    def loaded() -> dict[str, Any]:
-        return describe(encoders, checkpoint, family)
+    def chosen(name: str) -> Checkpoint:
+        try:
+            return checkpoints.find(name)
+        except (FieldError, CheckpointError) as error:
+            raise HTTPException(404, str(error)) from error
 
-    def read_texts(asked: dict[str, Any]) -> dict[str, Any]:
-        host = reading.Host(encoders, family, translate)
+    def encoders(checkpoint: str) -> dict[str, Any]:
+        return describe(chosen(checkpoint))
+
+    def read_texts(asked: dict[str, Any], checkpoint: str) -> dict[str, Any]:
+        of = chosen(checkpoint)
+        host = reading.Host(of.encoders, of.family, translate, lambda texts, negative: parts(texts, negative, asked))
         return {**reading.read(asked, host), "suggestions": [], "problems": []}
 
     def viewer(name: str) -> FileResponse:
@@ -41,16 +52,30 @@ def add_routes(
             raise HTTPException(404)
         return FileResponse(path, headers={"Cache-Control": "no-cache"})  # the next sweep may write another one there
 
+    def names() -> list[str]:
+        return sorted({Path(name).name for name in files(loras, True)})
+
     for path, method, answer in (
-        ("encoders", "GET", loaded),
+        ("encoders", "GET", encoders),
         ("read", "POST", read_texts),
         ("put", "POST", reading.put),
+        ("loras", "GET", names),
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
         app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
 
 
-def describe(encoders: Sequence[TextEncoder], checkpoint: str, family: str) -> dict[str, Any]:
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """The answer of the WebUI's `encoders` route; here the header's value acts on every encoder."""
-    described = [reading.describe(encoder, {"offset": 0, "least": encoder.native}) for encoder in encoders]
-    return {"model": family, "checkpoint": checkpoint, "header_acts": True, "encoders": described}
+    encoders = [reading.describe(one, {"offset": 0, "least": one.native}) for one in checkpoint.encoders]
+    return {"model": checkpoint.family, "checkpoint": checkpoint.name, "header_acts": True, "encoders": encoders}
+
+
+def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> reading.Parts:
+    """The values of each sub-prompt from step to step. asked: may have the "steps" and the "hires_steps"."""
+    text = texts.marked()[negative]
+    steps = reading.count(asked.get("steps")) or reading.STEPS
+    first = steps if texts.hires else 0
+    steps = (reading.count(asked.get("hires_steps")) or steps) if texts.hires else steps
+    cut = [text] if negative else [part for _, part in sub_prompts(text)]
+    return reading.in_turn(schedule(part, steps, first) for part in cut)

@@ -3,6 +3,7 @@
     const {opts, localization, lang} = window.clipSkipApp;
     const updated = [];
     const loaded = [];
+    const changed = [];
     let ready = false;
     let timer;
 
@@ -15,8 +16,14 @@
     window.updateInput = (target) => target.dispatchEvent(new Event("input", {bubbles: true}));
     window.onUiLoaded = (callback) => (ready ? callback() : loaded.push(callback));
     window.onAfterUiUpdate = (callback) => updated.push(callback);
-    window.onOptionsChanged = () => {}; // the one option is the slider, and there is one tab
+    window.onOptionsChanged = (callback) => changed.push(callback);
     window.onUiTabChange = () => {};
+
+    /** Another checkpoint is chosen. */
+    window.clipSkipApp.choose = (name) => {
+        opts.sd_model_checkpoint = name;
+        for (const callback of changed) callback();
+    };
 
     function afterUpdate() {
         if (!ready) {

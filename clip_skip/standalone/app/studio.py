@@ -1,36 +1,35 @@
-"""What the standalone page does with one loaded model: a picture, a sweep, the layers. Without gradio."""
+"""What the standalone page does with a loaded model: a picture, a sweep, the layers. Without gradio."""
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clip_skip import precedence, skip, tags
+from clip_skip import precedence, tags
 from clip_skip.layers import figure as layers_figure
 from clip_skip.override import replaced
+from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
+from clip_skip.standalone.app.reading import whole
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.loading import AS_USUAL, Loading
+from clip_skip.standalone.makers import Maker
+from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.samplers import SAMPLERS
 from clip_skip.standalone.shots import Shot
 from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
+from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.rows import CFG, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
-SEEDS = 2**32
-SEED_LIMIT = SEEDS - 1
-
-
-class FieldError(ValueError):
-    """A field that cannot be used; the message names it."""
+if TYPE_CHECKING:
+    from clip_skip.standalone.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -64,20 +63,31 @@ class Asked:
 
 
 class Studio:
-    """One model, and what it made in `out`: pictures/, sweeps/, layers.png, made_for.png. One thing at a time."""
+    """One model at a time, and what it made in `out`: pictures/, sweeps/, layers.png, made_for.png."""
 
-    def __init__(self, path: Path, device: str, out: Path, loading: Loading = AS_USUAL) -> None:
-        """Raises `CheckpointError` if the model at `path` cannot be used, `EmbeddingError` if a file cannot."""
-        self.path, self.device, self.out, self.loading = path, device, out.resolve(), loading
+    def __init__(
+        self, path: Path, device: str, out: Path, loading: Loading = AS_USUAL, folder: Path | None = None
+    ) -> None:
+        """folder: that of the checkpoints to choose among; None is that of the one at `path`, which is loaded first.
+
+        Raises `CheckpointError` if this one cannot be used, `EmbeddingError` if a file cannot.
+        """
+        self.checkpoints = Checkpoints(path, folder)
+        self.first = self.checkpoints.first
+        self.device, self.out, self.loading = device, out.resolve(), loading
         self.tokenizer = tokens.tokenizer()
-        self.engine = loading.engine(path, device)
-        self.encoder = self.engine.conditioner.encoder
-        self.encoders = [tower.described for tower in self.engine.conditioner.towers]
-        self.family = self.engine.models.sizes.family
+        self._maker = Maker(loading, device)
+        self._maker.engine(path)
         self._busy = threading.Lock()
         self._asked: list[Asked] = []
         self._announced: list[Asked] = []
         self._closed = False
+
+    def engine(self, checkpoint: Checkpoint, emphasis: str) -> Engine:
+        """The engine of `checkpoint`, loaded in the place of another. Raises as `__init__`."""
+        engine = self._maker.engine(checkpoint.path)
+        engine.conditioner.mode = emphasis
+        return engine
 
     def announce(self, kind: str, window: str) -> None:
         """`window` is about to start something, which may wait elsewhere before it comes here, and be interrupted."""
@@ -119,62 +129,16 @@ class Studio:
     def sweeps(self) -> Path:
         return self.out / "sweeps"
 
-    def settings(
-        self,
-        prompt: str,
-        negative: str,
-        seed: float,
-        steps: float,
-        width: float,
-        height: float,
-        sampler: str,
-        cfg_scale: float = Settings.cfg_scale,
-    ) -> Settings:
-        """The fields, checked. Seed -1 is a random one. Raises `FieldError`."""
-        factor = self.engine.models.sizes.vae_factor
-        numbers = {
-            "seed": whole("Seed", seed, -1, SEED_LIMIT),
-            "steps": whole("Steps", steps, 1, 1000),
-            "width": whole("Width", width, 64, 4096, factor),
-            "height": whole("Height", height, 64, 4096, factor),
-        }
-        if sampler not in SAMPLERS:
-            raise FieldError(f"Sampler: {skip.shorten(str(sampler))} is not one of {', '.join(SAMPLERS)}")
-        number("CFG scale", cfg_scale, 0, 100)
-        if numbers["seed"] == -1:
-            numbers["seed"] = secrets.randbelow(SEEDS)
-        return Settings(
-            model=self.path.stem,
-            prompt=prompt,
-            negative=negative,
-            sampler=sampler,
-            emphasis=self.loading.emphasis,
-            cfg_scale=float(cfg_scale),
-            family=self.family,
-            seed=numbers["seed"],
-            steps=numbers["steps"],
-            width=numbers["width"],
-            height=numbers["height"],
-        )
-
     def picture(
         self,
+        checkpoint: Checkpoint,
         settings: Settings,
         slider: float,
         on_step: Callable[[], None] = lambda: None,
         window: str = "",
     ) -> Picture:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
-        whole("Clip skip", slider, 1, self.encoder.layers)
-        asked = precedence.prompt_values(settings.prompt, settings.negative, float(slider))
-        positive, negative = map(self.encoder.clamp, asked)
-        text = f"<clipskip:{skip.format(negative)}>{tags.strip(settings.negative)}"
-        shot = Shot(settings.prompt, text, positive, settings.cfg_scale, settings.seed)
-        tag = precedence.prompt_tag(settings.prompt)
-        if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
-            both = replace(tag, value=float(slider) if tag.value is None else tag.value)
-            own = f"<clipskip:{both}>{precedence.without_prompt_tag(settings.prompt)}"
-            shot = replace(shot, prompt=own, negative=settings.negative, clip_skip=None)
+        shot = shot_of(checkpoint, settings, whole("Clip skip", slider, 1, checkpoint.deepest))
         with self._alone("picture", window) as go_on:
 
             def step() -> None:
@@ -183,15 +147,15 @@ class Studio:
 
             go_on()
             batch = settings.batch((shot,))
-            made = self.engine.make(batch, step).pictures[0]
+            made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = settings.infotext(replace(shot, negative=settings.negative))
+            said = settings.infotext(shot)
             save_picture(made, path, {"parameters": said})
-        notes = [*tags.warnings([settings.prompt, settings.negative]), *self.encoder.too_deep(max(asked))]
-        return Picture(path, said, notes)
+        return Picture(path, said, [*tags.warnings(texts_of(settings)), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
+        checkpoint: Checkpoint,
         settings: Settings,
         axes: SweepSettings,
         on_step: OnStep = lambda done, total, what: None,
@@ -202,15 +166,18 @@ class Studio:
         """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
         before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
 
-        Raises `SweepError`, or `Interrupted` if that was asked for before it began.
+        Raises `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
         """
         axes = replace(axes, seeds=random_seeds(axes.seeds))
-        plan = axes.plan({encoder.tower: encoder.layers for encoder in self.encoders})
+        plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
+        if plan.rows.kind.name == "hires" and settings.hires is None:
+            raise SweepError(f"{LABELS['rows']}: there is no hires pass, so its clip skip cannot be the rows")
         plan.rows.check(LABELS[axes.kind.field], settings.prompt, settings.negative)
         if plan.rows.kind == CFG:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
-        wanted = Job(self.path, settings, plan, self.device, 0, self.sweeps, report, self.loading, language, translate)
+        common = plan, self.device, 0, self.sweeps, report, self.loading, language, translate
+        wanted = Job(checkpoint.path, settings, *common)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
@@ -219,25 +186,23 @@ class Studio:
                 on_step(done, total, what)
 
             go_on()
-            figures = run_job(replace(wanted, out=folder), self.engine, step)
+            figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
-        notes = [*tags.warnings([settings.prompt, settings.negative]), *self._on_tags(settings)]
-        notes += _on_sweep(figures, report)
+        notes = [*tags.warnings(texts_of(settings)), *replaced(settings.prompt)]
+        notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
-    def layers(self, prompt: str, dark: bool, translate: Callable[[str], str] = str) -> tuple[Path, list[str]]:
+    def layers(
+        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Callable[[str], str] = str
+    ) -> tuple[Path, list[str]]:
         """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
-        module = self.engine.models.text_encoder
         with self._alone("layers"):
-            measured = measure_loaded(self.encoder, module, self.tokenizer, prompt, self.path.stem)
+            engine = self._maker.engine(checkpoint.path)
+            encoder, module = engine.conditioner.encoder, engine.models.text_encoder
+            measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
         path = self.out / "layers.png"
         save_picture(layers_figure.draw(measured, dark, translate), path)
         return path, list(measured.sentences())
-
-    def _on_tags(self, settings: Settings) -> Iterator[str]:
-        """What a sweep makes of the tags: its values replace the prompt's, and the negative prompt keeps its own."""
-        yield from replaced(settings.prompt)
-        yield from self.encoder.too_deep(precedence.prompt_values("", settings.negative, 1.0)[1])
 
     def _next(self, folder: str, seed: int) -> Path:
         """A new file's path, numbered as the WebUI numbers."""
@@ -247,6 +212,30 @@ class Studio:
         return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
 
 
+def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
+    """What a picture is made of: `slider` is the value where no tag says another."""
+    prompt, tag = settings.prompt, precedence.prompt_tag(settings.prompt)
+    value = float(slider) if tag is None or tag.value is None else tag.value
+    common = settings.cfg_scale, settings.seed
+    if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
+        own = f"<clipskip:{replace(tag, value=value)}>{precedence.without_prompt_tag(prompt)}"
+        return Shot(own, settings.negative, None, *common)
+    clamped = min(max(value, NATIVE[checkpoint.family]), checkpoint.deepest)
+    return Shot(prompt, settings.negative, float(clamped), *common)
+
+
+def texts_of(settings: Settings) -> list[str]:
+    hires = [settings.hires.prompt, settings.hires.negative] if settings.hires else []
+    return [settings.prompt, settings.negative, *hires]
+
+
+def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[str]:
+    """A sentence for each encoder that is less deep than a value of the texts, each as a whole."""
+    for encoder in checkpoint.encoders:
+        values = precedence.prompt_values(settings.prompt, settings.negative, 1.0, encoder.tower)
+        yield from encoder.too_deep(max(values))
+
+
 def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
     if "out_of_memory" in figures:
         yield f"Out of memory: the sweep went on with {figures['cells_per_batch']} cells per batch."
@@ -254,22 +243,3 @@ def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
         yield "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing."
         if report:
             yield "The report needs every cell, so there is none."
-
-
-def number(field: str, value: Any, low: int, high: int) -> float:
-    """`value` as a number in these bounds. Raises `FieldError`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise FieldError(f"{field}: nothing is given")
-    if not low <= value <= high:
-        raise FieldError(f"{field}: {value:g} is outside {low} to {high}")
-    return float(value)
-
-
-def whole(field: str, value: Any, low: int, high: int, multiple: int = 1) -> int:
-    """`value` as an integer in these bounds. Raises `FieldError`."""
-    given = number(field, value, low, high)
-    if not given.is_integer():
-        raise FieldError(f"{field}: {given:g} is not a whole number")
-    if given % multiple:
-        raise FieldError(f"{field}: {given:g} is not a multiple of {multiple}")
-    return int(given)

@@ -21,11 +21,11 @@ MOST = 32
 
 @dataclass
 class Started:
-    """A sweep that a window has started: what was in its fields, how far it is, and what came of it."""
+    """A sweep that a window has started: what was in its fields, how far it is, and what it shows of it in the end."""
 
-    values: list[Any]
+    values: dict[str, Any]
     said: str = ""
-    answer: tuple[Any, ...] | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -35,7 +35,7 @@ class Windows:
     def __init__(self) -> None:
         self._last: dict[str, Started] = {}
 
-    def start(self, window: str, values: list[Any]) -> Started:
+    def start(self, window: str, values: dict[str, Any]) -> Started:
         self._last.pop(window, None)
         started = self._last[window] = Started(values)
         while len(self._last) > MOST:

@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
     add("--loras", type=Path, metavar="DIR", help="LoRAs, for prompts and to be told what they were made for")
     add_loading(command)
-    add("--models", type=Path, metavar="DIR", help="checkpoints, for the same; default: the folder of --model")
+    add("--models", type=Path, metavar="DIR", help="checkpoints to choose among; default: the folder of --model")
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--port", type=int, help="default: the first free one from 7860 on")
     add("--language", choices=assets.languages(), help="default: English")
@@ -62,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError(f"--out: {error}") from error
     try:
         with telling():
-            studio = Studio(checkpoint(arguments.model), name, arguments.out, how)
+            studio = Studio(checkpoint(arguments.model), name, arguments.out, how, arguments.models)
     except OSError as error:
         raise ArgumentError(f"--model: {error}") from error
     try:
-        page = Page(studio, prompt, seed, size, arguments.language, arguments.loras, arguments.models)
+        page = Page(studio, prompt, seed, size, arguments.language)
         main(page, arguments.port, not arguments.no_browser)
     except OSError as error:
         taken = f"{arguments.port} is taken" if arguments.port else "no port from 7860 on is free"

@@ -44,7 +44,7 @@ def model(infotext: Infotext, folder: Path | None) -> tuple[str, str]:
     """What `--model` is for the picture, and a sentence if its hash is another. Raises `InfotextError`."""
     name = infotext.parameters.get("Model", "")
     if folder is not None:
-        path, said = recipe.checkpoint(infotext, folder)
+        path, said = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
         return str(path), said
     if name == CHECKPOINT.stem:
         return "demo", ""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from clip_skip.page.language import in_picture
-from clip_skip.precedence import without_prompt_tag
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.sweep import grid, viewer
+from clip_skip.sweep.about import about as in_words
 from clip_skip.sweep.rows import CFG
 
 __all__ = ["write"]
@@ -42,12 +41,11 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
 
 def about(job: Job) -> list[str]:
     """What all the pictures were made of, a line each."""
-    settings, say = job.settings, partial(in_picture, translate=job.translate)
-    negative = [f"{say('Negative prompt')}: {settings.negative}"] if settings.negative else []
-    how = [settings.model, settings.sampler, say(f"{settings.steps} steps")]
-    how += [say(f"CFG scale {settings.cfg_scale:g}")] if job.plan.rows.kind != CFG else []
-    how += [say(f"seed {settings.seed}")] if job.plan.rows.kind.name != "seed" else []
-    return [without_prompt_tag(settings.prompt), *negative, ", ".join(how)]
+    settings, kind = job.settings, job.plan.rows.kind
+    scale = None if kind == CFG else f"{settings.cfg_scale:g}"
+    seeds = [] if kind.name == "seed" else [settings.seed]
+    texts = settings.prompt, settings.negative, settings.model, settings.sampler
+    return in_words(*texts, settings.steps, scale, seeds, job.translate)
 
 
 def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:

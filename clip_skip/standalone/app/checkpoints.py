@@ -1,0 +1,100 @@
+"""The checkpoints that the page offers, and what their headers tell of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from clip_skip.encoder import TextEncoder, not_loaded
+from clip_skip.skip import shorten
+from clip_skip.standalone import recipe
+from clip_skip.standalone.app.reading import FieldError
+from clip_skip.standalone.infotext import Infotext, InfotextError
+from clip_skip.standalone.models import header
+from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
+
+__all__ = ["Checkpoint", "Checkpoints", "files"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """name: what the page calls it"""
+
+    name: str
+    path: Path
+    sizes: Sizes
+
+    @property
+    def family(self) -> str:
+        return self.sizes.family
+
+    @property
+    def encoders(self) -> list[TextEncoder]:
+        """Its text encoders, of which nothing is loaded."""
+        pairs = zip(TOWERS[self.family], self.sizes.texts)
+        return [not_loaded(tower, text.layers, NATIVE[self.family]) for tower, text in pairs]
+
+    @property
+    def deepest(self) -> int:
+        """The layers of its deepest text encoder."""
+        return max(encoder.layers for encoder in self.encoders)
+
+
+def files(folder: Path | None, below: bool) -> dict[str, str]:
+    """The .safetensors files in `folder`, and `below` it, by their names in it."""
+    if folder is None:
+        return {}
+    found = sorted(folder.rglob("*") if below else folder.glob("*"))
+    models = [file for file in found if file.suffix.lower() == ".safetensors" and file.is_file()]
+    return {file.relative_to(folder).with_suffix("").as_posix(): str(file) for file in models}
+
+
+class Checkpoints:
+    """The one that the page was started with, and those of `folder` and below, or else beside it."""
+
+    def __init__(self, first: Path, folder: Path | None = None) -> None:
+        self._first, self.folder = first, folder
+
+    @property
+    def first(self) -> Checkpoint:
+        """The one that the page was started with. Raises `CheckpointError`."""
+        name = next(name for name, path in self.paths().items() if path == self._first)
+        return Checkpoint(name, self._first, header.inspect(self._first))
+
+    def paths(self) -> dict[str, Path]:
+        """The file of each, by its name, as they are now; the first one leads."""
+        found = files(self.folder, True) if self.folder else files(self._first.parent, False)
+        own = self._first.resolve()
+        others = {name: Path(path) for name, path in found.items()}
+        name = next((name for name, path in others.items() if path.resolve() == own), "")
+        others.pop(name, None)
+        name = name or self._first.stem
+        if name in others:  # another file of the same name
+            name = f"{self._first.parent.resolve().name}/{name}"
+        return {name: self._first, **others}
+
+    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, str]:
+        """The one that a picture was made with, and a sentence where it is `otherwise` that stands in for it.
+
+        It is found by its name, else by its hash. Raises as `find`.
+        """
+        try:
+            path, said = recipe.checkpoint(infotext, self.paths().values(), "the checkpoints of this page")
+        except InfotextError as error:
+            return self.find(otherwise), f"{error}; the chosen one takes its place."
+        return self.find(next(name for name, one in self.paths().items() if one == path)), said
+
+    def find(self, name: object) -> Checkpoint:
+        """Raises `FieldError` where there is none, or `CheckpointError` where it cannot be used."""
+        path = self.paths().get(str(name))
+        if path is None or not path.is_file():
+            raise FieldError(f"Checkpoint: {shorten(str(name))} is not there any more")
+        stat = path.stat()
+        return Checkpoint(str(name), path, _sizes(path, stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=256)
+def _sizes(path: Path, changed: int, size: int) -> Sizes:
+    """The sizes of the model in a file that has not changed since."""
+    return header.inspect(path)

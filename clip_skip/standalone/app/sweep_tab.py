@@ -1,0 +1,134 @@
+"""The tab of the sweep, its result, and how a window that is loaded anew finds it again."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+
+from clip_skip.page.events import listen
+from clip_skip.standalone.app import reading
+from clip_skip.standalone.app.checkpoints import Checkpoint
+from clip_skip.standalone.app.gradio_versions import PROGRESS, image
+from clip_skip.standalone.app.routes import PREFIX
+from clip_skip.standalone.app.studio import Studio, Sweep
+from clip_skip.standalone.app.voice import Voice
+from clip_skip.standalone.app.windows import Windows
+from clip_skip.standalone.sweep.job import ROWS
+from clip_skip.standalone.sweep.run import Interrupted
+from clip_skip.sweep.rows import CFG, KINDS
+from clip_skip.sweep.settings import LABELS, PLACEHOLDERS, SweepSettings
+
+__all__ = ["SHOWN", "SweepTab"]
+
+SHOWN = ("grid", "links", "figure")
+"""What a sweep shows, by the names in `SweepTab.at`."""
+
+
+class SweepTab:
+    """The tab.
+
+    fields: the widgets that say how pictures are made, "checkpoint" and "window" among them
+    start_button: as `Page.start_button`
+    """
+
+    def __init__(
+        self, studio: Studio, voice: Voice, fields: Mapping[str, Any], start_button: Callable[[str, str, str], Any]
+    ) -> None:
+        self.studio, self.voice = studio, voice
+        self.windows = Windows()
+        kinds = [KINDS[name] for name in ROWS]
+        self.kinds = {voice.tr(kind.label): kind.name for kind in kinds}
+        self.axes = ("clip_skips", "report", "rows", *(kind.field for kind in kinds))
+        self.at: dict[str, Any] = {}
+        with gr.Row():
+            self._box("clip_skips", whole_range(studio.first))
+            labels = self._labels(studio.first)
+            rows = gr.Dropdown(labels, value=labels[0], label=voice.tr(LABELS["rows"]))
+            texts = [self._box(kind.field, getattr(SweepSettings, kind.field), kind == CFG) for kind in kinds]
+        seen = lambda label: [gr.update(visible=self.kinds.get(label) == kind.name) for kind in kinds]
+        listen(rows.change, seen, [rows], texts, queue=False)
+        report = gr.Checkbox(False, label=voice.tr(LABELS["report"]), elem_id="clip_skip_app_report")
+        button = start_button("Sweep", "sweep", "clip_skip_app_sweep")
+        grid = image(voice.tr("Grid"), "clip_skip_app_grid")
+        links = gr.HTML(elem_id="clip_skip_app_links")
+        figure = image(voice.tr("Report"), "clip_skip_app_figure", visible=False)
+        self.at |= {"rows": rows, "report": report, "grid": grid, "links": links, "figure": figure}
+        self.all = {**fields, **self.at}
+        inputs = {widget for name, widget in self.all.items() if name not in SHOWN}
+        listen(button.click, self.sweep, inputs, {self.at[name] for name in SHOWN})
+
+    def _box(self, name: str, value: str, shown: bool = True) -> Any:
+        label = self.voice.tr(LABELS[name])
+        self.at[name] = gr.Textbox(value, label=label, placeholder=PLACEHOLDERS[name], visible=shown)
+        return self.at[name]
+
+    def _labels(self, checkpoint: Checkpoint) -> list[str]:
+        """The kinds of rows that a sweep of `checkpoint` may have, as the page calls them."""
+        return [label for label, name in self.kinds.items() if name != "clip_g" or checkpoint.family == "SDXL"]
+
+    def adapted(self, checkpoint: Checkpoint, clip_skips: str) -> list[Any]:
+        """The clip skips, if they are a whole range, and the choice of rows, for another checkpoint."""
+        whole = re.fullmatch(r"1-\d+", clip_skips or "")
+        return [
+            gr.update(value=whole_range(checkpoint)) if whole else gr.update(),
+            gr.update(choices=self._labels(checkpoint)),
+        ]
+
+    def sweep(self, given: dict[Any, Any], progress: Any = PROGRESS) -> dict[Any, Any]:
+        """The grid's path, links to the sweep's page, and the report's picture."""
+        values = {name: given[widget] for name, widget in self.all.items() if widget in given}
+        checkpoint = self.voice.told(self.studio.checkpoints.find, values["checkpoint"])
+        settings = self.voice.told(reading.settings, values, checkpoint)
+        rows = self.kinds.get(values["rows"], values["rows"])
+        axes = SweepSettings.from_args([{**{name: values[name] for name in self.axes}, "rows": rows}])
+        window = values.pop("window")
+        started = self.windows.start(window, {**values, "seed": settings.seed})
+
+        def on_step(done: int, total: int, what: str) -> None:
+            started.said = what
+            progress((done, total), desc=self.voice.translate(what), unit="steps")
+
+        try:
+            what = checkpoint, settings, axes, on_step, window, self.voice.language or "en", self.voice.translate
+            started.answer = self._shown(self.voice.told(self.studio.sweep, *what), settings.seed)
+        except Interrupted as interrupted:
+            started.answer = {"links": self.voice.notes([str(interrupted)])}
+        finally:
+            started.ended.set()
+        return {self.at[name]: value for name, value in started.answer.items()}
+
+    def find_again(self, window: str) -> Iterator[tuple[bool, dict[Any, Any]]]:
+        """Whether `window` has a sweep, and what it shows of that: while it is being made, how far it is."""
+        started = self.windows.last(window)
+        if started is None:
+            yield False, {}
+            return
+        found = {self.all[name]: value for name, value in started.values.items()}
+        links = self.at["links"]
+        while not started.ended.wait(0.5):
+            yield True, {**found, links: self.voice.notes([started.said or "This window's sweep waits."])}
+        yield True, {**found, **{self.at[name]: value for name, value in started.answer.items()}}
+
+    def _shown(self, made: Sweep, seed: int) -> dict[str, Any]:
+        figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
+        now, before = made.figures["cells_made"], made.figures["cells_kept"]
+        grid = {"grid": str(made.folder / "grid.png")} if now + before else {}
+        text = "Seed {seed}: {done} of {cells} cells are made, {now} of them now; they are in {folder}"
+        said = [self.voice.tr(text, seed=seed, folder=made.folder, done=now + before, cells=made.cells, now=now)]
+        pages = self._pages(made) if grid else ""
+        return {**grid, "links": pages + self.voice.notes([*said, *made.notes]), "figure": figure}
+
+    def _pages(self, made: Sweep) -> str:
+        """The viewer's place, which app.js fills, and a link to it."""
+        address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
+        link = f'<a href="{address}" target="_blank">{html.escape(self.voice.tr("Compare the pictures"))}</a>'
+        return f'<div class="clip-skip-viewer-here" data-source="{address}"></div><div>{link}</div>'
+
+
+def whole_range(checkpoint: Checkpoint) -> str:
+    """Every clip skip of its first text encoder."""
+    return f"1-{checkpoint.encoders[0].layers}"

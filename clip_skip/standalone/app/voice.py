@@ -1,0 +1,54 @@
+"""What the page says, in its language."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from clip_skip.page.language import translated
+from clip_skip.standalone.app import assets
+from clip_skip.standalone.app.gradio_versions import told
+from clip_skip.standalone.app.reading import FieldError
+from clip_skip.standalone.engine import is_out_of_memory
+from clip_skip.standalone.infotext import InfotextError
+from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
+from clip_skip.sweep.axis import SweepError
+
+__all__ = ["Voice"]
+
+WRONG = (CheckpointError, EmbeddingError, FieldError, InfotextError, LoraError, SweepError)
+"""What is told a person as it is."""
+
+
+class Voice:
+    """language: one of `assets.languages`, or None for English"""
+
+    def __init__(self, language: str | None = None) -> None:
+        self.language = language
+        self.words = assets.words(language)
+        self._sentences = assets.root() / "localizations"
+
+    def tr(self, text: str, **values: object) -> str:
+        """`text` in the page's language, with {name} replaced by values["name"]."""
+        return self.words.get(text, text).format(**values)
+
+    def translate(self, sentence: str) -> str:
+        """A sentence of the library in the page's language."""
+        return translated(sentence, self.language, folder=self._sentences) if self.language else sentence
+
+    def notes(self, sentences: Iterable[str]) -> str:
+        """The sentences in the page's language, as HTML."""
+        return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
+
+    def told(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What `function` returns; what is wrong with a field is told in the page."""
+        try:
+            return function(*args)
+        except WRONG as error:
+            raise told(self.translate(str(error))) from error
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise told(self.translate("Out of memory. A smaller width and height may help.")) from error
