@@ -408,7 +408,12 @@ def test_api_route(host):
     assert routes["/clip-skip/v1/put"]({"text": "a <clipskip:3>", "tag": "<clipskip:2>"}) == {"text": "a <clipskip:2>"}
     sd_models.model_data.forge_loading_parameters = {"checkpoint_info": object()}
     assert answer()["model"] is None  # Forge loads what is selected with the first picture
-    del sd_models.model_data.forge_loading_parameters
+    listed = lambda name: SimpleNamespace(filename=name, name=name)
+    host.model.sd_checkpoint_info = listed("one")
+    for name, model in (("one", "SD1"), ("two", None)):
+        sd_models.model_data.forge_loading_parameters = {"checkpoint_info": listed(name)}  # Neo lists them again
+        assert answer()["model"] == model
+    del sd_models.model_data.forge_loading_parameters, host.model.sd_checkpoint_info
     sd_models.model_data.sd_model = torn = torch.nn.Linear(1, 1)
     torn._parameters = None  # as reForge leaves it while it loads another
     assert answer()["model"] is None

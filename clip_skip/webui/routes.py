@@ -36,13 +36,19 @@ def loaded(wait: bool = False) -> dict[str, Any]:
 
 
 def selected() -> Any:
-    """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture)."""
+    """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture).
+
+    Told by its file: Neo makes its descriptions anew when it lists the checkpoints again.
+    """
     data = sd_models.model_data
     wanted = getattr(data, "forge_loading_parameters", {}).get("checkpoint_info")
     model = data.sd_model
-    if wanted is not None and getattr(model, "sd_checkpoint_info", None) is not wanted:
+    if reforge.is_torn_down(model):
         return None
-    return None if reforge.is_torn_down(model) else model
+    info = getattr(model, "sd_checkpoint_info", None)
+    if wanted is not None and getattr(info, "filename", info) != getattr(wanted, "filename", wanted):
+        return None
+    return model
 
 
 def describe(model: Any) -> dict[str, Any]:
