@@ -408,12 +408,20 @@ def test_api_route(host):
     assert routes["/clip-skip/v1/put"]({"text": "a <clipskip:3>", "tag": "<clipskip:2>"}) == {"text": "a <clipskip:2>"}
     sd_models.model_data.forge_loading_parameters = {"checkpoint_info": object()}
     assert answer()["model"] is None  # Forge loads what is selected with the first picture
-    del sd_models.model_data.forge_loading_parameters
+    listed = lambda name: SimpleNamespace(filename=name, name=name)
+    host.model.sd_checkpoint_info = listed("one")
+    for name, model in (("one", "SD1"), ("two", None)):
+        sd_models.model_data.forge_loading_parameters = {"checkpoint_info": listed(name)}  # Neo lists them again
+        assert answer()["model"] == model
+    del sd_models.model_data.forge_loading_parameters, host.model.sd_checkpoint_info
+    sd_models.model_data.sd_model = torn = torch.nn.Linear(1, 1)
+    torn._parameters = None  # as reForge leaves it while it loads another
+    assert answer()["model"] is None
     sd_models.model_data.sd_model = None
 
 
 def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
-    from modules import sd_models, shared
+    from modules import prompt_parser, sd_models, shared
 
     from clip_skip.webui import routes
 
@@ -422,8 +430,12 @@ def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
     styles = SimpleNamespace(apply_styles_to_prompt=style, apply_negative_styles_to_prompt=lambda text, names: text)
     monkeypatch.setattr(shared, "prompt_styles", styles, raising=False)
     at = lambda value: {"l": value, "g": value, "h": value}
-    told = routes.read({"prompt": "[<clipskip:1>:<clipskip:3>:0.5] a AND <clipskip:4> b", "negative": "<clipskip:5>"})
+    edited = {"prompt": "[<clipskip:1>:<clipskip:3>:0.5] a AND <clipskip:4> b", "negative": "<clipskip:5>"}
+    told = routes.read(edited)
     assert told["passes"]["first"] == {"prompt": [[at(1), at(3)], [at(4)]], "negative": [[at(5)]]}
+    old = prompt_parser.get_learned_conditioning_prompt_schedules
+    monkeypatch.setattr(prompt_parser, old.__name__, lambda texts, steps, hires=None: old(texts, steps, hires))
+    assert routes.read(edited) == told  # Forge Neo has but one way of scheduling
     told = routes.read({"prompt": "a", "styles": ["s"]})
     assert told["tag"] == "<clipskip:2>" and told["tag_in_style"] and told["boxes"]["prompt"] == []
     assert '"<clipskip:x>" was ignored' in told["boxes"]["styles"][0]

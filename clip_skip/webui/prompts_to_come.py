@@ -39,8 +39,8 @@ def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
     try:
         text = extra_networks.parse_prompt(text)[0]
         cut = [text] if negative else pieces(text)
-        old = bool(getattr(shared.opts, "use_old_scheduling", False))
-        schedules = prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, old)
-        return in_turn(schedules)
+        old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
+        return in_turn(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
     except Exception:  # what is half written need not be readable
+        log.debug("Clip skip: the host cannot read the prompt %r", text, exc_info=True)
         return [[texts.unmarked(negative)]]

@@ -10,6 +10,7 @@ from modules import sd_models
 from clip_skip.page import answers, live_viewer
 from clip_skip.webui import from_picture, models_in_use, prompts_to_come
 from clip_skip.webui.host_language import language, translate
+from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
 
 __all__ = ["add_routes", "describe", "read"]
@@ -35,11 +36,17 @@ def loaded(wait: bool = False) -> dict[str, Any]:
 
 
 def selected() -> Any:
-    """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture)."""
+    """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture).
+
+    Told by its file: Neo makes its descriptions anew when it lists the checkpoints again.
+    """
     data = sd_models.model_data
     wanted = getattr(data, "forge_loading_parameters", {}).get("checkpoint_info")
     model = data.sd_model
-    if wanted is not None and getattr(model, "sd_checkpoint_info", None) is not wanted:
+    if reforge.is_torn_down(model):
+        return None
+    info = getattr(model, "sd_checkpoint_info", None)
+    if wanted is not None and getattr(info, "filename", info) != getattr(wanted, "filename", wanted):
         return None
     return model
 

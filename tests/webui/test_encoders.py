@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from .conftest import HIRES, pixels, same
+from .conftest import HIRES, SWITCH, pixels, same
 
 PROMPT, NEGATIVE = "a (red:1.3) cow, masterpiece", "blurry"
 SDXL_DEPTHS = [3, 7, 12]
@@ -37,8 +37,8 @@ def sd2(load):
 
 @pytest.fixture(scope="module")
 def sdxl(webui, load):
-    if "sdxl_clip_l_skip" in webui.call("/sdapi/v1/options"):  # unset, the first override would stay
-        webui.call("/sdapi/v1/options", {"sdxl_clip_l_skip": False})
+    if SWITCH in webui.call("/sdapi/v1/options"):  # unset, the first override would stay
+        webui.call("/sdapi/v1/options", {SWITCH: False})
     return load("CLIP_SKIP_SDXL")
 
 
@@ -95,9 +95,8 @@ def test_sdxl_towers_apart(webui, sdxl, skip):
     if sdxl["header_acts"]:
         assert same(both, webui.at(skip, PROMPT, NEGATIVE))
     else:
-        option = {"sdxl_clip_l_skip": True, "CLIP_stop_at_last_layers": skip}
-        assert same(l, webui.picture(PROMPT, NEGATIVE, override_settings=option))
-        assert same(both, webui.picture(f"<clipskip:{skip}>{PROMPT}", NEGATIVE, override_settings=option))
+        assert same(l, webui.clip_l_at(skip, PROMPT, NEGATIVE))
+        assert same(both, webui.clip_l_at(skip, f"<clipskip:{skip}>{PROMPT}", NEGATIVE))
 
 
 def test_sdxl_deeper_than_l(webui, sdxl):
@@ -152,8 +151,7 @@ def test_sdxl_lora(webui, sdxl):
     if sdxl["header_acts"]:
         assert same(webui.picture(f"<clipskip:5>{prompt}", NEGATIVE), webui.at(5, prompt, NEGATIVE))
     else:
-        option = {"sdxl_clip_l_skip": True, "CLIP_stop_at_last_layers": 5}
-        assert same(deep, webui.picture(prompt, NEGATIVE, override_settings=option))
+        assert same(deep, webui.clip_l_at(5, prompt, NEGATIVE))
     assert same(webui.picture(PROMPT, NEGATIVE), stock)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_page import PROMPT, expect, page, sync_api  # noqa: F401  (the fixture)
+from .test_page import PROMPT, expect, page, prose, sync_api  # noqa: F401  (the fixture)
 
 pytest.importorskip("lycoris", reason="lycoris_lora is not installed: no LoRA to look at")
 
@@ -64,7 +64,7 @@ def test_a_lora_is_named_on_the_page_and_followed_with_one_click(webui, loras, p
         page.locator(f"#txt2img_{name} input[type=number]").fill("64")
     page.locator("#txt2img_steps input[type=number]").fill("1")
     page.locator("#txt2img_generate").click()
-    under = page.locator("#html_log_txt2img.prose .comments")
+    under = page.locator(f"{prose('#html_log_txt2img')} .comments")
     sync_api.expect(under).to_contain_text("as its weights tell; this picture used 1.", timeout=60_000)
     under.get_by_role("button", name="Use 2").click()
     sync_api.expect(page.locator(PROMPT)).to_have_value(f"{lora('two')} <clipskip:2>")

@@ -1,6 +1,6 @@
 """The extension's section of the Settings page, and the presets of the sweep, in Chromium."""
 
-from .test_page import choose_sweep, expect, page, sync_api  # noqa: F401
+from .test_page import choose_sweep, expect, page, prose, sync_api  # noqa: F401
 
 PART = "#script_txt2img_clip_skip_sweep"
 NAMES = ("clip_skip_completion", "clip_skip_readout", "clip_skip_suggestions", "clip_skip_suggestions_from_weights")
@@ -52,7 +52,7 @@ def test_presets_are_chosen_saved_and_deleted(webui, page):  # noqa: F811
     choose(page, "Reference")
     sync_api.expect(field(page, "cfg_scales")).to_have_value("4, 7, 11", timeout=60_000)
     field(page, "clip_skips").fill("2, 3")
-    told = f"{PART}_preset_told.prose"
+    told = prose(f"{PART}_preset_told")
     try:
         page.locator(f"{PART}_preset_save").click()
         expect(page, 'Preset: "Reference: 1-12 by CFG 4, 7, 11" is built in', told)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from .test_page import at_64_pixels, choose_sweep, expect, page, sync_api  # noqa: F401
+from .test_page import at_64_pixels, choose_sweep, expect, page, prose, sync_api  # noqa: F401
 
 PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
-LOG = "#html_log_txt2img.prose"
+LOG, COUNT = prose("#html_log_txt2img"), prose("#script_txt2img_clip_skip_sweep_count")
 
 
 def button(page, name):  # noqa: F811
@@ -29,12 +29,12 @@ def small(page):  # noqa: F811
 def test_how_many_pictures_is_said_before_it_starts(small):
     field(small, "clip_skips").fill("1-12")
     field(small, "cfg_scales").fill("4, 7")
-    expect(small, "24 pictures: 12 by 2", "#script_txt2img_clip_skip_sweep_count.prose")
+    expect(small, "24 pictures: 12 by 2", COUNT)
     small.locator("#txt2img_batch_count input[type=number]").fill("3")
     small.locator("#txt2img_batch_count input[type=number]").blur()
-    expect(small, "72 pictures: 12 by 2, for 3 seeds", "#script_txt2img_clip_skip_sweep_count.prose")
+    expect(small, "72 pictures: 12 by 2, for 3 seeds", COUNT)
     field(small, "clip_skips").fill("1-x")
-    expect(small, 'Clip skips: "1-x" is neither a number nor a range', "#script_txt2img_clip_skip_sweep_count.prose")
+    expect(small, 'Clip skips: "1-x" is neither a number nor a range', COUNT)
 
 
 def test_all_of_the_example_which_can_be_taken_back(small):
@@ -120,10 +120,10 @@ def test_each_kind_of_row_keeps_its_text_and_paste_restores_it(small):
     choose(small, "rows", "Seed")
     seen("Seed").fill("5-7")
     assert "random" in seen("Seed").get_attribute("placeholder")
-    expect(small, "36 pictures: 12 by 3", "#script_txt2img_clip_skip_sweep_count.prose")
+    expect(small, "36 pictures: 12 by 3", COUNT)
     choose(small, "rows", "Prompt S/R")
     seen("Prompt S/R").fill("circle, square")
-    expect(small, "24 pictures: 12 by 2", "#script_txt2img_clip_skip_sweep_count.prose")
+    expect(small, "24 pictures: 12 by 2", COUNT)
     choose(small, "rows", "CFG scale")
     sync_api.expect(seen("CFG scale")).to_have_value("4, 7")
     choose(small, "rows", "Seed")

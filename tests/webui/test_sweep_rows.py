@@ -99,8 +99,9 @@ def test_the_panel_that_a_cell_of_the_hires_pass_says(webui):
 
 @pytest.mark.parametrize("rows", [{"rows": "seed", "row_values": "1, 9"}, {"rows": "prompt", "row_values": "cow, dog"}])
 def test_a_cell_pasted_where_the_extension_is_not(webui, plain, rows):
+    plain.check_clip_skip_is_pasted()
     for image in sweep(webui, **rows, cells_per_batch=1)["images"][1:]:
-        again = plain.call("/sdapi/v1/txt2img", {"infotext": infotext(image)})["images"][0]
+        again = plain.again(image)
         assert same(pixels(image), pixels(again))
 
 
@@ -174,14 +175,13 @@ def test_fewer_values_by_position_than_there_are_fields(webui):
 
 @each_way
 def test_clip_l_against_clip_g(webui, sdxl, per_batch, within):  # noqa: F811
-    """CLIP-L by the host's own switch for it; CLIP-G has none, so it is the tag, which has a test of its own."""
+    """CLIP-L by the host's own switch, if any; CLIP-G has none, so it is the tag, which has a test of its own."""
     want = [webui.picture(f"<clipskip:l={l}:g={g}>{PROMPT}", NEGATIVE) for g in (2, 5, 32) for l in (2, 3)]
     settings = {"clip_skips": "2, 3", "rows": "clip_g", "row_values": "2, 5, 32", "cells_per_batch": per_batch}
     answer = sweep(webui, **settings)
     assert all_same(cells(answer), want, within)
     assert len({picture.tobytes() for picture in want}) == 6
-    option = {"sdxl_clip_l_skip": True, "CLIP_stop_at_last_layers": 3}
-    assert same(cells(answer)[1], webui.picture(PROMPT, NEGATIVE, override_settings=option), within)
+    assert same(cells(answer)[1], webui.clip_l_at(3, PROMPT, NEGATIVE), within)
     for image in answer["images"][1:]:
         again = pixels(webui.again(image))
         assert same(pixels(image), again, within)
@@ -191,5 +191,4 @@ def test_clip_l_against_clip_g(webui, sdxl, per_batch, within):  # noqa: F811
 def test_clip_l_alone(webui, sdxl, per_batch, within):  # noqa: F811
     answer = sweep(webui, columns="clip_l", clip_skips="3, 12", cfg_scales="4", cells_per_batch=per_batch)
     for picture, skip in zip(cells(answer), (3, 12)):
-        option = {"sdxl_clip_l_skip": True, "CLIP_stop_at_last_layers": skip}
-        assert same(picture, webui.picture(PROMPT, NEGATIVE, cfg_scale=4, override_settings=option), within)
+        assert same(picture, webui.clip_l_at(skip, PROMPT, NEGATIVE, cfg_scale=4), within)

@@ -12,7 +12,7 @@ from typing import Any
 from clip_skip.encoder import NAMES, from_transformers
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["describe"]
+__all__ = ["describe", "is_torn_down"]
 
 TOWERS = {"CLIP_SD_15_L": "l", "CLIP_SD_21_H": "h", "CLIP_SD_XL_L": "l", "CLIP_SD_XL_G": "g"}
 
@@ -26,3 +26,8 @@ def describe(module: Any) -> HostEncoder | None:
     encoder = from_transformers(module.wrapped.transformer, NAMES[tower], tower, 1 if sd1 else 2, not sdxl)
     acts = sd1 or hasattr(module, "minimal_clip_skip")
     return HostEncoder(module, encoder, pooled=tower == "g", header=0 if acts else None)
+
+
+def is_torn_down(model: Any) -> bool:
+    """Whether reForge has taken `model` apart, as it does before it loads another; until then it is the loaded one."""
+    return model is not None and vars(model).get("_parameters", {}) is None
