@@ -51,7 +51,8 @@ def test_every_upscaler(upscaler, engine):
     shot = Shot("a cow", "", 1, 4, 1)
     (made,) = pixels(engine, shot, hires=replace(HIRES, upscaler=upscaler))
     assert made.shape == (96, 96, 3)
-    assert upscaler == "Latent" or differ(made, pixels(engine, shot)[0]) > 0
+    alike = ("Latent", "Latent (antialiased)")  # antialiasing is for making smaller
+    assert (differ(made, pixels(engine, shot)[0]) <= 3) == (upscaler in alike)
 
 
 def test_its_clip_skip_is_that_of_tag_or_row(engine):
