@@ -49,8 +49,6 @@ class Presets:
         quiet = {"show_progress": False}
         event = getattr(self.name, "input", self.name.change)
         event(apply, inputs=[self.name], outputs=components, **quiet)
-        if hasattr(self.name, "focus"):  # the other tab may have saved one since
-            self.name.focus(lambda: gr.update(choices=[*known()]), outputs=[self.name], **quiet)
         self.save.click(save, inputs=[self.name, *components], outputs=[self.name, self.told], **quiet)
         self.delete.click(delete, inputs=[self.name], outputs=[self.name, self.told], **quiet)
 
