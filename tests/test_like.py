@@ -199,12 +199,13 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
     told = [hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in files]
 
     def found(name, number):
-        return recipe.checkpoint(parse(f"a\nSteps: 1, Seed: 1, Model: {name}, Model hash: {number}"), tmp_path)
+        infotext = parse(f"a\nSteps: 1, Seed: 1, Model: {name}, Model hash: {number}")
+        return recipe.checkpoint(infotext, files, "this folder")
 
     assert found("m", told[1]) == (files[1], "")
     assert found("renamed", told[2]) == (files[2], "")
     assert found("m", "0123456789")[1] == "m.safetensors has another hash than the picture's checkpoint, 0123456789."
-    with pytest.raises(InfotextError, match=r'the checkpoint "gone" \(hash 0123456789\) is not in'):
+    with pytest.raises(InfotextError, match=r'the checkpoint "gone" \(hash 0123456789\) is not in this folder'):
         found("gone", "0123456789")
 
 

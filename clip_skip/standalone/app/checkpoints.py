@@ -55,6 +55,8 @@ class Checkpoints:
 
     def __init__(self, first: Path, folder: Path | None = None) -> None:
         self._first, self.folder = first, folder
+        self._last: dict[str, Path] = {}
+        """What `paths` found last."""
 
     @property
     def first(self) -> Checkpoint:
@@ -72,7 +74,8 @@ class Checkpoints:
         name = name or self._first.stem
         if name in others:  # another file of the same name
             name = f"{self._first.parent.resolve().name}/{name}"
-        return {name: self._first, **others}
+        self._last = {name: self._first, **others}
+        return self._last
 
     def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, str]:
         """The one that a picture was made with, and a sentence where it is `otherwise` that stands in for it.
@@ -87,7 +90,7 @@ class Checkpoints:
 
     def find(self, name: object) -> Checkpoint:
         """Raises `FieldError` where there is none, or `CheckpointError` where it cannot be used."""
-        path = self.paths().get(str(name))
+        path = self._last.get(str(name)) or self.paths().get(str(name))
         if path is None or not path.is_file():
             raise FieldError(f"Checkpoint: {shorten(str(name))} is not there any more")
         stat = path.stat()
