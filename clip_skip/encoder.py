@@ -172,13 +172,18 @@ def from_transformers(
     """
     text: Any = getattr(model, "text_model", model)
     blocks = tuple(text.encoder.layers)
-    missing = int(tower == "h" and len(blocks) == STORED_H)
+    missing = full(tower, len(blocks)) - len(blocks)
     return TextEncoder(name, tower, blocks, text.final_layer_norm if final_norm else None, native, missing)
+
+
+def full(tower: str, stored: int) -> int:
+    """The blocks of the full tower of which so many were stored."""
+    return stored + int(tower == "h" and stored == STORED_H)
 
 
 def not_loaded(tower: str, layers: int, native: int) -> TextEncoder:
     """Describes the text encoder of `tower` with so many stored blocks, none of which is there: it cannot be run."""
-    return TextEncoder(NAMES[tower], tower, (), None, native, layers + int(tower == "h" and layers == STORED_H))
+    return TextEncoder(NAMES[tower], tower, (), None, native, missing=full(tower, layers))
 
 
 def from_open_clip(

@@ -51,11 +51,6 @@ def in_turn(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
     return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]
 
 
-def whole(texts: Texts, negative: bool) -> Parts:
-    """The parts where there are neither sub-prompts nor prompt editing."""
-    return [[texts.unmarked(negative)]]
-
-
 @dataclass(frozen=True)
 class Host:
     """What differs between the pages.
@@ -66,10 +61,10 @@ class Host:
     styled:    a text, whether it is negative, and the styles' names: the text with the styles
     """
 
-    encoders: Sequence[TextEncoder] = ()
-    model: str = ""
-    translate: Callable[[str], str] = str
-    parts: Callable[[Texts, bool], Parts] = whole
+    encoders: Sequence[TextEncoder]
+    model: str
+    translate: Callable[[str], str]
+    parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
 
 

@@ -82,11 +82,12 @@ class Checkpoints:
 
         It is found by its name, else by its hash. Raises as `find`.
         """
+        paths = self.paths()
         try:
-            path, said = recipe.checkpoint(infotext, self.paths().values(), "the checkpoints of this page")
+            path, said = recipe.checkpoint(infotext, paths.values(), "the checkpoints of this page")
         except InfotextError as error:
             return self.find(otherwise), f"{error}; the chosen one takes its place."
-        return self.find(next(name for name, one in self.paths().items() if one == path)), said
+        return self.find(next(name for name, one in paths.items() if one == path)), said
 
     def find(self, name: object) -> Checkpoint:
         """Raises `FieldError` where there is none, or `CheckpointError` where it cannot be used."""

@@ -129,9 +129,9 @@ class Job:
             number.get("hires"),
         )
 
-    def task(self, missing: Sequence[Cell], cells: Sequence[Cell]) -> Task:
+    def task(self, missing: tuple[Shot, ...], cells: Sequence[Cell]) -> Task:
         """The batch of `cells`; the texts of `missing`, which are all that are to be made, are encoded at once."""
-        return Task(self.model, self.settings.batch(tuple(map(self.shot, cells))), tuple(map(self.shot, missing)))
+        return Task(self.model, self.settings.batch(tuple(map(self.shot, cells))), missing)
 
     def infotext(self, cell: Cell) -> str:
         return self.settings.infotext(self.shot(cell))

@@ -46,7 +46,7 @@ def run(
         load = (lambda _: engine) if engine else partial(job.loading.engine, device=job.device)
         new = partial(Maker, load, job.batch)
         maker = new()
-        supply = Supply(missing, lambda _: job.model, partial(job.task, missing))
+        supply = Supply(missing, lambda _: job.model, partial(job.task, tuple(map(job.shot, missing))))
         with Progress(figures, len(missing), job.settings.all_steps, on_step) as progress:
             try:
                 for cells, made in cluster.run(supply, new, progress) if cluster else local(supply, maker, progress):
