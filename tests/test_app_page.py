@@ -106,6 +106,7 @@ def tabs(page):
 
 def tab(page, name):
     tabs(page).filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+    page.wait_for_timeout(300)  # gradio 6 makes what is in a tab now, and does not hear at once what is typed there
 
 
 def field(page, label):

@@ -26,6 +26,7 @@ from clip_skip.standalone.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.study.job import Common, Job  # noqa: E402
 from clip_skip.study.plan import Plan  # noqa: E402
+from tests.webui import checkpoints  # noqa: E402
 
 SD2, SDXL = sizes.PUBLISHED["SD2"], sizes.PUBLISHED["SDXL"]
 
@@ -145,6 +146,21 @@ def test_the_yaml_says_what_is_predicted_and_the_scale(tmp_path):
         "model: {params: {denoiser_config: {params: {scaling_config: {target: " + scaling + "}}}}}"
     )
     assert header.inspect(path).prediction == "v_prediction"
+
+
+def test_small_checkpoints_for_a_webui_are_what_their_yaml_says(tmp_path, capsys):
+    checkpoints.main(str(tmp_path / "models"))
+    assert "CLIP_SKIP_SDXL=tiny-sdxl CLIP_SKIP_EMBEDDING=tinyti" in capsys.readouterr().out
+    for name, wanted in (
+        ("tiny-sd2", replace(checkpoints.TINY_SD2, prediction="epsilon")),
+        ("tiny-sd2-v", replace(checkpoints.TINY_SD2, prediction="v_prediction")),
+        ("tiny-sdxl", checkpoints.TINY_SDXL),
+    ):
+        path = tmp_path / "models" / "Stable-diffusion" / f"{name}.safetensors"
+        assert header.inspect(path) == wanted
+        path.with_suffix(".yaml").unlink()
+        with pytest.raises(CheckpointError, match="cannot be told"):
+            header.inspect(path)
 
 
 def test_sd2_without_a_yaml_is_tried_out():
