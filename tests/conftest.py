@@ -93,3 +93,21 @@ def contrast(axe):
         return [(one["id"], node["html"], node["failureSummary"]) for one in found for node in one["nodes"]]
 
     return check
+
+
+@pytest.fixture
+def moving():
+    """What of ours moves on a page although its browser asks for reduced motion."""
+
+    def check(page):
+        page.emulate_media(reduced_motion="reduce")
+        return page.evaluate("""() => [...document.querySelectorAll(
+            "[id*=clip_skip], [id*=clip_skip] *, [class*=clip-skip]"
+        )].filter((one) => {
+            const style = getComputedStyle(one);
+            const seconds = (text) => Math.max(...text.split(",").map(parseFloat));
+            const moves = style.animationName !== "none" && seconds(style.animationDuration) > 0.01;
+            return moves || seconds(style.transitionDuration) > 0.01;
+        }).map((one) => one.outerHTML.slice(0, 80))""")
+
+    return check

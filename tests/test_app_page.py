@@ -442,22 +442,10 @@ def test_a_sweep_with_its_viewer_has_no_violations_and_is_as_wide_as_the_page(op
     assert viewer.locator("html").get_attribute("data-theme") == theme
 
 
-def test_nothing_moves_for_those_who_ask_for_that(browser, serve):
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(serve()[0])
-    page.wait_for_selector(READOUT, timeout=60_000)
+def test_nothing_moves_for_those_who_ask_for_that(page, moving):
     page.locator(PROMPT).press_sequentially("<clipskip:")
     page.wait_for_selector(COMPLETION)
-    ours = "[id*=clip_skip], [id*=clip_skip] *, [class*=clip-skip]"
-    moving = """(ours) => [...document.querySelectorAll(ours)].filter((one) => {
-        const style = getComputedStyle(one);
-        const seconds = (text) => Math.max(...text.split(",").map(parseFloat));
-        const moves = style.animationName !== "none" && seconds(style.animationDuration) > 0.01;
-        return moves || seconds(style.transitionDuration) > 0.01;
-    }).map((one) => one.outerHTML.slice(0, 80))"""
-    assert page.evaluate(moving, ours) == []
-    context.close()
+    assert moving(page) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -588,6 +588,15 @@ def test_contrast_of_what_is_ours(webui, page, contrast, theme):
     assert [found for place in ours for found in contrast(page, place)] == []
 
 
+def test_nothing_moves_for_those_who_ask_for_that(page, moving):
+    page.locator("#script_txt2img_clip_skip_enabled .label-wrap").click()
+    choose_sweep(page, clip_skips="1, 2.5")
+    page.locator(PROMPT).click()
+    page.keyboard.type("<clipskip:")
+    page.wait_for_selector("#clip_skip_completion")
+    assert moving(page) == []
+
+
 def test_the_layers_part_of_the_tab(page):
     page.locator("#tabs button", has_text="Clip Skip").first.click()
     page.locator("#clip_skip_layers_prompt textarea").fill("a red cow <clipskip:3>")
