@@ -18,10 +18,11 @@ else:
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.sweep_unfinished import Unfinished
-    from clip_skip.webui.widgets import header_slider, panel_widgets, sweep_widgets, tab, xyz_axes
+    from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
     problems_told = set()
+    presets = []
 
     class ClipSkipScript(scripts.Script):
         """The panel, and what happens to every generation."""
@@ -83,7 +84,8 @@ else:
             self.host_components[elem_id] = component
 
         def ui(self, is_img2img):
-            components, self.infotext_fields = sweep_widgets.build(self, self.host_components)
+            presets.append(preset_widgets.Presets(self))
+            components, self.infotext_fields = sweep_widgets.build(self, self.host_components, presets[-1])
             return components
 
         def run(self, p, *args):
@@ -100,6 +102,9 @@ else:
         host_settings.add()
         second_pass.admit(shared.opts)
 
+    def build_tab():
+        return tab.build(presets)
+
     def put_back():
         conditioning.remove()
         give_slider_back()
@@ -110,5 +115,5 @@ else:
     script_callbacks.on_before_ui(before_ui)
     script_callbacks.on_ui_settings(ui_settings)
     script_callbacks.on_before_token_counter(strip_for_token_counter)
-    script_callbacks.on_ui_tabs(tab.build)
+    script_callbacks.on_ui_tabs(build_tab)
     script_callbacks.on_app_started(routes.add_routes)

@@ -321,7 +321,7 @@ def test_how_many_pictures_is_said_before(host, capsys):
 
 
 def test_the_example_can_be_taken_back(host):
-    from clip_skip.webui.widgets import sweep_widgets
+    from clip_skip.webui.widgets import preset_widgets, sweep_widgets
 
     host.sweep_script.is_img2img = False
     prompt, seed = object(), object()
@@ -335,7 +335,8 @@ def test_the_example_can_be_taken_back(host):
 
     gradio.Button = button
     try:
-        sweep_widgets.build(host.sweep_script, {"txt2img_prompt": prompt, "txt2img_seed": seed})
+        presets = preset_widgets.Presets(host.sweep_script)
+        sweep_widgets.build(host.sweep_script, {"txt2img_prompt": prompt, "txt2img_seed": seed}, presets)
     finally:
         gradio.Button = make
     example, back = (one.clicked for one in buttons[-2:])

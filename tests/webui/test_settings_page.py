@@ -65,6 +65,16 @@ def test_presets_are_chosen_saved_and_deleted(webui, page):  # noqa: F811
         sync_api.expect(field(page, "clip_skips")).to_have_value("1-4", timeout=60_000)
         choose(page, "of a test")
         sync_api.expect(field(page, "clip_skips")).to_have_value("2, 3", timeout=60_000)
+        page.reload()
+        page.wait_for_selector("#clip_skip_readout", timeout=90_000)
+        for tab in ("img2img", "txt2img"):
+            page.locator("#tabs button", has_text=tab).first.click()
+            page.locator("#script_list input:visible").click()
+            page.locator("ul.options li:visible", has_text="Clip skip sweep").first.click()
+            page.locator(f"#script_{tab}_clip_skip_sweep_preset input").click()
+            page.locator("ul.options li:visible", has_text="of a test").first.click()
+            filled = page.locator(f"#script_{tab}_clip_skip_sweep_clip_skips textarea")
+            sync_api.expect(filled).to_have_value("2, 3", timeout=60_000)
         page.locator(f"{PART}_preset_delete").click()
         expect(page, 'Preset "of a test" was deleted.', told)
         assert webui.call("/sdapi/v1/options")["clip_skip_sweep_presets"] == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -15,7 +15,7 @@ from clip_skip.sweep.settings import SweepSettings
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 
-__all__ = ["Presets"]
+__all__ = ["Presets", "keep_alike"]
 
 
 class Presets:
@@ -51,6 +51,24 @@ class Presets:
         event(apply, inputs=[self.name], outputs=components, **quiet)
         self.save.click(save, inputs=[self.name, *components], outputs=[self.name, self.told], **quiet)
         self.delete.click(delete, inputs=[self.name], outputs=[self.name, self.told], **quiet)
+
+
+def keep_alike(page: gr.Blocks, shown: Sequence[Presets]) -> None:
+    """Offers in every list what is saved now: when the page is loaded, and when a preset was saved or deleted.
+
+    page: the Blocks that are being made, after those of all `shown`.
+    """
+    lists = [one.name for one in shown]
+    if not lists:
+        return
+
+    def offered() -> Any:
+        now = [gr.update(choices=[*known()]) for _ in lists]
+        return now if len(now) > 1 else now[0]
+
+    page.load(offered, outputs=lists, show_progress=False)
+    for one in shown:
+        one.told.change(offered, outputs=lists, show_progress=False)
 
 
 def known() -> dict[str, SweepSettings]:

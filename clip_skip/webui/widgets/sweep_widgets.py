@@ -19,15 +19,14 @@ from clip_skip.webui.widgets.preset_widgets import Presets
 __all__ = ["build", "counted"]
 
 
-def build(script: Any, host: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+def build(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any], list[Any]]:
     """The components in the order of SweepSettings, and what an infotext restores.
 
     host: the host's own components of this tab by their elem_id, which the
-    button for the example fills in too.
+    button for the example fills in too. presets: of this tab, above these.
     """
     builtin, default = SweepSettings(), sweep_starts_with()
     made: dict[str, Any] = {}
-    presets = Presets(script)
 
     def add(kind: Any, name: str, **more: Any) -> None:
         more.setdefault("value", getattr(default, name))

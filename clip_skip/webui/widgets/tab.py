@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from clip_skip.webui.widgets import layers_tab, made_for_tab
+from clip_skip.webui.widgets.preset_widgets import Presets, keep_alike
 
 __all__ = ["build"]
 
 TITLE = "Clip Skip"
 
 
-def build() -> list[tuple[Any, str, str]]:
-    """The tab, as the host wants it."""
-    with gr.Blocks(analytics_enabled=False) as tab, gr.Tabs(elem_id="clip_skip_parts"):
-        with gr.Tab(label="Layers"):
-            layers_tab.build()
-        with gr.Tab(label="Made for"):
-            made_for_tab.build()
+def build(presets: Sequence[Presets] = ()) -> list[tuple[Any, str, str]]:
+    """The tab, as the host wants it. presets: those of the other tabs, which are made before."""
+    with gr.Blocks(analytics_enabled=False) as tab:
+        with gr.Tabs(elem_id="clip_skip_parts"):
+            with gr.Tab(label="Layers"):
+                layers_tab.build()
+            with gr.Tab(label="Made for"):
+                made_for_tab.build()
+        keep_alike(tab, presets)
     return [(tab, TITLE, "clip_skip")]
