@@ -27,8 +27,8 @@
         return button;
     };
 
-    /** Whether a setting of the host's Settings page is on; one that the host does not have is. */
-    clipSkip.wanted = (name) => window.opts?.[`clip_skip_${name}`] !== false;
+    /** Whether a setting of the host's Settings page is on; one that the host does not have is. Neo's `opts` is not the window's. */
+    clipSkip.wanted = (name) => typeof opts === "undefined" || opts[`clip_skip_${name}`] !== false;
 
     clipSkip.find = (selector) => gradioApp().querySelector(selector);
     clipSkip.prompt = (tab, negative = false) => clipSkip.find(`#${tab}_${negative ? "neg_" : ""}prompt textarea`);

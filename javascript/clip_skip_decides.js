@@ -97,7 +97,11 @@
         return {prompt, others};
     };
 
-    const chosen = (tab, title) => [title, tr(title)].includes(find(`#tab_${tab} #script_list input`)?.value);
+    /** Whether this script is the one in the list; Forge Classic writes "X/Y/Z Plot". */
+    const chosen = (tab, title) => {
+        const name = find(`#tab_${tab} #script_list input`)?.value.toLowerCase();
+        return [title, tr(title)].some((known) => known.toLowerCase() === name);
+    };
 
     /** The clip skips of the sweep and whether they are the prompt's, where it is the script that is chosen. */
     clipSkip.sweep = (tab) => {

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import sys
 from copy import copy
 from types import SimpleNamespace
 
@@ -385,6 +386,19 @@ def test_size_is_checked_first(host):
 def test_wrong_arguments(host, args, named):
     with pytest.raises(ValueError, match=named):
         host.sweep_script.run(job(host), *args)
+
+
+@pytest.mark.parametrize(("thread", "lost"), [({}, True), ({"last_exception": None}, False)])
+def test_a_page_that_shows_no_errors_shows_the_words(host, monkeypatch, thread, lost):
+    """As in reForge and Forge Classic; Forge shows them."""
+    monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_thread=SimpleNamespace(**thread)))
+    wrong, said = {"clip_skips": "1-13"}, 'lip skips: "1-13" is outside 1 to 12'
+    if lost:
+        p = job(host)
+        assert host.sweep_script.run(p, wrong).images == [] and [*p.comments] == [f"Clip Skip: C{said}"]
+    for p in (job(host, is_api=True), *([] if lost else [job(host)])):
+        with pytest.raises(ValueError, match="is outside 1 to 12"):
+            host.sweep_script.run(p, wrong)
 
 
 def test_the_api_answers_with_the_fields_name(host):

@@ -13,12 +13,14 @@ import torch
 from modules import devices, processing, shared
 from PIL import Image
 
+from clip_skip.panel import TITLE
 from clip_skip.sweep import plan as sweep
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.rows import CFG, networks, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.hosts import forge
 from clip_skip.webui.hosts.encoders import selected, towers
 from clip_skip.webui.overrides import RowTexts
 from clip_skip.webui.sweep_results import Done, collect, not_saved, whole
@@ -40,9 +42,16 @@ def run(
 
     remember: keeps the encodings at the given clip skips while it is open.
     unfinished: holds the cells of a sweep that was ended before its end, or failed; the same again makes the rest.
-    BadArguments names the field that is wrong, before anything is made.
+    BadArguments names the field that is wrong, before anything is made; on a page that would not say it, there are its
+    words instead of pictures.
     """
-    settings, plan = checked(p, args)
+    try:
+        settings, plan = checked(p, args)
+    except BadArguments as error:
+        if getattr(p, "is_api", False) or not forge.loses_errors():
+            raise
+        p.comment(f"{TITLE}: {error}")
+        return processing.Processed(p, [])
     fix_seed(p, plan)
     unfinished = unfinished or Unfinished()
     jobs = [job_for_seed(p, settings, plan, number) for number in range(grids(p, plan))]

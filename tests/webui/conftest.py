@@ -18,8 +18,7 @@ import pytest
 from PIL import Image
 
 SIZE, STEPS = int(os.environ.get("CLIP_SKIP_SIZE", 64)), int(os.environ.get("CLIP_SKIP_STEPS", 4))
-"""Pixels and steps of a picture; 32 and 2 are much quicker where a model of full size runs on a CPU. Prompt editing
-is tested in 4 steps."""
+"""Pixels and steps of a picture; 32 and 2 are much quicker where a model of full size runs on a CPU."""
 
 SETTINGS = {"width": SIZE, "height": SIZE, "steps": STEPS, "seed": 1, "cfg_scale": 7, "sampler_name": "Euler"}
 

@@ -3,6 +3,7 @@
 import os
 import random
 import urllib.error
+from functools import partial
 
 import pytest
 
@@ -130,18 +131,20 @@ def test_the_old_emphasis(webui):
     assert not same(want, webui.picture(prompt, NEGATIVE, override_settings=old))
 
 
-def test_prompt_editing_changes_the_value_on_the_way(webui, stock):
-    edited = webui.picture(f"[<clipskip:1>:<clipskip:6>:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
-    assert not same(edited, stock[1]) and not same(edited, stock[6])
-    words = webui.picture(f"[<clipskip:1>x:<clipskip:6>x:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
+def test_prompt_editing_changes_the_value_on_the_way(webui):
+    made = partial(webui.picture, steps=4)
+    one, six = (webui.at(skip, PROMPT, NEGATIVE, steps=4) for skip in (1, 6))
+    edited = made(f"[<clipskip:1>:<clipskip:6>:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
+    assert not same(edited, one) and not same(edited, six)
+    words = made(f"[<clipskip:1>x:<clipskip:6>x:2]{PROMPT}", "<clipskip:1>" + NEGATIVE)
     assert not same(words, edited)
-    assert same(webui.picture(f"[<clipskip:1>:<clipskip:6>:4]{PROMPT}", NEGATIVE), stock[1])
-    late = webui.picture(f"[<clipskip:6>:<clipskip:1>:0]{PROMPT}", NEGATIVE)
-    assert same(late, stock[1])
-    everywhere = webui.picture(f"[<clipskip:6>|<clipskip:6>]{PROMPT}", f"<clipskip:6>{NEGATIVE}")
-    assert same(everywhere, stock[6])
-    turns = webui.picture(f"[<clipskip:1>|<clipskip:6>]{PROMPT}", NEGATIVE)
-    assert not same(turns, stock[1]) and not same(turns, stock[6]) and not same(turns, edited)
+    assert same(made(f"[<clipskip:1>:<clipskip:6>:4]{PROMPT}", NEGATIVE), one)
+    late = made(f"[<clipskip:6>:<clipskip:1>:0]{PROMPT}", NEGATIVE)
+    assert same(late, one)
+    everywhere = made(f"[<clipskip:6>|<clipskip:6>]{PROMPT}", f"<clipskip:6>{NEGATIVE}")
+    assert same(everywhere, six)
+    turns = made(f"[<clipskip:1>|<clipskip:6>]{PROMPT}", NEGATIVE)
+    assert not same(turns, one) and not same(turns, six) and not same(turns, edited)
 
 
 def test_sub_prompts_have_their_own(webui):

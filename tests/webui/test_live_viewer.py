@@ -112,7 +112,7 @@ def test_a_sweep_of_a_picture_in_png_info(webui, page, tmp_path):  # noqa: F811
 
     answer = webui.answer("a blue cow,\nat night", "bad", **{**SETTINGS, "cfg_scale": 6.5, "seed": 11})
     (tmp_path / "cow.png").write_bytes(base64.b64decode(answer["images"][0]))
-    page.locator("#tabs button", has_text="PNG Info").click()
+    page.locator("#tabs button", has_text="PNG Info").first.click()
     button = page.locator("#tab_pnginfo").get_by_role("button", name="Sweep clip skip")
     button.click()
     expect(page, "This picture has no settings in it.", "#tab_pnginfo .clip-skip-note")

@@ -8,8 +8,8 @@ NAMES += ("clip_skip_viewer", "clip_skip_panel_enabled", "clip_skip_panel_clip_s
 
 
 def test_the_section_and_its_defaults(webui, page):  # noqa: F811
-    options = webui.call("/sdapi/v1/options")
-    assert [options[name] for name in NAMES] == [True] * 5 + [False, 1, "1-12"]
+    # the API of Forge Classic leaves out what extensions have added
+    assert page.evaluate("names => names.map((name) => opts[name])", NAMES) == [True] * 5 + [False, 1, "1-12"]
     page.locator("#tabs button", has_text="Settings").first.click()
     page.locator("#settings button", has_text="Clip Skip").first.click()
     for name in NAMES:
@@ -60,7 +60,6 @@ def test_presets_are_chosen_saved_and_deleted(webui, page):  # noqa: F811
         preset.press("Enter")
         page.locator(f"{PART}_preset_save").click()
         expect(page, 'Preset "of a test" was saved.', told)
-        assert webui.call("/sdapi/v1/options")["clip_skip_sweep_presets"]["of a test"]["clip_skips"] == "2, 3"
         choose(page, "Quick look")
         sync_api.expect(field(page, "clip_skips")).to_have_value("1-4", timeout=60_000)
         choose(page, "of a test")
@@ -77,6 +76,8 @@ def test_presets_are_chosen_saved_and_deleted(webui, page):  # noqa: F811
             sync_api.expect(filled).to_have_value("2, 3", timeout=60_000)
         page.locator(f"{PART}_preset_delete").click()
         expect(page, 'Preset "of a test" was deleted.', told)
-        assert webui.call("/sdapi/v1/options")["clip_skip_sweep_presets"] == {}
+        preset.click()
+        sync_api.expect(page.locator("ul.options li:visible", has_text="Quick look")).to_be_visible()
+        sync_api.expect(page.locator("ul.options li:visible", has_text="of a test")).to_have_count(0)
     finally:
         webui.call("/sdapi/v1/options", {"clip_skip_sweep_presets": {}})

@@ -178,7 +178,7 @@ def test_batch_count_and_report(webui):
 )
 def test_wrong_arguments(webui, wrong, detail):
     with pytest.raises(urllib.error.HTTPError) as error:
-        sweep(webui, **wrong)
+        sweep(webui, settings={"width": 64, "height": 64}, **wrong)
     assert error.value.code == 422
     assert detail in json.load(error.value)["detail"]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from clip_skip.encoder import NAMES, from_transformers
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["encoders", "has_slider", "keep_slider", "scale_each"]
+__all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "scale_each"]
 
 ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
@@ -34,6 +34,15 @@ def describe(engine: Any) -> HostEncoder:
     )
     encoder = replace(encoder, native=encoder.native + encoder.missing)
     return HostEncoder(engine, encoder, engine.return_pooled, header=encoder.missing)
+
+
+def loses_errors() -> bool:
+    """Whether the page does not say what an error says: the main thread of reForge and Forge Classic only prints it."""
+    try:
+        from modules_forge import main_thread
+    except ImportError:
+        return False
+    return not hasattr(main_thread, "last_exception")
 
 
 def scale_each(p: Any, scales: Sequence[float]) -> None:

@@ -15,7 +15,7 @@ from clip_skip.sweep.settings import SweepSettings
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 
-__all__ = ["Presets", "keep_alike"]
+__all__ = ["Presets", "offer_when_loaded"]
 
 
 class Presets:
@@ -53,22 +53,13 @@ class Presets:
         self.delete.click(delete, inputs=[self.name], outputs=[self.name, self.told], **quiet)
 
 
-def keep_alike(page: gr.Blocks, shown: Sequence[Presets]) -> None:
-    """Offers in every list what is saved now: when the page is loaded, and when a preset was saved or deleted.
+def offer_when_loaded(page: gr.Blocks, shown: Sequence[Presets]) -> None:
+    """Offers in every list what is saved at the time when the page is loaded, not when it was made.
 
     page: the Blocks that are being made, after those of all `shown`.
     """
-    lists = [one.name for one in shown]
-    if not lists:
-        return
-
-    def offered() -> Any:
-        now = [gr.update(choices=[*known()]) for _ in lists]
-        return now if len(now) > 1 else now[0]
-
-    page.load(offered, outputs=lists, show_progress=False)
     for one in shown:
-        one.told.change(offered, outputs=lists, show_progress=False)
+        page.load(lambda: gr.update(choices=[*known()]), outputs=[one.name], show_progress=False)
 
 
 def known() -> dict[str, SweepSettings]:

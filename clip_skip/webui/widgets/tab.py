@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from clip_skip.webui.widgets import layers_tab, made_for_tab
-from clip_skip.webui.widgets.preset_widgets import Presets, keep_alike
+from clip_skip.webui.widgets.preset_widgets import Presets, offer_when_loaded
 
 __all__ = ["build"]
 
@@ -23,5 +23,5 @@ def build(presets: Sequence[Presets] = ()) -> list[tuple[Any, str, str]]:
                 layers_tab.build()
             with gr.Tab(label="Made for"):
                 made_for_tab.build()
-        keep_alike(tab, presets)
+        offer_when_loaded(tab, presets)
     return [(tab, TITLE, "clip_skip")]

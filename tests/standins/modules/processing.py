@@ -2,7 +2,7 @@ from modules import shared
 
 
 class Processed:
-    def __init__(self, p, images, seed, info="", infotexts=None, index_of_first_image=0):
+    def __init__(self, p, images, seed=-1, info="", infotexts=None, index_of_first_image=0):
         self.images, self.seed, self.info = images, seed, info
         self.infotexts, self.index_of_first_image = infotexts, index_of_first_image
 
