@@ -51,6 +51,7 @@
 
     /** Gradio 3's title cannot be reached without a mouse; its text becomes the button, beside the host's check box. */
     function makeTitle(tab, label) {
+        find(`#script_${tab}_clip_skip_enabled-visible-checkbox`)?.setAttribute("aria-label", tr("Clip Skip"));
         const shown = element("span", {className: "clip-skip-summary"});
         const span = label.querySelector("span");
         if (label.tagName === "BUTTON") {
@@ -61,7 +62,6 @@
         const title = element("span", {className: "clip-skip-title", role: "button", tabIndex: 0});
         text.after(title);
         title.append(text, shown);
-        find(`#script_${tab}_clip_skip_enabled-visible-checkbox`)?.setAttribute("aria-label", tr("Clip Skip"));
         title.addEventListener("keydown", (event) => {
             if (!["Enter", " "].includes(event.key)) return;
             event.preventDefault();
