@@ -1,12 +1,14 @@
-"""Beside extensions that write prompts, in a running WebUI: tags in variants, and a sweep that waits in a queue.
+"""Beside extensions that write prompts, in a running WebUI: tags in variants and wildcards, and a sweep in a queue.
 
-Their addresses: github.com/adieyal/sd-dynamic-prompts, ArtVentureX/sd-webui-agent-scheduler.
+Their addresses: github.com/adieyal/sd-dynamic-prompts (2.17.1 needs its options in the WebUI's config.json, see
+docs/compatibility.md), AUTOMATIC1111/stable-diffusion-webui-wildcards, ArtVentureX/sd-webui-agent-scheduler.
 """
 
 from __future__ import annotations
 
 import time
 import urllib.error
+from pathlib import Path
 
 import pytest
 
@@ -17,13 +19,22 @@ from .conftest import SETTINGS, pixels, same
 NEGATIVE = "blurry"
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-def test_variants_that_contain_tags(webui, batch):
+LINES = ["a red circle <clipskip:6>", "a blue square <clipskip:11>"]
+WILDCARD = "clip-skip-test"
+
+
+def dynamic_prompts(webui, *args):
+    """The settings that switch it on, or off; none where it is not installed."""
     installed = webui.call("/sdapi/v1/scripts")["txt2img"]
     name = next((one for one in installed if one.startswith("dynamic prompts")), None)
-    if not name:
+    return {"alwayson_scripts": {name: {"args": args}}} if name else {}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_variants_that_contain_tags(webui, batch):
+    combinatorial = dynamic_prompts(webui, True, True, 1)
+    if not combinatorial:
         pytest.skip("the WebUI has no Dynamic Prompts")
-    combinatorial = {"alwayson_scripts": {name: {"args": [True, True, 1]}}}
     answer = webui.answer("a red circle {<clipskip:3>|<clipskip:8>}", NEGATIVE, batch_size=batch, **combinatorial)
     info = answer["info"]
     made = [pixels(image) for image in answer["images"][info["index_of_first_image"] :]]
@@ -32,6 +43,37 @@ def test_variants_that_contain_tags(webui, batch):
     for picture, (prompt, seed) in zip(made, written.items()):
         skip = 3 if "3" in prompt else 8
         assert same(picture, webui.at(skip, tags.strip(prompt), NEGATIVE, seed=seed), within=2 if batch > 1 else 0)
+
+
+@pytest.fixture(params=["dynamic-prompts", "webui-wildcards"])
+def wildcard(webui, request):
+    """A wildcard of lines that contain tags, and the settings with which one extension alone replaces it."""
+    extensions = [one["name"] for one in webui.call("/sdapi/v1/extensions") if one["enabled"]]
+    name = next((name for name in extensions if request.param in name), None)
+    if not name:
+        pytest.skip(f"the WebUI has no {request.param}")
+    folder = Path(webui.call("/sdapi/v1/cmd-flags")["data_dir"]) / "extensions" / name / "wildcards"
+    if not folder.exists():
+        pytest.skip("the WebUI is on another machine, or has its wildcards elsewhere")
+    file = folder / f"{WILDCARD}.txt"
+    file.write_text("\n".join(LINES), encoding="utf-8")
+    yield f"__{WILDCARD}__", dynamic_prompts(webui, request.param == "dynamic-prompts")
+    file.unlink()
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_wildcard_whose_lines_contain_tags(webui, wildcard, batch):
+    prompt, settings = wildcard
+    answer = webui.answer(prompt, NEGATIVE, batch_size=batch, n_iter=8 // batch, **settings)
+    info = answer["info"]
+    made = [pixels(image) for image in answer["images"][info["index_of_first_image"] :]]
+    assert set(info["all_prompts"]) == set(LINES) and len(made) == 8
+    at = lambda skip: [
+        webui.at(skip or (6 if "6" in line else 11), tags.strip(line), NEGATIVE, seed=seed)
+        for line, seed in zip(info["all_prompts"], info["all_seeds"])
+    ]
+    assert all(same(one, other, within=2 if batch > 1 else 0) for one, other in zip(made, at(None)))
+    assert sum(same(one, other, within=2) for one, other in zip(made, at(1))) < 4  # of 8
 
 
 def test_a_queued_sweep_is_the_same(webui):
