@@ -14,7 +14,7 @@ if sdnext.runs():
 else:
     from clip_skip import panel, tags
     from clip_skip.sweep import settings as sweep_settings
-    from clip_skip.webui import generation, host_settings, models_in_use, routes, second_pass, sweep_run
+    from clip_skip.webui import generation, host_settings, models_in_use, routes, second_pass, sweep_batch, sweep_run
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.sweep_unfinished import Unfinished
@@ -43,14 +43,16 @@ else:
 
         def before_process(self, p, *args):
             conditioning.forget()
-            generation.begin(p, args)
+            sweep_batch.watch(p)
 
         def process(self, p, *args):
+            if not generation.begin(p, args):
+                return
             if second_pass.is_one(p):
                 second_pass.inherit(p, self.under_way())
             else:
                 self.under_way = weakref.ref(p)
-            generation.prepare(p)
+            sweep_batch.prepare(p)
 
         def before_process_batch(self, p, *args, **kwargs):
             if generation.mark_prompts(p):

@@ -39,14 +39,17 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        names = ("clip_skip_check", "clip_skip_cut", "clip_skip_texts", "while_sampling")
+        names = ("check", "cut", "texts", "seeds", "alike", "written")
+        names = ("seed", "subseed", "while_sampling", *(f"clip_skip_{name}" for name in names))
         more = {name: getattr(p, name) for name in names if hasattr(p, name)}
         done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
         p.clip_skip_warnings, p.clip_skip_cut = done.clip_skip_warnings, done.clip_skip_cut
+        p.clip_skip_written = done.clip_skip_written
         self.made.append((p, done))
         texts = [
-            processing.create_infotext(p, done.all_prompts, p.seed, p.subseed, index=i) for i in range(p.batch_size)
+            processing.create_infotext(p, done.all_prompts, done.all_seeds, done.all_subseeds, index=i)
+            for i in range(p.batch_size)
         ]
         return processing.Processed(p, [self.picture() for _ in texts], p.seed, infotexts=texts)
 
@@ -84,7 +87,13 @@ def test_cells_in_one_batch_with_a_value_and_a_scale_each(host):
     result = host.sweep_script.run(p, {"clip_skips": "1-12", "cfg_scales": "4, 7"})
     ((batch, done),) = p.make.made
     assert len(host.stage.encoded) == 2
-    assert batch.seed == [1234] * 24 and batch.batch_size == 24 and batch.n_iter == 1
+    assert (
+        done.all_seeds == [1234] * 24
+        and done.all_subseeds == [7] * 24
+        and batch.seed == 1234
+        and batch.batch_size == 24
+        and batch.n_iter == 1
+    )
     assert batch.clip_skip_cfg_scales == [4] * 12 + [7] * 12 and batch.cfg_scale == 4
     assert torch.equal(done.c[4][0][0], host.at(5, "a cow")) and torch.equal(done.uc[16][0], host.at(5, "bad"))
     assert len(result.images) == 25 and result.index_of_first_image == 1
@@ -130,7 +139,7 @@ def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host
     """It encodes a region once for the whole batch, so that all cells of the batch need one clip skip."""
     p = job(host, n_iter=2, while_sampling=lambda: host.model.get_learned_conditioning(["a hen"]))
     result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "4, 7", "cells_per_batch": 6})
-    batches = [(batch.batch_size, batch.seed[0]) for batch, _ in p.make.made]
+    batches = [(batch.batch_size, batch.seed) for batch, _ in p.make.made]
     assert batches == [(6, 1234), (2, 1234), (2, 1234), (2, 1234), (2, 1235), (2, 1235), (2, 1235)]
     thrown, *kept = [done for _, done in p.make.made]
     assert thrown.do_not_save_samples
@@ -351,7 +360,7 @@ def test_the_example_can_be_taken_back(host):
 def test_batch_count_makes_grids(host):
     p = job(host, n_iter=3, seed=10)
     result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "7"})
-    assert [batch.seed for batch, _ in p.make.made] == [[10] * 2, [11] * 2, [12] * 2]
+    assert [done.all_seeds for _, done in p.make.made] == [[10] * 2, [11] * 2, [12] * 2]
     assert result.index_of_first_image == 3 and len(result.images) == 3 + 6
     assert [re.search(r"Seed: (\d+)", text)[1] for text in result.infotexts[:3]] == ["10", "11", "12"]
 
@@ -509,7 +518,7 @@ def test_rows_in_one_batch(host, arguments, skips, negatives, seeds):
     host.stage.encoded.clear()
     result = host.sweep_script.run(p, {"clip_skips": "2, 3", **arguments})
     ((batch, done),) = p.make.made
-    assert len(host.stage.encoded) == 2 and batch.seed == list(seeds) and batch.cfg_scale == 7.0
+    assert len(host.stage.encoded) == 2 and done.all_seeds == list(seeds) and batch.cfg_scale == 7.0
     assert batch.clip_skip_cfg_scales is None and batch.prompt == "a cow" and batch.negative_prompt == "bad"
     for index, (skip, negative) in enumerate(zip(skips, negatives)):
         assert torch.allclose(done.c[index][0][0], host.at(skip, "a cow"), atol=1e-5)
@@ -583,13 +592,13 @@ def test_random_seeds_are_drawn_once_and_named(host):
     )
     state.interrupted = False
     drawn = re.search(r"Sweep row values: (\d+), 7", result.infotexts[0])[1]
-    assert p.make.made[0][0].seed == [int(drawn)] * 2 and f"Seed: {drawn}" in result.infotexts[1]
+    assert p.make.made[0][1].all_seeds == [int(drawn)] * 2 and f"Seed: {drawn}" in result.infotexts[1]
     said = f"⚠ 2 of 4 cells are made. The same sweep, started again with seeds {drawn}, 7, makes the others."
     assert said in p.comments
     assert "The rows are seeds, so the batch count made no more grids." in p.comments
     p = job(host)
     host.sweep_script.run(p, {"clip_skips": "1, 2", "rows": "seed", "row_values": f"{drawn}, 7", "cells_per_batch": 2})
-    assert [batch.seed for batch, _ in p.make.made] == [[7, 7]]
+    assert [done.all_seeds for _, done in p.make.made] == [[7, 7]]
 
 
 @pytest.mark.parametrize(

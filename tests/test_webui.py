@@ -35,6 +35,7 @@ class Host:
         self.model.cond_stage_model = self.stage
         self.model.is_sd1 = True
         self.model.get_learned_conditioning = lambda texts: self.stage(texts)
+        self.others_process = lambda p: None
         shared.sd_model = self.model
         self.load()
 
@@ -58,6 +59,9 @@ class Host:
             extra_generation_params={},
             comments=[],
             setup_prompts=lambda: None,
+            init=lambda prompts, seeds, subseeds: None,
+            all_seeds=[0] * len(prompts),
+            all_subseeds=[0] * len(prompts),
             batch_size=len(prompts),
             iteration=0,
             **more,
@@ -69,6 +73,8 @@ class Host:
         self.script.before_process(p, *args)
         p.setup_prompts()
         self.script.process(p, *args)
+        self.others_process(p)
+        p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
         p.prompts, p.negative_prompts = list(p.all_prompts), list(p.all_negative_prompts)
         self.script.before_process_batch(p, *args, prompts=p.prompts)
         p.prompts = self.parse(p.prompts)

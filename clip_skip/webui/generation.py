@@ -5,7 +5,8 @@ script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_p
 then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each picture or one
 for all. A sweep also sets `p.clip_skip_texts`, what the prompt is in each picture,
 `p.clip_skip_check`, which refuses a loaded model that its values are too deep for, and
-`p.clip_skip_cut`, which becomes True where its pictures must not share a batch.
+`p.clip_skip_cut`, which becomes True where its pictures must not share a batch
+(sweep_batch.py).
 """
 
 from __future__ import annotations
@@ -36,42 +37,31 @@ CUT = (
 )
 
 
-def begin(p: Any, args: Sequence[Any]) -> None:
-    """Reads the panel, and refuses wrong arguments.
+def begin(p: Any, args: Sequence[Any]) -> bool:
+    """Reads the panel; returns whether its arguments, and a sweep's, are right.
 
-    The host swallows what a script raises here, so the refusal waits in
-    `setup_prompts`, the first step of the generation that may fail; by then the
-    model is loaded. On the page a value that is too deep for it is clamped, and said.
+    The host swallows what a script raises here, so a refusal waits in `init`, the next
+    step. On the page a value that is too deep for the model is clamped, and said. Nothing
+    is put on `p` before the scripts' `process`: an extension sends what it has to workers.
     """
     p.clip_skip_warnings = []
-    setup_prompts = p.setup_prompts
+    check: Callable[[Any], None] = getattr(p, "clip_skip_check", None) or (lambda model: None)
     try:
         panel = Panel.from_args(args if getattr(p, "is_api", False) else settled(args))
+        if panel != Panel() and getattr(p, "is_api", False):
+            panel.check_depth(layers(shared.sd_model))
+        check(shared.sd_model)
     except ValueError as error:
-        p.setup_prompts = refusal(error)
-        return
+        p.init = refusal(error)
+        return False
     p.clip_skip_panels = [panel]
-
-    check: Callable[[Any], None] | None = getattr(p, "clip_skip_check", None)
-
-    def check_and_setup() -> None:
-        try:
-            if getattr(p, "is_api", False):
-                panel.check_depth(layers(shared.sd_model))
-            if check:
-                check(shared.sd_model)
-        except ValueError as error:
-            refusal(error)()
-        setup_prompts()
-
-    if check or (panel != Panel() and getattr(p, "is_api", False)):
-        p.setup_prompts = check_and_setup
+    return True
 
 
-def refusal(error: ValueError) -> Callable[[], None]:
+def refusal(error: ValueError) -> Callable[..., None]:
     message = translate(str(error))
 
-    def refuse() -> None:
+    def refuse(*_: Any) -> None:
         raise BadArguments(message)
 
     return refuse

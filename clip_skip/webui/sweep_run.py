@@ -16,13 +16,14 @@ from PIL import Image
 from clip_skip.panel import TITLE
 from clip_skip.sweep import plan as sweep
 from clip_skip.sweep.plan import Cell, Plan
-from clip_skip.sweep.rows import CFG, networks, random_seeds
+from clip_skip.sweep.rows import CFG, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
 from clip_skip.webui.hosts.encoders import selected, towers
 from clip_skip.webui.overrides import RowTexts
+from clip_skip.webui.sweep_batch import apart, here_only, learn, seed_of, together
 from clip_skip.webui.sweep_results import Done, collect, not_saved, whole
 from clip_skip.webui.sweep_unfinished import Unfinished
 
@@ -63,7 +64,7 @@ def run(
         with remember(settings.values(plan)):
             for job, cells, done in zip(jobs, missing, finished):
                 if cells and not stopped():
-                    job.clip_skip_cut = any(each.clip_skip_cut for each in jobs)
+                    learn(job, jobs)
                     make_cells(job, cells, limit, done)
     finally:
         unfinished.keep(jobs, finished, len(plan.cells))
@@ -169,7 +170,8 @@ def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> An
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
-    job.clip_skip_cut = False
+    job.clip_skip_cut = job.clip_skip_written = False
+    here_only(job)
     job.do_not_save_grid = True
     job.do_not_save_samples = p.do_not_save_samples or not settings.save_cells
     return job
@@ -178,7 +180,7 @@ def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> An
 def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
     """Makes the `cells` of one grid and puts them into `done`, until the user stops it.
 
-    Where it turns out that those of different texts must not share a batch, what is left is made apart.
+    Where it turns out that some must not share a batch, what is left is made apart.
     Where they cannot be saved (a full disk), they are made without.
     """
 
@@ -202,33 +204,19 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
 
     for group in together(job, cells):
         for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):
-            if job.last.clip_skip_cut:
+            if apart(job.last):
                 break
             done.update(zip(batch, made))
             if stopped():
                 return
-        if job.last.clip_skip_cut:
+        if apart(job.last):
             missing = [cell for cell in cells if cell not in done]
             planned = batches(job, missing, limit)
-            job.clip_skip_cut = True
+            learn(job, [job.last])
             more_batches(job, 1 + batches(job, missing, limit) - planned)
             if not stopped():
                 make_cells(job, missing, limit, done)
             return
-
-
-def together(job: Any, cells: Sequence[Cell]) -> list[list[Cell]]:
-    """`cells` in groups that may share a batch.
-
-    A host takes LoRAs from the first prompt of a batch, and other extensions a piece that they encode themselves.
-    """
-    settings, plan = job.clip_skip_sweep
-    groups: dict[Any, list[Cell]] = {}
-    for cell in cells:
-        texts = plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
-        alike = (texts, settings.override(cell)) if job.clip_skip_cut else networks(texts[0])
-        groups.setdefault(alike, []).append(cell)
-    return list(groups.values())
 
 
 def batches(job: Any, cells: Sequence[Cell], limit: int) -> int:
@@ -252,8 +240,9 @@ def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str
         p.clip_skip_texts = RowTexts(plan.rows, values, job.prompt, job.negative_prompt)
     else:
         p.prompt, p.negative_prompt = first
-    p.seed = [cell.value if plan.rows.kind.name == "seed" else job.seed for cell in cells]
-    p.subseed, p.batch_size, p.clip_skip_cut = [job.subseed] * len(cells), len(cells), False
+    p.clip_skip_seeds = [seed_of(job, cell) for cell in cells]
+    p.seed, p.batch_size, p.clip_skip_cut, p.clip_skip_written = p.clip_skip_seeds[0], len(cells), False, False
+    p.clip_skip_alike = not others and len(set(p.clip_skip_seeds)) == 1
     p.clip_skip_overrides = [settings.override(cell) for cell in cells]
     p.clip_skip_cfg_scales = None
     if plan.rows.kind == CFG:

@@ -76,6 +76,30 @@ def test_a_wildcard_whose_lines_contain_tags(webui, wildcard, batch):
     assert sum(same(one, other, within=2) for one, other in zip(made, at(1))) < 4  # of 8
 
 
+ROWS = {"cfg": "4, 7", "prompt": "green, red", "seed": "1, 5, 8, 9"}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("per_batch", [1, 0])
+def test_a_sweep_has_the_text_of_each_picture_alone(webui, wildcard, rows, per_batch):
+    """As if that cell were made alone: the same line of the wildcard is drawn, and the same seed is used."""
+    prompt, settings = f"green, {wildcard[0]}", wildcard[1]
+    args = {"clip_skips": "1, 9", "rows": rows, "cells_per_batch": per_batch}
+    args |= {"cfg_scales": ROWS[rows]} if rows == "cfg" else {"row_values": ROWS[rows]}
+    answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)
+    cells = [pixels(image) for image in answer["images"][1:]]
+    want, lines = [], []
+    for value in ROWS[rows].split(", "):
+        text = prompt.replace("green", value) if rows == "prompt" else prompt
+        setting = {} if rows == "prompt" else {"cfg_scale" if rows == "cfg" else "seed": int(value)}
+        drawn = webui.answer(text, NEGATIVE, **setting, **settings)["info"]["all_prompts"][0]
+        lines.append(drawn)
+        want += [webui.at(skip, tags.strip(drawn), NEGATIVE, **setting) for skip in (1, 9)]
+    assert rows != "seed" or len(set(lines)) == 2
+    assert len({picture.tobytes() for picture in want}) == len(want) == len(cells)
+    assert all(same(one, other, within=2 if per_batch != 1 else 0) for one, other in zip(cells, want))
+
+
 def test_a_queued_sweep_is_the_same(webui):
     args = {"clip_skips": "1, 8", "cfg_scales": "4, 7", "cells_per_batch": 1}
     script = {"script_name": "clip skip sweep", "script_args": [args]}

@@ -13,6 +13,7 @@ from clip_skip.skip import check, format
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import layers, selected
+from clip_skip.webui.sweep_batch import here_only
 
 __all__ = ["add_axes"]
 
@@ -47,6 +48,7 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
 
     def apply(p: Any, value: float, values: list[float]) -> None:
         (before,) = getattr(p, "clip_skip_overrides", None) or [Override()]
+        here_only(p)
         p.clip_skip_overrides = [replace(before, **dict.fromkeys(names, check(value)))]
 
     def confirm(p: Any, values: list[float]) -> None:
