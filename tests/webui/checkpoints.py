@@ -160,8 +160,8 @@ def sdxl_config(sizes: Sizes, encoder: Path | None) -> dict[str, object]:
 
 
 def architecture(width: int) -> str:
-    """open_clip's name of a small text encoder, which its `.json` has."""
-    return f"clip-skip-tiny-{width}"
+    """open_clip's name of a text encoder; a small one's is in its `.json`."""
+    return "ViT-H-14" if width == PUBLISHED["SD2"].text else f"clip-skip-tiny-{width}"
 
 
 def write_architectures(folder: Path) -> None:
@@ -170,6 +170,10 @@ def write_architectures(folder: Path) -> None:
         sizes = {"context_length": 77, "vocab_size": 49408, "width": text.width, "heads": text.heads}
         config = {"embed_dim": text.width, "vision_cfg": vision, "text_cfg": {**sizes, "layers": text.layers}}
         (folder / f"{architecture(text.width)}.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def write_config(path: Path, config: dict[str, object]) -> None:
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def small_checkpoints(folder: Path) -> None:
@@ -189,7 +193,7 @@ def small_checkpoints(folder: Path) -> None:
             made = {name.replace(TEXTS["SD2"][0], g): weight for name, weight in made.items()}
             made[f"{g}text_projection"] = torch.randn(80, 80, generator=torch.Generator().manual_seed(0)).half() / 9
         save_file(made, folder / f"{name}.safetensors")
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        write_config(folder / f"{name}.yaml", config)
 
 
 def lora(shapes: dict[str, tuple[int, int]], size: float, path: Path) -> None:
@@ -240,6 +244,7 @@ def main(*given: str) -> None:
     if arguments.forks:
         for name, sizes in LEAN.items():
             save_file(weights(sizes, seed=len(name)), folder / f"lean-{name}.safetensors")
+        write_config(folder / "lean-sd2.yaml", sd2_config(LEAN["sd2"], "eps"))  # reForge cannot try out a slim one
         write_loras(arguments.models / "Lora", LEAN["sd1"], LEAN["sdxl"], prefix)
     else:
         small_checkpoints(folder)
