@@ -465,7 +465,8 @@ def test_a_pasted_infotext_restores_the_panel(webui, page):
     expect(page, "the panel decides: stops between layers 10 and 11 of 12")
 
 
-def test_a_pasted_clip_skip_is_what_the_readout_says(page):
+def test_a_pasted_clip_skip_is_what_the_readout_says(webui, page):
+    webui.check_clip_skip_is_pasted()
     page.locator(PROMPT).fill("a cow\nSteps: 4, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64, Clip skip: 5")
     page.locator("#paste").first.click()
     expect(page, "stops after layer 8 of 12")
