@@ -61,8 +61,8 @@ def axe():
 
 
 HOSTS = "table *, input[role=listbox], [role=tab], button.label-wrap, [aria-label='Empty value']"
-"""What a host and its gradio make and axe-core finds wrong: gradio 3's cells without names, gradio 4's roles of lists and
-names of empty pictures, the colour of a tab's name, a check box in the button of an accordion."""
+"""What a host and its gradio make and axe-core finds wrong: gradio 3's cells without names, gradio 4's roles of lists
+and names of empty pictures, the colour of a tab's name, a check box in the button of an accordion."""
 
 
 @pytest.fixture
