@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from clip_skip.standalone.models.demo_model import CHECKPOINT, write_encoder
+from clip_skip.standalone.models.header import inspect
 from clip_skip.standalone.models.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 from clip_skip.standalone.models.sizes import PUBLISHED, TEXTS, Sizes
 
@@ -196,13 +197,13 @@ def small_checkpoints(folder: Path) -> None:
         write_config(folder / f"{name}.yaml", config)
 
 
-def lora(shapes: dict[str, tuple[int, int]], size: float, path: Path) -> None:
+def lora(shapes: dict[str, tuple[int, int]], path: Path) -> None:
     """shapes: outputs and inputs of each layer, by the names of kohya's scripts."""
     generator = torch.Generator().manual_seed(len(shapes))
     state = {}
     for name, (outputs, inputs) in shapes.items():
         state[f"{name}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * inputs**-0.5
-        state[f"{name}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * size
+        state[f"{name}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.2
         state[f"{name}.alpha"] = torch.tensor(float(RANK))
     save_file(state, path)
 
@@ -217,14 +218,14 @@ def text_layers(prefix: str, width: int, inner: int, layers: int) -> Iterator[tu
 def write_loras(folder: Path, sd1: Sizes, sdxl: Sizes, prefix: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shapes = dict(text_layers("lora_te", sd1.text, sd1.text_inner, sd1.text_layers))
-    lora(shapes, 0.2, folder / f"{prefix}-lora-sd1.safetensors")
+    lora(shapes, folder / f"{prefix}-lora-sd1.safetensors")
     shapes = {}
     for number, text in enumerate(sdxl.texts, 1):
         shapes |= dict(text_layers(f"lora_te{number}", text.width, text.inner, text.layers))
     first = sdxl.unet_depth + 2  # of the second level, where the UNet begins to look at the text
     block = f"lora_unet_input_blocks_{first}_1_transformer_blocks_0_attn2"
     shapes |= {f"{block}_to_q": (sdxl.unet[1],) * 2, f"{block}_to_k": (sdxl.unet[1], sdxl.context)}
-    lora(shapes, 0.2, folder / f"{prefix}-lora-sdxl.safetensors")
+    lora(shapes, folder / f"{prefix}-lora-sdxl.safetensors")
 
 
 def write_embedding(path: Path, width: int) -> None:
@@ -238,22 +239,20 @@ def main(*given: str) -> None:
     parser.add_argument("models", type=Path, help="the WebUI's folder of models, in which Stable-diffusion/ is")
     parser.add_argument("--forks", action="store_true", help="for Forge, reForge, Forge Classic and Forge Neo")
     arguments = parser.parse_args(given or None)
-    folder = arguments.models.resolve() / "Stable-diffusion"
+    models = arguments.models.resolve()
+    folder = models / "Stable-diffusion"
     folder.mkdir(parents=True, exist_ok=True)
-    prefix = "lean" if arguments.forks else "tiny"
     if arguments.forks:
+        prefix, sd1, sdxl = "lean", LEAN["sd1"], LEAN["sdxl"]
         for name, sizes in LEAN.items():
             save_file(weights(sizes, seed=len(name)), folder / f"lean-{name}.safetensors")
         write_config(folder / "lean-sd2.yaml", sd2_config(LEAN["sd2"], "eps"))  # reForge cannot try out a slim one
-        write_loras(arguments.models / "Lora", LEAN["sd1"], LEAN["sdxl"], prefix)
     else:
+        prefix, sd1, sdxl = "tiny", inspect(CHECKPOINT), TINY_SDXL
         small_checkpoints(folder)
-        demo = Sizes(text=64, text_inner=256)
-        write_loras(arguments.models / "Lora", demo, TINY_SDXL, prefix)
         print(f"CLIP_SKIP_SD2_V={prefix}-sd2-v CLIP_SKIP_REFINER={prefix}-sdxl-refiner")
-    write_embedding(
-        arguments.models.resolve().parent / "embeddings" / f"{prefix}ti.safetensors", 768 if arguments.forks else 64
-    )
+    write_loras(models / "Lora", sd1, sdxl, prefix)
+    write_embedding(models.parent / "embeddings" / f"{prefix}ti.safetensors", sd1.text)
     print(f"CLIP_SKIP_SD2={prefix}-sd2 CLIP_SKIP_SDXL={prefix}-sdxl CLIP_SKIP_EMBEDDING={prefix}ti")
     print(f"CLIP_SKIP_LORA={prefix}-lora-sd1 CLIP_SKIP_LORA_XL={prefix}-lora-sdxl")
 

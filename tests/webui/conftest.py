@@ -60,6 +60,13 @@ class WebUI:
         answer["info"] = json.loads(answer["info"])
         return answer
 
+    def extension(self, name):
+        """The folder of the extension that has `name` in its own; skips the test where none is on."""
+        for one in self.call("/sdapi/v1/extensions"):
+            if one["enabled"] and name in one["name"]:
+                return one["name"]
+        pytest.skip(f"the WebUI has no {name}")
+
     @cached_property
     def upscales_latents(self):
         """Whether the host has an upscaler of latents; Forge Neo has none."""

@@ -10,31 +10,21 @@ blocks in the UNet.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 import yaml
 from safetensors.torch import save_file
-from torch import Tensor
 
 from clip_skip.standalone.models.demo_model import CONFIG, write_demo_model
+from clip_skip.standalone.models.random_model import SMALL, randomized
 from clip_skip.standalone.models.sizes import UNET, Shape, Sizes
 from clip_skip.standalone.models.weights import shapes
 
-from .checkpoints import unet_parameters, weights
+from .checkpoints import unet_parameters, weights, write_config
 
-TINY = Sizes(
-    unet=(32, 64, 128, 128),
-    unet_heads=4,
-    vae=(32, 32, 64, 64),
-    vae_depth=1,
-    text=64,
-    text_inner=256,
-    text_heads=4,
-)
+TINY = replace(SMALL, unet=(32, 64, 128, 128), unet_depth=Sizes.unet_depth, text_inner=256)
 FULL = replace(TINY, unet=Sizes.unet, attention=(1, 0, 0, 0), unet_heads=Sizes.unet_heads)
 """A ControlNet's sizes are those of Stable Diffusion 1.5, but for the width of the text."""
 
@@ -75,21 +65,15 @@ def conv(name: str, before: int, width: int, kernel: int = 3) -> Iterator[tuple[
     yield f"{name}.bias", (width,)
 
 
-def random(named: Iterator[tuple[str, Shape]]) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    made = {}
-    for name, shape in named:
-        weight = torch.randn(shape, generator=generator) * (0.1 if len(shape) == 1 else math.prod(shape[1:]) ** -0.5)
-        norm = name.endswith("weight") and len(shape) == 1
-        made[name] = (weight + norm).half()
-    return made
+def write(named: Iterator[tuple[str, Shape]], path: Path) -> None:
+    save_file({name: weight.half() for name, weight in randomized(dict(named))}, path)
 
 
 def write_checkpoint(folder: Path, name: str, sizes: Sizes) -> None:
     config = yaml.safe_load((folder / CONFIG.name).read_text(encoding="utf-8"))
     unet = {**unet_parameters(sizes), "num_heads": sizes.unet_heads, "num_head_channels": -1}
     config["model"]["params"]["unet_config"]["params"] = unet
-    (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    write_config(folder / f"{name}.yaml", config)
     save_file(weights(sizes, seed=0), folder / f"{name}.safetensors")
 
 
@@ -104,10 +88,10 @@ def main() -> None:
     if arguments.full:
         write_checkpoint(folder, "full-control", FULL)
         sizes = replace(Sizes(), text=FULL.text)
-        save_file(random(controlnet(sizes)), control / "full-controlnet.safetensors")
+        write(controlnet(sizes), control / "full-controlnet.safetensors")
     else:
         write_checkpoint(folder, "tiny-control", TINY)
-        save_file(random(adapter(TINY.unet[0])), control / "tiny-adapter.safetensors")
+        write(adapter(TINY.unet[0]), control / "tiny-adapter.safetensors")
 
 
 if __name__ == "__main__":

@@ -14,14 +14,9 @@ from .test_page import NEGATIVE, PROMPT, expect, page, sync_api  # noqa: F401
 OURS, THEIRS = "#clip_skip_completion li", ".autocompleteResults.txt2img.p"
 
 
-def skip_without(webui, name):
-    if not any(one["enabled"] and name in one["name"] for one in webui.call("/sdapi/v1/extensions")):
-        pytest.skip(f"the WebUI has no {name}")
-
-
 @pytest.fixture
 def tagcomplete(webui, page):  # noqa: F811
-    skip_without(webui, "tagcomplete")
+    webui.extension("tagcomplete")
     page.wait_for_selector(THEIRS, state="attached", timeout=60_000)
     page.locator(PROMPT).click()
     return page
@@ -81,7 +76,7 @@ KEPT = [
 
 def test_tags_stay_when_the_prompt_is_taken_apart_and_put_together(webui, page):  # noqa: F811
     """prompt-all-in-one does that when the box loses the focus."""
-    skip_without(webui, "prompt-all-in-one")
+    webui.extension("prompt-all-in-one")
     page.wait_for_selector(".physton-prompt", timeout=60_000)
     page.wait_for_timeout(2000)
     asks = page.locator(".physton-packages-state .state-close")  # for packages of translators

@@ -48,10 +48,7 @@ def test_variants_that_contain_tags(webui, batch):
 @pytest.fixture(params=["dynamic-prompts", "webui-wildcards"])
 def wildcard(webui, request):
     """A wildcard of lines that contain tags, and the settings with which one extension alone replaces it."""
-    extensions = [one["name"] for one in webui.call("/sdapi/v1/extensions") if one["enabled"]]
-    name = next((name for name in extensions if request.param in name), None)
-    if not name:
-        pytest.skip(f"the WebUI has no {request.param}")
+    name = webui.extension(request.param)
     folder = Path(webui.call("/sdapi/v1/cmd-flags")["data_dir"]) / "extensions" / name / "wildcards"
     if not folder.exists():
         pytest.skip("the WebUI is on another machine, or has its wildcards elsewhere")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from clip_skip.standalone.files import replacing
-from clip_skip.standalone.models.sizes import Sizes, TextSizes
+from clip_skip.standalone.models.sizes import Shape, Sizes, TextSizes
 from clip_skip.standalone.models.weights import shapes
 
 SMALL = Sizes(
@@ -74,13 +74,18 @@ def random_model(folder: Path) -> Path:
 
 
 def random_weights(sizes: Sizes, seed: int = 0, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
-    """Name and weight for every weight of a checkpoint: the same for the same seed on the same device.
+    """Name and weight for every weight of a checkpoint: the same for the same seed on the same device."""
+    return randomized(shapes(sizes), seed, device)
+
+
+def randomized(shapes: Mapping[str, Shape], seed: int = 0, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
+    """Name and weight for every weight of a model whose weights have these `shapes`.
 
     Matrices keep the variance of what goes through them. Norms get random weights and biases: with weight 1 and bias
     0 the mean of a conditioning is 0, and WebUIs that divide by it for emphasis make NaN.
     """
     generator = torch.Generator(device).manual_seed(seed)
-    for name, shape in shapes(sizes).items():
+    for name, shape in shapes.items():
         weight = torch.randn(shape, generator=generator, device=device)
         if len(shape) > 1:
             inputs = weight[0].numel()
