@@ -96,7 +96,9 @@ def test_the_tab_tells_of_one_lora_and_of_all(webui, loras, page):  # noqa: F811
     data = base64.b64decode(link.get_attribute("href").partition("base64,")[2]).decode("utf-8-sig")
     ours = [line for line in data.splitlines() if line.startswith("clip_skip_test_")]
     assert len(ours) == MANY and sum(",11,2," in line for line in ours) == MANY // 2
+    assert sum(line.startswith("clip_skip_test_two,") for line in ours) == 1
     table = page.locator("#clip_skip_made_for_table")
+    expect(page, "clip_skip_test_", "#clip_skip_made_for_table")
     rows = table.locator("table").last.locator("tbody tr")  # gradio 4 has another table, which it measures with
     sync_api.expect(rows.first).not_to_contain_text("trained at clip skip 2")
     for _ in ("up", "down"):
