@@ -97,7 +97,7 @@ def test_interrupted_and_started_again_it_makes_the_rest(webui, small):
     made = int(small.inner_text(LOG).partition(" of 36 cells")[0].split()[-1])
     assert 0 < made < 36
     small.click("#txt2img_generate")
-    sync_api.expect(small.locator("#txt2img_gallery .thumbnails button")).to_have_count(37, timeout=60_000)
+    sync_api.expect(small.locator("#txt2img_gallery .thumbnails button")).to_have_count(37, timeout=300_000)
     assert "cells are made" not in small.inner_text(LOG)
 
 
