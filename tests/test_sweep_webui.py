@@ -39,8 +39,8 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        names = ("check", "cut", "texts", "seeds", "alike", "written")
-        names = ("seed", "subseed", "while_sampling", *(f"clip_skip_{name}" for name in names))
+        ours = (f"clip_skip_{name}" for name in ("check", "cut", "texts", "seeds", "alike", "written"))
+        names = ("seed", "subseed", "while_sampling", *ours)
         more = {name: getattr(p, name) for name in names if hasattr(p, name)}
         done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts

@@ -60,12 +60,14 @@ class WebUI:
         answer["info"] = json.loads(answer["info"])
         return answer
 
+    def installed(self, name):
+        """The folder of the extension that has `name` in its own, or None where none is on."""
+        extensions = self.call("/sdapi/v1/extensions")
+        return next((one["name"] for one in extensions if one["enabled"] and name in one["name"]), None)
+
     def extension(self, name):
         """The folder of the extension that has `name` in its own; skips the test where none is on."""
-        for one in self.call("/sdapi/v1/extensions"):
-            if one["enabled"] and name in one["name"]:
-                return one["name"]
-        pytest.skip(f"the WebUI has no {name}")
+        return self.installed(name) or pytest.skip(f"the WebUI has no {name}")
 
     @cached_property
     def upscales_latents(self):

@@ -2,9 +2,10 @@
 
     python -m tests.webui.control_models MODELS          small, with a T2I adapter
     python -m tests.webui.control_models MODELS --full   of the sizes that a ControlNet insists on, with one (2 GB)
+    python -m tests.webui.control_models MODELS --forks  a ControlNet for what tests.webui.checkpoints --forks writes
 
-MODELS is the folder of models of AUTOMATIC1111 v1.10.1. The model in the box will not do: ControlNet looks for twelve
-blocks in the UNet.
+MODELS is the folder of models of AUTOMATIC1111 v1.10.1, or of Forge Neo, whose own ControlNet reads the sizes of a
+model from its weights. The model in the box will not do: ControlNet looks for twelve blocks in the UNet.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from clip_skip.standalone.models.random_model import SMALL, randomized
 from clip_skip.standalone.models.sizes import UNET, Shape, Sizes
 from clip_skip.standalone.models.weights import shapes
 
-from .checkpoints import unet_parameters, weights, write_config
+from .checkpoints import LEAN, unet_parameters, weights, write_config
 
 TINY = replace(SMALL, unet=(32, 64, 128, 128), unet_depth=Sizes.unet_depth, text_inner=256)
 FULL = replace(TINY, unet=Sizes.unet, attention=(1, 0, 0, 0), unet_heads=Sizes.unet_heads)
@@ -81,9 +82,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", type=Path, help="the WebUI's folder of models, in which Stable-diffusion/ is")
     parser.add_argument("--full", action="store_true", help="a ControlNet, and a checkpoint of the sizes for it")
+    parser.add_argument("--forks", action="store_true", help="a ControlNet alone, for lean-sd1")
     arguments = parser.parse_args()
     folder, control = arguments.models.resolve() / "Stable-diffusion", arguments.models / "ControlNet"
     control.mkdir(exist_ok=True)
+    if arguments.forks:
+        write(controlnet(LEAN["sd1"]), control / "lean-controlnet.safetensors")
+        return
     write_demo_model(folder)
     if arguments.full:
         write_checkpoint(folder, "full-control", FULL)

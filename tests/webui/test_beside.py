@@ -66,6 +66,9 @@ LORA = "LORA"
 ALONE = {"couple"}
 """Forge Couple takes AUTOMATIC1111's batch for regions: every batch of more than one picture is wrong there."""
 
+OF_THE_HOSTS_CFG = {"threshold", "perp", "salt", "group", "nested"}
+"""They put their own in the place of a `combine_denoised` that Forge Neo does not call."""
+
 
 @pytest.fixture(scope="module")
 def installed(webui):
@@ -103,13 +106,27 @@ def test_the_tag_reaches_every_piece(webui, installed, case):
     if name in ON:  # it does something
         others = prompt.replace("AND_PERP", "AND").replace("AND_SALT", "AND")
         without = webui.at(6, others, NEGATIVE, **{**settings, "alwayson_scripts": {}})
-        assert not same(webui.at(6, prompt, NEGATIVE, **settings), without)
+        changed = not same(webui.at(6, prompt, NEGATIVE, **settings), without)
+        if not changed and case in OF_THE_HOSTS_CFG and "forge_preset" in webui.call("/sdapi/v1/options"):
+            pytest.skip(f"{name!r} changes no picture here: this WebUI has another CFG than it replaces")
+        assert changed
     check_tag_and_panel(webui, prompt, settings)
 
 
+def at(webui, skip, prompt, **settings):
+    """The picture with the header's value.
+
+    Beside NegPiP it is made twice: in Forge Neo its words have the clip skip of the picture before, because it encodes
+    them before the host has set the new one.
+    """
+    if "negpip" in settings.get("alwayson_scripts", {}):
+        webui.at(skip, prompt, NEGATIVE, **settings)
+    return webui.at(skip, prompt, NEGATIVE, **settings)
+
+
 def check_tag_and_panel(webui, prompt, settings):
-    want = webui.at(6, prompt, NEGATIVE, **settings)
-    assert not same(want, webui.at(1, prompt, NEGATIVE, **settings))
+    want = at(webui, 6, prompt, **settings)
+    assert not same(want, at(webui, 1, prompt, **settings))
     assert same(webui.picture(f"<clipskip:6>{prompt}", NEGATIVE, **settings), want)
     panel = {"Clip Skip": {"args": [{"enabled": True, "clip_skip": 6}]}}
     scripts = {**settings.get("alwayson_scripts", {}), **panel}
@@ -127,7 +144,7 @@ def check_sweep(webui, prompt, settings, per_batch=0):
     args = {"clip_skips": "1, 6", "cfg_scales": "4, 7", "cells_per_batch": per_batch}
     answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)
     cells = [pixels(image) for image in answer["images"][1:]]
-    alone = [webui.at(skip, prompt, NEGATIVE, cfg_scale=scale, **settings) for scale in (4, 7) for skip in (1, 6)]
+    alone = [at(webui, skip, prompt, cfg_scale=scale, **settings) for scale in (4, 7) for skip in (1, 6)]
     assert len({picture.tobytes() for picture in alone}) == 4
     assert all(same(one, other, within=2) for one, other in zip(cells, alone)) and len(cells) >= 4
 
@@ -144,6 +161,6 @@ def check_rows(webui, prompt, settings, per_batch=0):
     args = {"clip_skips": "6", "rows": "prompt", "row_values": f"{word}, green", "cells_per_batch": per_batch}
     answer = webui.answer(prompt, NEGATIVE, script_name="clip skip sweep", script_args=[args], **settings)
     cells = [pixels(image) for image in answer["images"][1:]]
-    alone = [webui.at(6, prompt.replace(word, instead), NEGATIVE, **settings) for instead in (word, "green")]
+    alone = [at(webui, 6, prompt.replace(word, instead), **settings) for instead in (word, "green")]
     assert not same(*alone)
     assert all(same(one, other, within=2) for one, other in zip(cells, alone)) and len(cells) >= 2

@@ -1,7 +1,7 @@
 """Beside ControlNet, in a running WebUI, with the checkpoints and models that `tests.webui.control_models` writes.
 
 Its hooks take the place of the UNet's forward and look at which rows of the conditioning are the negative prompt's.
-Address: github.com/Mikubill/sd-webui-controlnet.
+Address: github.com/Mikubill/sd-webui-controlnet; the Forge family has its own.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ UNITS = {
     "adapter": {"module": "none", "model": "tiny-adapter"},
     "controlnet": {"module": "none", "model": "full-controlnet"},
     "only the prompt": {"module": "none", "model": "full-controlnet", "control_mode": "ControlNet is more important"},
+    "the host's own": {"module": "None", "model": "lean-controlnet"},
+    "its own, more important": {
+        "module": "None",
+        "model": "lean-controlnet",
+        "control_mode": "ControlNet is more important",
+    },
 }
 """A unit for each of its ways into the UNet. A model fits the checkpoint whose name begins as its own does."""
 
 PROMPTS = ["a red circle", "a red circle AND a blue square :0.7"]
 
 
-@pytest.fixture(scope="module", params=["tiny-control", "full-control"])
+@pytest.fixture(scope="module", params=["tiny-control", "full-control", "lean-sd1"])
 def checkpoint(webui, request):
     """Is loaded; afterwards the one before is."""
     if "controlnet" not in webui.call("/sdapi/v1/scripts")["txt2img"]:
@@ -50,7 +56,16 @@ def settings(webui, checkpoint, request):
     return {"alwayson_scripts": {"controlnet": {"args": [unit]}}}
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.fixture(params=PROMPTS)
+def prompt(checkpoint, settings, request):
+    """Skips where Forge Neo's own references fail, with and without tags."""
+    if checkpoint == "lean-sd1" and "AND" in request.param and is_reference(settings):
+        pytest.skip(
+            "Forge Neo's references fail at AND: forge_preprocessor_reference/scripts/forge_reference.py, line 174"
+        )
+    return request.param
+
+
 def test_the_tag_and_the_panel(webui, settings, prompt):
     without = webui.at(6, prompt, NEGATIVE, **{**settings, "alwayson_scripts": {}})
     assert not same(webui.at(6, prompt, NEGATIVE, **settings), without)
@@ -63,7 +78,6 @@ def test_the_tag_of_the_negative_prompt(webui, settings):
     assert not same(webui.picture("a red circle<clipskip:6>", f"{NEGATIVE}<clipskip:1>", **settings), both)
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
 def test_a_sweep(webui, settings, prompt):
     check_sweep(webui, prompt, settings, per_batch(settings))
 
@@ -74,5 +88,9 @@ def test_rows_of_replaced_text(webui, settings):
 
 def per_batch(settings):
     """A reference gets its noise at random, at once for all pictures of a batch (`scripts/hook.py`, line 340)."""
+    return int(is_reference(settings))
+
+
+def is_reference(settings):
     (unit,) = settings["alwayson_scripts"]["controlnet"]["args"]
-    return int(unit["module"].startswith("reference"))
+    return unit["module"].startswith("reference")

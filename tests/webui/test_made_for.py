@@ -80,7 +80,7 @@ def test_the_tab_tells_of_one_lora_and_of_all(webui, loras, page):  # noqa: F811
     page.locator("#clip_skip_parts button", has_text="Made for").click()
     page.locator("#clip_skip_made_for_refresh").click()
     choose = page.locator("#clip_skip_made_for_file input").first
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(5000)
     choose.click()
     choose.fill("clip_skip_test_two")
     page.locator("ul.options li", has_text="clip_skip_test_two").first.click()

@@ -49,7 +49,8 @@ def test_variants_that_contain_tags(webui, batch):
 def wildcard(webui, request):
     """A wildcard of lines that contain tags, and the settings with which one extension alone replaces it."""
     name = webui.extension(request.param)
-    folder = Path(webui.call("/sdapi/v1/cmd-flags")["data_dir"]) / "extensions" / name / "wildcards"
+    checkpoint = Path(webui.call("/sdapi/v1/sd-models")[0]["filename"])  # in models/Stable-diffusion
+    folder = checkpoint.parents[2] / "extensions" / name / "wildcards"
     if not folder.exists():
         pytest.skip("the WebUI is on another machine, or has its wildcards elsewhere")
     file = folder / f"{WILDCARD}.txt"

@@ -14,7 +14,7 @@ from torch import Tensor
 from clip_skip.encoder import NAMES, from_transformers
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "scale_each"]
+__all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "scale_each"]
 
 ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
@@ -36,13 +36,25 @@ def describe(engine: Any) -> HostEncoder:
     return HostEncoder(engine, encoder, engine.return_pooled, header=encoder.missing)
 
 
+def main_thread() -> Any:
+    """The module of the Forge family that keeps all work with models on one thread; None elsewhere."""
+    try:
+        from modules_forge import main_thread as module
+    except ImportError:
+        return None
+    return module
+
+
+def on_main_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """What `function(*args)` returns, called where models may be worked with; in the Forge family None if it failed."""
+    module = main_thread()
+    return module.run_and_wait_result(function, *args) if module else function(*args)
+
+
 def loses_errors() -> bool:
     """Whether the page does not say what an error says: the main thread of reForge and Forge Classic only prints it."""
-    try:
-        from modules_forge import main_thread
-    except ImportError:
-        return False
-    return not hasattr(main_thread, "last_exception")
+    module = main_thread()
+    return module is not None and not hasattr(module, "last_exception")
 
 
 def scale_each(p: Any, scales: Sequence[float]) -> None:

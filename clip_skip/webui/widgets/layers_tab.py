@@ -17,6 +17,7 @@ from clip_skip.page.events import listen
 from clip_skip.sub_prompts import pieces
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind
+from clip_skip.webui.hosts.forge import on_main_thread
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["build", "show"]
@@ -70,15 +71,6 @@ def measure_or_say(prompt: str, tower: str) -> Layers | str:
         return measure(prompt, tower)
     except LookupError as error:
         return str(error.args[0])
-
-
-def on_main_thread(function: Any, *args: Any) -> Any:
-    """Forge keeps all work with models on one thread, whose answer is None when the function failed."""
-    try:
-        from modules_forge import main_thread
-    except ImportError:
-        return function(*args)
-    return main_thread.run_and_wait_result(function, *args)
 
 
 def measure(prompt: str, tower: str) -> Layers:
