@@ -10,26 +10,48 @@ hako-mikan/sd-webui-lora-block-weight.
 
 from __future__ import annotations
 
+import base64
+import io
+
 import pytest
+from PIL import Image
 
 from .conftest import pixels, same
 
 NEGATIVE = "blurry"
+
+
+def regional(tab="Matrix", split="Columns", kind="Prompt", calc="Attention", threshold="0", mask=""):
+    """Regional Prompter's settings, by position."""
+    ratios = ["1,1", "0.2", False, False, False]
+    return [True, False, tab, split, "Mask", kind, *ratios, calc, [], "0", "0", threshold, mask, "0", "0", False]
+
+
+def painted():
+    """Two regions: Regional Prompter's first colour, and its second."""
+    file, picture = io.BytesIO(), Image.new("RGB", (128, 128), (128, 64, 64))
+    picture.paste((64, 128, 128), (64, 0, 128, 128))
+    picture.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 ON = {
     "neutral prompt": [0],
-    "regional prompter": [
-        *(True, False, "Matrix", "Columns", "Mask", "Prompt", "1,1", "0.2", False, False, False),
-        *("Attention", [], "0", "0", "0", "", "0", "0", False),
-    ],
+    "regional prompter": regional(),
     "negpip": [True],
     "cutoff": [True, "red, blue", 0.5, True, False, "", "Lerp", False],
     "forge couple": [True, True, "Basic", "", "Horizontal", "None", 0.5, None, "off", False, True],
     "dynamic thresholding (cfg scale fix)": [True, 3.0, 95.0, "Constant", 0, "Constant", 0, 4],
     "latent couple extension": [True, "1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.8", 20],
 }
-LATENT = ["Latent" if value == "Attention" else value for value in ON["regional prompter"]]
+
 TILED = ["tiled diffusion", [True, "MultiDiffusion", False, True, 64, 64, 8, 8, 4, 2, "None", 2.0]]
 REGION = [True, 0.0, 0.0, 0.5, 1.0, "a red triangle", "", "Background", 0.2, 1]
+
+
+def by_regions(prompt, **values):
+    return "regional prompter", {"regional prompter": regional(**values)}, prompt
+
 
 CASES = {
     "perp": ("neutral prompt", ON, "a red circle AND_PERP a blue square :0.6"),
@@ -40,11 +62,14 @@ CASES = {
     "base": ("regional prompter", ON, "white ADDBASE a red circle ADDCOL a blue square"),
     "common": ("regional prompter", ON, "white ADDCOMM a red circle ADDROW a blue square"),
     "break": ("regional prompter", ON, "a red circle BREAK a blue square"),
-    "latent": ("regional prompter", {"regional prompter": LATENT}, "a red circle ADDCOL a blue square"),
-    "latent common": (
-        "regional prompter",
-        {"regional prompter": LATENT},
-        "white ADDCOMM a red circle ADDCOL a blue square",
+    "rows": by_regions("a red circle ADDROW a blue square", split="Rows"),
+    "latent": by_regions("a red circle ADDCOL a blue square", calc="Latent"),
+    "latent common": by_regions("white ADDCOMM a red circle ADDCOL a blue square", calc="Latent"),
+    "painted": by_regions("a red circle BREAK a blue square", tab="Mask", mask=painted()),
+    "painted latent": by_regions("a red circle BREAK a blue square", tab="Mask", calc="Latent", mask=painted()),
+    "by a word": by_regions("a red circle BREAK a blue square, circle", tab="Prompt", threshold="0.4"),
+    "by a word, over": by_regions(
+        "a red circle BREAK a blue square, circle", tab="Prompt", kind="Prompt-Ex", threshold="0.4"
     ),
     "negpip": ("negpip", ON, "a red circle, (blue:-1.2), a field"),
     "cutoff": ("cutoff", ON, "a red circle, a blue square, green"),
@@ -131,6 +156,21 @@ def check_tag_and_panel(webui, prompt, settings):
     panel = {"Clip Skip": {"args": [{"enabled": True, "clip_skip": 6}]}}
     scripts = {**settings.get("alwayson_scripts", {}), **panel}
     assert same(webui.picture(prompt, NEGATIVE, **{**settings, "alwayson_scripts": scripts}), want)
+
+
+@pytest.mark.parametrize("case", ["columns", "latent", "painted", "painted latent", "by a word"])
+def test_a_tag_in_a_region(webui, installed, case):
+    """Is the prompt's; in Latent, where Regional Prompter makes sub-prompts of regions, that region's, as with AND."""
+    _, prompt, settings = beside(webui, case, installed)
+    want = webui.at(6, prompt, NEGATIVE, **settings)
+    second = prompt.replace("a blue", "<clipskip:6>a blue")
+    tagged = webui.picture(second, NEGATIVE, **settings)
+    if "latent" not in case:
+        assert same(tagged, want)
+        return
+    assert not same(tagged, want) and not same(tagged, webui.at(1, prompt, NEGATIVE, **settings))
+    both = second.replace("a red", "<clipskip:6>a red")
+    assert same(webui.picture(both, NEGATIVE, **settings), want)
 
 
 @pytest.mark.parametrize("case", CASES)
