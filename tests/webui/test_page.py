@@ -106,7 +106,10 @@ def test_the_readout_follows_the_checkpoint(webui, page, checkpoint):
     load(f"{os.environ['CLIP_SKIP_SDXL']}.safetensors")
     both = re.compile(r"stops after layer 11 of 12 · CLIP ViT-L/14; stops after layer 31 of 32")
     sync_api.expect(page.locator(READOUT)).to_have_attribute("title", both, timeout=60_000)
-    expect(page, both if webui.call("/clip-skip/v1/encoders")["header_acts"] else "No effect on SDXL. Use a tag")
+    expect(
+        page,
+        both if webui.call("/clip-skip/v1/encoders")["header_acts"] else "No effect on SDXL. Use a tag or the panel.",
+    )
     assert page.locator(READOUT).bounding_box()["height"] == height
     sync_api.expect(page.locator("#script_txt2img_clip_skip_enabled")).to_have_attribute(
         "data-clip-skip-hides", "hires"
