@@ -19,9 +19,9 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 
 from clip_skip.standalone.models import checkpoint
-from clip_skip.standalone.models.random_model import SMALL, random_weights
 from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.prompts.tokens import END, START
+from tests.random_model import SMALL, random_weights
 
 SIZES = {"small": SMALL, "sd15": Sizes()}
 PROMPT = "a large red circle left of a small blue square on a grey background"

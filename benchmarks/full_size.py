@@ -17,11 +17,11 @@ import torch
 from common import machine
 from safetensors.torch import save_file
 
-from clip_skip.standalone.engine import Engine
+from clip_skip.standalone.engine.engine import Engine
+from clip_skip.standalone.engine.shots import Batch, Shot
 from clip_skip.standalone.models import checkpoint
-from clip_skip.standalone.models.random_model import random_weights
 from clip_skip.standalone.models.sizes import PUBLISHED
-from clip_skip.standalone.shots import Batch, Shot
+from tests.random_model import random_weights
 
 
 def main() -> None:

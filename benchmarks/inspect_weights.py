@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 
 from clip_skip.made_for import findings
 from clip_skip.made_for.metadata import once
-from clip_skip.standalone.models.random_model import random_weights
 from clip_skip.standalone.models.sizes import TEXT, Sizes
+from tests.random_model import random_weights
 
 RANK = 128
 TARGETS = (

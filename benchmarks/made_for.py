@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from clip_skip.made_for.findings import inspect
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 from tests.trained import demo_weights, fine_tuned, lycoris_adapter, peft_adapter
 
 State = dict[str, torch.Tensor]

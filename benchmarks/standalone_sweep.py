@@ -29,10 +29,10 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from clip_skip.standalone.engine import Engine
+from clip_skip.standalone.engine.engine import Engine
+from clip_skip.standalone.engine.shots import Batch, Shot
 from clip_skip.standalone.models.checkpoint import Models
-from clip_skip.standalone.samplers import SAMPLERS, scheduler
-from clip_skip.standalone.shots import Batch, Shot
+from clip_skip.standalone.sampling.samplers import SAMPLERS, scheduler
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.rows import Rows
 

@@ -25,11 +25,11 @@ import torch
 from common import machine, print_table
 
 from clip_skip.standalone.cluster.connection import LOCAL, connected
-from clip_skip.standalone.loading import AS_USUAL
-from clip_skip.standalone.makers import Maker, Supply, local
-from clip_skip.standalone.models.demo_model import CHECKPOINT
-from clip_skip.standalone.progress import Progress
-from clip_skip.standalone.shapes.captions import DEMO
+from clip_skip.standalone.demo.captions import DEMO
+from clip_skip.standalone.demo.model import CHECKPOINT
+from clip_skip.standalone.engine.loading import AS_USUAL
+from clip_skip.standalone.engine.makers import Maker, Supply, local
+from clip_skip.standalone.engine.progress import Progress
 from clip_skip.standalone.study.job import Common, Job
 from clip_skip.study.plan import Plan
 

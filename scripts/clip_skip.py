@@ -12,12 +12,16 @@ if sdnext.runs():
     print(sdnext.ONLY_TAGS)
     script_callbacks.on_script_unloaded(sdnext.Encoding().remove)
 else:
-    from clip_skip import panel, tags
+    from clip_skip import panel
+    from clip_skip.prompt import tags
     from clip_skip.sweep import settings as sweep_settings
-    from clip_skip.webui import generation, host_settings, models_in_use, routes, second_pass, sweep_batch, sweep_run
+    from clip_skip.webui import generation, host_settings, models_in_use, second_pass
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
-    from clip_skip.webui.sweep_unfinished import Unfinished
+    from clip_skip.webui.page import routes
+    from clip_skip.webui.sweep import batch as sweep_batch
+    from clip_skip.webui.sweep import run as sweep_run
+    from clip_skip.webui.sweep.unfinished import Unfinished
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()

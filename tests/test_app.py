@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from clip_skip import panel
-from clip_skip.page.language import translated
+from clip_skip.messages.catalogues import translated
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.fields import SAME
 from clip_skip.standalone.app.reading import LABELS, FieldError
 from clip_skip.standalone.app.studio import Interrupted, Studio
 from clip_skip.standalone.cli import main as cli
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.prompts import conditioning
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep.axis import SweepError

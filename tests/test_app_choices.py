@@ -5,19 +5,19 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from clip_skip.page.language import translated
-from clip_skip.precedence import Texts
-from clip_skip.standalone import infotext, recipe
+from clip_skip.messages.catalogues import translated
+from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import Checkpoints
 from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.app.routes import describe, parts
 from clip_skip.standalone.app.studio import Studio
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
-from clip_skip.standalone.models.random_model import SMALL_SD2, SMALL_SDXL, random_weights
+from clip_skip.standalone.pictures import infotext, recipe
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
+from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
 from .test_app import FIELDS
 from .test_families import HEADS

@@ -19,9 +19,9 @@ ray = pytest.importorskip("ray", reason="ray is not installed")
 
 from clip_skip.standalone.cluster import connection, spread  # noqa: E402
 from clip_skip.standalone.cluster.actor import RemoteMaker, contents, local_file  # noqa: E402
-from clip_skip.standalone.makers import Supply, Task  # noqa: E402
+from clip_skip.standalone.engine.makers import Supply, Task  # noqa: E402
+from clip_skip.standalone.engine.progress import Progress  # noqa: E402
 from clip_skip.standalone.models import header  # noqa: E402
-from clip_skip.standalone.progress import Progress  # noqa: E402
 
 LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="takes long: CLIP_SKIP_RAY_LONG=1 runs it")
 

@@ -16,9 +16,9 @@ yaml = pytest.importorskip("yaml")
 
 from safetensors import safe_open  # noqa: E402
 
-from clip_skip.standalone.models.demo_model import CHECKPOINT, write_demo_model  # noqa: E402
+from clip_skip.standalone.demo import captions, checker, scenes  # noqa: E402
+from clip_skip.standalone.demo.model import CHECKPOINT, write_demo_model  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
-from clip_skip.standalone.shapes import captions, checker, scenes  # noqa: E402
 from training.evaluate import Model, cases  # noqa: E402
 from training.model import LATENT_SCALE, SIZES, cells  # noqa: E402
 

@@ -16,16 +16,16 @@ pytest.importorskip("open_clip")
 from safetensors.torch import save_file  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.engine import Engine  # noqa: E402
+from clip_skip.standalone.demo.model import write_encoder  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, sizes  # noqa: E402
-from clip_skip.standalone.models.demo_model import write_encoder  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
-from clip_skip.standalone.models.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
-from clip_skip.standalone.models.weights import shapes  # noqa: E402
-from clip_skip.standalone.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.study.job import Common, Job  # noqa: E402
 from clip_skip.study.plan import Plan  # noqa: E402
+from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
+from tests.random_weights import shapes  # noqa: E402
 from tests.webui import checkpoints  # noqa: E402
 
 SD2, SDXL = sizes.PUBLISHED["SD2"], sizes.PUBLISHED["SDXL"]

@@ -9,12 +9,12 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("open_clip")
 
-from clip_skip.standalone.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
-from clip_skip.standalone.models.random_model import random_model  # noqa: E402
-from clip_skip.standalone.samplers import KNOWN, in_two, named, scheduler  # noqa: E402
 from clip_skip.standalone.sampling.noise import Noise, in_brownian_trees  # noqa: E402
-from clip_skip.standalone.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
+from clip_skip.standalone.sampling.samplers import KNOWN, in_two, named, scheduler  # noqa: E402
+from tests.random_model import random_model  # noqa: E402
 
 HIRES = Hires(1.5, denoising=0.6, steps=3)
 

@@ -112,7 +112,7 @@ def test_two_texts_of_one_call_keep_their_own_pooled_vectors(name, model, encode
 def encode_schedule(model, prompt):
     from modules import prompt_parser
 
-    from clip_skip import precedence
+    from clip_skip.prompt import precedence
 
     return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([precedence.mark(prompt)]), 20)
 

@@ -25,7 +25,7 @@ from clip_skip.made_for.metadata import Problem
 from clip_skip.made_for.naming import parse
 from clip_skip.made_for.verdict import FAINT, top
 from clip_skip.standalone.cli.main import main
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 
 from .host_models import clip_tower
 from .trained import LAYERS, TEXT, demo_weights, fine_tuned, lycoris_adapter, peft_adapter

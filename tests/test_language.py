@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip import panel, tags
+from clip_skip import panel
 from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import notes_on, notes_on_prompt
+from clip_skip.messages.catalogues import translated
 from clip_skip.page import made_for
-from clip_skip.page.language import translated
+from clip_skip.prompt import tags
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep import viewer
 from clip_skip.sweep.presets import BUILT_IN
@@ -234,14 +235,14 @@ def messages_in(source, *calls):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_in_the_sources_is_known(language):
-    asked = {"generation.py": "tell", "widgets/layers_tab.py": "LookupError", "sweep_run.py": "translate"}
-    asked |= {"sweep_results.py": "translate"}
+    asked = {"generation.py": "tell", "widgets/layers_tab.py": "LookupError", "sweep/run.py": "translate"}
+    asked |= {"sweep/results.py": "translate"}
     found = [
         message
         for file, call in asked.items()
         for message in messages_in((WEBUI / file).read_text(encoding="utf8"), call)
     ]
-    for file in ("skip.py", "tags.py"):  # the reasons of a bad tag
+    for file in ("skip.py", "prompt/tags.py"):  # the reasons of a bad tag
         source = (ROOT / "clip_skip" / file).read_text(encoding="utf8")
         found += [text for text in messages_in(source, "ValueError") if not text.startswith(("kohya", "unknown tool"))]
     assert len(found) > 10

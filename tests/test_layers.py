@@ -15,8 +15,8 @@ from clip_skip.layers import figure as layers_figure
 from clip_skip.layers import measure as layers
 from clip_skip.standalone import layers as layers_command
 from clip_skip.standalone.cli import main as cli
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.configs import text_config
-from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.prompts import tokens as bpe

@@ -10,8 +10,9 @@ import pytest
 from matplotlib.font_manager import fontManager
 from PIL import Image
 
-from clip_skip import lettering, lines
-from clip_skip.page.language import translated
+from clip_skip.messages import fonts as lettering
+from clip_skip.messages import lines
+from clip_skip.messages.catalogues import translated
 from clip_skip.sweep import grid, report, report_figure
 from clip_skip.sweep.plan import Plan
 from clip_skip.sweep.rows import KINDS, Rows

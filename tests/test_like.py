@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from clip_skip.standalone import recipe
 from clip_skip.standalone.cli.main import main
-from clip_skip.standalone.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
-from clip_skip.standalone.shots import Hires
+from clip_skip.standalone.engine.shots import Hires
+from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("open_clip")
 
-from clip_skip.standalone.models.random_model import random_model
+from tests.random_model import random_model
 
 PROMPT, NEGATIVE = "a (cow:1.2), [red|blue]\nsecond line: x", "dark, ünïcode 🐄"
 LAST = (

@@ -10,12 +10,12 @@ pytest.importorskip("peft")
 from safetensors.torch import save_file  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
-from clip_skip.standalone.models.random_model import SMALL_SDXL, random_weights  # noqa: E402
 from clip_skip.standalone.prompts import embeddings, tokens  # noqa: E402
 from clip_skip.standalone.prompts.networks import EmbeddingError, Lora, LoraError, read  # noqa: E402
-from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+from tests.random_model import SMALL_SDXL, random_weights  # noqa: E402
 
 RANK, ALPHA = 4, 2.0
 

@@ -16,7 +16,7 @@ pytest.importorskip("lycoris")
 from clip_skip.made_for import metadata
 from clip_skip.made_for.suggestions import NOW, File, suggest
 from clip_skip.page import made_for
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 
 from .test_inspect import trained, tuned
 

@@ -1,5 +1,5 @@
-from clip_skip.override import Override
 from clip_skip.panel import Panel
+from clip_skip.prompt.override import Override
 
 
 def made(override, prompt="a", panel=None, header=1.0):

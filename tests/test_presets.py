@@ -102,7 +102,7 @@ SAID = "a cow\nNegative prompt: bad\nSteps: 20, Sampler: Euler, CFG scale: 5.5, 
 
 
 def test_a_sweep_of_a_picture(standins):
-    from clip_skip.webui.from_picture import sweep_of
+    from clip_skip.webui.page.from_picture import sweep_of
 
     filled = sweep_of({"infotext": f"{SAID}\n"})["infotext"]
     assert filled.startswith(SAID) and "Script: Clip skip sweep" in filled

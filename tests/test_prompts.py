@@ -14,16 +14,16 @@ pytest.importorskip("lark")
 from hypothesis import example, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from clip_skip.standalone.engine import Engine  # noqa: E402
-from clip_skip.standalone.loading import EMPHASES  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.loading import EMPHASES  # noqa: E402
+from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
-from clip_skip.standalone.models.random_model import SMALL, random_weights  # noqa: E402
 from clip_skip.standalone.prompts import emphasis, tokens  # noqa: E402
 from clip_skip.standalone.prompts.chunks import EMPTY, chunks  # noqa: E402
 from clip_skip.standalone.prompts.conditioning import sub_prompts  # noqa: E402
 from clip_skip.standalone.prompts.emphasis import BREAK, pieces  # noqa: E402
 from clip_skip.standalone.prompts.schedule import schedule  # noqa: E402
-from clip_skip.standalone.shots import Batch, Shot  # noqa: E402
+from tests.random_model import SMALL, random_weights  # noqa: E402
 
 RECORDED = json.loads(Path(__file__).with_name("prompts.json").read_text(encoding="utf-8"))
 

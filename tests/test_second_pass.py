@@ -37,7 +37,7 @@ def test_adetailers_own_clip_skip_replaces_the_panel(host):  # noqa: F811
 def test_a_pass_over_a_cell_of_a_sweep_is_made_at_the_cells_value(host):  # noqa: F811
     from types import SimpleNamespace
 
-    from clip_skip.override import Override
+    from clip_skip.prompt.override import Override
 
     cells = [Override(skip) for skip in (2.0, 6.0)]
     overrides = SimpleNamespace(clip_skip_overrides=cells, extra_generation_params={})

@@ -18,22 +18,22 @@ from PIL import Image  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.engine import Engine, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.demo.model import write_encoder  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, heads, sizes  # noqa: E402
-from clip_skip.standalone.models.demo_model import write_encoder  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
-from clip_skip.standalone.models.random_model import SMALL, random_model  # noqa: E402
 from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
-from clip_skip.standalone.models.weights import shapes  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
-from clip_skip.standalone.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.shots import Batch, Hires, Shot  # noqa: E402
+from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
 from clip_skip.standalone.sweep.job import Settings  # noqa: E402
 from clip_skip.sweep.plan import Plan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
-from clip_skip.tags import strip  # noqa: E402
+from tests.random_model import SMALL, random_model  # noqa: E402
+from tests.random_weights import shapes  # noqa: E402
 
 PROMPT, NEGATIVE = "a photo of a cow in a field", "blurry, <clipskip:3> dark"
 LONG = "a cow, " * 40

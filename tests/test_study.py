@@ -19,7 +19,7 @@ open_clip = pytest.importorskip("open_clip")
 from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.makers import Maker  # noqa: E402
+from clip_skip.standalone.engine.makers import Maker  # noqa: E402
 from clip_skip.standalone.study.scores import Clip, ScoreError, find  # noqa: E402
 from clip_skip.study import statistics  # noqa: E402
 from clip_skip.study.statistics import Measure  # noqa: E402

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from clip_skip.override import Override
+from clip_skip.prompt.override import Override
 
 from .test_sweep_webui import AxisOption, job
 from .test_webui import Host, Job

@@ -303,7 +303,7 @@ def test_the_report_leaves_out_seeds_that_lack_cells(host):
         one = copy(p)
         one.seed, one.clip_skip_sweep = 10 + number, (SweepSettings(), Plan((1, 2), Rows((4, 7))))
         grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
-    from clip_skip.webui import sweep_results
+    from clip_skip.webui.sweep import results as sweep_results
 
     assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids) is not None
     assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
@@ -496,7 +496,7 @@ def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
 
 def test_arguments_that_the_host_has_filled_up(host):
     """Its API puts what it was given in the place of the script's arguments, so the next script's move up."""
-    from clip_skip.webui.sweep_run import given
+    from clip_skip.webui.sweep.run import given
 
     script = SimpleNamespace(args_from=3, args_to=20)
     p = SimpleNamespace(script_args=[0] * 15, scripts=SimpleNamespace(inputs=[None] * 30))

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip import markers, precedence, tags
-from clip_skip.page import writing
+from clip_skip.prompt import markers, precedence, tags, writing
 from clip_skip.skip import Skip
 
 MARKER = markers.write({"l": 2})

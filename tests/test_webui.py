@@ -429,7 +429,7 @@ def test_api_route(host):
 def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
     from modules import prompt_parser, sd_models, shared
 
-    from clip_skip.webui import routes
+    from clip_skip.webui.page import routes
 
     monkeypatch.setattr(sd_models.model_data, "sd_model", host.model)
     style = lambda text, names: text + ", <clipskip:2> <clipskip:x>" if names == ["s"] else text

@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from safetensors.torch import load_file
 
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.text_encoders import load
 
 STEPS, RATE = 3, 1e-3

@@ -20,10 +20,10 @@ from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from clip_skip.standalone.demo import checker, scenes
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models import checkpoint
-from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.shapes import checker, scenes
 from training import report
 
 STEPS, CFG = 20, 7.0

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models import configs
-from clip_skip.standalone.models.demo_model import CHECKPOINT
 from clip_skip.standalone.models.sizes import TEXT, UNET, VAE
-from clip_skip.standalone.models.weights import shapes
+from tests.random_weights import shapes
 from training.model import SIZES
 
 

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from clip_skip.standalone.demo import scenes as data
 from clip_skip.standalone.models import configs
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.shapes import scenes as data
 from training import export
 from training.model import LATENT_SCALE, SIZES, ImageTower, cells
 

@@ -14,8 +14,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from clip_skip.layers.measure import Layers
-from clip_skip.lettering import drawn, families, said
-from clip_skip.lines import cut, wrap
+from clip_skip.messages.fonts import drawn, families, said
+from clip_skip.messages.lines import cut, wrap
+from clip_skip.messages.message import Translate
 
 __all__ = ["draw"]
 
@@ -50,7 +51,7 @@ DARK = Colours("#0b0f19", "#e6e8ee", "#767d8f", "#56b4e9", "#5d7f9f", "#f08a3c")
 """Blue and vermilion of Okabe and Ito, which colour-blind people tell apart."""
 
 
-def draw(layers: Layers, dark: bool = False, translate: Callable[[str], str] = str) -> Image.Image:
+def draw(layers: Layers, dark: bool = False, translate: Translate = str) -> Image.Image:
     """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for each token.
 
     translate: its words, into another language

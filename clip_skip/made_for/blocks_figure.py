@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from clip_skip.layers.figure import DARK, LIGHT, Colours, Say, paint
-from clip_skip.lettering import drawn, said
-from clip_skip.lines import wrap
 from clip_skip.made_for.adapters import Block
 from clip_skip.made_for.findings import Finding
+from clip_skip.messages.fonts import drawn, said
+from clip_skip.messages.lines import wrap
+from clip_skip.messages.message import Translate
 
 __all__ = ["MOST", "draw"]
 
@@ -33,7 +34,7 @@ LOWEST = 0.03
 """The height of the lowest bar, so that none which has changed looks as if it had not; 1 is the highest."""
 
 
-def draw(findings: Sequence[Finding], dark: bool = False, translate: Callable[[str], str] = str) -> Image.Image:
+def draw(findings: Sequence[Finding], dark: bool = False, translate: Translate = str) -> Image.Image:
     """The picture (RGB) of the first `MOST` of those `findings` whose weights tell of blocks; at least one must.
 
     A bar is as high as the block's largest change, where the file's most changed block is 1; an encoder of SDXL has

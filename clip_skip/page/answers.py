@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from clip_skip import precedence
 from clip_skip.encoder import TextEncoder
-from clip_skip.page import writing
+from clip_skip.messages.message import Translate
 from clip_skip.page.remarks import remarks
-from clip_skip.precedence import Texts, Values
+from clip_skip.prompt import precedence, writing
+from clip_skip.prompt.precedence import Texts, Values
 
 __all__ = [
     "BOXES",
@@ -63,7 +63,7 @@ class Host:
 
     encoders: Sequence[TextEncoder]
     model: str
-    translate: Callable[[str], str]
+    translate: Translate
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
 

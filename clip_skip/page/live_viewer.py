@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from clip_skip.messages.message import Translate
 from clip_skip.sweep import viewer
 from clip_skip.sweep.axis import Axis
 from clip_skip.sweep.plan import Cell, Plan
@@ -26,7 +27,7 @@ def described(plan: Plan, cells: Mapping[Cell, int], about: str, size: int) -> d
     }
 
 
-def page(asked: Mapping[str, Any], language: str, translate: Callable[[str], str]) -> dict[str, str]:
+def page(asked: Mapping[str, Any], language: str, translate: Translate) -> dict[str, str]:
     """The viewer's "page" of a "grid" as `described` has it, or why there is none, as "error".
 
     "sources": addresses of all shown pictures, and "infotexts", theirs; "dark": the theme

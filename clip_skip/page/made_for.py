@@ -12,6 +12,7 @@ from PIL import Image
 
 from clip_skip.made_for.findings import Finding, changed_blocks, inspect
 from clip_skip.made_for.metadata import Problem
+from clip_skip.messages.message import Translate
 
 __all__ = ["IS_DARK", "NONE", "NO_BASE", "TYPES", "choices", "heads", "look", "table"]
 
@@ -23,7 +24,6 @@ TYPES = ("str", "str", "number", "number", "number", "str")
 NO_BASE = "No base"
 NONE = "No LoRAs are known."
 
-Translate = Callable[[str], str]
 Each = Callable[[list[str]], Iterable[str]]
 
 

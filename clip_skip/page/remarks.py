@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clip_skip import tags
 from clip_skip.encoder import TextEncoder
+from clip_skip.prompt import tags
+from clip_skip.prompt.tags import Tag
 from clip_skip.skip import shorten
-from clip_skip.tags import Tag
 
 __all__ = ["remarks"]
 

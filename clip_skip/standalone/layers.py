@@ -8,10 +8,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from clip_skip import tags
 from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.prompt import tags
 from clip_skip.standalone.models.text_encoders import load
 from clip_skip.standalone.prompts.tokens import END, chunks, tokenizer
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-from clip_skip.lines import cut
-from clip_skip.page.language import in_picture
-from clip_skip.precedence import without_prompt_tag
+from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.lines import cut
+from clip_skip.messages.message import Translate
+from clip_skip.prompt.precedence import without_prompt_tag
 
 __all__ = ["about"]
 
@@ -23,7 +24,7 @@ def about(
     steps: int,
     cfg_scale: str | None,
     seeds: Sequence[int],
-    translate: Callable[[str], str],
+    translate: Translate,
 ) -> list[str]:
     """A line for the prompt, one for the negative prompt if there is one, and one for the rest.
 

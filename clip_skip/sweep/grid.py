@@ -9,7 +9,7 @@ from typing import cast
 
 from PIL import Image, ImageDraw, ImageFont
 
-from clip_skip.lines import pieces
+from clip_skip.messages.lines import pieces
 
 INK = (24, 24, 27)
 QUIET = (91, 91, 102)
@@ -130,7 +130,7 @@ def _lettered(labels: Sequence[str]) -> tuple[list[str], str]:
     text = "".join(labels)
     if all(ord(letter) < 256 or letter == "…" for letter in text):
         return [*labels], ""
-    from clip_skip import lettering  # matplotlib takes its time, and is needed here alone
+    from clip_skip.messages import fonts as lettering  # matplotlib takes its time, and is needed here alone
 
     name = lettering.whole_font(text)
     known = lettering.letters(name)
@@ -146,7 +146,7 @@ def _font(size: int, name: str = "") -> ImageFont.FreeTypeFont:
             return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
         except TypeError:
             name = "DejaVu Sans"
-    from clip_skip import lettering
+    from clip_skip.messages import fonts as lettering
 
     file, number = lettering.face(name)
     return ImageFont.truetype(file, size, index=number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from clip_skip.lettering import said
+from clip_skip.messages.fonts import said
+from clip_skip.messages.message import Translate
 from clip_skip.sweep.over_seeds import OverSeeds, conclusion
 from clip_skip.sweep.report import Interval
 from clip_skip.sweep.report_figure import (
@@ -36,7 +37,7 @@ def draw(
     found: OverSeeds,
     about: Sequence[str],
     pictures: Sequence[Image.Image],
-    translate: Callable[[str], str] = str,
+    translate: Translate = str,
 ) -> Image.Image:
     """The report as one picture.
 

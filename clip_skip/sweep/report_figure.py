@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from clip_skip.lettering import drawn, families, said
-from clip_skip.lines import cut, wrap
+from clip_skip.messages.fonts import drawn, families, said
+from clip_skip.messages.lines import cut, wrap
+from clip_skip.messages.message import Translate
 from clip_skip.sweep.report import Interval, Report, conclusion, intervals
 from clip_skip.sweep.rows import KINDS
 
@@ -39,7 +40,7 @@ def draw(
     report: Report,
     about: Sequence[str] = (),
     pictures: Sequence[Image.Image] = (),
-    translate: Callable[[str], str] = str,
+    translate: Translate = str,
 ) -> Image.Image:
     """The report as one picture.
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from io import StringIO
 
 from clip_skip.panel import DEEPEST
+from clip_skip.prompt.tags import NETWORK
 from clip_skip.skip import format, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
-from clip_skip.tags import NETWORK
 
 __all__ = ["CFG", "KINDS", "LAST_SEED", "Kind", "Rows", "Value", "networks", "random_seeds", "read"]
 

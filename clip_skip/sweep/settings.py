@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from clip_skip.override import Override
 from clip_skip.panel import DEEPEST
+from clip_skip.prompt.override import Override
 from clip_skip.skip import shorten
 from clip_skip.sweep import rows
 from clip_skip.sweep.axis import SweepError, parse_axis

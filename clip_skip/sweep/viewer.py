@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from clip_skip.messages.message import Translate
 from clip_skip.sweep.axis import Axis
 
 EXACT_LIMIT = 24_000_000
@@ -44,7 +45,7 @@ def page(
     size: int,
     reference: int = 0,
     language: str = "en",
-    translate: Callable[[str], str] = str,
+    translate: Translate = str,
     theme: str = "",
     picks: bool = False,
 ) -> str:

@@ -21,8 +21,8 @@ import torch
 from modules import prompt_parser
 from torch import Tensor
 
-from clip_skip import precedence
 from clip_skip.encoder import conditionings
+from clip_skip.prompt import precedence
 from clip_skip.webui import generation
 from clip_skip.webui.hosts.encoders import encoders
 from clip_skip.webui.hosts.host_encoder import HostEncoder

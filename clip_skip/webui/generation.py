@@ -6,7 +6,7 @@ then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each pictur
 for all. A sweep also sets `p.clip_skip_texts`, what the prompt is in each picture,
 `p.clip_skip_check`, which refuses a loaded model that its values are too deep for, and
 `p.clip_skip_cut`, which becomes True where its pictures must not share a batch
-(sweep_batch.py).
+(sweep/batch.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 from modules import shared
 
-from clip_skip import precedence, tags
 from clip_skip.panel import Panel, settled
-from clip_skip.precedence import Texts
+from clip_skip.prompt import precedence, tags
+from clip_skip.prompt.precedence import Texts
 from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
 from clip_skip.webui.errors import BadArguments

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from modules import shared
 
-from clip_skip.page.language import languages, translated
+from clip_skip.messages.catalogues import languages, translated
+from clip_skip.messages.message import Message
 
 __all__ = ["language", "translate"]
 
@@ -15,6 +16,6 @@ def language() -> str:
     return chosen if chosen in languages() else "en"
 
 
-def translate(text: str) -> str:
+def translate(text: Message | str) -> str:
     """`text` in the host's language; as it is, where there is no translation of it."""
     return translated(text, getattr(shared.opts, "localization", "None"))

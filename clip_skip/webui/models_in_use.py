@@ -12,10 +12,10 @@ from typing import Any
 
 from modules import extra_networks, shared
 
-from clip_skip import precedence, tags
 from clip_skip.made_for import suggestions
 from clip_skip.made_for.suggestions import File
 from clip_skip.panel import DEEPEST
+from clip_skip.prompt import precedence, tags
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import header_skip, kind

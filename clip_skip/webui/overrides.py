@@ -8,8 +8,8 @@ from typing import Any
 
 from modules import shared
 
-from clip_skip.override import Override
 from clip_skip.panel import Panel
+from clip_skip.prompt.override import Override
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.webui.hosts.encoders import encoders, header_skip, header_value
 from clip_skip.webui.infotext import KEY, is_pasted, stop

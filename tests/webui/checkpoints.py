@@ -22,10 +22,10 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from clip_skip.standalone.models.demo_model import CHECKPOINT, write_encoder
+from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder
 from clip_skip.standalone.models.header import inspect
-from clip_skip.standalone.models.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 from clip_skip.standalone.models.sizes import PUBLISHED, TEXTS, Sizes
+from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
 RANK = 4
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import yaml
 from safetensors.torch import save_file
 
-from clip_skip.standalone.models.demo_model import CONFIG, write_demo_model
-from clip_skip.standalone.models.random_model import SMALL, randomized
+from clip_skip.standalone.demo.model import CONFIG, write_demo_model
 from clip_skip.standalone.models.sizes import UNET, Shape, Sizes
-from clip_skip.standalone.models.weights import shapes
+from tests.random_model import SMALL, randomized
+from tests.random_weights import shapes
 
 from .checkpoints import LEAN, unet_parameters, weights, write_config
 

@@ -345,7 +345,7 @@ def test_bad_tags_are_told(webui, stock):
 
 def test_nothing_typed_in_a_tag_fails(webui):
     """500 random tags, 500 pictures, and a warning for each bad one."""
-    from clip_skip import tags
+    from clip_skip.prompt import tags
 
     draw = random.Random(2881122569)
     alphabet = "0123456789.-+=:lghires ,[](){}|\\\"'<AND\n\té漢\U0001f600\ue0c0\ue0c1\0%e"

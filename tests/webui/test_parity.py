@@ -20,11 +20,11 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
+from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.prompts import embeddings  # noqa: E402
-from clip_skip.standalone.samplers import KNOWN, SAMPLERS, SCHEDULES, in_two  # noqa: E402
-from clip_skip.standalone.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
+from clip_skip.standalone.sampling.samplers import KNOWN, SAMPLERS, SCHEDULES, in_two  # noqa: E402
 from tests.webui.conftest import pixels, same  # noqa: E402
 
 PROMPT, NEGATIVE = "a small green triangle below a large orange ring on a black background", "blue"

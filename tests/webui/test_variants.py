@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip import tags
+from clip_skip.prompt import tags
 
 from .conftest import SETTINGS, pixels, same
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from clip_skip.encoder import TextEncoder, not_loaded
 from clip_skip.skip import shorten
-from clip_skip.standalone import recipe
 from clip_skip.standalone.app.reading import FieldError
-from clip_skip.standalone.infotext import Infotext, InfotextError
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
+from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
 

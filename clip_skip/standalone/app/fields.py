@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
+from clip_skip.messages.message import Translate
 from clip_skip.page.events import listen
 from clip_skip.standalone.app.reading import LABELS
-from clip_skip.standalone.loading import EMPHASES
-from clip_skip.standalone.samplers import SAMPLERS
-from clip_skip.standalone.shots import NOISES, UPSCALERS, Hires
+from clip_skip.standalone.engine.loading import EMPHASES
+from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 from clip_skip.standalone.sweep.job import Settings
 
 __all__ = ["SAME", "fields"]
@@ -21,7 +21,7 @@ WIDEST = 2048
 """What the sliders of width and height go to; their boxes take more."""
 
 
-def fields(tr: Callable[[str], str], prompt: str, seed: int, size: int, factor: int, emphasis: str) -> dict[str, Any]:
+def fields(tr: Translate, prompt: str, seed: int, size: int, factor: int, emphasis: str) -> dict[str, Any]:
     """The widgets, by the names of `LABELS`, in the place where they are to be.
 
     Those that the extension's script looks for have the WebUI's ids.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from clip_skip.messages.message import Translate
 from clip_skip.page import made_for
 from clip_skip.page.events import listen
 from clip_skip.standalone.app.checkpoints import Checkpoints, files
@@ -31,7 +31,7 @@ class MadeForTab:
         loras: Path | None,
         checkpoints: Checkpoints,
         out: Path,
-        translate: Callable[[str], str],
+        translate: Translate,
     ) -> None:
         self.folder, self.known, self.out, self.translate = loras, checkpoints, out, translate
         self.loras: dict[str, str] = {}  # what is there is looked up when the page is loaded

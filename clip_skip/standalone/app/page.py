@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from clip_skip.page.events import listen
-from clip_skip.standalone import recipe
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.fields import SAME, fields
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
@@ -20,7 +19,8 @@ from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.app.sweep_tab import SweepTab
 from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import NAME
-from clip_skip.standalone.infotext import read as read_infotext
+from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
 IS_DARK = "(name, prompt, dark) => [name, prompt, Boolean(document.querySelector('.dark'))]"

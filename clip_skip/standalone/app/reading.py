@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clip_skip import skip
-from clip_skip.standalone.loading import EMPHASES
-from clip_skip.standalone.recipe import Recipe
-from clip_skip.standalone.samplers import SAMPLERS
-from clip_skip.standalone.shots import NOISES, UPSCALERS, Hires
+from clip_skip.standalone.engine.loading import EMPHASES
+from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
+from clip_skip.standalone.pictures.recipe import Recipe
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 from clip_skip.standalone.sweep.job import Settings
 
 if TYPE_CHECKING:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
+from clip_skip.messages.message import Translate
 from clip_skip.page import answers as reading
-from clip_skip.precedence import Texts
+from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints, files
 from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models.header import CheckpointError
@@ -27,7 +28,7 @@ def add_routes(
     app: FastAPI,
     checkpoints: Checkpoints,
     sweeps: Path,
-    translate: Callable[[str], str] = str,
+    translate: Translate = str,
     loras: Path | None = None,
 ) -> None:
     """sweeps: the folder of the folders of sweeps; loras: that of the LoRAs."""

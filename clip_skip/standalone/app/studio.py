@@ -10,18 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip import precedence, tags
 from clip_skip.layers import figure as layers_figure
-from clip_skip.override import replaced
+from clip_skip.messages.message import Translate
+from clip_skip.prompt import precedence, tags
+from clip_skip.prompt.override import replaced
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
 from clip_skip.standalone.app.reading import whole
+from clip_skip.standalone.engine.loading import AS_USUAL, Loading
+from clip_skip.standalone.engine.makers import Maker
+from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
-from clip_skip.standalone.loading import AS_USUAL, Loading
-from clip_skip.standalone.makers import Maker
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.shots import Shot
 from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
@@ -30,7 +31,7 @@ from clip_skip.sweep.rows import CFG, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Engine
+    from clip_skip.standalone.engine.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Studio:
         on_step: OnStep = lambda done, total, what: None,
         window: str = "",
         language: str = "en",
-        translate: Callable[[str], str] = str,
+        translate: Translate = str,
     ) -> Sweep:
         """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
         before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
@@ -194,7 +195,7 @@ class Studio:
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
     def layers(
-        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Callable[[str], str] = str
+        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str
     ) -> tuple[Path, list[str]]:
         """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
         with self._alone("layers"):

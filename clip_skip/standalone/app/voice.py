@@ -6,13 +6,14 @@ import html
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clip_skip.page.language import translated
+from clip_skip.messages.catalogues import translated
+from clip_skip.messages.message import Message
 from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.gradio_versions import told
 from clip_skip.standalone.app.reading import FieldError
-from clip_skip.standalone.engine import is_out_of_memory
-from clip_skip.standalone.infotext import InfotextError
+from clip_skip.standalone.engine.engine import is_out_of_memory
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.pictures.infotext import InfotextError
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.sweep.axis import SweepError
 
@@ -30,13 +31,13 @@ class Voice:
         self.words = assets.words(language)
         self._sentences = assets.root() / "localizations"
 
-    def tr(self, text: str, **values: object) -> str:
+    def tr(self, text: Message | str, **values: object) -> str:
         """`text` in the page's language, with {name} replaced by values["name"]."""
-        return self.words.get(text, text).format(**values)
+        return self.words.get(str(text), str(text)).format(**values)
 
-    def translate(self, sentence: str) -> str:
+    def translate(self, sentence: Message | str) -> str:
         """A sentence of the library in the page's language."""
-        return translated(sentence, self.language, folder=self._sentences) if self.language else sentence
+        return translated(sentence, self.language, folder=self._sentences) if self.language else str(sentence)
 
     def notes(self, sentences: Iterable[str]) -> str:
         """The sentences in the page's language, as HTML."""

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
-from clip_skip.standalone.loading import DTYPES, EMPHASES, Loading
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
+from clip_skip.standalone.engine.loading import DTYPES, EMPHASES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
-from clip_skip.standalone.samplers import SAMPLERS
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 
 __all__ = [
     "DEMO_PROMPT",
@@ -46,13 +46,7 @@ class ArgumentError(ValueError):
 
 def checkpoint(model: str) -> Path:
     """The file of `--model`; "demo" is the model in the box."""
-    return demo_checkpoint() if model == "demo" else Path(model)
-
-
-def demo_checkpoint() -> Path:
-    from clip_skip.standalone.models.random_model import random_model
-
-    return CHECKPOINT if CHECKPOINT.exists() else random_model(Path.home() / ".cache" / "clip-skip")
+    return CHECKPOINT if model == "demo" else Path(model)
 
 
 @contextmanager

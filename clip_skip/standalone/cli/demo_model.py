@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from clip_skip.standalone.cli.arguments import ArgumentError
-from clip_skip.standalone.models.demo_model import write_demo_model
+from clip_skip.standalone.demo.model import write_demo_model
 
 __all__ = ["add_arguments", "run"]
 

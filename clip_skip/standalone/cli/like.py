@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip import skip
-from clip_skip.precedence import prompt_tag
-from clip_skip.standalone import recipe
+from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.standalone.cli import arguments as known
-from clip_skip.standalone.infotext import Infotext, InfotextError, read
-from clip_skip.standalone.models.demo_model import CHECKPOINT
+from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, read
 
 __all__ = ["fill"]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clip_skip import tags
-from clip_skip.override import replaced
+from clip_skip.prompt import tags
+from clip_skip.prompt.override import replaced
 from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import (
     ArgumentError,
@@ -26,9 +26,9 @@ from clip_skip.standalone.cli.arguments import (
     within,
 )
 from clip_skip.standalone.cli.sweep import prepare
-from clip_skip.standalone.loading import DTYPES, EMPHASES
+from clip_skip.standalone.engine.loading import DTYPES, EMPHASES
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
-from clip_skip.standalone.samplers import SAMPLERS
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 from clip_skip.sweep import rows
 from clip_skip.sweep.axis import parse_axis
 
@@ -175,7 +175,7 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
     if value is None:
         if not demo:
             raise ArgumentError("--prompts is needed with a model of your own")
-        from clip_skip.standalone.shapes.captions import DEMO
+        from clip_skip.standalone.demo.captions import DEMO
 
         return list(DEMO)
     if isinstance(value, str):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from clip_skip import tags
-from clip_skip.override import replaced
+from clip_skip.prompt import tags
+from clip_skip.prompt.override import replaced
 from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
 from clip_skip.standalone.cli.like import fill
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of

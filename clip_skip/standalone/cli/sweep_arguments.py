@@ -21,9 +21,9 @@ from clip_skip.standalone.cli.arguments import (
     sizes_for,
     within,
 )
+from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.models.sizes import TOWERS
-from clip_skip.standalone.samplers import SAMPLERS
-from clip_skip.standalone.shots import NOISES, UPSCALERS, Hires
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 from clip_skip.standalone.sweep.job import ROWS, Job, Settings
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.plan import Plan

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clip_skip.standalone.engine.makers import Maker, Task
 from clip_skip.standalone.files import replacing
-from clip_skip.standalone.makers import Maker, Task
 from clip_skip.standalone.models import header
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Made
+    from clip_skip.standalone.engine.engine import Made
 
 __all__ = ["RemoteMaker", "contents", "local_file"]
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clip_skip.standalone.cluster.actor import RemoteMaker
 from clip_skip.standalone.cluster.spread import ClusterError, Spread, said
-from clip_skip.standalone.makers import Maker, Supply
-from clip_skip.standalone.progress import Progress
+from clip_skip.standalone.engine.makers import Maker, Supply
+from clip_skip.standalone.engine.progress import Progress
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Made
+    from clip_skip.standalone.engine.engine import Made
 
 __all__ = ["LOCAL", "Cluster", "ClusterError", "connected"]
 

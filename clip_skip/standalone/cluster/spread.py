@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.standalone.cluster.actor import contents
-from clip_skip.standalone.makers import Supply, Task
+from clip_skip.standalone.engine.makers import Supply, Task
+from clip_skip.standalone.engine.progress import Progress
 from clip_skip.standalone.models import header
-from clip_skip.standalone.progress import Progress
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Made
+    from clip_skip.standalone.engine.engine import Made
 
 __all__ = ["ClusterError", "Spread", "said"]
 

@@ -10,7 +10,8 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
-from clip_skip import encoder, precedence
+from clip_skip import encoder
+from clip_skip.prompt import precedence
 from clip_skip.standalone.prompts import emphasis
 from clip_skip.standalone.prompts.chunks import EMPTY, Chunk, chunks
 from clip_skip.standalone.prompts.embeddings import Embeddings

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clip_skip.tags import NETWORK
+from clip_skip.prompt.tags import NETWORK
 
 __all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read", "without_comments"]
 

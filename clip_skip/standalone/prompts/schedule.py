@@ -15,7 +15,7 @@ from typing import Any
 from lark import Lark, Token, Tree
 from lark.exceptions import LarkError
 
-from clip_skip.sub_prompts import BRACKET
+from clip_skip.prompt.sub_prompts import BRACKET
 
 __all__ = ["schedule"]
 

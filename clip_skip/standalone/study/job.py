@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clip_skip.standalone.loading import AS_USUAL, Loading
-from clip_skip.standalone.makers import Task
+from clip_skip.standalone.engine.loading import AS_USUAL, Loading
+from clip_skip.standalone.engine.makers import Task
+from clip_skip.standalone.engine.shots import Batch, Shot
 from clip_skip.standalone.models import header
-from clip_skip.standalone.shots import Batch, Shot
 from clip_skip.standalone.sweep.job import Settings
 from clip_skip.study.plan import Cell, Plan
 

@@ -16,8 +16,8 @@ from itertools import groupby
 from tqdm import tqdm
 
 from clip_skip.standalone.cluster.connection import Cluster
-from clip_skip.standalone.makers import Maker, Supply, local
-from clip_skip.standalone.progress import Figures, Progress
+from clip_skip.standalone.engine.makers import Maker, Supply, local
+from clip_skip.standalone.engine.progress import Figures, Progress
 from clip_skip.standalone.study import results
 from clip_skip.standalone.study.folder import Folder
 from clip_skip.standalone.study.job import Job

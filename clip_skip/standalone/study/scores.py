@@ -81,7 +81,7 @@ class Right:
         pass
 
     def check(self, prompts: Sequence[str]) -> None:
-        from clip_skip.standalone.shapes import captions
+        from clip_skip.standalone.demo import captions
 
         for prompt in prompts:
             try:
@@ -94,7 +94,7 @@ class Right:
     ) -> list[dict[str, float]]:
         import torch
 
-        from clip_skip.standalone.shapes import captions, checker
+        from clip_skip.standalone.demo import captions, checker
 
         scores = []
         for picture, prompt in zip(pictures, prompts):
@@ -162,7 +162,7 @@ class Clip:
 
 def plain(prompt: str) -> str:
     """`prompt` as CLIP is to read it: without tags."""
-    from clip_skip import tags
+    from clip_skip.prompt import tags
     from clip_skip.standalone.prompts import networks
 
     return networks.read(tags.strip(networks.without_comments(prompt)))[0].strip()

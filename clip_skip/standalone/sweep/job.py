@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from clip_skip import skip, tags
-from clip_skip.precedence import prompt_tag, without_prompt_tag
+from clip_skip import skip
+from clip_skip.messages.message import Translate
+from clip_skip.prompt import tags
+from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
-from clip_skip.standalone import infotext
-from clip_skip.standalone.loading import AS_USUAL, Loading
-from clip_skip.standalone.makers import Task
+from clip_skip.standalone.engine.loading import AS_USUAL, Loading
+from clip_skip.standalone.engine.makers import Task
+from clip_skip.standalone.engine.shots import Batch, Hires, Shot
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE
-from clip_skip.standalone.samplers import in_two
-from clip_skip.standalone.shots import Batch, Hires, Shot
+from clip_skip.standalone.pictures import infotext
+from clip_skip.standalone.sampling.samplers import in_two
 from clip_skip.sweep.plan import Cell, Plan
 
 __all__ = ["ROWS", "Job", "Settings"]
@@ -109,7 +111,7 @@ class Job:
     report: bool
     loading: Loading = AS_USUAL
     language: str = "en"
-    translate: Callable[[str], str] = str
+    translate: Translate = str
     """The words of its pictures and of its page, into `language`."""
 
     def shot(self, cell: Cell) -> Shot:

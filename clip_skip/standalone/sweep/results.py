@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clip_skip.page.language import in_picture
+from clip_skip.messages.catalogues import in_picture
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.sweep import grid, viewer

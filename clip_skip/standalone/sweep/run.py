@@ -13,14 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clip_skip.standalone.cluster.connection import Cluster
-from clip_skip.standalone.makers import Maker, Supply, local
-from clip_skip.standalone.progress import Figures, Interrupted, OnStep, Progress
+from clip_skip.standalone.engine.makers import Maker, Supply, local
+from clip_skip.standalone.engine.progress import Figures, Interrupted, OnStep, Progress
 from clip_skip.standalone.sweep import results
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Engine
+    from clip_skip.standalone.engine.engine import Engine
 
 __all__ = ["Figures", "Interrupted", "OnStep", "run"]
 

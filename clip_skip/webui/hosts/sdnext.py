@@ -12,8 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from clip_skip import precedence, tags
-from clip_skip.precedence import Values
+from clip_skip.prompt import precedence, tags
+from clip_skip.prompt.precedence import Values
 
 __all__ = ["ONLY_TAGS", "Encoding", "mark", "runs"]
 

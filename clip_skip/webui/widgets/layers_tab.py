@@ -9,12 +9,12 @@ import torch
 from modules import devices, extra_networks, prompt_parser, sd_models, shared
 from modules.call_queue import queue_lock
 
-from clip_skip import tags
 from clip_skip.encoder import NAMES
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
 from clip_skip.page.events import listen
-from clip_skip.sub_prompts import pieces
+from clip_skip.prompt import tags
+from clip_skip.prompt.sub_prompts import pieces
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind
 from clip_skip.webui.hosts.forge import on_main_thread

@@ -7,13 +7,13 @@ from typing import Any
 
 from modules import scripts, shared
 
-from clip_skip.override import Override
 from clip_skip.panel import check_depth
+from clip_skip.prompt.override import Override
 from clip_skip.skip import check, format
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import layers, selected
-from clip_skip.webui.sweep_batch import here_only
+from clip_skip.webui.sweep.batch import here_only
 
 __all__ = ["add_axes"]
 

@@ -9,8 +9,8 @@ from typing import Any
 from modules import extra_networks, prompt_parser, shared
 
 from clip_skip.page.answers import STEPS, Parts, count, in_turn
-from clip_skip.precedence import Texts
-from clip_skip.sub_prompts import pieces
+from clip_skip.prompt.precedence import Texts
+from clip_skip.prompt.sub_prompts import pieces
 
 __all__ = ["parts", "styled"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from clip_skip import markers
+from clip_skip.prompt import markers
+from clip_skip.prompt.sub_prompts import sub_prompts
+from clip_skip.prompt.tags import scan, with_tags
 from clip_skip.skip import Skip
-from clip_skip.sub_prompts import sub_prompts
-from clip_skip.tags import scan, with_tags
 
 __all__ = [
     "TOWERS",

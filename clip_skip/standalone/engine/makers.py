@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from clip_skip.standalone.progress import Progress
-from clip_skip.standalone.shots import Batch, Shot
+from clip_skip.standalone.engine.progress import Progress
+from clip_skip.standalone.engine.shots import Batch, Shot
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Engine, Made
+    from clip_skip.standalone.engine.engine import Engine, Made
 
 __all__ = ["Maker", "Supply", "Task", "local"]
 
@@ -87,7 +87,7 @@ class Maker:
 
     def limit(self, task: Task) -> int:
         """How many cells of the kind of `task` to make at once."""
-        from clip_skip.standalone.engine import fitting
+        from clip_skip.standalone.engine.engine import fitting
 
         engine, batch = self.engine(task.model), task.batch
         size = batch.width, batch.height
@@ -97,7 +97,7 @@ class Maker:
 
     def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made | None:
         """The pictures of `task`. None where they were too many for the memory: from then on `limit` is smaller."""
-        from clip_skip.standalone.engine import is_out_of_memory
+        from clip_skip.standalone.engine.engine import is_out_of_memory
 
         engine, batch = self.engine(task.model), task.batch
         if task.prepare != self._prepared:

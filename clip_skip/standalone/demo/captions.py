@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from clip_skip.skip import shorten
-from clip_skip.standalone.shapes.scenes import (
+from clip_skip.standalone.demo.scenes import (
     BACKGROUNDS,
     COLOURS,
     PLACES,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clip_skip.standalone.files import replacing
 
-CHECKPOINT = Path(__file__).with_name("demo") / "clip-skip-demo.safetensors"
+CHECKPOINT = Path(__file__).with_name("clip-skip-demo.safetensors")
 """SD1 in a single file, fp16; its pictures are 128 x 128. Trained by `training/train.py`."""
 
 CONFIG = CHECKPOINT.with_suffix(".yaml")

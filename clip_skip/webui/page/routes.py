@@ -8,10 +8,11 @@ from typing import Any
 from modules import sd_models
 
 from clip_skip.page import answers, live_viewer
-from clip_skip.webui import from_picture, models_in_use, prompts_to_come
+from clip_skip.webui import models_in_use
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
+from clip_skip.webui.page import from_picture, prompts_to_come
 
 __all__ = ["add_routes", "describe", "read"]
 

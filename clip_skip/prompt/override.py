@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clip_skip import precedence, tags
 from clip_skip.panel import Panel
+from clip_skip.prompt import precedence, tags
 
 __all__ = ["Override", "replaced"]
 

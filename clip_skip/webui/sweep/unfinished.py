@@ -13,7 +13,7 @@ from modules import shared
 from PIL import Image
 
 from clip_skip.sweep.settings import SweepSettings
-from clip_skip.webui.sweep_results import Done
+from clip_skip.webui.sweep.results import Done
 
 __all__ = ["Unfinished"]
 

@@ -23,9 +23,9 @@ from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
 from clip_skip.webui.hosts.encoders import selected, towers
 from clip_skip.webui.overrides import RowTexts
-from clip_skip.webui.sweep_batch import apart, here_only, learn, seed_of, together
-from clip_skip.webui.sweep_results import Done, collect, not_saved, whole
-from clip_skip.webui.sweep_unfinished import Unfinished
+from clip_skip.webui.sweep.batch import apart, here_only, learn, seed_of, together
+from clip_skip.webui.sweep.results import Done, collect, not_saved, whole
+from clip_skip.webui.sweep.unfinished import Unfinished
 
 __all__ = ["given", "run"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from clip_skip.standalone.files import replacing
 from clip_skip.standalone.models.sizes import Shape, Sizes, TextSizes
-from clip_skip.standalone.models.weights import shapes
+from tests.random_weights import shapes
 
 SMALL = Sizes(
     unet=(32, 64, 64, 64),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clip_skip.precedence import Texts, prompt_tag, without_prompt_tag
+from clip_skip.prompt.precedence import Texts, prompt_tag, without_prompt_tag
+from clip_skip.prompt.tags import strip
 from clip_skip.skip import Skip
 from clip_skip.standalone.prompts import networks
-from clip_skip.tags import strip
 
 __all__ = ["NOISES", "UPSCALERS", "Batch", "Hires", "Shot"]
 

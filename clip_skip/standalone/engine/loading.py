@@ -11,7 +11,7 @@ from clip_skip.standalone.models import header
 from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine import Engine
+    from clip_skip.standalone.engine.engine import Engine
 
 __all__ = ["AS_USUAL", "DTYPES", "EMPHASES", "Loading"]
 
@@ -45,7 +45,7 @@ class Loading:
         """
         import torch
 
-        from clip_skip.standalone.engine import Engine
+        from clip_skip.standalone.engine.engine import Engine
         from clip_skip.standalone.models.checkpoint import load
         from clip_skip.standalone.prompts import embeddings
 

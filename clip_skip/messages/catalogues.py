@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["in_picture", "languages", "translated"]
+from clip_skip.messages.message import Message, Translate, render
+
+__all__ = ["catalogue", "in_picture", "languages", "translated", "translator"]
 
 FOLDER = Path(__file__).parents[2] / "localizations"
 NAME = re.compile(r"\{(\w+)\}")
@@ -23,8 +25,15 @@ def languages(folder: Path = FOLDER) -> list[str]:
     return sorted(file.stem for file in folder.glob("*.json"))
 
 
-def translated(text: str, language: str, depth: int = 3, folder: Path = FOLDER) -> str:
+def translator(language: str) -> Translate:
+    """What renders messages in `language`; in English where it has no catalogue."""
+    return lambda message: translated(message, language)
+
+
+def translated(text: Message | str, language: str, depth: int = 3, folder: Path = FOLDER) -> str:
     """`text` in `language`; as it is, where there is no translation of it."""
+    if isinstance(text, Message):
+        return render(text, catalogue(language, folder))
     if quoted(text):
         return text
     for pieces, translation in templates(language, folder):
@@ -35,11 +44,11 @@ def translated(text: str, language: str, depth: int = 3, folder: Path = FOLDER) 
     return text
 
 
-def in_picture(text: str, translate: Callable[[str], str]) -> str:
+def in_picture(text: Message | str, translate: Translate) -> str:
     """A word of a picture as `translate` has it, where there is a font for that."""
-    if translate(text) == text:
-        return text
-    from clip_skip.lettering import said  # matplotlib takes its time
+    if translate(text) == str(text):
+        return str(text)
+    from clip_skip.messages.fonts import said  # matplotlib takes its time
 
     return said(text, translate)
 
@@ -78,8 +87,15 @@ def fill(template: str, parts: dict[str, str]) -> str:
 @lru_cache(maxsize=4)
 def templates(language: str, folder: Path = FOLDER) -> list[tuple[list[str], str]]:
     """Each sentence cut at its {names}, the longest first, and its translation."""
+    sentences = catalogue(language, folder)
+    return [(NAME.split(text), sentences[text]) for text in sorted(sentences, key=len, reverse=True)]
+
+
+@lru_cache(maxsize=8)
+def catalogue(language: str, folder: Path = FOLDER) -> Mapping[str, str]:
+    """The translations of `language` by their templates; empty where there are none."""
     file = folder / f"{Path(str(language)).name}.json"
     if not file.is_file():
-        return []
-    sentences = json.loads(file.read_text(encoding="utf8"))
-    return [(NAME.split(text), sentences[text]) for text in sorted(sentences, key=len, reverse=True)]
+        return {}
+    sentences: dict[str, str] = json.loads(file.read_text(encoding="utf8"))
+    return sentences

@@ -13,6 +13,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot
 from clip_skip.standalone.models.checkpoint import Models
 from clip_skip.standalone.models.encoders import towers
 from clip_skip.standalone.models.loras import Loras
@@ -21,10 +22,9 @@ from clip_skip.standalone.prompts.embeddings import Embeddings
 from clip_skip.standalone.prompts.guidance import Guidance
 from clip_skip.standalone.prompts.networks import Lora
 from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
-from clip_skip.standalone.samplers import find
-from clip_skip.standalone.samplers import scheduler as new_scheduler
 from clip_skip.standalone.sampling.noise import Noise, stacked
-from clip_skip.standalone.shots import UPSCALERS, Batch, Hires, Shot
+from clip_skip.standalone.sampling.samplers import find
+from clip_skip.standalone.sampling.samplers import scheduler as new_scheduler
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from clip_skip.standalone.shapes import scenes
+from clip_skip.standalone.demo import scenes
 
 FOREGROUND = 0.22
 """How far from the background's colour a pixel of an object is; red, green and blue each run from 0 to 1."""

@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
+from clip_skip.messages.message import Message, Translate
+
 __all__ = ["drawn", "face", "families", "has_letters", "letters", "said", "whole_font"]
 
 OWN = "DejaVu Sans"
@@ -32,10 +34,10 @@ CHINESE = (
 """The usual fonts of Linux, Windows and macOS: first those whose letters have the shapes that readers expect."""
 
 
-def said(text: str, translate: Callable[[str], str]) -> str:
+def said(text: Message | str, translate: Translate) -> str:
     """`text` as `translate` has it, if there is a font for that; else as it is."""
     translation = translate(text)
-    return translation if has_letters(translation) else text
+    return translation if has_letters(translation) else str(text)
 
 
 def unknown(letter: str) -> str:

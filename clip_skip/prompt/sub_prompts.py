@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from clip_skip.tags import Tag
+from clip_skip.prompt.tags import Tag
 
 __all__ = ["SubPrompt", "pieces", "sub_prompts"]
 

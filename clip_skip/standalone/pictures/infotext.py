@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from clip_skip.skip import shorten
-from clip_skip.standalone.samplers import in_two
-from clip_skip.standalone.shots import Hires
+from clip_skip.standalone.engine.shots import Hires
+from clip_skip.standalone.sampling.samplers import in_two
 
 __all__ = ["Infotext", "InfotextError", "of_hires", "parameters", "parse", "read"]
 

@@ -11,10 +11,10 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
-from clip_skip.override import replaced
+from clip_skip.messages.catalogues import in_picture
 from clip_skip.page import live_viewer
-from clip_skip.page.language import in_picture
 from clip_skip.panel import FIELDS
+from clip_skip.prompt.override import replaced
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.about import about as in_words
 from clip_skip.sweep.plan import Cell, Plan

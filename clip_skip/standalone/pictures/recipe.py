@@ -9,13 +9,13 @@ from pathlib import Path
 
 from clip_skip import skip
 from clip_skip.panel import FIELDS, Panel, restored
-from clip_skip.precedence import prompt_tag
+from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.skip import shorten
-from clip_skip.standalone.infotext import Infotext, InfotextError
-from clip_skip.standalone.loading import EMPHASES
+from clip_skip.standalone.engine.loading import EMPHASES
+from clip_skip.standalone.engine.shots import UPSCALERS, Hires
 from clip_skip.standalone.models.sizes import NATIVE
-from clip_skip.standalone.samplers import SAMPLERS, in_two, named
-from clip_skip.standalone.shots import UPSCALERS, Hires
+from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
+from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, named
 
 __all__ = ["Recipe", "checkpoint", "of"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from clip_skip.prompt.sub_prompts import BOUNDARY, sub_prompts
+from clip_skip.prompt.tags import TAG, Tag, scan
 from clip_skip.skip import Skip
-from clip_skip.sub_prompts import BOUNDARY, sub_prompts
-from clip_skip.tags import TAG, Tag, scan
 
 __all__ = ["put"]
 

@@ -1,0 +1,1 @@
+"""Makes pictures, a batch at a time."""

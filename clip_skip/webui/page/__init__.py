@@ -1,0 +1,1 @@
+"""What the WebUI's page asks for."""

@@ -1,0 +1,1 @@
+"""The sweep inside a WebUI."""
