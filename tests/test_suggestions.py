@@ -331,9 +331,10 @@ def host(standins, monkeypatch, tmp_path):
 
 def generation(prompt, clip_skip=None):
     from clip_skip.panel import Panel
+    from clip_skip.webui.state import State
 
     panel = Panel() if clip_skip is None else Panel(True, clip_skip)
-    return SimpleNamespace(clip_skip_panels=[panel], all_prompts=[prompt], all_negative_prompts=[""])
+    return SimpleNamespace(clip_skip_state=State(panels=[panel]), all_prompts=[prompt], all_negative_prompts=[""])
 
 
 def test_the_loras_of_a_prompt(host):
