@@ -17,7 +17,7 @@ from pathlib import Path
 from clip_skip.extension_files import extension_folder
 from clip_skip.messages.message import Message, Template, Translate, render
 
-__all__ = ["catalogue", "in_picture", "languages", "translated", "translator"]
+__all__ = ["catalogue", "languages", "translate_for_picture", "translated", "translator"]
 
 HOST_WORDS = Path(__file__).parent / "host_words"
 NAME = re.compile(r"\{(\w+)\}")
@@ -52,13 +52,14 @@ def translated(text: Message | str, language: str | None, depth: int = 3) -> str
     return text
 
 
-def in_picture(text: Message | str, translate: Translate) -> str:
-    """A word of a picture as `translate` has it, where there is a font for that."""
-    if translate(text) == str(text):
-        return str(text)
-    from clip_skip.messages.fonts import said  # matplotlib takes its time
+def translate_for_picture(text: Message | str, translate: Translate) -> str:
+    """`text` as `translate` has it if there is a font for that, else in English."""
+    english, translation = str(text), translate(text)
+    if translation == english:
+        return english
+    from clip_skip.messages.fonts import has_letters  # matplotlib takes its time
 
-    return said(text, translate)
+    return translation if has_letters(translation) else english
 
 
 def matched(pieces: Sequence[str], text: str) -> dict[str, str] | None:
