@@ -78,7 +78,7 @@ def font_with_most(wanted: frozenset[int]) -> str | None:
 
 @cache
 def add_new_fonts() -> bool:
-    """Adds the fonts that matplotlib's list lacks because they are newer; whether there are any. Looks once a process."""
+    """Adds the fonts that matplotlib's list lacks because they are newer; whether there are any. Looks once only."""
     count, known = len(fontManager.ttflist), {font.fname for font in fontManager.ttflist}
     for file in findSystemFonts():
         if file not in known:
