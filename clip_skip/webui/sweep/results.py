@@ -11,7 +11,7 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
-from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
 from clip_skip.prompt.override import replaced
@@ -186,7 +186,7 @@ def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
 
 def say(text: str) -> str:
     """A word of a picture in the host's language."""
-    return in_picture(text, translate)
+    return translate_for_picture(text, translate)
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
