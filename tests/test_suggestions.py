@@ -400,7 +400,7 @@ def test_a_problem_is_told_once(host):
 
 def test_nothing_breaks_a_generation(host, monkeypatch):
     assert host.webui.find_messages(SimpleNamespace()) == []
-    monkeypatch.setattr("clip_skip.made_for.suggestions.trained_at", lambda path: 1 / 0)
+    monkeypatch.setattr(host.webui.suggestions, "trained_at", lambda path: 1 / 0)
     assert host.webui.find_messages(generation("<lora:two:1>")) == []
     assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
 

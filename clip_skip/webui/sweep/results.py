@@ -11,8 +11,12 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
+<<<<<<< HEAD
 from clip_skip.messages.catalogues import in_picture
 from clip_skip.messages.message import Message
+=======
+from clip_skip.messages.catalogues import translate_for_picture
+>>>>>>> main
 from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
 from clip_skip.prompt.override import warn_replaced
@@ -188,7 +192,7 @@ def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
 
 def say(text: str) -> str:
     """A word of a picture in the host's language."""
-    return in_picture(text, translate)
+    return translate_for_picture(text, translate)
 
 
 def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
