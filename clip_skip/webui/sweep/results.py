@@ -11,12 +11,8 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
-<<<<<<< HEAD
-from clip_skip.messages.catalogues import in_picture
-from clip_skip.messages.message import Message
-=======
 from clip_skip.messages.catalogues import translate_for_picture
->>>>>>> main
+from clip_skip.messages.message import Message
 from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
 from clip_skip.prompt.override import warn_replaced
