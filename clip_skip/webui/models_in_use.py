@@ -19,6 +19,7 @@ from clip_skip.panel import DEEPEST
 from clip_skip.prompt import precedence, tags
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.state import state_of
@@ -62,7 +63,7 @@ def suggest(model: Any, prompt: str, value: float | None, used: str = suggestion
     return suggestions.suggest(files, in_effect, used, bool(host_settings.value("clip_skip_suggestions_from_weights")))
 
 
-def find_messages(p: Any, shown: set[Message | str] | None = None) -> list[Message | str]:
+def find_messages(p: Processing, shown: set[Message | str] | None = None) -> list[Message | str]:
     """Each suggestion for the first picture of `p`, and each new problem. Never raises.
 
     None for a sweep or an axis, which are there to try values. The suggestions' texts, translated, and their values are
