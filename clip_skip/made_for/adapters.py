@@ -73,6 +73,7 @@ RANKS = ("down", "hada_w1_b", "lokr_w2_b", "lokr_w1_b", "b2")
 """Factors whose first dimension is the rank."""
 
 
+@np.errstate(all="ignore")  # what is not finite is reported as such
 def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: int, depth: int) -> tuple[Block, ...]:
     """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
     layers: dict[int, dict[str, dict[str, str]]] = {}

@@ -22,9 +22,7 @@ from clip_skip.messages.message import MessageError, Template, Translate
 
 __all__ = ["LEGEND", "MOST", "NO_BLOCKS", "draw"]
 
-LEGEND = Template(
-    "bars: each block's largest change relative to the file's maximum   ○ not changed   × unknown"
-)
+LEGEND = Template("bars: each block's largest change relative to the file's maximum   ○ not changed   × unknown")
 NO_BLOCKS = Template("no file contains blocks of a text encoder, so there is no picture")
 
 MOST = 400

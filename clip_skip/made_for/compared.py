@@ -42,8 +42,14 @@ Array = NDArray[Any]
 Pair = tuple[Array, Array]
 
 
+@np.errstate(all="ignore")  # what is not finite is reported as such
 def compared_blocks(
-    file: SafetensorsFile, base: SafetensorsFile, places: Mapping[str, Name], base_places: Mapping[str, Name], encoder: int, depth: int
+    file: SafetensorsFile,
+    base: SafetensorsFile,
+    places: Mapping[str, Name],
+    base_places: Mapping[str, Name],
+    encoder: int,
+    depth: int,
 ) -> tuple[Block, ...]:
     """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
     ours, theirs = parts(places, encoder), parts(base_places, encoder)

@@ -9,6 +9,8 @@ import html
 import re
 import unicodedata
 
+from clip_skip.made_for.recommendation import DEEPEST
+
 __all__ = ["mentioned"]
 
 LONGEST_TEXT = 100_000
@@ -42,14 +44,14 @@ NEAR = 50
 
 
 def mentioned(text: object) -> int | None:
-    """The one number that a text or HTML recommends, as in "CLIP skip: 2"; None for several, or for none."""
+    """The one value, from 1 to 12, that a text or HTML recommends, as in "CLIP skip: 2"; None for several or none."""
     if not isinstance(text, str):
         return None
     plain = html.unescape(re.sub(r"<[^<>]*>", " ", text[:LONGEST_TEXT]))
     plain = " ".join(unicodedata.normalize("NFKC", plain).split())
     found = {mention[1].lstrip("0") for mention in MENTION.finditer(plain) if not negated(plain, mention)}
     digits = found.pop() if len(found) == 1 else ""
-    return int(digits) if digits.isdecimal() and len(digits) < 3 else None
+    return int(digits) if digits.isdecimal() and len(digits) < 3 and int(digits) <= DEEPEST["SD1"] else None
 
 
 def negated(text: str, mention: re.Match[str]) -> bool:

@@ -150,9 +150,15 @@ def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | N
     try:
         with opened(path) as one, opened(base) as two:
             blocks = {
-                tower: compared_blocks(one.file, two.file, one.places, two.places, place, depth)
+                tower: compared_blocks(
+                    one.file,
+                    two.file,
+                    one.places,
+                    two.places,
+                    place,
+                    max(one.stored_blocks(place), two.stored_blocks(place)),
+                )
                 for place, tower in kind.towers.items()
-                if (depth := max(one.stored_blocks(place), two.stored_blocks(place)))
             }
     except (Unreadable, OSError) as error:
         raise Problem(complaint(path, reason(error))) from error

@@ -75,6 +75,6 @@ def in_header(metadata: Mapping[str, str], file: str) -> Iterator[Recommendation
     if model == "SD2":
         return
     for key in CARDS:
-        value = mentioned(metadata.get(key)) or 0
-        if 0 < value <= DEEPEST["SD1"]:
-            yield Recommendation(value, key, file, "recommended", str(value), model)
+        recommended = mentioned(metadata.get(key))
+        if recommended:
+            yield Recommendation(recommended, key, file, "recommended", model=model)

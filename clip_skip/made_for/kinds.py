@@ -155,7 +155,9 @@ def family(
         return "another model"
     if SECOND in encoders or text == 2048:
         return "SDXL"
-    return WIDTHS.get(text or 0) or (tower_alone(names, places, shape, metadata) if encoders else header_model(metadata))
+    return WIDTHS.get(text or 0) or (
+        tower_alone(names, places, shape, metadata) if encoders else header_model(metadata)
+    )
 
 
 def tower_alone(

@@ -130,7 +130,7 @@ def texts(data: object, keys: tuple[str, ...], file: str) -> Found:
     """What the descriptions under `keys` recommend."""
     known = data if isinstance(data, Mapping) else {}
     for key in keys:
-        value = whole(mentioned(known.get(key)))
+        value = mentioned(known.get(key))
         if value:
             yield Recommendation(value, key, file, model="SD1")
 

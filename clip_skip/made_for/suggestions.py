@@ -26,7 +26,9 @@ TRAINED = Template("{file} was trained at clip skip {value}; {comparison}.")
 RECOMMENDS = Template("{file} recommends clip skip {value}; {comparison}.")
 PICTURES = Template("Most example pictures of {file} were made at clip skip {value}; {comparison}.")
 BY_WEIGHTS = Template("{file} was trained at clip skip {value}, according to its weights; {comparison}.")
-IN_PART = Template("{file} was trained, at least in part, at clip skip {value}, according to its weights; {comparison}.")
+IN_PART = Template(
+    "{file} was trained, at least in part, at clip skip {value}, according to its weights; {comparison}."
+)
 CONTRADICTS = Template(
     "{file} was trained at clip skip {value}, according to its weights, although its metadata says {stated}; "
     "{comparison}."

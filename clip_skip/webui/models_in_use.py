@@ -55,7 +55,9 @@ def network(name: str) -> Any:
     return getattr(module, "available_networks" if ambiguous else "available_network_aliases", {}).get(name)
 
 
-def suggest(model: Any, prompt: str, in_effect: float, used: Template = suggestions.THIS_PICTURE) -> list[dict[str, Any]]:
+def suggest(
+    model: Any, prompt: str, in_effect: float, used: Template = suggestions.THIS_PICTURE
+) -> list[dict[str, Any]]:
     """What differs from `in_effect`, the prompt's, where `model` is SD1 and suggestions are wanted; else nothing."""
     if model is None or kind(model) != "SD1" or not host_settings.value("clip_skip_suggestions"):
         return []

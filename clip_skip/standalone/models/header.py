@@ -114,4 +114,6 @@ def _sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path)
     except heads.HeadsError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} is not a complete {checkpoint_family(shapes) or 'SD1'} checkpoint: {error}") from error
+        raise CheckpointError(
+            f"{path} is not a complete {checkpoint_family(shapes) or 'SD1'} checkpoint: {error}"
+        ) from error
