@@ -3,8 +3,10 @@
 import base64
 import csv
 import io
+import pkgutil
 import re
 import sys
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -13,9 +15,13 @@ from safetensors.torch import load_file, save_file
 
 pytest.importorskip("lycoris")
 
+import clip_skip.made_for as package
 from clip_skip.made_for import findings, reading, suggestions, verdict
 from clip_skip.made_for.suggestions import NOW, File, suggest
+from clip_skip.messages.catalogues import catalogue, translator
+from clip_skip.messages.message import Template
 from clip_skip.page import made_for
+from clip_skip.skip import shorten
 from clip_skip.standalone.demo.model import CHECKPOINT
 
 from .test_inspect import trained, tuned
@@ -184,3 +190,38 @@ def test_without_a_queue_nothing_shows_progress(standins, monkeypatch, queue):
     made_for_tab.build()
     defaults = [default for function in clicked for default in function.__defaults__ or ()]
     assert any(isinstance(default, gradio.Progress) for default in defaults) == queue
+
+
+LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
+
+
+def templates():
+    """Every template of the room and of its page, by where it is."""
+    rooms = [import_module(f"clip_skip.made_for.{found.name}") for found in pkgutil.iter_modules(package.__path__)]
+    for room in (*rooms, made_for):
+        for name, value in vars(room).items():
+            for one in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(one, Template):
+                    yield f"{room.__name__}.{name}", one
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_template_is_translated_and_keeps_its_values(language):
+    known, values = catalogue(language), {"count": 12, "edge": 11, "value": 2}
+    found = dict(templates())
+    assert len(found) > 40
+    for place, template in found.items():
+        assert template in known, place
+        message = template(**{name: values.get(name, f"<{name}>") for name in template.names})
+        text = translator(language)(message)
+        assert text != str(message) or template == suggestions.FILES["LoRA"], place
+        assert not re.search(r"\b(blocks?|changed|trained|model|of|is|the)\b", text), text
+        assert all(str(value) in text for _, value in message.values), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["girl to woman", "a value", "x; you are using 3", "{name}", "\\1 (.+)* $"])
+def test_a_name_stays_as_it_is(language, name):
+    file = suggestions.FILES["checkpoint"](name=shorten(name))
+    text = translator(language)(suggestions.RECOMMENDS(file=file, value=2, comparison=NOW(value="1.5")))
+    assert f'"{name}"' in text and "1.5" in text and "recommends" not in text
