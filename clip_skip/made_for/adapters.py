@@ -88,7 +88,7 @@ def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: i
 
 
 def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
-    """What is known of a whole from its parts: changed if any part changed; unchanged only if all are known unchanged."""
+    """What is known of a whole: changed if any part changed; unchanged only if all are known unchanged."""
     notes = {part.note for part in parts}
     known = [part for part in parts if part.largest is not None]
     largest = combine([part.largest or 0.0 for part in known]) if known else None

@@ -64,7 +64,7 @@ def once(read: Callable[[str], Any], path: str, mtime_ns: int, size: int) -> Any
 
 
 def load_json(text: bytes | str) -> Any:
-    """The data in `text`; bytes are UTF-8 or UTF-16, with or without a byte-order mark. Raises Unreadable for all else."""
+    """The data in `text`, whose bytes may be UTF-8, 16 or 32, with or without a byte-order mark. Raises Unreadable."""
     try:
         return json.loads(text, parse_int=whole_number)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError

@@ -1,7 +1,7 @@
 """The header and the tensors of a .safetensors file, read with NumPy alone.
 
-The format: eight bytes with the length of the header, the header (JSON), and the tensors' bytes. Torch would take longer
-to import than all else that is done here, and NumPy has no bfloat16 and no float8, so these are converted by hand.
+The format: eight bytes with the length of the header, the header (JSON), and the tensors' bytes. Torch would take
+longer to import than all else that is done here, and NumPy has no bfloat16 and no float8, so both are converted here.
 """
 
 from __future__ import annotations

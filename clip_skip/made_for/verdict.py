@@ -37,8 +37,8 @@ ROUNDING_ABOVE = Template(
     "trained at clip skip {value}."
 )
 FAINT_ABOVE = Template(
-    "The lower {edge} of {count} blocks were changed, those above only {share} as much: at least part of it was trained "
-    "at clip skip {value}."
+    "The lower {edge} of {count} blocks were changed, those above only {share} as much: at least part of it was "
+    "trained at clip skip {value}."
 )
 MISSING_ABOVE = Template(
     "The lower {edge} of {count} blocks were changed, those above are not in the file: it was trained at clip skip "
@@ -49,12 +49,12 @@ CLEARED_ABOVE = Template(
     "where a tool has cleared blocks: if no tool did, it was trained at clip skip {value}."
 )
 SOME_CHANGED = Template(
-    "Only some of the lower {edge} of {count} blocks were changed, none above, as where a tool has cleared blocks: if no "
-    "tool did, it was trained at clip skip {value}."
+    "Only some of the lower {edge} of {count} blocks were changed, none above, as where a tool has cleared blocks: if "
+    "no tool did, it was trained at clip skip {value}."
 )
 TINY_CHANGES = Template(
-    "The lower {edge} of {count} blocks were changed, none above, but so little that the file's precision may have lost "
-    "the rest: if not, it was trained at clip skip {value}."
+    "The lower {edge} of {count} blocks were changed, none above, but so little that the file's precision may have "
+    "lost the rest: if not, it was trained at clip skip {value}."
 )
 CHANGED = Template("The lower {edge} of {count} blocks were changed, none above: it was trained at clip skip {value}.")
 

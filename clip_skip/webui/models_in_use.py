@@ -38,7 +38,7 @@ def loras(prompt: str) -> dict[str, str]:
 
 
 def has_weight(params: Any) -> bool:
-    """Whether a LoRA's tag, as the host parses it, has a weight other than 0: name, text encoder, UNet, in this order."""
+    """Whether a LoRA's tag has a weight other than 0; after the name come the text encoder's and the UNet's."""
     named = getattr(params, "named", {})
     positional = [item for item in params.items if "=" not in str(item)]
     text = named.get("te", positional[1] if len(positional) > 1 else 1.0)
