@@ -62,7 +62,8 @@ def compared_blocks(
     blocks = []
     for block in range(depth):
         keys = [key for key in shared if key[0] == block]
-        blocks.append(differing(((read(file, ours[key]), read(base, theirs[key])) for key in keys), precision))
+        pairs = ((read(file, ours[key], precision), read(base, theirs[key], precision)) for key in keys)
+        blocks.append(differing(pairs, precision))
     return tuple(blocks)
 
 
@@ -79,9 +80,11 @@ def parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str]
     return found
 
 
-def read(file: SafetensorsFile, part: Part) -> Array:
+def read(file: SafetensorsFile, part: Part, precision: str) -> Array:
+    """The numbers of a part, in the precision in which it is compared."""
     name, third = part
-    return file.values(name) if third is None else file.values(name, third, len(THIRDS))
+    values = file.values(name) if third is None else file.values(name, third, len(THIRDS))
+    return values if file.type(name) == precision else round_to(values, precision)
 
 
 def precision_of(file: SafetensorsFile, name: str) -> str:
@@ -104,13 +107,12 @@ def differing(pairs: Iterable[Pair], precision: str) -> Block:
         compared = True
         if np.array_equal(ours, theirs):  # which NaNs are not
             continue
-        rounded = round_to(theirs, precision)
-        apart = np.abs(round_to(ours, precision) - rounded)
+        apart = np.abs(ours - theirs)
         value = float(apart.max())
         if not math.isfinite(value):
             return Block(None, "broken")
         if value and rounding:
-            rounding = within_rounding(apart, rounded, precision)
+            rounding = within_rounding(apart, theirs, precision)
         largest = max(largest, value)
     if not compared:
         return MISSING
