@@ -165,7 +165,7 @@ def plain(prompt: str) -> str:
     from clip_skip.prompt import tags
     from clip_skip.standalone.prompts import networks
 
-    return networks.read(tags.strip(networks.without_comments(prompt)))[0].strip()
+    return networks.read_networks(tags.strip(networks.without_comments(prompt)))[0].strip()
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}
