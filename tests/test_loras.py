@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import shutil
 
 import pytest
 
@@ -12,7 +13,7 @@ pytest.importorskip("peft")
 
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from clip_skip.messages.message import Message  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
@@ -20,6 +21,7 @@ from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.models.lora_files import MANY_FILES, find_lora  # noqa: E402
+from clip_skip.standalone.models.lycoris import NOT_SUPPORTED, Change, difference  # noqa: E402
 from clip_skip.standalone.prompts import embeddings, tokens  # noqa: E402
 from clip_skip.standalone.prompts.networks import (  # noqa: E402
     HYPERNETWORK,
@@ -79,8 +81,6 @@ def engine(weights, folder):
 
 def merged(weights, folder, **scales):
     """The engine of a model into whose weights the LoRAs are merged by hand; a scale each for texts and UNet."""
-    from safetensors.torch import load_file
-
     changed = dict(weights)
     for name, (text, unet) in scales.items():
         state = load_file(folder / f"{name}.safetensors")
@@ -216,6 +216,122 @@ def test_the_command_names_a_lora_that_is_not_there(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(["sweep", *arguments, *more])
         assert f"--prompt: <lora:x>: {message}" in capsys.readouterr().err
+
+
+# LyCORIS
+
+
+def lycoris_parts(kind, outputs, inputs, generator):
+    """The weights of a module of this algorithm."""
+    random = lambda *shape: torch.randn(shape, generator=generator) * 0.3
+    if kind == "LoHa":
+        return {f"hada_w{n}_a": random(outputs, RANK) for n in (1, 2)} | {
+            f"hada_w{n}_b": random(RANK, inputs) for n in (1, 2)
+        }
+    if kind == "LoKr":
+        return {
+            "lokr_w1": random(4, 4),
+            "lokr_w2_a": random(outputs // 4, RANK),
+            "lokr_w2_b": random(RANK, inputs // 4),
+        }
+    return {"diff": random(outputs, inputs) * 0.1}
+
+
+def lycoris_change(kind, parts):
+    """What they stand for, by the formulas of the papers."""
+    if kind == "LoHa":
+        first, second = (parts[f"hada_w{n}_a"] @ parts[f"hada_w{n}_b"] for n in (1, 2))
+        return first * second * ALPHA / RANK
+    if kind == "LoKr":
+        return torch.kron(parts["lokr_w1"], parts["lokr_w2_a"] @ parts["lokr_w2_b"]) * ALPHA / RANK
+    return parts["diff"]
+
+
+def lycoris_file(path, kind, weights):
+    """A file of this algorithm, and the changes of weights that it stands for, by the checkpoint's names."""
+    generator = torch.Generator().manual_seed(5)
+    state, changes = {}, {}
+    for key, changed in CHANGED.items():
+        parts = lycoris_parts(kind, *weights[changed].shape, generator)
+        changes[changed] = lycoris_change(kind, parts)
+        state |= {f"{key}.{name}": weight for name, weight in parts.items()}
+        if kind != "diff":
+            state[f"{key}.alpha"] = torch.tensor(ALPHA)
+    save_file(state, path)
+    return changes
+
+
+@pytest.mark.parametrize("kind", ["LoHa", "LoKr", "diff"])
+def test_a_lycoris_file_is_the_model_that_it_is_merged_into(kind, weights, folder, tmp_path):
+    changes = lycoris_file(tmp_path / "lyco.safetensors", kind, weights)
+    shutil.copy(folder / "one.safetensors", tmp_path)
+    engine = Engine(checkpoint.build(weights, SMALL_SDXL, "cpu", torch.float32), loras=tmp_path)
+
+    def merged_with(text, unet, one=0.0):
+        loaded = load_file(folder / "one.safetensors")
+        changed = dict(weights)
+        for key, name in CHANGED.items():
+            scale = text if "_te" in key else unet
+            change = loaded[f"{key}.lora_up.weight"] @ loaded[f"{key}.lora_down.weight"]
+            changed[name] = weights[name] + scale * changes[name] + one * ALPHA / RANK * change
+        return Engine(checkpoint.build(changed, SMALL_SDXL, "cpu", torch.float32))
+
+    plain = latents(engine, "a cow")
+    made = latents(engine, "<lora:lyco:0.5>a cow")
+    assert close(made, latents(merged_with(0.5, 0.5), "a cow")) and not close(made, plain)
+    assert close(latents(engine, "<lyco:lyco:te=-0.5:unet=1>a cow"), latents(merged_with(-0.5, 1), "a cow"))
+    assert close(latents(engine, "<lora:lyco:0.5><lora:one:0.7>a cow"), latents(merged_with(0.5, 0.5, 0.7), "a cow"))
+    assert close(latents(engine, "<lora:lyco:0.5>a cow"), made)
+    assert torch.equal(latents(engine, "a cow"), plain)
+
+
+def test_changes_are_those_of_lycoris():
+    """By the functions of its own library; `get_diff_weight` of its modules multiplies by the scale twice."""
+    functional = pytest.importorskip("lycoris.functional", reason="lycoris_lora is not installed")
+    generator = torch.Generator().manual_seed(1)
+    random = lambda *shape: torch.randn(shape, generator=generator)
+    linear, conv = torch.nn.Linear(12, 20), torch.nn.Conv2d(12, 20, 3)
+    alpha = torch.tensor(ALPHA)
+    names = ["hada_w1_b", "hada_w1_a", "hada_w2_b", "hada_w2_a"]
+    cores = [random(RANK, RANK, 3, 3) for _ in range(2)]
+    for module, core, left in ((linear, [None, None], (20, RANK)), (conv, cores, (RANK, 20))):
+        loha = [random(RANK, 12), random(*left), random(RANK, 12), random(*left)]
+        parts = dict(zip(names, loha)) | {"alpha": alpha}
+        parts |= {f"hada_t{n}": tensor for n, tensor in enumerate(core, 1) if tensor is not None}
+        expected = functional.loha.diff_weight(*loha, *core, gamma=ALPHA / RANK)
+        found, _ = difference(Change(module, False, parts), module.weight)
+        assert torch.allclose(found, expected.reshape(module.weight.shape), atol=1e-5)
+    first, left, right = random(4, 3), random(5, RANK), random(RANK, 4)
+    found, _ = difference(
+        Change(linear, False, {"lokr_w1": first, "lokr_w2_a": left, "lokr_w2_b": right, "alpha": alpha}), linear.weight
+    )
+    expected = functional.lokr.diff_weight(first, None, None, None, left, right, None, gamma=ALPHA / RANK)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("end", "algorithm"), [("oft_blocks", "OFT"), ("a1.weight", "GLoRA"), ("dora_scale", "DoRA")])
+def test_other_algorithms_are_refused_by_name(end, algorithm, engine, folder):
+    name, path = next(iter(CHANGED)), folder / f"other-{algorithm}.safetensors"
+    save_file({f"{name}.{end}": torch.zeros(4, 4), f"{name}.diff": torch.zeros(4, 4)}, path)
+    with pytest.raises(LoraError) as error:
+        latents(engine, f"<lora:other-{algorithm}>a cow")
+    assert error.value.message == NOT_SUPPORTED(file=str(path), algorithm=algorithm)
+
+
+@pytest.mark.parametrize(
+    "end", ["lora_down.weight", "hada_w1_a", "lokr_w1", "diff", "alpha", "lora_mid.weight", "b_norm"]
+)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 5), (4, 4, 3, 3)], ids=str)
+def test_weights_of_other_shapes_are_refused_and_stop_nothing_else(end, shape, engine, folder):
+    path = folder / f"odd-{end}-{len(shape)}-{sum(shape)}.safetensors"
+    state = {f"{name}.{end}": torch.zeros(shape) for name in CHANGED}
+    state |= {f"{name}.lora_up.weight": torch.ones(3, 2) for name in CHANGED if end.startswith("lora")}
+    save_file(state, path)
+    before = latents(engine, "<lora:one:0.7>a cow")
+    with pytest.raises(LoraError) as error:
+        latents(engine, f"<lora:{path.stem}>a cow")
+    assert path.name in str(error.value)
+    assert torch.equal(latents(engine, "<lora:one:0.7>a cow"), before)
 
 
 # Textual inversions

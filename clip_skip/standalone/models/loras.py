@@ -36,6 +36,8 @@ class Loras:
         """Those that LyCORIS reads."""
         self._own_weights: dict[nn.Module, tuple[Any, Any]] = {}
         self.applied: tuple[Lora, ...] = ()
+        self._loads = 0
+        """How many have been given to peft, some of which may not have been usable."""
 
     def apply(self, wanted: tuple[Lora, ...]) -> None:
         """Make the model what it is with `wanted` alone. Raises `LoraError`."""
@@ -83,10 +85,25 @@ class Loras:
             raise LoraError(UNUSABLE(file=str(path), problem=shorten(problem, 200)[1:-1])) from error
 
     def _load_with_peft(self, name: str, path: Path) -> None:
+        self._loads += 1
+        adapter = f"lora_{self._loads}"
+        try:
+            self._read_with_diffusers(path, adapter)
+            if not any(True for part, _ in self._parts() for _ in layers(part, adapter)):
+                raise LoraError(NOTHING(file=str(path)))
+        except Exception:
+            self._remove(adapter)
+            raise
+        self._peft_names[name] = adapter
+        for part, _ in self._parts():
+            for layer in layers(part, adapter):
+                layer.to(layer.get_base_layer().weight)
+                layer.enable_adapters(False)
+            part.requires_grad_(False).eval()
+
+    def _read_with_diffusers(self, path: Path, adapter: str) -> None:
         from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader  # slow to import
 
-        adapter = f"lora_{len(self._peft_names)}"
-        before = [len(list(layers(part, adapter))) for part, _ in self._parts()]
         state, alphas = Loader.lora_state_dict(path, unet_config=self._models.unet.config)[:2]
         if any(key.startswith("unet.") for key in state):
             Loader.load_lora_into_unet(state, network_alphas=alphas, unet=self._models.unet, adapter_name=adapter)
@@ -96,12 +113,14 @@ class Loras:
                 Loader.load_lora_into_text_encoder(
                     state, network_alphas=alphas, text_encoder=module, prefix=prefix, adapter_name=adapter
                 )
-        if before == [len(list(layers(part, adapter))) for part, _ in self._parts()]:
-            raise LoraError(NOTHING(file=str(path)))
-        self._peft_names[name] = adapter
+
+    def _remove(self, adapter: str) -> None:
+        """Take what has been loaded of an adapter out of the model again."""
+        self.applied = ()
         for part, _ in self._parts():
-            for layer in layers(part, adapter):
-                layer.to(layer.get_base_layer().weight)
+            for layer in list(layers(part, adapter)):
+                layer.delete_adapter(adapter)
+            for layer in layers(part):
                 layer.enable_adapters(False)
             part.requires_grad_(False).eval()
 

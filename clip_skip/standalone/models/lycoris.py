@@ -1,11 +1,13 @@
-"""LoHa, LoKr and other adapters of the LyCORIS project, which diffusers does not read: by `lycoris_lora`, if installed.
+"""LoHa, LoKr, full differences and norms, adapters of the LyCORIS project, which diffusers does not read.
 
-Their changes are added to the weights themselves: a weight is W + scale * delta while its adapter is applied.
+Their changes are added to the weights themselves: a weight is W + scale * change while its adapter is applied. The
+formulas are those of AUTOMATIC1111 v1.10.1 (`extensions-builtin/Lora/network_*.py`), by which tests compare them with
+`lycoris_lora`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,31 +21,39 @@ from clip_skip.standalone.prompts.networks import LoraError
 
 __all__ = ["Adapter", "algorithm_of", "apply_adapters", "read_adapter"]
 
-READ = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "a full difference", "w_norm": "norms"}
-"""What `lycoris_lora` reads for us, by the ends of weights' names."""
+READ = {
+    "hada_w1_a": Template("LoHa"),
+    "lokr_w1": Template("LoKr"),
+    "lokr_w1_a": Template("LoKr"),
+    "diff": Template("a full difference"),
+    "w_norm": Template("a change of norms"),
+}
+"""What is read here, by the ends of weights' names."""
 
 NOT_READ = {
-    "dora_scale": "DoRA",
-    "oft_blocks": "OFT",
-    "oft_diag": "OFT",
-    "a1.weight": "GLoRA",
-    "on_input": "IA3",
-    "lora_mid.weight": "LoCon in Tucker form",
+    "oft_blocks": Template("OFT"),
+    "oft_diag": Template("OFT"),
+    "a1.weight": Template("GLoRA"),
+    "on_input": Template("IA3"),
+    "lora_mid.weight": Template("a LoCon in Tucker form"),
 }
-"""Other algorithms. DoRA is read by diffusers, where it is a LoRA's."""
+"""Other algorithms."""
 
-NOT_INSTALLED = Template("{file} is {algorithm}, which needs lycoris_lora: pip install lycoris_lora")
+DORA = Template("DoRA")
+"""An option of all of them, which is read by diffusers where it is a LoRA's."""
+
 NOT_SUPPORTED = Template("{file} is {algorithm}, which is not supported without a WebUI")
-NO_PLACE = Template("{file} changes {name}, which this model does not have: it is for another family")
+NO_MODULE = Template("{file} changes {name}, which this model does not have: it is for another family")
+ODD_WEIGHTS = Template("{file} changes {name} in a way that is not known: {keys}")
 
 
 @dataclass(frozen=True)
 class Change:
-    """How a module's weight and bias change: `module` is in the model, `delta` makes the change of a scale of 1."""
+    """How a module's weight and bias change, by the `weights` of an adapter."""
 
     module: Any
     is_text: bool
-    delta: Any
+    weights: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,36 +61,33 @@ class Adapter:
     changes: tuple[Change, ...]
 
 
-def algorithm_of(names: Sequence[str]) -> str | None:
+def algorithm_of(names: Iterable[str]) -> Template | None:
     """What a file whose weights have these names is, if diffusers does not read it."""
     ends = {name.partition(".")[2] for name in names}
-    found = next((name for end, name in READ.items() if end in ends), None)
-    others = {end: name for end, name in NOT_READ.items() if found or end != "dora_scale"}
-    return next((name for end, name in others.items() if end in ends), found)
+    found = next((algorithm for end, algorithm in READ.items() if end in ends), None)
+    if found and "dora_scale" in ends:
+        return DORA
+    return next((algorithm for end, algorithm in NOT_READ.items() if end in ends), found)
 
 
 def read_adapter(path: Path, state: Mapping[str, Tensor], models: Models) -> Adapter:
-    """The adapter in `state`, the weights of the file at `path`. Raises `LoraError`, or what `lycoris` raises."""
-    algorithm = algorithm_of(list(state))
+    """The adapter in `state`, the weights of the file at `path`. Raises `LoraError`, or what torch raises."""
+    algorithm = algorithm_of(state)
     if algorithm not in READ.values():
         raise LoraError(NOT_SUPPORTED(file=str(path), algorithm=str(algorithm)))
-    try:
-        from lycoris.modules import get_module, make_module
-    except ImportError as error:
-        raise LoraError(NOT_INSTALLED(file=str(path), algorithm=str(algorithm))) from error
     modules = dict(named_modules(models))
+    weights: dict[str, dict[str, Tensor]] = {}
+    for key, weight in state.items():
+        name, _, end = key.partition(".")
+        weights.setdefault(name, {})[end] = weight
     changes = []
-    for name in dict.fromkeys(key.partition(".")[0] for key in state):
+    for name, parts in weights.items():
         if name not in modules:
-            raise LoraError(NO_PLACE(file=str(path), name=name))
-        module, is_text = modules[name]
-        kind, weights = get_module(state, name)
-        delta = make_module(kind, weights, name, module) if kind else None
-        if delta is None or delta.not_supported:
-            raise LoraError(NOT_SUPPORTED(file=str(path), algorithm=name))
-        delta.requires_grad_(False)
-        difference(delta, module.weight)  # raises here, where it does not fit
-        changes.append(Change(module, is_text, delta))
+            raise LoraError(NO_MODULE(file=str(path), name=name))
+        change = Change(*modules[name], parts)
+        if difference(change, change.module.weight) is None:  # raises here, where the shapes do not fit
+            raise LoraError(ODD_WEIGHTS(file=str(path), name=name, keys=", ".join(sorted(parts))))
+        changes.append(change)
     return Adapter(tuple(changes))
 
 
@@ -125,15 +132,50 @@ def apply_adapters(applied: dict[Any, tuple[Any, Any]], wanted: Sequence[tuple[A
 
 def add_change(applied: dict[Any, tuple[Any, Any]], change: Change, scale: float) -> None:
     module = change.module
-    applied.setdefault(module, (module.weight, getattr(module, "bias", None)))
-    weight, bias = difference(change.delta, module.weight)
-    module.weight = nn.Parameter(module.weight + weight * scale, requires_grad=False)
+    own_bias = getattr(module, "bias", None)
+    applied.setdefault(module, (module.weight, own_bias))
+    found = difference(change, module.weight)
+    assert found is not None  # it has been looked at when the file was read
+    weight, bias = found
+    if weight is not None:
+        module.weight = nn.Parameter(module.weight + weight * scale, requires_grad=False)
     if bias is not None:
-        before = 0 if module.bias is None else module.bias
-        module.bias = nn.Parameter(before + bias * scale, requires_grad=False)
+        module.bias = nn.Parameter((0 if own_bias is None else own_bias) + bias * scale, requires_grad=False)
 
 
-def difference(delta: Any, weight: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The change of a weight, and of a bias, at a scale of 1, in the weight's type and on its device."""
-    changed, bias = delta.to(weight.device).get_diff_weight(1.0)
-    return changed.to(weight).reshape(weight.shape), None if bias is None else bias.to(weight)
+def difference(change: Change, weight: Tensor) -> tuple[Tensor | None, Tensor | None] | None:
+    """The change of a weight and of a bias at a scale of 1, in the weight's type and on its device; None if unknown."""
+    parts = {name: part.to(weight.device, torch.float32) for name, part in change.weights.items()}
+    bias = parts.get("diff_b", parts.get("b_norm"))
+    if "hada_w1_a" in parts:
+        changed = factor(parts, "hada_w1", "hada_t1") * factor(parts, "hada_w2", "hada_t2")
+        changed = changed * scale_of(parts, parts["hada_w1_b"])
+    elif "lokr_w1" in parts or "lokr_w1_a" in parts:
+        first, second = factor(parts, "lokr_w1"), factor(parts, "lokr_w2", "lokr_t2")
+        first = first.reshape(*first.shape, *[1] * (second.dim() - first.dim()))
+        changed = torch.kron(first, second) * scale_of(parts, parts.get("lokr_w2_b", parts.get("lokr_w1_b")))
+    elif "diff" in parts or "w_norm" in parts:
+        changed = parts["diff"] if "diff" in parts else parts["w_norm"]
+    elif bias is not None:
+        return None, bias.to(weight).reshape(weight.shape[0])
+    else:
+        return None
+    changed = changed.reshape(weight.shape).to(weight.dtype)
+    return changed, None if bias is None else bias.to(weight).reshape(weight.shape[0])
+
+
+def factor(parts: Mapping[str, Tensor], name: str, tucker: str = "") -> Tensor:
+    """A factor of a change: whole, as a product of two, or in Tucker form, with a core of four dimensions."""
+    if name in parts:
+        return parts[name]
+    left, right = parts[f"{name}_a"], parts[f"{name}_b"]
+    if tucker not in parts:
+        return left @ right
+    return torch.einsum("ijkl,ip,jr->prkl", parts[tucker], left, right)
+
+
+def scale_of(parts: Mapping[str, Tensor], inner: Tensor | None) -> float:
+    """By what a change is multiplied: alpha over the rank, which is the number of rows of `inner`."""
+    if "scale" in parts:
+        return parts["scale"].item()
+    return parts["alpha"].item() / inner.shape[0] if "alpha" in parts and inner is not None else 1.0
