@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from clip_skip.messages.message import FIELD_PROBLEM, Template, join
+from clip_skip.pictures import container, reader
+from clip_skip.pictures import infotext as infotexts
 from clip_skip.standalone.cli.main import main
 from clip_skip.standalone.engine.shots import Hires
+from clip_skip.standalone.pictures import checkpoint as checkpoints
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -25,6 +30,19 @@ LAST = (
     'Hires steps: 3, Hires upscaler: Latent (nearest), Lora hashes: "x: 1, y: 2", Version: v1.10.1'
 )
 TEXT = f"{PROMPT}\nNegative prompt: {NEGATIVE}\n{LAST}"
+
+
+FIRST = next(iter(SAMPLERS))
+
+
+def left_out(*settings):
+    """The message that names what cannot be made again."""
+    parts = [FIELD_PROBLEM(field=name, problem=f'"{value}"') for name, value in settings]
+    return recipe.LEFT_OUT(settings=join(parts, ", "))
+
+
+def number_problem(name, value):
+    return FIELD_PROBLEM(field=name, problem=infotexts.NOT_A_NUMBER(value=f'"{value}"'))
 
 
 def png(path, text):
@@ -54,9 +72,11 @@ def test_infotext_is_read_from_every_kind_of_file(name, tmp_path):
     assert found.size("Size") == (64, 96) and found.number("CFG scale", 1) == 5.5 and found.number("Nothing", 1) == 1
     hires = Hires(1.5, upscaler="Latent (nearest)", denoising=0.5, steps=3, prompt='a "dog", far')
     assert recipe.of(found) == recipe.Recipe(
-        *(PROMPT, NEGATIVE, 3.0, 5.5, 7, 2, (64, 96), "Euler a Karras", "Original", "GPU", hires, False),
-        ("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.",),
+        *(PROMPT, NEGATIVE, 5.5, 7, 2, (64, 96), "Euler a Karras", "Original", "GPU", hires),
+        remarks=(recipe.Remark("noise", recipe.NO_RNG),),
+        source=found,
     )
+    assert recipe.of(found).clip_skip("SD1") == (3.0, [])
 
 
 @pytest.mark.parametrize(
@@ -108,26 +128,31 @@ def test_a_hires_pass_is_read_as_it_is_written(hires):
 def test_files_without_infotext_are_named(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "none.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\xff\xfe")
-    for name, message in (("no.png", "there is no such file"), ("none.png", "no infotext"), ("broken.png", "neither")):
-        with pytest.raises(InfotextError, match=message):
+    messages = {"no.png": container.NO_FILE, "none.png": reader.NO_INFOTEXT, "broken.png": container.NEITHER}
+    for name, template in messages.items():
+        with pytest.raises(InfotextError) as error:
             read(tmp_path / name)
+        assert error.value.message == template(file=str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        ("Variation seed: 5", 'Variation seed: "5" cannot be made again here, and was left out.'),
-        ("Refiner: r", 'Refiner: "r" cannot be made again here, and was left out.'),
-        ("Sampler: Heun", 'Sampler: "Heun" cannot be run here; DPM++ 2M Karras takes its place.'),
-        ("Sampler: Euler, Schedule type: Simple", 'Sampler: "Euler Simple" cannot be run here; Euler takes its place.'),
-        ("Emphasis: Loud", 'Emphasis: "Loud" cannot be made here; Original takes its place.'),
+        ("Variation seed: 5", left_out(("Variation seed", "5"))),
+        ("Refiner: r, ENSD: 31337", left_out(("Refiner", "r"), ("ENSD", "31337"))),
+        ("Sampler: Heun", recipe.NOT_RUN(field="Sampler", text='"Heun"', other=FIRST)),
+        (
+            "Sampler: Euler, Schedule type: Simple",
+            recipe.NOT_RUN(field="Sampler", text='"Euler Simple"', other="Euler"),
+        ),
+        ("Emphasis: Loud", recipe.NOT_MADE(field="Emphasis", text='"Loud"', other="Original")),
         (
             "Hires upscale: 2, Hires upscaler: ESRGAN",
-            'Hires upscaler: "ESRGAN" cannot be made here; Latent takes its place.',
+            recipe.NOT_MADE(field="Hires upscaler", text='"ESRGAN"', other="Latent"),
         ),
         (
             "Hires upscale: 2, Hires sampler: PLMS",
-            'Hires Sampler: "PLMS" cannot be run here; DPM++ 2M Karras takes its place.',
+            recipe.NOT_RUN(field="Hires Sampler", text='"PLMS"', other=FIRST),
         ),
     ],
 )
@@ -135,17 +160,32 @@ def test_what_cannot_be_made_again_is_said(last, said):
     assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).said == (said,)
 
 
+def test_what_changes_no_pixel_is_not_mentioned():
+    harmless = (
+        'Version: v1.10.1, Hashes: {"model": "0123456789"}, Lora hashes: "a: b", Created Date: 2025-11-28T09:18:43Z, '
+        'Civitai resources: [{"type":"checkpoint","modelName":"Some: Model, v2"}], Civitai metadata: {"a": {"b": 1}}, '
+        "draft: false, workflow: txt2img, User: me, ENSD: 0, VAE hash: 01, Index: 1x1, App: x, Styles: y"
+    )
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {harmless}")).said == ()
+    many = ", ".join(f"Unknown {number}: 1" for number in range(100))
+    assert len(recipe.of(parse(f"a\nSteps: 1, Seed: 2, RNG: CPU, {many}")).said) == 1
+
+
 @pytest.mark.parametrize(
-    ("last", "message"),
+    ("last", "problem"),
     [
-        ("Size: big", 'Size: "big" is not a size such as 512x768'),
-        ("Steps: many, Seed: 3", 'Steps: "many" is not a number'),
-        ("Hires resize: 2", 'Hires resize: "2" is not a size'),
+        ("Size: big", Template("Size: {value} is not a size such as 512x768")(value='"big"')),
+        ("Steps: many, Seed: 3", number_problem("Steps", "many")),
+        ("Steps: 1e400, Seed: 3", number_problem("Steps", "1e400")),
+        ("Seed: nan", number_problem("Seed", "nan")),
+        ("CFG scale: inf", number_problem("CFG scale", "inf")),
+        ("Hires resize: 2", Template("Hires resize: {value} is not a size such as 512x768")(value='"2"')),
     ],
 )
-def test_what_is_no_number_is_named(last, message):
-    with pytest.raises(InfotextError, match=message):
+def test_what_is_no_number_is_named(last, problem):
+    with pytest.raises(InfotextError) as error:
         recipe.of(parse(f"a\nSteps: 1, Seed: 2, CFG scale: 7, {last}"))
+    assert str(error.value) == str(problem)
 
 
 @pytest.mark.parametrize(
@@ -202,11 +242,24 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
         infotext = parse(f"a\nSteps: 1, Seed: 1, Model: {name}, Model hash: {number}")
         return recipe.checkpoint(infotext, files, "this folder")
 
-    assert found("m", told[1]) == (files[1], "")
-    assert found("renamed", told[2]) == (files[2], "")
-    assert found("m", "0123456789")[1] == "m.safetensors has another hash than the picture's checkpoint, 0123456789."
-    with pytest.raises(InfotextError, match=r'the checkpoint "gone" \(hash 0123456789\) is not in this folder'):
-        found("gone", "0123456789")
+    assert found("m", told[1]) == (files[1], None)
+    assert found("renamed", told[2]) == (files[2], None)
+    assert found("m", "0123456789") == (files[0], checkpoints.OTHER_HASH(file="m.safetensors", hash="0123456789"))
+    for name in ("m.safetensors", "M.SAFETENSORS", "M", "m.ckpt", "other/m", "m [0123456789]"):
+        assert found(name, "")[0] == files[0]
+    for name in ("sub/m", "sub\\m.safetensors", "SUB\\M.safetensors"):
+        assert found(name, "")[0] == files[1]
+    whole = hashlib.sha256(files[2].read_bytes()).hexdigest()
+    for given in (whole, whole.upper(), f"0x{whole}", whole[:10].upper(), whole[:12]):
+        assert found("renamed", given) == (files[2], None)
+    assert found("other_fp16", told[2]) == (files[2], None)
+    for name, given in (("gone", "0123456789"), ("other_fp16", "0123456789"), ("other_fp16", ""), ("", "")):
+        with pytest.raises(InfotextError) as error:
+            found(name, given)
+        known = given or checkpoints.NO_HASH
+        assert error.value.message == checkpoints.NOT_THERE(name=f'"{name}"', hash=known, place="this folder")
+    among_all = parse(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
+    assert recipe.checkpoint(among_all, files, "this folder") == (files[2], None)
 
 
 def test_the_command_makes_a_picture_again(tmp_path, capsys):
@@ -216,7 +269,7 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
     arguments += ["--device", "cpu", "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
     told = capsys.readouterr().err
-    assert "clip-skip-random.safetensors has another hash" in told and 'Refiner: "r" cannot be made again' in told
+    assert "clip-skip-random.safetensors has another hash" in told and str(left_out(("Refiner", "r"))) in told
     (cell,) = (tmp_path / "out" / "cells").glob("*.png")
     with Image.open(cell) as made:
         assert made.size == (96, 144)

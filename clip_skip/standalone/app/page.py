@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from clip_skip.page.events import listen
+from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.fields import SAME, fields
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
@@ -144,7 +145,8 @@ class Page:
         if filled.get("hires_sampler") == "":
             filled["hires_sampler"] = self.voice.tr(SAME)
         filled["checkpoint"] = checkpoint.name
-        said = [*wanted.said, *([sentence] if sentence else []), *more]
+        about = sentences(facts_of(infotext))
+        said = [*about, *wanted.said, *([sentence] if sentence else []), *more]
         updates = {self.at[name]: value for name, value in filled.items()}
         return {**updates, self.dropped: None, self.said: self.voice.notes(said)}
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clip_skip import skip
+from clip_skip.messages.message import Message, Template
 from clip_skip.standalone.engine.loading import EMPHASES
 from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.pictures.recipe import Recipe
@@ -91,7 +92,7 @@ def hires(given: Mapping[str, Any], width: int, height: int) -> Hires:
     return made
 
 
-def filled(wanted: Recipe, family: str) -> tuple[dict[str, Any], list[str]]:
+def filled(wanted: Recipe, family: str) -> tuple[dict[str, Any], list[Message | Template]]:
     """The fields as `wanted` has them, "slider" among them, and sentences. What it does not say is not there."""
     clip_skip, said = wanted.clip_skip(family)
     width, height = wanted.size or (None, None)

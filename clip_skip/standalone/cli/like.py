@@ -7,53 +7,57 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip import skip
+from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, reason
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.standalone.cli import arguments as known
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.checkpoint import model_name
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, read
 
 __all__ = ["fill"]
 
+NO_FOLDER = Template("the picture was made with {model}: --models or --model must say where that is")
 
-def fill(arguments: argparse.Namespace) -> list[str]:
+
+def fill(arguments: argparse.Namespace) -> list[Message | Template]:
     """Put what the picture `arguments.like` was made with into `arguments` where these are None.
 
-    Returns sentences for what cannot be made again. Raises `ArgumentError`.
+    Returns messages about what cannot be made again. Raises `ArgumentError`.
     """
+    about_model: Message | None = None
     try:
         infotext = read(arguments.like)
         wanted = recipe.of(infotext)
-        said = list(wanted.said)
         if arguments.model is None:
-            arguments.model, about = model(infotext, arguments.models)
-            said += [about] if about else []
+            arguments.model, about_model = model(infotext, arguments.models)
         family = inspect(known.checkpoint(arguments.model)).family
     except (InfotextError, CheckpointError, OSError) as error:
-        raise known.ArgumentError(f"--like: {error}") from error
+        raise known.ArgumentError(str(FIELD_PROBLEM(field="--like", problem=reason(error)))) from error
+    given = [name for name, value in vars(arguments).items() if value is not None]
     values, about_skip = values_of(wanted, family)
     for name, value in values.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    return said + about_skip
+    messages = [*wanted.messages(given), *([about_model] if about_model else [])]
+    return messages if "skips" in given else [*messages, *about_skip]
 
 
-def model(infotext: Infotext, folder: Path | None) -> tuple[str, str]:
-    """What `--model` is for the picture, and a sentence if its hash is another. Raises `InfotextError`."""
-    name = infotext.parameters.get("Model", "")
+def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:
+    """What `--model` is for the picture, and a message if its hash is another. Raises `InfotextError`."""
     if folder is not None:
-        path, said = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
-        return str(path), said
-    if name == CHECKPOINT.stem:
-        return "demo", ""
-    raise InfotextError(f"the picture was made with {skip.shorten(name)}: --models or --model must say where that is")
+        path, message = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
+        return str(path), message
+    if model_name(infotext).name == CHECKPOINT.stem:
+        return "demo", None
+    raise InfotextError(NO_FOLDER(model=skip.shorten(infotext.parameters.get("Model", ""))))
 
 
-def values_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, Any], list[str]]:
-    """The other arguments, and a sentence where the picture's clip skip did nothing."""
-    clip_skip, said = wanted.clip_skip(family)
+def values_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, Any], list[Message | Template]]:
+    """The other arguments, and a message where the picture's clip skip had no effect or isn't known."""
+    clip_skip, about_skip = wanted.clip_skip(family)
     values: dict[str, Any] = {
         "prompt": wanted.prompt,
         "negative": wanted.negative,
@@ -81,4 +85,4 @@ def values_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, Any], list[
             "hires_negative": hires.negative,
             "denoising": hires.denoising,
         }
-    return values, said
+    return values, about_skip

@@ -63,7 +63,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help=f"default: {STEPS}")
     add("--size", help="512, or 512x768 (width, height); default: 512, for the demo 128")
     add("--sampler", help=f"one of {', '.join(SAMPLERS)}; default: {next(iter(SAMPLERS))}")
-    add("--noise", choices=NOISES, help="whose: the CPU's, or an NVIDIA GPU's, as most WebUIs have it; default: CPU")
+    add(
+        "--noise",
+        type=str.upper,
+        choices=NOISES,
+        help="whose: the CPU's, or an NVIDIA GPU's, as most WebUIs have it; default: CPU",
+    )
     add("--hires", metavar="SCALE", help="a hires pass, so much larger: 1.5, or to a size: 1024x1536; 0 is none")
     add("--hires-upscaler", metavar="NAME", help=f"one of {', '.join(UPSCALERS)}; default: {Hires.upscaler}")
     add("--denoising", type=float, metavar="N", help=f"the hires pass's denoising strength; default: {Hires.denoising}")
