@@ -22,7 +22,7 @@
         if (own) return own;
         const picture = find("#pnginfo_image");
         if (!picture) return undefined;
-        const made = clipSkip.element("div", {id: "clip_skip_png_info", className: "clip-skip-note", role: "status"});
+        const made = clipSkip.element("div", {id: "clip_skip_png_info", className: "clip-skip-picture-facts", role: "status"});
         picture.after(made);
         return made;
     }

@@ -1,6 +1,8 @@
 """--like: the infotext of pictures of a WebUI, what of it is understood, and what is made of it."""
 
+import argparse
 import hashlib
+import json
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,10 @@ from PIL import Image, PngImagePlugin
 from clip_skip.messages.message import FIELD_PROBLEM, Template, join
 from clip_skip.pictures import container, reader
 from clip_skip.pictures import infotext as infotexts
+from clip_skip.pictures.numbering import NEO_UNWRITTEN
+from clip_skip.standalone.cli.like import fill
 from clip_skip.standalone.cli.main import main
+from clip_skip.standalone.cli.sweep_arguments import add_arguments
 from clip_skip.standalone.engine.shots import Hires
 from clip_skip.standalone.pictures import checkpoint as checkpoints
 from clip_skip.standalone.pictures import recipe
@@ -22,6 +27,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("open_clip")
 
 from tests.random_model import random_model
+from tests.test_pictures import encode, graph, last_layer
 
 PROMPT, NEGATIVE = "a (cow:1.2), [red|blue]\nsecond line: x", "dark, ünïcode 🐄"
 LAST = (
@@ -207,6 +213,76 @@ def test_where_the_headers_value_acted(infotext, family, value, says):
     assert (tagged, said) == (5.0, [])
 
 
+@pytest.mark.parametrize(
+    ("settings", "family", "value"),
+    [
+        ("CLiP-skip: 2, App: SD.Next", "SD1", 2.0),
+        ("CLiP-skip: 2, App: SD.Next", "SDXL", 3.0),
+        ("Clip skip: 2, Version: ComfyUI", "SDXL", 2.0),
+        ("Clip skip: -3", "SD1", 3.0),
+        ("Clip skip: 0", "SD1", 1.0),
+        ("Clip skip: nan", "SD1", 1.0),
+    ],
+)
+def test_another_tools_number_is_taken_for_the_checkpoint_that_is_used(settings, family, value):
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).clip_skip(family)[0] == value
+
+
+def test_what_is_not_known_is_as_published_and_said():
+    value, said = recipe.of(parse("a\nSteps: 1, Seed: 2, RNG: CPU, Version: neo-2.26")).clip_skip("SDXL")
+    assert value == 2.0 and said == [recipe.TAKEN(reason=NEO_UNWRITTEN, native="2")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sampler"),
+    [
+        ("Sampler: DPM++ 2M Karras", "DPM++ 2M Karras"),
+        ("Sampler: dpmpp_2m_sde_karras", "DPM++ 2M SDE Karras"),
+        ("Sampler: dpmpp_2m_sde_gpu, Scheduler: karras", "DPM++ 2M SDE Karras"),
+        ("Sampler: euler_ancestral", "Euler a"),
+        ("Sampler: euler, Scheduler: normal", "Euler Uniform"),
+        ("Sampler: Undefined", FIRST),
+    ],
+)
+def test_samplers_by_the_names_of_other_tools(settings, sampler):
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).sampler == sampler
+
+
+def test_seeds_of_64_bits_are_exact():
+    for seed in (2**32, 2**53 + 1, 2**64 - 1):
+        assert recipe.of(parse(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).seed == seed
+
+
+def test_a_picture_of_comfyui_is_made_again_with_its_own_values(tmp_path):
+    def like(nodes):
+        info = PngImagePlugin.PngInfo()
+        info.add_text("prompt", json.dumps(nodes))
+        Image.new("RGB", (8, 8)).save(tmp_path / "p.png", pnginfo=info)
+        return recipe.of(read(tmp_path / "p.png"))
+
+    found = like(graph(-3))
+    assert (found.sampler, found.noise, found.seed, found.size) == ("DPM++ 2M SDE Karras", "CPU", 2**64 - 1, (512, 768))
+    assert found.said == () and found.clip_skip("SD1") == (3.0, [])
+    parts = like(graph(-3, **{"8": last_layer(-4, ["1", 1]), "3": encode("dark", ["8", 0])}))
+    assert (parts.prompt, parts.negative) == ("<clipskip:3>a cat", "<clipskip:4>dark")
+
+
+def test_a_noise_that_is_given_is_not_spoken_of(tmp_path):
+    picture = png(tmp_path / "p.png", TEXT)
+    for noise, expected in ((None, (recipe.NO_RNG,)), ("CPU", ())):
+        arguments = main_arguments(["sweep", "--like", str(picture), "--model", "demo"], noise)
+        said = fill(arguments)
+        assert tuple(message for message in said if message == recipe.NO_RNG) == expected
+        assert arguments.noise == (noise or "GPU")
+
+
+def main_arguments(words, noise):
+    """The command line, with `--noise` in small letters where one is given."""
+    command = argparse.ArgumentParser()
+    add_arguments(command)
+    return command.parse_args([*words[1:], *(["--noise", noise.lower()] if noise else [])])
+
+
 def test_what_the_panel_said_becomes_tags():
     last = "Steps: 1, Seed: 2, Clip skip panel: 2.5, Clip skip negative: 4, Clip skip hires: 3, RNG: CPU"
     found = recipe.of(parse(f"a <clipskip:7>\nNegative prompt: dark\n{last}"))
@@ -250,13 +326,13 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
     for name in ("sub/m", "sub\\m.safetensors", "SUB\\M.safetensors"):
         assert found(name, "")[0] == files[1]
     whole = hashlib.sha256(files[2].read_bytes()).hexdigest()
-    for given in (whole, whole.upper(), f"0x{whole}", whole[:10].upper(), whole[:12]):
-        assert found("renamed", given) == (files[2], None)
+    for spelling in (whole, whole.upper(), f"0x{whole}", whole[:10].upper(), whole[:12]):
+        assert found("renamed", spelling) == (files[2], None)
     assert found("other_fp16", told[2]) == (files[2], None)
-    for name, given in (("gone", "0123456789"), ("other_fp16", "0123456789"), ("other_fp16", ""), ("", "")):
+    for name, known in (("gone", "0123456789"), ("other_fp16", "0123456789"), ("other_fp16", ""), ("", "")):
         with pytest.raises(InfotextError) as error:
-            found(name, given)
-        known = given or checkpoints.NO_HASH
+            found(name, known)
+        known = known or checkpoints.NO_HASH
         assert error.value.message == checkpoints.NOT_THERE(name=f'"{name}"', hash=known, place="this folder")
     among_all = parse(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
     assert recipe.checkpoint(among_all, files, "this folder") == (files[2], None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip import skip
-from clip_skip.messages.message import Message, Template, join
+from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
@@ -21,10 +21,10 @@ __all__ = ["PictureFacts", "facts_of", "read_facts", "sentences"]
 FROM_TAG = Template("The tag {tag} in the prompt sets it.")
 FROM_PANEL = Template("The panel of this extension set it.")
 SEVERAL = Template("Parts of this picture have different values: {parts}.")
-PART = Template("{part}: {value}")
 PART_FROM = Template("{part}: {value} ({number} in {tool})")
 UNSET = Template("as published")
 UNKNOWN = Template("not known")
+PARTS = {"prompt": Template("the prompt"), "negative prompt": Template("the negative prompt")}
 MADE_AT = Template("Made by {tool} at clip skip {value}.")
 MADE_AT_OWN = Template("Made by {tool} at clip skip {value}; its own number is {number}.")
 MADE_BY = Template("Made by {tool}; its clip skip is not known.")
@@ -108,10 +108,10 @@ def clip_skip_of(infotext: Infotext) -> tuple[float | None, Message | Template |
 def part_message(infotext: Infotext, part: str, number: str) -> Message:
     """The clip skip of a part of the picture, and the tool's own number for it."""
     if not number:
-        return PART(part=Template(part), value=UNSET)
+        return FIELD_PROBLEM(field=PARTS[part], problem=UNSET)
     value, _ = convert(infotext.tool, number, infotext.family, infotext.release)
     own = skip.format(value) if value is not None else UNKNOWN
-    return PART_FROM(part=Template(part), value=own, number=number, tool=infotext.tool)
+    return PART_FROM(part=PARTS[part], value=own, number=number, tool=infotext.tool)
 
 
 def own_number(infotext: Infotext) -> str | None:

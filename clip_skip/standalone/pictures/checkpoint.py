@@ -17,7 +17,7 @@ from clip_skip.skip import shorten
 __all__ = ["find_checkpoint", "model_name"]
 
 NOT_THERE = Template("the checkpoint {name} (hash {hash}) is not in {place}")
-NO_HASH = Template("unknown")
+NO_HASH = Template("not known")
 OTHER_HASH = Template("{file} has another hash than the picture's checkpoint, {hash}.")
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
