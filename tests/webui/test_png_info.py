@@ -9,6 +9,9 @@ from clip_skip.pictures.reader import NO_INFOTEXT
 
 from .test_page import expect, page  # noqa: F401
 
+CLEAR = ", ".join(f"#pnginfo_image button[aria-label='{label}']" for label in ("Clear", "Remove Image", "Remove"))
+"""The button that takes the picture away, in gradio 3 and 4."""
+
 
 def test_png_info_tells_the_clip_skip_of_another_tools_picture(page, tmp_path):  # noqa: F811
     """ComfyUI's graph, an infotext of SD.Next, and a picture with nothing in it, one after the other."""
@@ -33,6 +36,6 @@ def test_png_info_tells_the_clip_skip_of_another_tools_picture(page, tmp_path): 
             info.add_text(key, text)
         Image.new("RGB", (8, 8)).save(tmp_path / name, pnginfo=info)
         if page.locator("#pnginfo_image img").count():
-            page.locator("#pnginfo_image button").first.click()
+            page.locator(CLEAR).first.click()
         page.locator("#pnginfo_image input[type=file]").set_input_files(tmp_path / name)
         expect(page, str(message), first)
