@@ -12,7 +12,7 @@ from clip_skip.standalone.app.reading import LABELS
 from clip_skip.standalone.engine.loading import EMPHASES
 from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.sampling.samplers import SAMPLERS
-from clip_skip.standalone.sweep.job import Settings
+from clip_skip.standalone.settings import Settings
 
 __all__ = ["SAME", "fields"]
 

@@ -11,7 +11,7 @@ from clip_skip.standalone.engine.loading import EMPHASES
 from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.pictures.recipe import Recipe
 from clip_skip.standalone.sampling.samplers import SAMPLERS
-from clip_skip.standalone.sweep.job import Settings
+from clip_skip.standalone.settings import Settings
 
 if TYPE_CHECKING:
     from clip_skip.standalone.app.checkpoints import Checkpoint

@@ -23,7 +23,8 @@ from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.sweep.job import Job, Settings
+from clip_skip.standalone.settings import Settings
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import SweepError
@@ -179,7 +180,7 @@ class Studio:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
         common = plan, self.device, 0, self.sweeps, report, self.loading, language, translate
-        wanted = Job(checkpoint.path, settings, *common)
+        wanted = SweepJob(checkpoint.path, settings, *common)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 

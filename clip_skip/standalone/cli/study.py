@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
     for sentence in (*tags.warnings([*given.prompts, given.negative]), *replaced(*given.prompts[:1])):
         print(sentence, file=sys.stderr)
-    from clip_skip.standalone.study.folder import left_by_another
+    from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run as run_job
     from clip_skip.standalone.study.scores import ScoreError, find
 
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         with telling("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
-            if taken := left_by_another(job):
+            if taken := find_another_study(job):
                 raise ArgumentError(f"--out: {taken}; give another folder")
             prepare(job.out)
             figures = run_job(job, scores, cluster, given.batch)
@@ -197,8 +197,9 @@ def has_cuda() -> bool:
 
 def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     """The study that is asked for. ArgumentError or SweepError names the option that cannot be used."""
-    from clip_skip.standalone.study.job import Common, Job
-    from clip_skip.study.plan import Plan
+    from clip_skip.standalone.settings import CommonSettings
+    from clip_skip.standalone.study.job import StudyJob
+    from clip_skip.study.plan import StudyPlan
 
     width, height = size(given.size)
     within("--steps", given.steps, 1, 1000)
@@ -217,11 +218,11 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
         skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
     seeds = rows.read(rows.KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
-    plan = Plan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
+    plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
     how = loading(given)
-    common = Common(given.negative, given.steps, width, height, given.sampler, how.emphasis)
+    common = CommonSettings(given.steps, width, height, given.sampler, negative=given.negative, emphasis=how.emphasis)
     name = cluster_device or device(given.device, has_cuda())
-    return Job(models, common, plan, name, Path(given.out), how)
+    return StudyJob(models, common, plan, name, Path(given.out), how)
 
 
 def skips_of(text: str | None, sizes: Sizes, published: float) -> tuple[float, ...]:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from clip_skip.messages.message import Message
 from clip_skip.prompt import tags
 from clip_skip.prompt.override import replaced
 from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
 from clip_skip.standalone.cli.like import fill
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
-from clip_skip.standalone.sweep.folder import clear, left_by_another
-from clip_skip.standalone.sweep.job import Job
+from clip_skip.standalone.sweep.folder import clear, find_another_sweep
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import run as run_job
 
 __all__ = ["add_arguments", "run"]
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def warnings(job: Job, like: bool) -> Iterator[str]:
+def warnings(job: SweepJob, like: bool) -> Iterator[str]:
     """What there is to say on the tags of the job's texts. The one value of a picture to be like is its tag's own."""
     texts = [job.settings.prompt, job.settings.negative]
     if hires := job.settings.hires:
@@ -75,10 +76,10 @@ def prepare(out: Path) -> None:
         pass
 
 
-def another(job: Job, replace: bool) -> str:
+def another(job: SweepJob, replace: bool) -> Message | None:
     """What is in the job's folder that it may not overwrite; with `replace` it is taken away, if it is a sweep's."""
-    found = left_by_another(job.out, job.made_with())
+    found = find_another_sweep(job)
     if found and replace:
         clear(job.out)
-        return ""
+        return None
     return found

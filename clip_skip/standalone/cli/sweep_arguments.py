@@ -24,7 +24,8 @@ from clip_skip.standalone.cli.arguments import (
 from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.models.sizes import TOWERS
 from clip_skip.standalone.sampling.samplers import SAMPLERS
-from clip_skip.standalone.sweep.job import ROWS, Job, Settings
+from clip_skip.standalone.settings import Settings
+from clip_skip.standalone.sweep.job import ROWS, SweepJob
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.plan import Plan
 from clip_skip.sweep.rows import CFG, KINDS, random_seeds
@@ -80,7 +81,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_cluster(command)
 
 
-def job_of(arguments: argparse.Namespace, cluster_device: str = "") -> Job:
+def job_of(arguments: argparse.Namespace, cluster_device: str = "") -> SweepJob:
     """The sweep that the arguments ask for. ArgumentError or SweepError names the one that cannot be used."""
     model = arguments.model or "demo"
     width, height = size(arguments.size or ("128" if model == "demo" else "512"))
@@ -112,21 +113,21 @@ def job_of(arguments: argparse.Namespace, cluster_device: str = "") -> Job:
         raise ArgumentError("--rows: there is no hires pass (--hires), so its clip skip cannot be the rows")
     how = loading(arguments)
     settings = Settings(
-        path.stem,
-        prompt,
-        negative,
-        seed,
         steps,
         width,
         height,
         sampler,
+        model=path.stem,
+        prompt=prompt,
+        negative=negative,
+        seed=seed,
         cfg_scale=Settings.cfg_scale if plan.rows.kind == CFG else one_cfg_scale(arguments),
         emphasis=how.emphasis,
         hires=hires,
         noise=arguments.noise or NOISES[0],
         family=sizes.family,
     )
-    job = Job(path, settings, plan, name, arguments.batch, arguments.out, arguments.report, how)
+    job = SweepJob(path, settings, plan, name, arguments.batch, arguments.out, arguments.report, how)
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
 
 
