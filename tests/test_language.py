@@ -11,7 +11,7 @@ import pytest
 from clip_skip import panel
 from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import notes_on, notes_on_prompt
-from clip_skip.messages.catalogues import translated
+from clip_skip.messages.catalogues import HOST_WORDS, catalogue, languages, translated
 from clip_skip.page import made_for
 from clip_skip.prompt import tags
 from clip_skip.sweep import settings as sweep_settings
@@ -22,9 +22,7 @@ from clip_skip.sweep.rows import CFG, KINDS
 ROOT = Path(__file__).parents[1]
 WEBUI = ROOT / "clip_skip" / "webui"
 LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
-SENTENCES = {
-    name: json.loads((ROOT / "localizations" / f"{name}.json").read_text(encoding="utf8")) for name in LANGUAGES
-}
+SENTENCES = {name: catalogue(name) for name in LANGUAGES}
 SAME = {"Clip Skip", "Clip skip", "LoRA"}
 
 
@@ -39,6 +37,24 @@ def test_every_sentence_is_translated_with_its_placeholders(language):
         assert placeholders(text) == placeholders(translation), text
         assert len({*placeholders(text)}) == len(placeholders(text)) and "}{" not in text, text
         assert (translation != text) == (text not in SAME), text
+
+
+OF_THE_HOST = """
+Checkpoint|Clip Skip|Clip skip|Close|Denoising strength|Draw legend|Generate|Height|Hires negative prompt|Hires prompt
+Hires sampler|Hires steps|Hires. fix|Infotext|Interrupt|Negative prompt|Preset|Prompt|Prompt S/R|Sampler|Seed|Steps
+Upscale by|Upscaler|Use same sampler|Width
+"""
+"""Texts on the pages of AUTOMATIC1111 v1.10.1 or Forge Neo that are ours as well."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_webui_is_given_no_translation_of_its_own_texts(language):
+    given = json.loads((ROOT / "localizations" / f"{language}.json").read_text(encoding="utf8"))
+    words = json.loads((HOST_WORDS / f"{language}.json").read_text(encoding="utf8"))
+    assert given.keys() & {*re.split(r"[|\n]", OF_THE_HOST)} == set()
+    assert given.keys() & words.keys() == set()
+    assert list(given) == sorted(given) and list(words) == sorted(words)
+    assert languages() == list(LANGUAGES)
 
 
 def test_every_text_of_the_page_has_a_translation():

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.standalone.sweep.folder import SweepFolder
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.sweep import grid, viewer
@@ -31,8 +31,8 @@ def write(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
         rows.labels,
         title=about(job),
         cell_size=job.size,
-        column_title=in_picture(columns.title, job.translate),
-        row_title=in_picture(rows.title, job.translate),
+        column_title=translate_for_picture(columns.title, job.translate),
+        row_title=translate_for_picture(rows.title, job.translate),
     )
     folder.write_picture("grid.png", drawn)
     folder.write("index.html", page(job, folder))
