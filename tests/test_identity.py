@@ -29,8 +29,6 @@ from tests.random_model import SMALL_SDXL, random_weights  # noqa: E402
 from tests.test_families import HEADS  # noqa: E402
 from tests.test_loras import ALPHA, CHANGED, RANK  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def weights():

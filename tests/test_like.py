@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from clip_skip.standalone.cli.main import main
+from clip_skip.standalone.cli.sweep_arguments import NO_HIRES, NO_HIRES_ROWS
 from clip_skip.standalone.engine.shots import Hires
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
+from clip_skip.standalone.settings import Settings, hires_of, settings_of
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -53,10 +55,14 @@ def test_infotext_is_read_from_every_kind_of_file(name, tmp_path):
     assert found.parameters["Hires prompt"] == 'a "dog", far' and found.parameters["Lora hashes"] == "x: 1, y: 2"
     assert found.size("Size") == (64, 96) and found.number("CFG scale", 1) == 5.5 and found.number("Nothing", 1) == 1
     hires = Hires(1.5, upscaler="Latent (nearest)", denoising=0.5, steps=3, prompt='a "dog", far')
-    assert recipe.of(found) == recipe.Recipe(
-        *(PROMPT, NEGATIVE, 3.0, 5.5, 7, 2, (64, 96), "Euler a Karras", "Original", "GPU", hires, False),
-        ("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.",),
+    wanted = recipe.of(found)
+    settings = settings_of(Settings, wanted.options, model="m")
+    assert settings == Settings(
+        *(2, 64, 96, "Euler a Karras", hires, "GPU"),
+        **{"model": "m", "prompt": PROMPT, "negative": NEGATIVE, "seed": 7, "cfg_scale": 5.5},
     )
+    assert (wanted.header, wanted.of_fork) == (3.0, False)
+    assert wanted.warnings == ("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.",)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +106,9 @@ def test_what_is_written_is_read(values):
 )
 def test_a_hires_pass_is_read_as_it_is_written(hires):
     found = Infotext("a", "", {"Sampler": "DDIM", **{name: str(value) for name, value in of_hires(hires).items()}})
-    assert recipe.of(found).hires == hires
+    assert hires_of(recipe.of(found).options) == hires
     line = parameters({"Steps": 1, "Sampler": "DDIM", "Seed": 2, **of_hires(hires)})
-    assert recipe.of(parse(f"a\n{line}")).hires == hires
+    assert hires_of(recipe.of(parse(f"a\n{line}")).options) == hires
 
 
 def test_files_without_infotext_are_named(tmp_path):
@@ -132,7 +138,7 @@ def test_files_without_infotext_are_named(tmp_path):
     ],
 )
 def test_what_cannot_be_made_again_is_said(last, said):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).said == (said,)
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).warnings == (said,)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +176,9 @@ def test_where_the_headers_value_acted(infotext, family, value, says):
 def test_what_the_panel_said_becomes_tags():
     last = "Steps: 1, Seed: 2, Clip skip panel: 2.5, Clip skip negative: 4, Clip skip hires: 3, RNG: CPU"
     found = recipe.of(parse(f"a <clipskip:7>\nNegative prompt: dark\n{last}"))
-    assert (found.prompt, found.negative) == ("<clipskip:2.5:hires=3>a <clipskip:7>", "<clipskip:4:hires=3>dark")
-    assert found.clip_skip("SD1") == (7.0, []) and found.said == ()
+    assert found.options["prompt"] == "<clipskip:2.5:hires=3>a <clipskip:7>"
+    assert found.options["negative"] == "<clipskip:4:hires=3>dark"
+    assert found.clip_skip("SD1") == (7.0, []) and found.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -225,7 +232,7 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
     assert (again.prompt, again.negative) == (first.prompt, first.negative)
     for name in ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Hires steps"):
         assert again.parameters[name] == first.parameters[name]
-    assert recipe.of(again).hires == recipe.of(first).hires
+    assert hires_of(recipe.of(again).options) == hires_of(recipe.of(first).options)
     assert again.parameters["RNG"] == "NV"
 
 
@@ -241,13 +248,13 @@ def test_what_is_given_on_the_command_line_wins(tmp_path, capsys):
     assert (found.prompt, found.negative, found.parameters["Seed"]) == ("a dog", NEGATIVE, "7")
     for more, message in (
         (["--like", str(tmp_path / "gone.png")], "--like: "),
-        (["--hires", "x"], "--hires: 'x' is not a size"),
-        (["--hires", "2", "--hires-upscaler", "ESRGAN"], "--hires-upscaler: 'ESRGAN' is not one of Latent"),
-        (["--denoising", "2", "--hires", "2"], "--denoising: 2.0 is outside"),
-        (["--emphasis", "loud"], "argument --emphasis: invalid choice: 'loud'"),
-        (["--hires-steps", "3"], "--hires-steps: there is no hires pass without --hires"),
-        (["--rows", "hires"], "--rows: there is no hires pass (--hires), so its clip skip cannot be the rows"),
-        (["--hires", "2", "--hires-sampler", "PLMS"], "--hires-sampler: 'PLMS' is not one of"),
+        (["--hires", "x"], '--hires: "x" is not a size'),
+        (["--hires", "2", "--hires-upscaler", "ESRGAN"], '--hires-upscaler: "ESRGAN" is not one of Latent'),
+        (["--denoising", "2", "--hires", "2"], "--denoising: 2 is outside"),
+        (["--emphasis", "loud"], '--emphasis: "loud" is not one of Original'),
+        (["--hires-steps", "3"], f"--hires-steps: {NO_HIRES}"),
+        (["--rows", "hires"], f"--rows: {NO_HIRES_ROWS}"),
+        (["--hires", "2", "--hires-sampler", "PLMS"], '--hires-sampler: "PLMS" is not one of'),
         (["--loras", str(tmp_path / "gone")], "--loras: "),
         (
             ["--prompt", "<lora:x:1>", "--skips", "1", "--steps", "1", "--out", str(tmp_path / "b")],

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
+from clip_skip.standalone.cli.sweep_arguments import VALUES_NEEDED  # noqa: E402
 from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder  # noqa: E402
 from clip_skip.standalone.engine.engine import Engine, is_out_of_memory  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
@@ -528,7 +529,7 @@ def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, cap
         (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
         (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
         (["--rows", "negative", "--row-values", "99"], '--row-values: "99" is outside 1 to'),
-        (["--rows", "prompt"], "--row-values: the first value is what is searched for"),
+        (["--rows", "prompt"], f"--row-values: {VALUES_NEEDED}"),
         (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
         (["--rows", "clip_g"], "--rows: the loaded model has not both CLIP-L and CLIP-G"),
         (["--columns", "clip_l"], "--columns: the loaded model has not both CLIP-L and CLIP-G"),
@@ -629,12 +630,12 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
         (["--skips", "1-99"], '--skips: "1-99" is outside 1 to 12'),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
-        (["--size", "1x2x3"], "--size: '1x2x3'"),
-        (["--size", "8"], "--size: 8 is outside"),
+        (["--size", "1x2x3"], '--size: "1x2x3"'),
+        (["--size", "8"], "--size: 8 is outside 64 to 4096"),
         (["--steps", "0"], "--steps: 0 is outside"),
-        (["--seed", "-1"], "--seed: -1 is outside"),
-        (["--sampler", "PLMS"], "--sampler: 'PLMS' is not one of DPM++ 2M Karras"),
-        (["--device", "tpu"], "--device: 'tpu'"),
+        (["--seed", "-2"], "--seed: -2 is outside"),
+        (["--sampler", "PLMS"], '--sampler: "PLMS" is not one of DPM++ 2M Karras'),
+        (["--device", "tpu"], '--device: "tpu"'),
         (["--model", "missing.safetensors"], "--model: missing.safetensors: there is no such file"),
     ],
 )

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 from clip_skip import skip
+from clip_skip.messages.message import Template, Value
 from clip_skip.prompt import tags
 from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
-from clip_skip.standalone.engine.shots import SamplingOptions, Shot
+from clip_skip.standalone.engine.shots import Hires, SamplingOptions, Shot
+from clip_skip.standalone.option_kinds import FieldError
+from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.pictures import infotext
 from clip_skip.standalone.sampling.samplers import in_two
 
-__all__ = ["CommonSettings", "Settings"]
+__all__ = ["CommonSettings", "Settings", "settings_of"]
+
+LARGEST = 8192
+"""The longest side, in pixels, that a hires pass may enlarge a picture to."""
+
+TOO_LARGE = Template("{size} is more than {most}")
+
+S = TypeVar("S", bound="CommonSettings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +83,36 @@ class Settings(CommonSettings):
             "Size": f"{self.width}x{self.height}",
             "Model": self.model,
         }
-        if self.emphasis != "Original":
-            values["Emphasis"] = self.emphasis
+        for option in OPTIONS:
+            if option.left_out_by_default and getattr(self, option.name) != option.default:
+                values[option.infotext] = getattr(self, option.name)
         if whole:
             values["Clip skip"] = whole
         if self.hires:
             values |= infotext.of_hires(self.hires)
         values["RNG"] = "CPU" if self.noise == "CPU" else "NV"  # a GPU's noise, drawn anywhere
         return "\n".join([*lines, infotext.parameters(values)])
+
+
+def settings_of(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:
+    """Settings of the class `kind` from the checked `values` of all options; more: its fields that are no option.
+
+    Raises `FieldError`, which calls the hires pass `hires_field`, where that makes a picture too large.
+    """
+    own = {one.name: values[one.name] for one in fields(kind) if one.name in values}
+    settings = kind(**{**own, "hires": hires_of(values), **more})
+    if settings.hires:
+        width, height = settings.hires.size(settings.width, settings.height)
+        if max(width, height) > LARGEST:
+            problem = TOO_LARGE(size=f"{width}x{height}", most=LARGEST)
+            raise FieldError.of(hires_field or Template("Hires. fix"), problem)
+    return settings
+
+
+def hires_of(values: Mapping[str, Any]) -> Hires | None:
+    """The hires pass of the values of all options, if there is one."""
+    if not values["hires"]:
+        return None
+    size = values["resize_width"], values["resize_height"]
+    own = {option.hires: values[option.name] for option in OPTIONS if option.hires}
+    return Hires(**{**own, "resize": size if any(size) else None})

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from clip_skip.messages.message import Message
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt import tags
 from clip_skip.prompt.override import replaced
 from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
-from clip_skip.standalone.cli.like import fill
+from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
 from clip_skip.standalone.sweep.job import SweepJob
@@ -34,21 +34,23 @@ EXAMPLES = """examples:
   clip-skip sweep --ray
 """
 
+ANOTHER_FOLDER = Template("{problem}; give another folder, or --replace")
+
 
 def run(arguments: argparse.Namespace) -> int:
-    left_out = fill(arguments) if arguments.like else []
+    like, left_out = fill_from_picture(arguments) if arguments.like else (None, [])
     with cluster_of(arguments) as cluster:
-        job = job_of(arguments, cluster.device if cluster else "")
+        job = job_of(arguments, cluster.device if cluster else "", like)
         for sentence in (*left_out, *warnings(job, bool(arguments.like))):
             print(sentence, file=sys.stderr)
         try:
             with telling():
                 prepare(job.out)
                 if taken := another(job, arguments.replace):
-                    raise ArgumentError(f"--out: {taken}; give another folder, or --replace")
+                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
                 figures = run_job(job, cluster=cluster)
         except OSError as error:
-            raise ArgumentError(f"--out: {error}") from error
+            raise ArgumentError.of("--out", reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"

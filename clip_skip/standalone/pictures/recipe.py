@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clip_skip import skip
 from clip_skip.panel import FIELDS, Panel, restored
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.skip import shorten
-from clip_skip.standalone.engine.loading import EMPHASES
-from clip_skip.standalone.engine.shots import UPSCALERS, Hires
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.option_kinds import Choice, Number
+from clip_skip.standalone.options import OPTIONS, Option
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
 from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, named
 
 __all__ = ["Recipe", "checkpoint", "of"]
 
 READ = {
-    *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model", "Clip skip", "Emphasis"),
-    *("Hires upscale", "Hires resize", "Hires steps", "Hires upscaler", "Hires sampler", "Hires schedule type", "RNG"),
-    *("Hires prompt", "Hires negative prompt", "Hires CFG Scale", "Denoising strength"),
+    *(option.infotext for option in OPTIONS),
+    *("Sampler", "Schedule type", "Size", "Model hash", "Model", "Clip skip"),
+    *("Hires resize", "Hires sampler", "Hires schedule type", "RNG"),
     *(one.infotext for one in FIELDS),
 }
 """What we make again."""
@@ -36,32 +37,23 @@ NOTHING = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture was made of. None is "not said".
+    """What a picture was made of.
 
-    header:  the header's clip skip
-    sampler: one of `SAMPLERS`
-    of_fork: a fork of the WebUI made it, in which the header's clip skip acts on SD2 and SDXL too
-    said:    a sentence for everything that cannot be made again
+    options:  the values of those options, by their names in options.py, that the infotext tells
+    header:   the header's clip skip
+    of_fork:  a fork of the WebUI made it, in which the header's clip skip acts on SD2 and SDXL too
+    warnings: a sentence for everything that cannot be made again
     """
 
-    prompt: str
-    negative: str
+    options: Mapping[str, Any]
     header: float
-    cfg_scale: float | None
-    seed: int | None
-    steps: int | None
-    size: tuple[int, int] | None
-    sampler: str
-    emphasis: str
-    noise: str
-    hires: Hires | None
     of_fork: bool
-    said: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def clip_skip(self, family: str) -> tuple[float, list[str]]:
         """The clip skip at which the prompt stopped as a whole in a model of `family`, in SDXL CLIP-L, and a sentence
         where the header's did nothing."""
-        tag = prompt_tag(self.prompt)
+        tag = prompt_tag(self.options["prompt"])
         value = tag.at("l", False) if tag else None
         if value is not None:
             return value, []
@@ -75,33 +67,40 @@ class Recipe:
 
 def of(infotext: Infotext) -> Recipe:
     """What can be made again of a picture. Raises `InfotextError` for a number or a size that is none."""
-    found, said = infotext.parameters, list(_unknown(infotext))
+    found, warnings = infotext.parameters, list(_unknown(infotext))
     if "RNG" not in found:
-        said.append("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.")
-    sampler, sentences = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), next(iter(SAMPLERS)))
-    hires, more = _hires(infotext, sampler)
-    emphasis, last = _one_of(EMPHASES, "Emphasis", found.get("Emphasis", EMPHASES[0]))
+        warnings.append("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.")
     prompt, negative = _with_panel(infotext)
+    hires = "Hires upscale" in found or "Hires resize" in found
+    counting = [option for option in OPTIONS if hires or not option.hires]
+    options: dict[str, Any] = {one.name: one.default for one in counting if one.hires or one.left_out_by_default}
+    options |= {"prompt": prompt, "negative": negative, "hires": hires}
+    options["noise"] = "CPU" if found.get("RNG") == "CPU" else "GPU"
+    if size := infotext.size("Size"):
+        options["width"], options["height"] = size
+    if resize := infotext.size("Hires resize"):
+        options["resize_width"], options["resize_height"] = resize
+    options["sampler"], more = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), SAMPLERS[0])
+    warnings += more
+    if hires:
+        second = found.get("Hires sampler", ""), found.get("Hires schedule type", ""), options["sampler"], "Hires "
+        sampler, more = _sampler(*second)
+        options["hires_sampler"] = "" if sampler == options["sampler"] else sampler
+        warnings += more
+    for option in counting:
+        if option.infotext in found:
+            options[option.name], more = _value(option, infotext)
+            warnings += more
+    return Recipe(options, max(infotext.number("Clip skip", 1), 1), infotext.of_fork, tuple(warnings))
 
-    def number(name: str) -> float | None:
-        return infotext.number(name, 0) if name in found else None
 
-    seed, steps = number("Seed"), number("Steps")
-    return Recipe(
-        prompt=prompt,
-        negative=negative,
-        header=max(infotext.number("Clip skip", 1), 1),
-        cfg_scale=number("CFG scale"),
-        seed=None if seed is None else int(seed),
-        steps=None if steps is None else int(steps),
-        size=infotext.size("Size"),
-        sampler=sampler,
-        emphasis=emphasis,
-        noise="CPU" if found.get("RNG") == "CPU" else "GPU",
-        hires=hires,
-        of_fork=infotext.of_fork,
-        said=(*said, *sentences, *more, *last),
-    )
+def _value(option: Option, infotext: Infotext) -> tuple[Any, list[str]]:
+    """What the infotext tells of `option`, and what to say where that cannot be made again."""
+    text = infotext.parameters[option.infotext]
+    if isinstance(option.kind, Number):
+        number = infotext.number(option.infotext, 0)
+        return (int(number) if option.kind.whole else number), []
+    return _one_of(option.kind.names, option.infotext, text) if isinstance(option.kind, Choice) else (text, [])
 
 
 def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[str, list[str]]:
@@ -115,27 +114,6 @@ def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[
         instead = base if base in SAMPLERS else default
         asked = shorten(f"{base} {schedule}".rstrip())
         return instead, [f"{prefix}Sampler: {asked} cannot be run here; {instead} takes its place."]
-
-
-def _hires(infotext: Infotext, sampler: str) -> tuple[Hires | None, list[str]]:
-    """The hires pass after a first one with `sampler`, and what cannot be made again of it."""
-    found, resize = infotext.parameters, infotext.size("Hires resize")
-    if "Hires upscale" not in found and resize is None:
-        return None, []
-    upscaler, said = _one_of(UPSCALERS, "Hires upscaler", found.get("Hires upscaler", Hires.upscaler))
-    second, more = _sampler(found.get("Hires sampler", ""), found.get("Hires schedule type", ""), sampler, "Hires ")
-    hires = Hires(
-        scale=infotext.number("Hires upscale", Hires.scale),
-        resize=resize,
-        upscaler=upscaler,
-        denoising=infotext.number("Denoising strength", Hires.denoising),
-        steps=int(infotext.number("Hires steps", 0)),
-        sampler="" if second == sampler else second,
-        cfg_scale=infotext.number("Hires CFG Scale", 0) or None,
-        prompt=found.get("Hires prompt", ""),
-        negative=found.get("Hires negative prompt", ""),
-    )
-    return hires, said + more
 
 
 def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[str]]:
