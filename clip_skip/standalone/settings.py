@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from clip_skip import skip
 from clip_skip.messages.message import Template, Value
 from clip_skip.prompt import tags
+from clip_skip.prompt.parsed import parse, parse_negative
 from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
 from clip_skip.standalone.engine.shots import Hires, SamplingOptions, Shot
@@ -61,7 +62,7 @@ class Settings(CommonSettings):
             asked = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
             if shot.hires_clip_skip is None and (tag := prompt_tag(shot.prompt)):
                 asked = replace(asked, hires=tag.hires)
-            prompt = tags.without_bad(without_prompt_tag(shot.prompt)).lstrip()
+            prompt = parse(without_prompt_tag(shot.prompt)).without_bad_tags.lstrip()
             if self.family == "SD1" and asked == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
                 whole = asked
             else:
@@ -71,7 +72,7 @@ class Settings(CommonSettings):
             lines.append(
                 f"Negative prompt: <clipskip:{skip.format(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
             )
-        elif negative := tags.without_bad(shot.negative).lstrip():
+        elif negative := parse_negative(shot.negative).without_bad_tags.lstrip():
             lines.append(f"Negative prompt: {negative}")
         sampler, schedule = in_two(self.sampler)
         values: dict[str, object] = {

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.layers import figure as layers_figure
-from clip_skip.messages.message import MessageError, Template, Translate
-from clip_skip.prompt import precedence, tags
-from clip_skip.prompt.override import replaced
+from clip_skip.messages.message import Message, MessageError, Template, Translate
+from clip_skip.prompt import precedence
+from clip_skip.prompt.override import warn_replaced
+from clip_skip.prompt.parsed import Prompt, find_warnings, parse, parse_negative
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
@@ -43,7 +44,7 @@ class Picture:
 
     path: Path
     infotext: str
-    notes: list[str]
+    notes: list[Message | str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Sweep:
     cells: int
     report: Path | None
     figures: dict[str, Any]
-    notes: list[str]
+    notes: list[Message | str]
 
 
 @dataclass(eq=False)
@@ -156,7 +157,7 @@ class Studio:
             path = self._next("pictures", settings.seed)
             said = settings.infotext(shot)
             save_picture(made, path, {"parameters": said})
-        return Picture(path, said, [*tags.warnings(texts_of(settings)), *too_deep(checkpoint, settings)])
+        return Picture(path, said, [*find_warnings(prompts_of(settings)), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
@@ -193,7 +194,7 @@ class Studio:
             go_on()
             figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
-        notes = [*tags.warnings(texts_of(settings)), *replaced(settings.prompt)]
+        notes: list[Message | str] = [*find_warnings(prompts_of(settings)), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
@@ -237,13 +238,13 @@ def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
     return Shot(prompt, settings.negative, float(clamped), *common)
 
 
-def texts_of(settings: Settings) -> list[str]:
-    hires = [settings.hires.prompt, settings.hires.negative] if settings.hires else []
-    return [settings.prompt, settings.negative, *hires]
+def prompts_of(settings: Settings) -> list[Prompt]:
+    hires = [parse(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
+    return [parse(settings.prompt), parse_negative(settings.negative), *hires]
 
 
-def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[str]:
-    """A sentence for each encoder that is less deep than a value of the texts, each as a whole."""
+def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
+    """A message for each encoder that is less deep than a value of the texts, each as a whole."""
     for encoder in checkpoint.encoders:
         values = precedence.prompt_values(settings.prompt, settings.negative, 1.0, encoder.tower)
         yield from encoder.too_deep(max(values))

@@ -37,7 +37,7 @@ class Voice:
         """A sentence of the library in the page's language."""
         return translated(sentence, self.language)
 
-    def notes(self, sentences: Iterable[str]) -> str:
+    def notes(self, sentences: Iterable[Message | str]) -> str:
         """The sentences in the page's language, as HTML."""
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 

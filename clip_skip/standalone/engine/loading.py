@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clip_skip.prompt.comments import strip_comments
+from clip_skip.prompt.tags import strip
 from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Loading:
 
     def loras_in(self, texts: Sequence[str]) -> list[Path]:
         """The files of the LoRAs that `texts` name. Raises `LoraError`."""
-        named = {lora.name for text in texts for lora in networks.read(networks.without_comments(text))[1]}
+        named = {lora.name for text in texts for lora in networks.read(strip(strip_comments(text)))[1]}
         return [networks.file(name, self.loras) for name in sorted(named)]
 
 
