@@ -13,9 +13,12 @@ import pytest
 from PIL import Image
 
 from clip_skip import panel
+from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages import catalogues
 from clip_skip.messages.catalogues import translated
 from clip_skip.messages.message import reason
+from clip_skip.prompt.override import REPLACED
+from clip_skip.prompt.parsed import IGNORED
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.studio import Interrupted, Studio
 from clip_skip.standalone.cli import main as cli
@@ -135,8 +138,8 @@ def test_the_negative_prompt_follows_or_has_its_own(studio):
 def test_what_is_wrong_with_a_tag_is_told(studio):
     made = picture(studio, "<clipskip:abc> <clipskip:99> a circle 円")
     assert (pixels(made.path) == pixels(picture(studio, "a circle 円", slider=12).path)).all()
-    assert any('"<clipskip:abc>" was ignored' in note for note in made.notes)
-    assert "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used." in made.notes
+    assert [note.template for note in made.notes] == [IGNORED, TOO_DEEP]
+    assert TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12) in made.notes
     assert Image.open(made.path).info["parameters"].lstrip().startswith("a circle 円\n")
 
 
@@ -280,7 +283,7 @@ def test_rows_of_seeds_and_of_replaced_text(studio):
 def test_a_sweep_tells_what_it_makes_of_tags(studio):
     notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
-        'The sweep\'s values replaced the tag "<clipskip:5>".',
+        REPLACED(tag='"<clipskip:5>"'),
         "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
     ]
 
@@ -402,7 +405,7 @@ def test_every_label_of_the_page_is_translated(language):
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     messages = [
-        'The sweep\'s values replaced the tag "<clipskip:5>".',
+        REPLACED(tag='"<clipskip:5>"'),
         "cell 1 to 12 of 36",
         "Interrupted.",
         "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing.",
