@@ -13,14 +13,15 @@ from clip_skip.messages.message import FIELD_PROBLEM, Template, join
 from clip_skip.pictures import container, reader
 from clip_skip.pictures import infotext as infotexts
 from clip_skip.pictures.numbering import NEO_UNWRITTEN
-from clip_skip.standalone.cli.like import fill
+from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.main import main
-from clip_skip.standalone.cli.sweep_arguments import add_arguments
+from clip_skip.standalone.cli.sweep_arguments import NO_HIRES, NO_HIRES_ROWS, add_arguments, option_values
 from clip_skip.standalone.engine.shots import Hires
 from clip_skip.standalone.pictures import checkpoint as checkpoints
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
 from clip_skip.standalone.sampling.samplers import SAMPLERS
+from clip_skip.standalone.settings import Settings, hires_of, settings_of
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -77,12 +78,13 @@ def test_infotext_is_read_from_every_kind_of_file(name, tmp_path):
     assert found.parameters["Hires prompt"] == 'a "dog", far' and found.parameters["Lora hashes"] == "x: 1, y: 2"
     assert found.size("Size") == (64, 96) and found.number("CFG scale", 1) == 5.5 and found.number("Nothing", 1) == 1
     hires = Hires(1.5, upscaler="Latent (nearest)", denoising=0.5, steps=3, prompt='a "dog", far')
-    assert recipe.of(found) == recipe.Recipe(
-        *(PROMPT, NEGATIVE, 5.5, 7, 2, (64, 96), "Euler a Karras", "Original", "GPU", hires),
-        remarks=(recipe.Remark("noise", recipe.NO_RNG),),
-        source=found,
+    wanted = recipe.of(found)
+    settings = settings_of(Settings, wanted.options, model="m")
+    assert settings == Settings(
+        *(2, 64, 96, "Euler a Karras", hires, "GPU"),
+        **{"model": "m", "prompt": PROMPT, "negative": NEGATIVE, "seed": 7, "cfg_scale": 5.5},
     )
-    assert recipe.of(found).clip_skip("SD1") == (3.0, [])
+    assert wanted.clip_skip("SD1") == (3.0, []) and wanted.warnings == (recipe.NO_RNG,)
 
 
 @pytest.mark.parametrize(
@@ -126,9 +128,9 @@ def test_what_is_written_is_read(values):
 )
 def test_a_hires_pass_is_read_as_it_is_written(hires):
     found = Infotext("a", "", {"Sampler": "DDIM", **{name: str(value) for name, value in of_hires(hires).items()}})
-    assert recipe.of(found).hires == hires
+    assert hires_of(recipe.of(found).options) == hires
     line = parameters({"Steps": 1, "Sampler": "DDIM", "Seed": 2, **of_hires(hires)})
-    assert recipe.of(parse(f"a\n{line}")).hires == hires
+    assert hires_of(recipe.of(parse(f"a\n{line}")).options) == hires
 
 
 def test_files_without_infotext_are_named(tmp_path):
@@ -163,7 +165,7 @@ def test_files_without_infotext_are_named(tmp_path):
     ],
 )
 def test_what_cannot_be_made_again_is_said(last, said):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).said == (said,)
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).warnings == (said,)
 
 
 def test_what_changes_no_pixel_is_not_mentioned():
@@ -172,9 +174,9 @@ def test_what_changes_no_pixel_is_not_mentioned():
         'Civitai resources: [{"type":"checkpoint","modelName":"Some: Model, v2"}], Civitai metadata: {"a": {"b": 1}}, '
         "draft: false, workflow: txt2img, User: me, ENSD: 0, VAE hash: 01, Index: 1x1, App: x, Styles: y"
     )
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {harmless}")).said == ()
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {harmless}")).warnings == ()
     many = ", ".join(f"Unknown {number}: 1" for number in range(100))
-    assert len(recipe.of(parse(f"a\nSteps: 1, Seed: 2, RNG: CPU, {many}")).said) == 1
+    assert len(recipe.of(parse(f"a\nSteps: 1, Seed: 2, RNG: CPU, {many}")).warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -245,12 +247,12 @@ def test_what_is_not_known_is_as_published_and_said():
     ],
 )
 def test_samplers_by_the_names_of_other_tools(settings, sampler):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).sampler == sampler
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).options["sampler"] == sampler
 
 
 def test_seeds_of_64_bits_are_exact():
     for seed in (2**32, 2**53 + 1, 2**64 - 1):
-        assert recipe.of(parse(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).seed == seed
+        assert recipe.of(parse(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).options["seed"] == seed
 
 
 def test_a_picture_of_comfyui_is_made_again_with_its_own_values(tmp_path):
@@ -261,33 +263,31 @@ def test_a_picture_of_comfyui_is_made_again_with_its_own_values(tmp_path):
         return recipe.of(read(tmp_path / "p.png"))
 
     found = like(graph(-3))
-    assert (found.sampler, found.noise, found.seed, found.size) == ("DPM++ 2M SDE Karras", "CPU", 2**64 - 1, (512, 768))
-    assert found.said == () and found.clip_skip("SD1") == (3.0, [])
+    options = {"sampler": "DPM++ 2M SDE Karras", "noise": "CPU", "seed": 2**64 - 1, "width": 512, "height": 768}
+    assert {name: found.options[name] for name in options} == options
+    assert found.warnings == () and found.clip_skip("SD1") == (3.0, [])
     parts = like(graph(-3, **{"8": last_layer(-4, ["1", 1]), "3": encode("dark", ["8", 0])}))
-    assert (parts.prompt, parts.negative) == ("<clipskip:3>a cat", "<clipskip:4>dark")
+    assert (parts.options["prompt"], parts.options["negative"]) == ("<clipskip:3>a cat", "<clipskip:4>dark")
 
 
 def test_a_noise_that_is_given_is_not_spoken_of(tmp_path):
     picture = png(tmp_path / "p.png", TEXT)
-    for noise, expected in ((None, (recipe.NO_RNG,)), ("CPU", ())):
-        arguments = main_arguments(["sweep", "--like", str(picture), "--model", "demo"], noise)
-        said = fill(arguments)
-        assert tuple(message for message in said if message == recipe.NO_RNG) == expected
-        assert arguments.noise == (noise or "GPU")
-
-
-def main_arguments(words, noise):
-    """The command line, with `--noise` in small letters where one is given."""
-    command = argparse.ArgumentParser()
-    add_arguments(command)
-    return command.parse_args([*words[1:], *(["--noise", noise.lower()] if noise else [])])
+    for noise, expected in (([], (recipe.NO_RNG,)), (["--noise", "cpu"], ()), (["--noise", "GPU"], ())):
+        command = argparse.ArgumentParser()
+        add_arguments(command)
+        arguments = command.parse_args(["--like", str(picture), "--model", "demo", *noise])
+        options, warnings = fill_from_picture(arguments)
+        assert options["noise"] == "GPU"
+        assert tuple(message for message in warnings if message == recipe.NO_RNG) == expected
+        assert option_values(arguments, options)["noise"] == ("CPU" if "cpu" in noise else "GPU")
 
 
 def test_what_the_panel_said_becomes_tags():
     last = "Steps: 1, Seed: 2, Clip skip panel: 2.5, Clip skip negative: 4, Clip skip hires: 3, RNG: CPU"
     found = recipe.of(parse(f"a <clipskip:7>\nNegative prompt: dark\n{last}"))
-    assert (found.prompt, found.negative) == ("<clipskip:2.5:hires=3>a <clipskip:7>", "<clipskip:4:hires=3>dark")
-    assert found.clip_skip("SD1") == (7.0, []) and found.said == ()
+    assert found.options["prompt"] == "<clipskip:2.5:hires=3>a <clipskip:7>"
+    assert found.options["negative"] == "<clipskip:4:hires=3>dark"
+    assert found.clip_skip("SD1") == (7.0, []) and found.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
     assert (again.prompt, again.negative) == (first.prompt, first.negative)
     for name in ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Hires steps"):
         assert again.parameters[name] == first.parameters[name]
-    assert recipe.of(again).hires == recipe.of(first).hires
+    assert hires_of(recipe.of(again).options) == hires_of(recipe.of(first).options)
     assert again.parameters["RNG"] == "NV"
 
 
@@ -364,19 +364,19 @@ def test_what_is_given_on_the_command_line_wins(tmp_path, capsys):
     like += ["--model", str(model), "--device", "cpu", "--out", str(tmp_path / "out")]
     assert main([*like, "--skips", "1-2", "--cfg", "4", "--size", "64", "--steps", "1", "--prompt", "a dog"]) == 0
     cells = sorted((tmp_path / "out" / "cells").glob("*.png"))
-    assert [cell.stem for cell in cells] == ["clip-skip-1_cfg-4", "clip-skip-2_cfg-4"]
+    assert [cell.stem.rpartition("_")[0] for cell in cells] == ["clip-skip-1_cfg-4", "clip-skip-2_cfg-4"]
     with Image.open(cells[0]) as made:
         found = parse(made.info["parameters"])
     assert (found.prompt, found.negative, found.parameters["Seed"]) == ("a dog", NEGATIVE, "7")
     for more, message in (
         (["--like", str(tmp_path / "gone.png")], "--like: "),
-        (["--hires", "x"], "--hires: 'x' is not a size"),
-        (["--hires", "2", "--hires-upscaler", "ESRGAN"], "--hires-upscaler: 'ESRGAN' is not one of Latent"),
-        (["--denoising", "2", "--hires", "2"], "--denoising: 2.0 is outside"),
-        (["--emphasis", "loud"], "argument --emphasis: invalid choice: 'loud'"),
-        (["--hires-steps", "3"], "--hires-steps: there is no hires pass without --hires"),
-        (["--rows", "hires"], "--rows: there is no hires pass (--hires), so its clip skip cannot be the rows"),
-        (["--hires", "2", "--hires-sampler", "PLMS"], "--hires-sampler: 'PLMS' is not one of"),
+        (["--hires", "x"], '--hires: "x" is not a size'),
+        (["--hires", "2", "--hires-upscaler", "ESRGAN"], '--hires-upscaler: "ESRGAN" is not one of Latent'),
+        (["--denoising", "2", "--hires", "2"], "--denoising: 2 is outside"),
+        (["--emphasis", "loud"], '--emphasis: "loud" is not one of Original'),
+        (["--hires-steps", "3"], f"--hires-steps: {NO_HIRES}"),
+        (["--rows", "hires"], f"--rows: {NO_HIRES_ROWS}"),
+        (["--hires", "2", "--hires-sampler", "PLMS"], '--hires-sampler: "PLMS" is not one of'),
         (["--loras", str(tmp_path / "gone")], "--loras: "),
         (
             ["--prompt", "<lora:x:1>", "--skips", "1", "--steps", "1", "--out", str(tmp_path / "b")],

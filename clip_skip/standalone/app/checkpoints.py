@@ -9,14 +9,16 @@ from pathlib import Path
 from clip_skip.encoder import TextEncoder, not_loaded
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.skip import shorten
-from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
 
+CHECKPOINT = Template("Checkpoint")
+NOT_THERE = Template("{name} is not there any more")
 OF_THIS_PAGE = Template("the checkpoints of this page")
 STANDS_IN = Template("{problem}; the chosen one takes its place.")
 
@@ -97,7 +99,7 @@ class Checkpoints:
         """Raises `FieldError` where there is none, or `CheckpointError` where it cannot be used."""
         path = self._last.get(str(name)) or self.paths().get(str(name))
         if path is None or not path.is_file():
-            raise FieldError(f"Checkpoint: {shorten(str(name))} is not there any more")
+            raise FieldError.of(CHECKPOINT, NOT_THERE(name=shorten(str(name))))
         stat = path.stat()
         return Checkpoint(str(name), path, _sizes(path, stat.st_mtime_ns, stat.st_size))
 

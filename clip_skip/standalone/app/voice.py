@@ -9,9 +9,9 @@ from typing import Any
 from clip_skip.messages.catalogues import catalogue, translated
 from clip_skip.messages.message import Message, reason
 from clip_skip.standalone.app.gradio_versions import told
-from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.engine.engine import is_out_of_memory
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures.infotext import InfotextError
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.sweep.axis import SweepError
@@ -37,7 +37,7 @@ class Voice:
         """A sentence of the library in the page's language."""
         return translated(sentence, self.language)
 
-    def notes(self, sentences: Iterable[str]) -> str:
+    def notes(self, sentences: Iterable[Message | str]) -> str:
         """The sentences in the page's language, as HTML."""
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 

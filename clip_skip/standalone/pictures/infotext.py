@@ -8,6 +8,7 @@ from clip_skip.pictures.infotext import parse as parse_text
 from clip_skip.pictures.reader import read_infotext as read
 from clip_skip.pictures.webui_tools import identified
 from clip_skip.standalone.engine.shots import Hires
+from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.sampling.samplers import in_two
 
 __all__ = ["Infotext", "InfotextError", "of_hires", "parameters", "parse", "read"]
@@ -22,17 +23,15 @@ def parse(text: str) -> Infotext:
 
 
 def of_hires(hires: Hires) -> dict[str, object]:
-    """The parameters of a hires pass, in the WebUI's words."""
-    values: dict[str, object] = {"Denoising strength": f"{hires.denoising:g}"}
+    """The parameters of a hires pass, in the WebUI's words and order."""
+    values: dict[str, object] = dict.fromkeys(["Denoising strength", "Hires sampler", "Hires schedule type"])
+    for option in OPTIONS:
+        value = getattr(hires, option.hires) if option.hires and option.infotext else None
+        if value and not (hires.resize and option.hires == "scale"):
+            values[option.infotext] = f"{value:g}" if isinstance(value, float) else value
     if hires.sampler:
         values["Hires sampler"], values["Hires schedule type"] = in_two(hires.sampler)
-    if hires.cfg_scale is not None:
-        values["Hires CFG Scale"] = f"{hires.cfg_scale:g}"
-    values |= {"Hires prompt": hires.prompt} if hires.prompt else {}
-    values |= {"Hires negative prompt": hires.negative} if hires.negative else {}
     if hires.resize:
         values["Hires resize"] = "{}x{}".format(*hires.resize)
-    else:
-        values["Hires upscale"] = f"{hires.scale:g}"
-    values |= {"Hires steps": hires.steps} if hires.steps else {}
-    return {**values, "Hires upscaler": hires.upscaler}
+    last = {key: values.pop(key, None) for key in ("Hires upscale", "Hires steps", "Hires upscaler")}
+    return {key: value for key, value in {**values, **last}.items() if value is not None}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clip_skip import skip
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
@@ -13,8 +13,8 @@ from clip_skip.pictures.infotext import Infotext, skip_key
 from clip_skip.pictures.numbering import IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.skip import shorten
-from clip_skip.standalone.engine.loading import EMPHASES
-from clip_skip.standalone.engine.shots import UPSCALERS, Hires
+from clip_skip.standalone.option_kinds import Choice, Number
+from clip_skip.standalone.options import OPTIONS, Option
 from clip_skip.standalone.pictures.checkpoint import find_checkpoint as checkpoint
 from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, named
 
@@ -28,9 +28,9 @@ LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.
 TAKEN = Template("{reason} {native} is taken, as published.")
 
 READ = {
-    *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model", "Emphasis", "RNG"),
-    *("Hires upscale", "Hires resize", "Hires steps", "Hires upscaler", "Hires sampler", "Hires schedule type"),
-    *("Hires prompt", "Hires negative prompt", "Hires CFG Scale", "Denoising strength"),
+    *(option.infotext for option in OPTIONS),
+    *("Sampler", "Schedule type", "Size", "Model hash", "Model", "RNG"),
+    *("Hires resize", "Hires sampler", "Hires schedule type"),
     *(one.infotext for one in FIELDS),
 }
 """What we make again, besides the clip skip."""
@@ -56,47 +56,38 @@ BEGINNINGS = ("Sweep ", "Civitai ")
 
 
 class Remark(NamedTuple):
-    """argument: the one that makes `message` pointless where it is given, by its name in `cli.like.values_of`"""
+    """option: the one that makes `message` pointless where it is given, by its name in options.py; "" for none"""
 
-    argument: str
+    option: str
     message: Message | Template
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture was made of. None is "not said".
+    """What a picture was made of.
 
-    sampler: one of `SAMPLERS`
+    options: the values of those options, by their names in options.py, that the picture tells
     remarks: a message for everything that is made otherwise here
     source:  what the picture itself says, which decides what its clip skip means
     """
 
-    prompt: str
-    negative: str
-    cfg_scale: float | None
-    seed: int | None
-    steps: int | None
-    size: tuple[int, int] | None
-    sampler: str
-    emphasis: str
-    noise: str
-    hires: Hires | None
+    options: Mapping[str, Any]
     remarks: tuple[Remark, ...] = ()
     source: Infotext = field(default=Infotext("", "", {}), repr=False)
 
     @property
-    def said(self) -> tuple[Message | Template, ...]:
-        """What there is to say of it."""
-        return tuple(self.messages())
+    def warnings(self) -> tuple[Message | Template, ...]:
+        """A message for everything that is made otherwise here."""
+        return self.warnings_unless(())
 
-    def messages(self, given: Collection[str] = ()) -> Iterator[Message | Template]:
-        """The same without what is pointless because an argument is `given`."""
-        return (remark.message for remark in self.remarks if remark.argument not in given)
+    def warnings_unless(self, given: Collection[str]) -> tuple[Message | Template, ...]:
+        """The same without what is pointless because an option is `given`."""
+        return tuple(remark.message for remark in self.remarks if remark.option not in given)
 
-    def clip_skip(self, family: str) -> tuple[float, list[Message | Template]]:
+    def clip_skip(self, family: str) -> tuple[float, list[Message | str]]:
         """The clip skip at which the prompt stopped as a whole in a model of `family`, in SDXL CLIP-L, and a message
         where the picture's own had no effect or isn't known."""
-        tag = prompt_tag(self.prompt)
+        tag = prompt_tag(self.options["prompt"])
         value = tag.at("l", False) if tag else None
         if value is not None:
             return value, []
@@ -109,29 +100,38 @@ class Recipe:
 
 def of(infotext: Infotext) -> Recipe:
     """What can be made again of a picture. Raises `PictureError` for a number or a size that is none."""
-    found = infotext.parameters
-    remarks = [*left_out(infotext), *without_rng(infotext)]
-    sampler, about_sampler = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), next(iter(SAMPLERS)))
-    hires, about_hires = _hires(infotext, sampler)
-    emphasis, about_emphasis = _one_of(EMPHASES, "Emphasis", found.get("Emphasis", EMPHASES[0]))
+    found, remarks = infotext.parameters, [*left_out(infotext), *without_rng(infotext)]
     prompt, negative = with_tags(infotext)
-    remarks += [Remark("sampler", message) for message in about_sampler]
-    remarks += [Remark("hires", message) for message in about_hires]
-    remarks += [Remark("emphasis", message) for message in about_emphasis]
-    return Recipe(
-        prompt=prompt,
-        negative=negative,
-        cfg_scale=infotext.number("CFG scale", 0) if "CFG scale" in found else None,
-        seed=infotext.whole("Seed"),
-        steps=infotext.whole("Steps"),
-        size=infotext.size("Size"),
-        sampler=sampler,
-        emphasis=emphasis,
-        noise="CPU" if found.get("RNG", "").upper() == "CPU" else "GPU",
-        hires=hires,
-        remarks=tuple(remarks),
-        source=infotext,
-    )
+    hires = "Hires upscale" in found or "Hires resize" in found
+    counting = [option for option in OPTIONS if hires or not option.hires]
+    options: dict[str, Any] = {one.name: one.default for one in counting if one.hires or one.left_out_by_default}
+    options |= {"prompt": prompt, "negative": negative, "hires": hires}
+    options["noise"] = "CPU" if found.get("RNG", "").upper() == "CPU" else "GPU"
+    if size := infotext.size("Size"):
+        options["width"], options["height"] = size
+    if resize := infotext.size("Hires resize"):
+        options["resize_width"], options["resize_height"] = resize
+    options["sampler"], about = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), SAMPLERS[0])
+    remarks += [Remark("sampler", message) for message in about]
+    if hires:
+        second = found.get("Hires sampler", ""), found.get("Hires schedule type", ""), options["sampler"], "Hires "
+        sampler, about = _sampler(*second)
+        options["hires_sampler"] = "" if sampler == options["sampler"] else sampler
+        remarks += [Remark("hires_sampler", message) for message in about]
+    for option in counting:
+        if option.infotext in found:
+            options[option.name], about = _value(option, infotext)
+            remarks += [Remark(option.name, message) for message in about]
+    return Recipe(options, tuple(remarks), infotext)
+
+
+def _value(option: Option, infotext: Infotext) -> tuple[Any, list[Message]]:
+    """What the infotext tells of `option`, and what to say where that cannot be made again."""
+    text = infotext.parameters[option.infotext]
+    if isinstance(option.kind, Number):
+        whole = option.kind.whole
+        return infotext.whole(option.infotext) if whole else infotext.number(option.infotext, 0), []
+    return _one_of(option.kind.names, option.infotext, text) if isinstance(option.kind, Choice) else (text, [])
 
 
 def without_rng(infotext: Infotext) -> Iterator[Remark]:
@@ -151,27 +151,6 @@ def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[
         instead = base if base in SAMPLERS else default
         wanted = shorten(f"{base} {schedule}".rstrip())
         return instead, [NOT_RUN(field=f"{prefix}Sampler", text=wanted, other=instead)]
-
-
-def _hires(infotext: Infotext, sampler: str) -> tuple[Hires | None, list[Message]]:
-    """The hires pass after a first one with `sampler`, and what cannot be made again of it."""
-    found, resize = infotext.parameters, infotext.size("Hires resize")
-    if "Hires upscale" not in found and resize is None:
-        return None, []
-    upscaler, about = _one_of(UPSCALERS, "Hires upscaler", found.get("Hires upscaler", Hires.upscaler))
-    second, more = _sampler(found.get("Hires sampler", ""), found.get("Hires schedule type", ""), sampler, "Hires ")
-    hires = Hires(
-        scale=infotext.number("Hires upscale", Hires.scale),
-        resize=resize,
-        upscaler=upscaler,
-        denoising=infotext.number("Denoising strength", Hires.denoising),
-        steps=infotext.whole("Hires steps") or 0,
-        sampler="" if second == sampler else second,
-        cfg_scale=infotext.number("Hires CFG Scale", 0) or None,
-        prompt=found.get("Hires prompt", ""),
-        negative=found.get("Hires negative prompt", ""),
-    )
-    return hires, about + more
 
 
 def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[Message]]:
