@@ -21,7 +21,7 @@ from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, named
 __all__ = ["Recipe", "checkpoint", "of"]
 
 READ = {
-    *(option.infotext for option in OPTIONS),
+    *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),
     *("Sampler", "Schedule type", "Size", "Model hash", "Model", "Clip skip"),
     *("Hires resize", "Hires sampler", "Hires schedule type", "RNG"),
     *(one.infotext for one in FIELDS),
@@ -88,19 +88,22 @@ def of(infotext: Infotext) -> Recipe:
         options["hires_sampler"] = "" if sampler == options["sampler"] else sampler
         warnings += more
     for option in counting:
-        if option.infotext in found:
-            options[option.name], more = _value(option, infotext)
+        if (key := option.key(options["sampler"])) in found:
+            options[option.name], more = _value(option, key, infotext)
             warnings += more
+        other = option.key(options.get("hires_sampler") or options["sampler"])
+        if found.get(other) != found.get(key):  # the samplers of the two passes go by different ones
+            warnings.append(f"{other}: {shorten(found.get(other, ''))} cannot be made again here, and was left out.")
     return Recipe(options, max(infotext.number("Clip skip", 1), 1), infotext.of_fork, tuple(warnings))
 
 
-def _value(option: Option, infotext: Infotext) -> tuple[Any, list[str]]:
-    """What the infotext tells of `option`, and what to say where that cannot be made again."""
-    text = infotext.parameters[option.infotext]
+def _value(option: Option, key: str, infotext: Infotext) -> tuple[Any, list[str]]:
+    """What the infotext tells of `option` by its `key`, and what to say where that cannot be made again."""
+    text = infotext.parameters[key]
     if isinstance(option.kind, Number):
-        number = infotext.number(option.infotext, 0)
+        number = infotext.number(key, 0)
         return (int(number) if option.kind.whole else number), []
-    return _one_of(option.kind.names, option.infotext, text) if isinstance(option.kind, Choice) else (text, [])
+    return _one_of(option.kind.names, key, text) if isinstance(option.kind, Choice) else (text, [])
 
 
 def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[str, list[str]]:
@@ -127,7 +130,7 @@ def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[st
 def _unknown(infotext: Infotext) -> Iterator[str]:
     """A sentence for each parameter that made the picture what it is and cannot be made again."""
     for name, value in infotext.parameters.items():
-        known = name in READ or name in NOTHING or name.startswith("Sweep ") or (name, value) in (("Eta", "1.0"),)
+        known = name in READ or name in NOTHING or name.startswith("Sweep ")
         if not known:
             yield f"{name}: {shorten(value)} cannot be made again here, and was left out."
 
