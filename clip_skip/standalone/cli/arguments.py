@@ -21,6 +21,7 @@ from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 
 __all__ = [
     "DEMO_PROMPT",
+    "NOT_A_FOLDER",
     "ArgumentError",
     "add_cluster",
     "add_loading",
