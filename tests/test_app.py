@@ -284,7 +284,7 @@ def test_a_sweep_tells_what_it_makes_of_tags(studio):
     notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
         REPLACED(tag='"<clipskip:5>"'),
-        "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
+        TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12),
     ]
 
 

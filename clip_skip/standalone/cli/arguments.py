@@ -27,6 +27,7 @@ __all__ = [
     "add_loading",
     "add_options",
     "check_folder",
+    "check_png",
     "checked",
     "checkpoint",
     "cluster_of",
@@ -54,8 +55,20 @@ class ArgumentError(FieldError):
     """An argument that cannot be used; the message names it."""
 
 
+NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
+NO_FOLDER = Template("there is no folder {name}")
+
+
+def check_png(option: str, path: Path) -> None:
+    """Raise `ArgumentError` unless a PNG can be written to `path`: its name ends in .png, and its folder is there."""
+    if path.suffix.lower() != ".png":
+        raise ArgumentError.of(option, NOT_PNG)
+    if not path.parent.is_dir():
+        raise ArgumentError.of(option, NO_FOLDER(name=str(path.parent)))
+
+
 def checkpoint(model: str) -> Path:
-    """The file of `--model`; "demo" is the model in the box."""
+    """The file of `--model`; "demo" is the bundled demo model."""
     return CHECKPOINT if model == "demo" else Path(model)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from clip_skip.made_for.naming import checkpoint_family
 from clip_skip.standalone.models import heads
-from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, family, read
+from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, read
 
 OLD_TEXT = "cond_stage_model.transformer."
 """Some checkpoints lack `text_model` in the names of the text encoder; WebUIs take them too."""
@@ -72,7 +73,7 @@ def _check(shapes: Mapping[str, Shape], names: list[str], path: Path) -> None:
     """Raise `CheckpointError` unless weights of these `shapes` are those of a text-to-image model that is known."""
     parts = {"UNet": f"{UNET}input_blocks.0.0.weight", "VAE": f"{VAE}post_quant_conv.weight"}
     missing = [part for part, name in parts.items() if name not in shapes]
-    if family(names_of(shapes)) is None:
+    if checkpoint_family(names_of(shapes)) is None:
         missing.append("text encoder")
     if missing:
         other = next((what for start, what in _OTHERS.items() if any(name.startswith(start) for name in names)), None)
@@ -113,4 +114,6 @@ def _sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path)
     except heads.HeadsError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} is not a complete {family(shapes) or 'SD1'} checkpoint: {error}") from error
+        raise CheckpointError(
+            f"{path} is not a complete {checkpoint_family(shapes) or 'SD1'} checkpoint: {error}"
+        ) from error
