@@ -18,6 +18,7 @@ from clip_skip.prompt.precedence import Texts, prompt_values
 from clip_skip.prompt.tags import strip
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints, files
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.models.lora_files import find_lora
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.prompts import networks
 from clip_skip.standalone.prompts.conditioning import sub_prompts
@@ -93,8 +94,8 @@ def suggestions_on(
 def loras_of(prompt: str, folder: Path | None) -> list[Path]:
     """The files of the LoRAs that a prompt names with a weight, as far as they are there while it is being written."""
     try:
-        named = networks.read(strip(strip_comments(prompt)))[1]
-        return [networks.file(lora.name, folder) for lora in named if lora.text or lora.unet]
+        named = networks.read_networks(strip(strip_comments(prompt)))[1]
+        return [find_lora(lora.name, folder) for lora in named if lora.text or lora.unet]
     except networks.LoraError:
         return []
 

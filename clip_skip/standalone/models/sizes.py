@@ -1,4 +1,4 @@
-"""The sizes of an SD1, SD2 or SDXL model, read from the shapes of its weights."""
+"""The sizes of an SD1, SD2 or SDXL model, from the shapes of its weights."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ class Sizes:
     middle: int = 1
     """Transformer blocks in the UNet's middle."""
     vector: int = 0
-    """Width of the vector that the UNet is told beside the text: pooled, sizes and crop (SDXL)."""
+    """Width of the vector that the UNet is given besides the text: pooled, sizes and crop (SDXL)."""
     vae_scale: float = 0.18215
     prediction: str = "epsilon"
-    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing tells, and it has to be tried out."""
+    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing says so, and it has to be tried out."""
 
     @property
     def vae_factor(self) -> int:
@@ -119,9 +119,16 @@ PUBLISHED = {
 """The sizes of the published models, by family."""
 
 
-def read(shapes: Mapping[str, Shape]) -> Sizes:
+MOST_LEVELS = 8
+"""Of a UNet or a VAE; published ones have 3 or 4."""
+
+MOST_BLOCKS = 200
+"""Of any kind, one after the other; published models have 32 at most."""
+
+
+def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
     """The sizes of the model whose weights have `shapes`, without the heads, which are 0, and as in the paper where
-    weights do not tell. Raises KeyError or IndexError if it is none.
+    weights do not say. Raises KeyError, IndexError or ValueError if it is not such a model.
     """
     found = checkpoint_family(shapes) or "SD1"
     channels: list[int] = []
@@ -141,7 +148,9 @@ def read(shapes: Mapping[str, Shape]) -> Sizes:
         else:
             break
     vae_levels = _length(shapes, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
-    first, *others = (_text(shapes, prefix) for prefix in TEXTS[found])
+    if not 0 < len(channels) <= MOST_LEVELS or not 0 < vae_levels <= MOST_LEVELS:
+        raise ValueError(f"{len(channels)} levels of the UNet, {vae_levels} of the VAE")
+    first, *others = (text_sizes(shapes, prefix) for prefix in TEXTS[found])
     vector = shapes.get(f"{UNET}label_emb.0.0.weight", (0, 0))[1]
     return Sizes(
         unet=tuple(channels),
@@ -166,7 +175,8 @@ def read(shapes: Mapping[str, Shape]) -> Sizes:
     )
 
 
-def _text(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
+def text_sizes(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
+    """The sizes of the text encoder whose weights' names begin with `prefix`; raises as `sizes_of`."""
     if not prefix.endswith(".model."):
         vocabulary, width = shapes[f"{prefix}embeddings.token_embedding.weight"]
         positions = shapes[f"{prefix}embeddings.position_embedding.weight"][0]
@@ -181,4 +191,8 @@ def _text(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
 
 
 def _length(shapes: Mapping[str, Shape], pattern: str) -> int:
-    return next(index for index in count() if pattern.format(index) not in shapes)
+    """How many of the names of `pattern` there are, from 0 on. ValueError for more than any model has."""
+    found = next(index for index in count() if pattern.format(index) not in shapes)
+    if found > MOST_BLOCKS:
+        raise ValueError(f"{found} x {pattern.format('N')}")
+    return found
