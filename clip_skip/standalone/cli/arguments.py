@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
+from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
+from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, EMPHASES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
