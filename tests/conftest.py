@@ -5,33 +5,28 @@ from pathlib import Path
 
 import pytest
 
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+"""Small matrices are faster with one thread, and other tests may be running; torch, and what tests start, reads it."""
+
 STANDINS = Path(__file__).parent / "standins"
 
 
 @pytest.fixture
 def standins(monkeypatch):
-    """The host's modules, stood in for, fresh for each test."""
+    """The host's modules, stood in for, fresh for each test; the library's, which the script drops, are put back."""
 
-    def forget():
+    def forget(*names):
         for name in list(sys.modules):
-            if name.split(".")[0] in ("modules", "gradio") or name.startswith("clip_skip.webui"):
+            if name.split(".")[0] in names or name.startswith("clip_skip.webui"):
                 del sys.modules[name]
 
-    forget()
+    forget("modules", "gradio")
+    library = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "clip_skip"}
     monkeypatch.syspath_prepend(str(STANDINS))
     yield
-    forget()
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """Small matrices are faster so, and other tests may be running."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    forget("modules", "gradio", "clip_skip")
+    sys.modules.update(library)
 
 
 QUIET = ("background-networking", "component-update", "sync", "gpu", "quic")

@@ -16,6 +16,7 @@ pytest.importorskip("diffusers")
 from hypothesis import example, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from clip_skip.prompt.comments import strip_comments  # noqa: E402
 from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.loading import EMPHASES  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
@@ -24,7 +25,7 @@ from clip_skip.standalone.prompts import emphasis, tokens  # noqa: E402
 from clip_skip.standalone.prompts.chunks import EMPTY, chunks  # noqa: E402
 from clip_skip.standalone.prompts.conditioning import sub_prompts  # noqa: E402
 from clip_skip.standalone.prompts.emphasis import BREAK, pieces  # noqa: E402
-from clip_skip.standalone.prompts.networks import LoraError, read_networks, without_comments  # noqa: E402
+from clip_skip.standalone.prompts.networks import LoraError, read_networks  # noqa: E402
 from clip_skip.standalone.prompts.open_clip_tokens import open_clip_encode  # noqa: E402
 from clip_skip.standalone.prompts.schedule import schedule  # noqa: E402
 from tests.random_model import SMALL, random_weights  # noqa: E402
@@ -116,7 +117,7 @@ READERS = {
     "pieces": pieces,
     "sub_prompts": sub_prompts,
     "networks": read_without_errors,
-    "comments": without_comments,
+    "comments": strip_comments,
     "OpenCLIP": open_clip_encode(tokens.tokenizer()),
 }
 
@@ -263,7 +264,7 @@ def test_each_text_that_a_prompt_becomes_is_encoded_once(engine):
 
 def test_sub_prompts_pull_by_their_weights(engine):
     once, twice = latents(engine, "a cow :2"), latents(engine, "a cow AND a cow")
-    assert torch.allclose(once, twice, atol=1e-3)
+    assert (once - twice).abs().max() < 1e-4 * once.abs().max()  # the sums are taken in another order
 
 
 def test_each_picture_of_a_batch_is_the_one_made_alone(engine):

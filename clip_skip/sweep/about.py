@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.lines import cut
 from clip_skip.messages.message import Translate
 from clip_skip.prompt.precedence import without_prompt_tag
@@ -30,7 +30,7 @@ def about(
 
     cfg_scale, seeds: None and none where the rows are of several
     """
-    say = partial(in_picture, translate=translate)
+    say = partial(translate_for_picture, translate=translate)
     how = [*([model] if model else []), sampler, say(f"{steps} steps")]
     how += [say(f"CFG scale {cfg_scale}")] if cfg_scale is not None else []
     if seeds:

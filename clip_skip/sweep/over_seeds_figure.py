@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from clip_skip.messages.fonts import said
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.message import Translate
 from clip_skip.sweep.over_seeds import OverSeeds, conclusion
 from clip_skip.sweep.report import Interval
@@ -45,7 +45,7 @@ def draw(
     pictures:  those of the first seed's middle row
     translate: the figure's own words, into another language
     """
-    first, say = found.first, partial(said, translate=translate)
+    first, say = found.first, partial(translate_for_picture, translate=translate)
     rows = row_names(first, say)
     figure, places = begin({"shares": 0.6, "pictures": 0.75, "likeness": 1.5, "change": 1.5}, first, 9.6)
     draw_bars(places["shares"], first.factor, ["pixels"], [[share.mean] for share in found.shares], say)

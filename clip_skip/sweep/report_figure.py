@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from clip_skip.messages.fonts import drawn, families, said
+from clip_skip.messages.catalogues import translate_for_picture
+from clip_skip.messages.fonts import font_families, replace_missing_letters
 from clip_skip.messages.lines import cut, wrap
 from clip_skip.messages.message import Translate
 from clip_skip.sweep.report import Interval, Report, conclusion, intervals
@@ -48,7 +49,7 @@ def draw(
     pictures: those of the middle row, which then stand over the likeness
     translate: the figure's own words, into another language
     """
-    say = partial(said, translate=translate)
+    say = partial(translate_for_picture, translate=translate)
     parts = {"shares": 0.75, "pictures": 0.75, "likeness": 1.3, "change": 1.6}
     if report.of_seeds:
         del parts["shares"]
@@ -77,14 +78,14 @@ def begin(parts: Mapping[str, float], report: Report, height: float) -> tuple[Fi
 
 def finish(figure: Figure, first: Axes, answer: str, about: Sequence[str]) -> Image.Image:
     """The figure as a picture, with the answer and what it is about above the place `first`."""
-    lines = [part for line in about for part in wrap(drawn(line), 120)]
+    lines = [part for line in about for part in wrap(replace_missing_letters(line), 120)]
     kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
     figure.suptitle("\n".join(wrap(answer, 74)), fontsize=14.5, fontweight="bold", x=0.02, ha="left")
     title = first.get_title(loc="left") or first.get_title()
     first.set_title("")
     first.set_title("\n".join([*kept, "", title]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
     for text in figure.findobj(Text):
-        text.set(fontfamily=families(text.get_text()), parse_math=False)
+        text.set(fontfamily=font_families(text.get_text()), parse_math=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -206,4 +207,4 @@ def plain(axes: Axes) -> None:
 def row_names(report: Report, say: Say) -> list[str]:
     """What each row is; texts that a person typed are as they were typed."""
     typed = report.factor == KINDS["prompt"].factor
-    return [cut(" ".join(drawn(name if typed else say(name)).split()), 24) for name in report.rows]
+    return [cut(" ".join(replace_missing_letters(name if typed else say(name)).split()), 24) for name in report.rows]

@@ -9,6 +9,9 @@ from typing import Any
 
 from clip_skip.panel import Panel
 from clip_skip.webui import generation
+from clip_skip.webui.host_types import Processing
+from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
+from clip_skip.webui.state import state_of
 
 __all__ = ["admit", "inherit", "is_one"]
 
@@ -30,17 +33,17 @@ def admit(opts: Any) -> None:
         opts.data[OPTION] = f"{names},{SCRIPT}"
 
 
-def is_one(p: Any) -> bool:
+def is_one(p: Processing) -> bool:
     """Whether `p` is a pass over a picture of another generation."""
     return bool(getattr(p, "_ad_inner", False))
 
 
-def inherit(p: Any, outer: Any) -> None:
+def inherit(p: Processing, outer: Processing | None) -> None:
     """Gives the pass `p` the panel of the picture of `outer` that it is for; one set in ADetailer itself is kept."""
     if outer is None or not hasattr(outer, "batch_index"):
         return
-    if "CLIP_stop_at_last_layers" in (getattr(p, "override_settings", None) or {}):
-        p.clip_skip_panels = [Panel()]
+    if HEADER_OPTION in (getattr(p, "override_settings", None) or {}):
+        state_of(p).panels = [Panel()]
         return
     picture = outer.iteration * outer.batch_size + outer.batch_index
-    p.clip_skip_panels = [generation.panel_of(outer, picture)]
+    state_of(p).panels = [generation.panel_of(outer, picture)]

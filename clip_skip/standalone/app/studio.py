@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.layers import figure as layers_figure
-from clip_skip.messages.message import Translate
-from clip_skip.prompt import precedence, tags
-from clip_skip.prompt.override import replaced
+from clip_skip.messages.message import Message, MessageError, Template, Translate
+from clip_skip.prompt import precedence
+from clip_skip.prompt.override import warn_replaced
+from clip_skip.prompt.parsed import Prompt, find_warnings, parse, parse_negative
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
-from clip_skip.standalone.app.reading import whole
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
 from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.option_kinds import FieldError, Number
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.sweep.job import Job, Settings
+from clip_skip.standalone.settings import Settings
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import SweepError
@@ -33,6 +35,8 @@ from clip_skip.sweep.settings import LABELS, SweepSettings
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
+CLIP_SKIP = Template("Clip skip")
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -40,7 +44,7 @@ class Picture:
 
     path: Path
     infotext: str
-    notes: list[str]
+    notes: list[Message | str]
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Sweep:
     cells: int
     report: Path | None
     figures: dict[str, Any]
-    notes: list[str]
+    notes: list[Message | str]
 
 
 @dataclass(eq=False)
@@ -140,7 +144,7 @@ class Studio:
         window: str = "",
     ) -> Picture:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
-        shot = shot_of(checkpoint, settings, whole("Clip skip", slider, 1, checkpoint.deepest))
+        shot = shot_of(checkpoint, settings, slider_value(slider, checkpoint))
         with self._alone("picture", window) as go_on:
 
             def step() -> None:
@@ -153,7 +157,7 @@ class Studio:
             path = self._next("pictures", settings.seed)
             said = settings.infotext(shot)
             save_picture(made, path, {"parameters": said})
-        return Picture(path, said, [*tags.warnings(texts_of(settings)), *too_deep(checkpoint, settings)])
+        return Picture(path, said, [*find_warnings(prompts_of(settings)), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
@@ -179,7 +183,7 @@ class Studio:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
         common = plan, self.device, 0, self.sweeps, report, self.loading, language, translate
-        wanted = Job(checkpoint.path, settings, *common)
+        wanted = SweepJob(checkpoint.path, settings, *common)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
@@ -190,7 +194,7 @@ class Studio:
             go_on()
             figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
-        notes = [*tags.warnings(texts_of(settings)), *replaced(settings.prompt)]
+        notes: list[Message | str] = [*find_warnings(prompts_of(settings)), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
@@ -214,6 +218,14 @@ class Studio:
         return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
 
 
+def slider_value(value: Any, checkpoint: Checkpoint) -> int:
+    """The header's clip skip, checked. Raises `FieldError`."""
+    try:
+        return int(Number(1, checkpoint.deepest, whole=True).check(value))
+    except MessageError as error:
+        raise FieldError.of(CLIP_SKIP, error.message) from None
+
+
 def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
     """What a picture is made of: `slider` is the value where no tag says another."""
     prompt, tag = settings.prompt, precedence.prompt_tag(settings.prompt)
@@ -226,13 +238,13 @@ def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
     return Shot(prompt, settings.negative, float(clamped), *common)
 
 
-def texts_of(settings: Settings) -> list[str]:
-    hires = [settings.hires.prompt, settings.hires.negative] if settings.hires else []
-    return [settings.prompt, settings.negative, *hires]
+def prompts_of(settings: Settings) -> list[Prompt]:
+    hires = [parse(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
+    return [parse(settings.prompt), parse_negative(settings.negative), *hires]
 
 
-def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[str]:
-    """A sentence for each encoder that is less deep than a value of the texts, each as a whole."""
+def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
+    """A message for each encoder that is less deep than a value of the texts, each as a whole."""
     for encoder in checkpoint.encoders:
         values = precedence.prompt_values(settings.prompt, settings.negative, 1.0, encoder.tower)
         yield from encoder.too_deep(max(values))

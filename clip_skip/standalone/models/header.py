@@ -10,10 +10,11 @@ from typing import Any
 
 from safetensors import safe_open
 
+from clip_skip.made_for.naming import checkpoint_family
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
 from clip_skip.standalone.models.heads import HeadsError, complete_sizes
-from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, family_of, sizes_of
+from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, sizes_of
 
 __all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
 
@@ -85,7 +86,7 @@ def check_parts(shapes: Mapping[str, Shape], names: Sequence[str], path: Path) -
     """Raise `CheckpointError` unless weights of these `shapes` are those of a text-to-image model that is known."""
     unet, vae = f"{UNET}input_blocks.0.0.weight", f"{VAE}post_quant_conv.weight"
     missing: list[Message | str] = [part for part, name in ((NO_UNET, unet), (NO_VAE, vae)) if name not in shapes]
-    if family_of(text_prefixes(shapes)) is None:
+    if checkpoint_family(text_prefixes(shapes)) is None:
         missing.append(NO_TEXT)
     if missing:
         kind = other_model(names)
@@ -133,5 +134,5 @@ def read_sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: P
     except HeadsError as error:
         raise CheckpointError(FIELD_PROBLEM(field=str(path), problem=error.message)) from error
     except (KeyError, IndexError) as error:
-        family = family_of(shapes) or "SD1"
+        family = checkpoint_family(shapes) or "SD1"
         raise CheckpointError(INCOMPLETE(file=str(path), family=family, problem=str(error))) from error

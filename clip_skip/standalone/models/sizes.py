@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+
+from clip_skip.made_for.naming import PREFIXES, checkpoint_family
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
 
-TEXTS = {
-    "SD1": (TEXT,),
-    "SD2": ("cond_stage_model.model.",),
-    "SDXL": ("conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."),
-}
-"""For each family how the names of its text encoders' weights begin; `.model.` are in the names of OpenCLIP."""
+TEXTS = PREFIXES
 
 TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
 """The letters of these text encoders, as in `<clipskip:l=2:g=3>`."""
@@ -129,20 +126,11 @@ MOST_BLOCKS = 200
 """Of any kind, one after the other; published models have 32 at most."""
 
 
-def family_of(names: Iterable[str]) -> str | None:
-    """The family of a checkpoint whose weights have these names."""
-    known = list(names)
-    for found, prefixes in TEXTS.items():
-        if all(any(name.startswith(prefix) for name in known) for prefix in prefixes):
-            return found
-    return None
-
-
 def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
     """The sizes of the model whose weights have `shapes`, without the heads, which are 0, and as in the paper where
     weights do not say. Raises KeyError, IndexError or ValueError if it is not such a model.
     """
-    found = family_of(shapes) or "SD1"
+    found = checkpoint_family(shapes) or "SD1"
     channels: list[int] = []
     attention: list[int] = []
     blocks = 0

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.skip import shorten
 
-__all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks", "without_comments"]
-
-COMMENT = re.compile(r"(?:^|\n)?#[^\n]*(?:\n|$)")
+__all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks"]
 
 NETWORK_START = re.compile(r"<(\w+):")
 
@@ -60,11 +58,6 @@ class Network:
     tag: str
     start: int
     end: int
-
-
-def without_comments(text: str) -> str:
-    """`text` without what is from a # to the end of a line."""
-    return COMMENT.sub("\n", text)
 
 
 def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
