@@ -10,7 +10,8 @@ from typing import Any
 
 from clip_skip.messages.message import MessageError, Template, reason
 from clip_skip.skip import shorten
-from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
+from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
+from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
