@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clip_skip.messages.message import MessageError, Template, reason
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
 from clip_skip.standalone.demo.model import CHECKPOINT
@@ -26,6 +26,7 @@ __all__ = [
     "add_loading",
     "add_options",
     "check_folder",
+    "check_png",
     "checked",
     "checkpoint",
     "cluster_of",
@@ -51,6 +52,18 @@ NEEDS_RAY = Template("it needs --ray")
 
 class ArgumentError(FieldError):
     """An argument that cannot be used; the message names it."""
+
+
+NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
+NO_FOLDER = Template("there is no folder {name}")
+
+
+def check_png(option: str, path: Path) -> None:
+    """Raise `ArgumentError` unless a PNG can be written to `path`: its name ends in .png, and its folder is there."""
+    if path.suffix.lower() != ".png":
+        raise ArgumentError(FIELD_PROBLEM(field=option, problem=NOT_PNG))
+    if not path.parent.is_dir():
+        raise ArgumentError(FIELD_PROBLEM(field=option, problem=NO_FOLDER(name=str(path.parent))))
 
 
 def checkpoint(model: str) -> Path:

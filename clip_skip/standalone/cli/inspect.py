@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip.made_for.metadata import Problem
+from clip_skip.made_for.reading import Problem
+from clip_skip.messages.message import FIELD_PROBLEM
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
-from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.standalone.cli.arguments import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ HEADS = ("file", "model", "metadata", "weights", "verdict")
 
 HELP = "which clip skip LoRAs and checkpoints were made for, and pictures were made at"
 DESCRIPTION = (
-    "Tell from the weights which clip skip a LoRA was trained at, whether its metadata says so or not; and a "
-    "checkpoint, beside the base that it was made from. Of models only .safetensors files are read. Of a picture (PNG, "
-    "JPEG, WebP, AVIF, or an infotext in a file): which tool made it, at which clip skip, and with what settings."
+    "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
+    "checkpoint, compared with the base it was made from. Of models only .safetensors files are opened. Of a picture "
+    "(PNG, JPEG, WebP, AVIF, or an infotext in a file): which tool made it, at which clip skip, with what settings."
 )
 
 
@@ -44,12 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from clip_skip.made_for.findings import inspect
 
+    if arguments.figure:
+        check_png("--figure", arguments.figure)
     base = None if arguments.base is None else str(arguments.base)
     if base is not None:
         try:
             inspect(base)
         except Problem as problem:
-            raise ArgumentError(f"--base: {problem}") from problem
+            raise ArgumentError(FIELD_PROBLEM(field="--base", problem=problem.message)) from problem
     files = listed(arguments.files)
     findings: list[Finding] = []
     pictures: dict[Path, PictureFacts] = {}
@@ -63,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
             findings.append(inspect(str(file), base))
             answers.append(findings[-1].as_json())
         except Problem as problem:
-            answers.append({"file": str(file), "problem": f"{problem}."})
-            tqdm.write(f"{problem}.", file=sys.stderr)
+            answers.append({"file": str(file), "problem": str(problem)})
+            tqdm.write(str(problem), file=sys.stderr)
         except PictureError as error:
             answers.append({"file": str(file), "problem": f"{error}."})
             tqdm.write(f"{error}.", file=sys.stderr)
@@ -77,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n".join(described(file, facts)))
     if arguments.figure:
         draw(findings, arguments.figure)
+        print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
     return 1 if len(findings) + len(pictures) < len(files) else 0
 
 

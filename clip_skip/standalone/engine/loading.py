@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.tags import strip
+from clip_skip.standalone.models.lora_files import find_lora
 from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class Loading:
 
     def loras_in(self, texts: Sequence[str]) -> list[Path]:
         """The files of the LoRAs that `texts` name. Raises `LoraError`."""
-        named = {lora.name for text in texts for lora in networks.read(strip(strip_comments(text)))[1]}
-        return [networks.file(name, self.loras) for name in sorted(named)]
+        named = {lora.name for text in texts for lora in networks.read_networks(strip(strip_comments(text)))[1]}
+        return [find_lora(name, self.loras) for name in sorted(named)]
 
 
 AS_USUAL = Loading()
