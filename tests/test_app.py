@@ -68,8 +68,8 @@ def sweep(studio, wanted, *args, **more):
     ("field", "message"),
     [
         ({"seed": None}, f"Seed: {NOTHING_GIVEN}"),
-        ({"seed": 2**32}, f"Seed: {OUTSIDE(value=2**32, low=-1, high=2**32 - 1)}"),
-        ({"seed": float("nan")}, f"Seed: {OUTSIDE(value='nan', low=-1, high=2**32 - 1)}"),
+        ({"seed": 2**64}, f"Seed: {OUTSIDE(value=2**64, low=-1, high=2**64 - 1)}"),
+        ({"seed": float("nan")}, f"Seed: {OUTSIDE(value='nan', low=-1, high=2**64 - 1)}"),
         ({"steps": 0}, f"Steps: {OUTSIDE(value=0, low=1, high=1000)}"),
         ({"steps": 2.5}, f"Steps: {NOT_WHOLE(value='2.5')}"),
         ({"width": 65}, f"Width: {NOT_A_MULTIPLE(value=65, factor=8)}"),
