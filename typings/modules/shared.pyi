@@ -1,5 +1,7 @@
 from typing import Any
 
+from clip_skip.webui.host_types import Model
+
 class Options:
     data: dict[str, Any]
     data_labels: dict[str, Any]
@@ -41,7 +43,7 @@ class TotalTQDM:
 
 opts: Options
 config_filename: str
-sd_model: Any
+sd_model: Model | None
 sd_model_type: str  # SD.Next
 state: State
 prompt_styles: Any
