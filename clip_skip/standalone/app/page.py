@@ -105,7 +105,7 @@ class Page:
         tr = self.voice.tr
         dark = gr.Checkbox(visible=False)  # set by IS_DARK
         button = gr.Button(tr("Show layers"), variant="primary", elem_id="clip_skip_app_show_layers")
-        sentences = gr.Textbox(label=tr("In a sentence"), interactive=False, elem_id="clip_skip_app_sentences")
+        sentences = gr.Textbox(label=tr("Summary"), interactive=False, elem_id="clip_skip_app_sentences")
         picture = image(tr("Layers"), "clip_skip_app_layers")
         given = [self.at["checkpoint"], self.at["prompt"], dark]
         listen(button.click, self.layers, given, [sentences, picture], IS_DARK)
