@@ -16,7 +16,6 @@ from clip_skip.sweep import presets
 from clip_skip.sweep.settings import SweepSettings
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.host_types import Script
 
 __all__ = ["Presets", "offer_when_loaded"]
 
@@ -24,7 +23,7 @@ __all__ = ["Presets", "offer_when_loaded"]
 class Presets:
     """The widgets, made before the sweep's own; `connect` follows when these are there."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Any) -> None:
         with gr.Row(elem_classes=["clip-skip-presets"]):
             self.name = gr.Dropdown(
                 [*known()],
@@ -39,20 +38,21 @@ class Presets:
         self.told = gr.HTML("", elem_id=script.elem_id("preset_told"))
         self.name.do_not_save_to_config = True
 
-    def connect(self, components: list[gr.Component], called: Callable[[str, object], object]) -> None:
+    def connect(self, components: list[Any], called: Callable[[str, Any], Any]) -> None:
         """components: those of the fields of SweepSettings, in order; called: a field's value as the page has it."""
         names = [field.name for field in fields(SweepSettings)]
 
-        def apply(name: str | None) -> list[object]:
+        def apply(name: str | None) -> list[Any]:
             chosen = known().get(name or "")
             if chosen is None:
                 return [gr.update() for _ in names]
             return [called(field, value) for field, value in asdict(chosen).items()]
 
+        quiet = {"show_progress": False}
         event = getattr(self.name, "input", self.name.change)
-        event(apply, inputs=[self.name], outputs=components, show_progress=False)
-        self.save.click(save, inputs=[self.name, *components], outputs=[self.name, self.told], show_progress=False)
-        self.delete.click(delete, inputs=[self.name], outputs=[self.name, self.told], show_progress=False)
+        event(apply, inputs=[self.name], outputs=components, **quiet)
+        self.save.click(save, inputs=[self.name, *components], outputs=[self.name, self.told], **quiet)
+        self.delete.click(delete, inputs=[self.name], outputs=[self.name, self.told], **quiet)
 
 
 def offer_when_loaded(page: gr.Blocks, shown: Sequence[Presets]) -> None:
@@ -68,12 +68,12 @@ def known() -> dict[str, SweepSettings]:
     return presets.all_of(host_settings.value(host_settings.PRESETS))
 
 
-def save(name: str | None, *values: object) -> tuple[dict[str, Any], str]:
+def save(name: str | None, *values: Any) -> tuple[Any, str]:
     """Saves what the sweep is set to under `name`; what the page shows then."""
     return changed(name, lambda own: presets.with_preset(own, name or "", SweepSettings.from_args(values)), SAVED)
 
 
-def delete(name: str | None) -> tuple[dict[str, Any], str]:
+def delete(name: str | None) -> tuple[Any, str]:
     return changed(name, lambda own: presets.without_preset(own, name or ""), DELETED, None)
 
 
@@ -84,8 +84,8 @@ NOT_SAVED = Template("The settings could not be saved.")
 
 
 def changed(
-    name: str | None, change: Callable[[object], dict[str, object]], done: Template, value: object = KEEP
-) -> tuple[dict[str, Any], str]:
+    name: str | None, change: Callable[[Any], dict[str, Any]], done: Template, value: Any = KEEP
+) -> tuple[Any, str]:
     try:
         shared.opts.data[host_settings.PRESETS] = change(host_settings.value(host_settings.PRESETS))
         shared.opts.save(shared.config_filename)

@@ -15,7 +15,6 @@ from clip_skip.sweep.rows import CFG, KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.host_settings import set_start, sweep_starts_with
-from clip_skip.webui.host_types import Script
 from clip_skip.webui.widgets.preset_widgets import Presets
 
 __all__ = ["build", "counted"]
@@ -28,23 +27,21 @@ FIT_MEMORY = Template("batched to fit memory")
 SIZE_AND_BATCHES = Template("{size}, {batches}")
 
 
-def build(
-    script: Script, host: dict[str, gr.Component], presets: Presets
-) -> tuple[list[gr.Component], list[PasteField]]:
+def build(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any], list[Any]]:
     """The components in the order of SweepSettings, and what an infotext restores.
 
     host: the host's own components of this tab by their elem_id, which the
     button for the example fills in too. presets: of this tab, above these.
     """
     builtin, default = SweepSettings(), sweep_starts_with()
-    made: dict[str, gr.Component] = {}
+    made: dict[str, Any] = {}
 
-    def add(kind: type[gr.Component], name: str, **more: Any) -> None:
+    def add(kind: Any, name: str, **more: Any) -> None:
         more.setdefault("value", getattr(default, name))
         component = kind(label=LABELS[name], elem_id=script.elem_id(name), **more)
         made[name] = set_start(component, called(name, getattr(builtin, name)))
 
-    def choose(kind: type[gr.Component], name: str, without: str = "") -> None:
+    def choose(kind: Any, name: str, without: str = "") -> None:
         labels = [label for value, label in CHOICES[name].items() if value != without]
         add(kind, name, choices=labels, value=CHOICES[name][getattr(default, name)])
 
@@ -67,37 +64,37 @@ def build(
     made["rows"].change(shown, inputs=[made["rows"]], outputs=boxes, show_progress=False)
     made["rows"].init_field = lambda label: start_with(label, boxes)
     components = [made[field.name] for field in fields(SweepSettings)]
-    keep_counted(components, host.get(f"{host_tab(script)}_batch_count"), count)
+    tell_count(components, host.get(f"{host_tab(script)}_batch_count"), count)
     presets.connect(components, called)
     names = ("clip_skips", "cfg_scales", "apply_to", "rows", "columns")
     fill_in(script, {made[name]: called(name, getattr(builtin, name)) for name in names}, host)
     return components, [PasteField(made[name], partial(pasted, name)) for name in PASTED]
 
 
-def start_with(label: str, boxes: list[gr.Component]) -> None:
+def start_with(label: str, boxes: list[Any]) -> None:
     """The host calls it with the kind that the user has saved as the default."""
     for kind, box in zip(KINDS.values(), boxes):
         box.visible = kind.label == label
 
 
-def shown(label: str) -> list[dict[str, Any]]:
+def shown(label: str) -> list[Any]:
     """Each kind's box, of which only that of the chosen kind is to be seen; each keeps its text."""
     return [gr.update(visible=kind.label == label) for kind in KINDS.values()]
 
 
-def called(name: str, value: Any) -> object:
+def called(name: str, value: Any) -> Any:
     """`value` of the field `name` as the page has it."""
     return CHOICES[name].get(value) if name in CHOICES else value
 
 
-def pasted(name: str, infotext: dict[str, Any]) -> object:
+def pasted(name: str, infotext: dict[str, Any]) -> Any:
     """What an infotext restores of the field `name`; None where it says nothing of it."""
     return called(name, SweepSettings.pasted(infotext).get(name))
 
 
-def fill_in(script: Script, axes: dict[gr.Component, object], host: dict[str, gr.Component]) -> None:
+def fill_in(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
     """Buttons for all of the reference sweep, with its prompt and settings, and the way back."""
-    everything = dict(axes)
+    everything: dict[Any, Any] = dict(axes)
     for name, value in REFERENCE.items():
         component = host.get(f"{host_tab(script)}_{name}")
         if component is not None:
@@ -107,27 +104,28 @@ def fill_in(script: Script, axes: dict[gr.Component, object], host: dict[str, gr
         example = gr.Button("Replace prompt and settings by the example", elem_id=script.elem_id("example"), size="sm")
         back = gr.Button("Take that back", elem_id=script.elem_id("take_back"), size="sm", interactive=False)
 
-    def replace(*values: object) -> list[object]:
+    def replace(*values: Any) -> list[Any]:
         return [*everything.values(), list(values), gr.update(interactive=True)]
 
-    def restore(values: list[object] | None) -> list[object]:
-        kept: list[object] = [gr.update() for _ in everything] if values is None else values
+    def restore(values: list[Any] | None) -> list[Any]:
+        kept = [gr.update() for _ in everything] if values is None else values
         return [*kept, None, gr.update(interactive=False)]
 
-    example.click(replace, inputs=list(everything), outputs=[*everything, before, back], show_progress=False)
-    back.click(restore, inputs=[before], outputs=[*everything, before, back], show_progress=False)
+    quiet = {"show_progress": False}
+    example.click(replace, inputs=list(everything), outputs=[*everything, before, back], **quiet)
+    back.click(restore, inputs=[before], outputs=[*everything, before, back], **quiet)
 
 
-def host_tab(script: Script) -> str:
+def host_tab(script: Any) -> str:
     return "img2img" if script.is_img2img else "txt2img"
 
 
-def keep_counted(components: list[gr.Component], grids: gr.Component | None, count: gr.Component) -> None:
+def tell_count(components: list[Any], grids: Any, count: Any) -> None:
     """Keeps `count` true, whatever is changed that it depends on."""
     inputs = [*components, *([grids] if grids is not None else [])]
     about = {*(kind.field for kind in KINDS.values()), "clip_skips", "cells_per_batch", "rows"}
-    counting = [one for one, field in zip(components, fields(SweepSettings)) if field.name in about]
-    for component in [*counting, *inputs[len(components) :]]:
+    told = [one for one, field in zip(components, fields(SweepSettings)) if field.name in about]
+    for component in [*told, *inputs[len(components) :]]:
         component.change(counted, inputs=inputs, outputs=[count], show_progress=False)
 
 
