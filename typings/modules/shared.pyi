@@ -5,6 +5,7 @@ from clip_skip.webui.host_types import Model
 class Options:
     data: dict[str, Any]
     data_labels: dict[str, Any]
+    quicksettings_list: list[str]
     CLIP_stop_at_last_layers: int
     sdxl_clip_l_skip: bool
     localization: str
