@@ -84,7 +84,7 @@ else:
             self.unfinished = Unfinished()
 
         def title(self):
-            return sweep_settings.TITLE
+            return sweep_settings.SWEEP_TITLE
 
         def after_component(self, component, elem_id=None, **kwargs):
             self.host_components[elem_id] = component

@@ -17,7 +17,7 @@ from clip_skip.prompt import tags
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep import viewer
 from clip_skip.sweep.presets import BUILT_IN
-from clip_skip.sweep.rows import CFG, KINDS
+from clip_skip.sweep.rows import CFG, ROW_KINDS
 
 ROOT = Path(__file__).parents[1]
 WEBUI = ROOT / "clip_skip" / "webui"
@@ -47,7 +47,7 @@ def test_every_text_of_the_page_has_a_translation():
     assert len(asked) > 8
     labels = {
         panel.TITLE,
-        sweep_settings.TITLE,
+        sweep_settings.SWEEP_TITLE,
         *(text for field in panel.FIELDS for text in (field.label, field.info) if text),
     }
     labels |= {
@@ -56,7 +56,7 @@ def test_every_text_of_the_page_has_a_translation():
         made_for.NO_BASE,
         *sweep_settings.LABELS.values(),
         *(label for choices in sweep_settings.CHOICES.values() for label in choices.values()),
-        *(kind.factor for kind in KINDS.values() if kind != CFG),
+        *(kind.factor for kind in ROW_KINDS.values() if kind != CFG),
     }
     widgets = [file.read_text() for file in (WEBUI / "widgets").glob("*.py")]
     labels |= {*BUILT_IN, *re.findall(r'Setting\("\w+", "([^"]+)"', (WEBUI / "host_settings.py").read_text())}
@@ -71,7 +71,7 @@ def test_every_text_of_the_page_has_a_translation():
 
 
 def test_every_word_of_the_viewer_and_of_the_figures_has_a_translation():
-    words = {*viewer.WORD.findall(viewer.source(".js")), *viewer.PLACE.findall(viewer.source(".html"))}
+    words = {*viewer.WORD.findall(viewer.viewer_source(".js")), *viewer.PLACE.findall(viewer.viewer_source(".html"))}
     assert len(words) > 25
     figures = [ROOT / "clip_skip" / part for part in ("layers/figure.py", "sweep/report_figure.py")]
     said = {text for file in figures for text in re.findall(r'say\("([^"]+)"\)', file.read_text())}

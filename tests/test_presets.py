@@ -15,10 +15,10 @@ def test_the_reference_sweep_is_the_first_and_every_preset_can_be_planned():
 def test_saved_and_read_again():
     mine = SweepSettings(clip_skips="1, 2", rows="seed", seeds="1-3", report=True)
     saved = presets.with_preset(None, " mine ", mine)
-    assert presets.all_of(saved)["mine"] == mine
-    assert list(presets.all_of(saved)) == [*presets.BUILT_IN, "mine"]
+    assert presets.all_presets(saved)["mine"] == mine
+    assert list(presets.all_presets(saved)) == [*presets.BUILT_IN, "mine"]
     other = presets.with_preset(saved, "mine", SweepSettings())
-    assert presets.all_of(other)["mine"] == SweepSettings() and saved["mine"] != other["mine"]
+    assert presets.all_presets(other)["mine"] == SweepSettings() and saved["mine"] != other["mine"]
     assert presets.without_preset(other, "mine") == {}
 
 
@@ -34,12 +34,12 @@ def test_names_that_cannot_be(name):
 
 @pytest.mark.parametrize("saved", [None, 3, "x", {"a": 1}, {"a": {"clip_skips": 3}}, {"a": {"nothing": "1"}}])
 def test_what_is_no_preset_does_not_get_in_the_way(saved):
-    assert presets.all_of(saved) == presets.BUILT_IN
+    assert presets.all_presets(saved) == presets.BUILT_IN
 
 
 def test_a_user_cannot_replace_what_is_built_in():
     name = next(iter(presets.BUILT_IN))
-    assert presets.all_of({name: {"clip_skips": "3"}})[name] == SweepSettings()
+    assert presets.all_presets({name: {"clip_skips": "3"}})[name] == SweepSettings()
 
 
 @pytest.fixture

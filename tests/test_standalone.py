@@ -30,7 +30,7 @@ from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
 from clip_skip.standalone.sweep.job import Settings  # noqa: E402
-from clip_skip.sweep.plan import Plan  # noqa: E402
+from clip_skip.sweep.plan import SweepPlan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
 from tests.random_model import SMALL, random_model  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
@@ -398,7 +398,7 @@ def test_infotext_is_that_of_the_webui():
 
 
 def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    plan = Plan((1.0, 2.0), Rows((7.0,)))
+    plan = SweepPlan((1.0, 2.0), Rows((7.0,)))
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     arguments = (plan.cells, pictures, np.zeros((2, 4, 1, 1)), ["one", "zwei ü"])
     replace, calls = os.replace, []
@@ -431,7 +431,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_only_complete_cells_with_the_same_settings_count(tmp_path):
-    plan = Plan((1.0, 2.0, 3.0), Rows((7.0,)))
+    plan = SweepPlan((1.0, 2.0, 3.0), Rows((7.0,)))
     folder = Folder(tmp_path, {"seed": 1}, plan.rows)
     folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
     assert folder.missing(plan.cells) == []

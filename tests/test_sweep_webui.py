@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import KINDS, Rows
+from clip_skip.sweep.plan import SweepPlan
+from clip_skip.sweep.rows import ROW_KINDS, Rows
 from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, SweepSettings
 
 from .test_webui import Host
@@ -297,16 +297,16 @@ def test_the_report_leaves_out_seeds_that_lack_cells(host):
     from clip_skip.webui.sweep import results as sweep_results
 
     p = job(host, width=16, height=16, n_iter=3, seed=10)
-    cells = Plan((1, 2), Rows((4, 7))).cells
+    cells = SweepPlan((1, 2), Rows((4, 7))).cells
     picture = Image.new("RGB", (16, 16))
     grids = []
     for number in range(3):
         one = copy(p)
-        one.seed, one.clip_skip_state = 10 + number, State(job=SweepJob(SweepSettings(), Plan((1, 2), Rows((4, 7)))))
+        one.seed, one.clip_skip_state = 10 + number, State(job=SweepJob(SweepSettings(), SweepPlan((1, 2), Rows((4, 7)))))
         grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
-    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids) is not None
+    assert sweep_results.draw_report(p, SweepPlan((1, 2), Rows((4, 7))), grids) is not None
     assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
-    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids[1:2]) is None
+    assert sweep_results.draw_report(p, SweepPlan((1, 2), Rows((4, 7))), grids[1:2]) is None
 
 
 def test_how_many_pictures_is_said_before(host, capsys):
@@ -462,7 +462,7 @@ def test_public_names_stay():
     assert SweepSettings() == SweepSettings("1-12", "4, 7, 11", "both", 0, True, True, False, 0, False, "cfg")
     assert list(INFOTEXT.values()) == ["Sweep clip skips", "Sweep CFG scales", "Sweep apply to"]
     assert (*INFOTEXT_ROWS, INFOTEXT_COLUMNS) == ("Sweep rows", "Sweep row values", "Sweep columns")
-    assert list(KINDS) == ["cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora"]
+    assert list(ROW_KINDS) == ["cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora"]
 
 
 def test_ui(host):
@@ -480,7 +480,7 @@ def test_ui(host):
 def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
     host.sweep_script.is_img2img = False
     components = dict(zip(SweepSettings.__dataclass_fields__, host.sweep_script.ui(False)))
-    rows, boxes = components["rows"], [components[kind.field] for kind in KINDS.values()]
+    rows, boxes = components["rows"], [components[kind.field] for kind in ROW_KINDS.values()]
     assert [box.visible for box in boxes] == [True] + [False] * 6
     from clip_skip.webui.widgets.sweep_widgets import shown
 
@@ -562,11 +562,11 @@ def test_replaced_texts_share_no_batch_where_another_extension_cuts_the_prompt_a
 
 
 def test_replaced_text_stands_in_styles_and_in_what_others_have_changed(host):
-    from clip_skip.sweep.rows import read
+    from clip_skip.sweep.rows import parse_rows
     from clip_skip.webui.overrides import put_texts
     from clip_skip.webui.state import RowTexts, State, SweepBatch
 
-    rows = read(KINDS["prompt"], "cow, hen", "rows")
+    rows = parse_rows(ROW_KINDS["prompt"], "cow, hen", "rows")
     p = SimpleNamespace(
         clip_skip_state=State(batch=SweepBatch([0] * 3, RowTexts(rows, ["cow", "hen", "hen"], "a cow", "bad"))),
         all_prompts=["a cow, cowboy style", "a cow, cowboy style", "cow changed"],

@@ -22,7 +22,7 @@ from typing import Any
 
 from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
-from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.plan import SweepPlan
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.sweep.settings import SweepSettings
 
@@ -92,7 +92,7 @@ class SweepJob:
     """
 
     settings: SweepSettings
-    plan: Plan
+    plan: SweepPlan
     last: Any = None
     pieces_shared: bool = False
     texts_rewritten: bool = False

@@ -27,7 +27,7 @@ from clip_skip.standalone.sweep.job import Job, Settings
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import SweepError
-from clip_skip.sweep.rows import CFG, random_seeds
+from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Studio:
         axes = replace(axes, seeds=random_seeds(axes.seeds))
         plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
         if plan.rows.kind.name == "hires" and settings.hires is None:
-            raise SweepError(f"{LABELS['rows']}: there is no hires pass, so its clip skip cannot be the rows")
+            raise SweepError.in_field(LABELS["rows"], HIRES_PASS_NEEDED)
         plan.rows.check(LABELS[axes.kind.field], settings.prompt, settings.negative)
         if plan.rows.kind == CFG:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)

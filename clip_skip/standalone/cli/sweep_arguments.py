@@ -26,8 +26,8 @@ from clip_skip.standalone.models.sizes import TOWERS
 from clip_skip.standalone.sampling.samplers import SAMPLERS
 from clip_skip.standalone.sweep.job import ROWS, Job, Settings
 from clip_skip.sweep.axis import parse_axis
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import CFG, KINDS, random_seeds
+from clip_skip.sweep.plan import SweepPlan
+from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
 from clip_skip.sweep.settings import COLUMNS, SweepSettings
 
 __all__ = ["add_arguments", "job_of"]
@@ -169,10 +169,10 @@ def hires_of(arguments: argparse.Namespace) -> Hires | None:
     )
 
 
-def plan_of(arguments: argparse.Namespace, towers: dict[str, int]) -> Plan:
+def plan_of(arguments: argparse.Namespace, towers: dict[str, int]) -> SweepPlan:
     """The cells; `towers` has the layers of each text encoder."""
-    kind = KINDS[arguments.rows or CFG.name]
-    names = dict.fromkeys((one.field for one in KINDS.values()), "--row-values")
+    kind = ROW_KINDS[arguments.rows or CFG.name]
+    names = dict.fromkeys((one.field for one in ROW_KINDS.values()), "--row-values")
     names |= {"clip_skips": "--skips", "rows": "--rows", "columns": "--columns", "apply_to": "--rows"}
     values = arguments.row_values
     if kind == CFG and values is None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clip_skip import skip
 from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, replacing, save_picture
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import CFG, Rows, Value
 
 DIGEST = "clip_skip_settings"
@@ -69,14 +69,14 @@ class Folder:
         clear_unfinished(path)
         self._batches = Batches(self.cells)
 
-    def name(self, cell: Cell) -> str:
+    def name(self, cell: SweepCell) -> str:
         """The file name of a cell's picture."""
         text = isinstance(cell.value, str)
         value = hashlib.sha256(f"{self._row.values[0]}\n{cell.value}".encode()).hexdigest()[:8] if text else cell.value
         shown = value if isinstance(value, (str, int)) else f"{value:g}"
         return f"clip-skip-{skip.format(cell.clip_skip)}_{self._row.kind.name.replace('_', '-')}-{shown}.png"
 
-    def digest(self, cell: Cell) -> str:
+    def digest(self, cell: SweepCell) -> str:
         """The hash of everything that the pixels of `cell` depend on."""
         row = {"cfg_scale": cell.value} if self._row.kind == CFG else {self._row.kind.name: [*self.search, cell.value]}
         made_with = {**self._made_with, "clip_skip": cell.clip_skip, **row}
@@ -87,11 +87,11 @@ class Folder:
         """What the rows take the place of, where that is a text."""
         return self._row.values[:1] if self._row.kind.name == "prompt" else ()
 
-    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
+    def missing(self, cells: Iterable[SweepCell]) -> list[SweepCell]:
         """Those of `cells` whose picture is not there, complete, and made with these settings."""
         return [cell for cell in cells if self.read(cell) is None]
 
-    def read(self, cell: Cell) -> Image.Image | None:
+    def read(self, cell: SweepCell) -> Image.Image | None:
         """The finished picture of `cell`, or None."""
         try:
             with Image.open(self.cells / self.name(cell)) as picture:
@@ -100,13 +100,13 @@ class Folder:
         except (OSError, SyntaxError, ValueError):
             return None
 
-    def rows(self, plan: Plan) -> Iterator[list[Image.Image | None]]:
+    def rows(self, plan: SweepPlan) -> Iterator[list[Image.Image | None]]:
         """The pictures of the grid, a row at a time."""
         columns = len(plan.clip_skips)
         for start in range(0, len(plan.cells), columns):
             yield [self.read(cell) for cell in plan.cells[start : start + columns]]
 
-    def latents(self, plan: Plan) -> np.ndarray | None:
+    def latents(self, plan: SweepPlan) -> np.ndarray | None:
         """The latents of all cells, (rows, columns, channels, height, width) in float16; None if some are missing."""
         try:
             loaded = [np.load((self.cells / self.name(cell)).with_suffix(".npy")) for cell in plan.cells]
@@ -115,7 +115,7 @@ class Folder:
         return np.stack(loaded).reshape(len(plan.rows), len(plan.clip_skips), *loaded[0].shape)
 
     def save(
-        self, cells: Sequence[Cell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
+        self, cells: Sequence[SweepCell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
     ) -> None:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
         with self._batches.batch() as folder:

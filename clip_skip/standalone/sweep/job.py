@@ -20,7 +20,7 @@ from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.pictures import infotext
 from clip_skip.standalone.sampling.samplers import in_two
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 
 __all__ = ["ROWS", "Job", "Settings"]
 
@@ -104,7 +104,7 @@ class Job:
 
     model: Path
     settings: Settings
-    plan: Plan
+    plan: SweepPlan
     device: str
     batch: int
     out: Path
@@ -114,7 +114,7 @@ class Job:
     translate: Translate = str
     """The words of its pictures and of its page, into `language`."""
 
-    def shot(self, cell: Cell) -> Shot:
+    def shot(self, cell: SweepCell) -> Shot:
         """What the picture of `cell` is made of."""
         rows, settings = self.plan.rows, self.settings
         prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
@@ -131,11 +131,11 @@ class Job:
             number.get("hires"),
         )
 
-    def task(self, missing: tuple[Shot, ...], cells: Sequence[Cell]) -> Task:
+    def task(self, missing: tuple[Shot, ...], cells: Sequence[SweepCell]) -> Task:
         """The batch of `cells`; the texts of `missing`, which are all that are to be made, are encoded at once."""
         return Task(self.model, self.settings.batch(tuple(map(self.shot, cells))), missing)
 
-    def infotext(self, cell: Cell) -> str:
+    def infotext(self, cell: SweepCell) -> str:
         return self.settings.infotext(self.shot(cell))
 
     @property

@@ -11,9 +11,11 @@ import numpy as np
 from clip_skip.messages.catalogues import in_picture
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
-from clip_skip.sweep import grid, viewer
-from clip_skip.sweep.about import about as in_words
+from clip_skip.sweep import viewer
+from clip_skip.sweep.about import describe_pictures
+from clip_skip.sweep.grid import draw_grid
 from clip_skip.sweep.rows import CFG
+from clip_skip.sweep.settings import SWEEP_TITLE
 
 __all__ = ["write"]
 
@@ -25,7 +27,7 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
     if job.report and complete:
         record["report"] = draw_report(job, folder)
     columns, rows = job.plan.axes
-    drawn = grid.draw(
+    drawn = draw_grid(
         folder.rows(job.plan),
         columns.labels,
         rows.labels,
@@ -45,7 +47,7 @@ def about(job: Job) -> list[str]:
     scale = None if kind == CFG else f"{settings.cfg_scale:g}"
     seeds = [] if kind.name == "seed" else [settings.seed]
     texts = settings.prompt, settings.negative, settings.model, settings.sampler
-    return in_words(*texts, settings.steps, scale, seeds, job.translate)
+    return describe_pictures(*texts, settings.steps, scale, seeds, job.translate)
 
 
 def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
@@ -78,28 +80,28 @@ def rows_in_numbers(job: Job) -> dict[str, object]:
 def draw_report(job: Job, folder: Folder) -> dict[str, object]:
     """Draw report.png; the numbers in it."""
     from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
-    from clip_skip.sweep.report_figure import draw
+    from clip_skip.sweep.report_figure import draw_report as draw_figure
 
     plan, images = job.plan, list(folder.rows(job.plan))
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
-    measured = report.measure(pictures, plan, folder.latents(plan))
+    measured = report.measure_grid(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
-    folder.write_picture("report.png", draw(measured, about(job), row, job.translate))
-    return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
+    folder.write_picture("report.png", draw_figure(measured, about(job), row, job.translate))
+    return {**measured.as_dict(), "conclusion": str(report.conclude(measured))}
 
 
 def page(job: Job, folder: Folder) -> str:
     """The viewer's page of all finished cells."""
     plan = job.plan
-    embed = viewer.embed(len(plan.cells), job.size)
+    embed = viewer.picture_embedder(len(plan.cells), job.size)
     pictures = (picture for row in folder.rows(plan) for picture in row)
     views = (
-        viewer.View(cell.column, cell.row, embed(picture), job.infotext(cell))
+        viewer.ViewerCell(cell.column, cell.row, embed(picture), job.infotext(cell))
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )
-    return viewer.page(
-        "Clip skip sweep",
+    return viewer.viewer_page(
+        SWEEP_TITLE,
         "\n".join(about(job)),
         *plan.axes,
         views,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
-from clip_skip.sweep.plan import Cell
+from clip_skip.sweep.plan import SweepCell
 from clip_skip.sweep.rows import networks
 from clip_skip.webui import generation
 from clip_skip.webui.state import SweepBatch, SweepJob, state_of
@@ -26,14 +26,14 @@ TO_OTHER_MACHINES = {"Distribute"}
 which know nothing of what a sweep or an axis sets."""
 
 
-def together(job: Any, cells: Sequence[Cell]) -> list[list[Cell]]:
+def together(job: Any, cells: Sequence[SweepCell]) -> list[list[SweepCell]]:
     """`cells` in groups that may share a batch.
 
     A host takes LoRAs from the first prompt of a batch, and other extensions a piece that they encode themselves
     (`pieces_shared`), or all that they write (`texts_rewritten`).
     """
     sweep = sweep_of(job)
-    groups: dict[Any, list[Cell]] = {}
+    groups: dict[Any, list[SweepCell]] = {}
     for cell in cells:
         texts = sweep.plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
         clip_skip = (texts, sweep.settings.override(cell)) if sweep.pieces_shared else None
@@ -42,7 +42,7 @@ def together(job: Any, cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def seed_of(job: Any, cell: Cell) -> Any:
+def seed_of(job: Any, cell: SweepCell) -> Any:
     return cell.value if sweep_of(job).plan.rows.kind.name == "seed" else job.seed
 
 

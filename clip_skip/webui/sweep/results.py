@@ -17,7 +17,7 @@ from clip_skip.panel import FIELDS
 from clip_skip.prompt.override import replaced
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.about import about as in_words
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.settings import TITLE, SweepSettings
 from clip_skip.webui import generation
 from clip_skip.webui.host_language import language, translate
@@ -29,11 +29,11 @@ __all__ = ["Done", "collect", "not_saved", "whole"]
 
 log = logging.getLogger("clip_skip")
 
-Done = dict[Cell, tuple[Image.Image, str]]
+Done = dict[SweepCell, tuple[Image.Image, str]]
 """Finished cells: picture and infotext."""
 
 
-def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finished: list[Done]) -> Any:
+def collect(p: Any, settings: SweepSettings, plan: SweepPlan, jobs: list[Any], finished: list[Done]) -> Any:
     """The grids, the report and the cells, as the host wants them."""
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
@@ -80,7 +80,7 @@ def not_saved(what: str, error: OSError) -> str:
     return f"{what} could not be saved: {error}"
 
 
-def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, plan: Plan, first: int) -> list[Any]:
+def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, plan: SweepPlan, first: int) -> list[Any]:
     """What the page needs to show the cells of each grid in the viewer; `first` is the first cell's picture."""
     grids: list[Any] = []
     for job, done, _ in results if settings.include_cells else ():
@@ -97,7 +97,7 @@ def cut(jobs: list[Any]) -> Iterator[str]:
         yield "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
 
 
-def missing(p: Any, settings: SweepSettings, plan: Plan, finished: list[Done]) -> Iterator[str]:
+def missing(p: Any, settings: SweepSettings, plan: SweepPlan, finished: list[Done]) -> Iterator[str]:
     """How many cells there are of how many, where some are missing."""
     made, wanted = sum(map(len, finished)), len(plan.cells) * len(finished)
     if made < wanted:
@@ -111,7 +111,7 @@ def whole(value: float) -> str:
     return str(int(value) if value == int(value) else value)
 
 
-def save(p: Any, job: Any, settings: SweepSettings, plan: Plan, done: Done, picture: Image.Image, text: str) -> None:
+def save(p: Any, job: Any, settings: SweepSettings, plan: SweepPlan, done: Done, picture: Image.Image, text: str) -> None:
     """Saves the grid and, where the cells are saved too, the page beside it."""
     saved = save_grid(job, picture, text)
     if settings.save_cells and saved:
@@ -136,7 +136,7 @@ def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
     )[0]
 
 
-def page(plan: Plan, done: Done, about: str) -> str:
+def page(plan: SweepPlan, done: Done, about: str) -> str:
     """The viewer's page of one grid."""
     size = next(iter(done.values()))[0].size
     embed = viewer.embed(len(done), size)
@@ -158,7 +158,7 @@ def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
     return processing.create_infotext(p, [job.prompt], [job.seed], [job.subseed], index=0)
 
 
-def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Image:
+def draw(job: Any, settings: SweepSettings, plan: SweepPlan, done: Done) -> Image.Image:
     rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
     if not settings.legend:
         return grid.draw(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
@@ -189,12 +189,12 @@ def say(text: str) -> str:
     return in_picture(text, translate)
 
 
-def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
+def rows_of(plan: SweepPlan) -> list[tuple[SweepCell, ...]]:
     width = len(plan.clip_skips)
     return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
 
 
-def draw_report(p: Any, plan: Plan, grids: list[tuple[Any, Done]]) -> Image.Image | None:
+def draw_report(p: Any, plan: SweepPlan, grids: list[tuple[Any, Done]]) -> Image.Image | None:
     """The report's figure, over all seeds; None, and a comment, when no grid is complete."""
     complete = [(job, done) for job, done in grids if len(done) == len(plan.cells)]
     if not complete:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from clip_skip.panel import TITLE
 from clip_skip.sweep import plan as sweep
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import CFG, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 from clip_skip.webui.errors import BadArguments
@@ -78,7 +78,7 @@ def given(script: Any, p: Any, args: Sequence[Any]) -> Sequence[Any]:
     return args[: script.args_to - script.args_from - missing] if missing > 0 else args
 
 
-def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
+def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, SweepPlan]:
     """The settings from the script's arguments, and their plan for the loaded model. The API calls fields by name."""
     model = selected(p)
     try:
@@ -98,7 +98,7 @@ def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
     return settings, plan
 
 
-def check_size(p: Any, plan: Plan, fields: str) -> None:
+def check_size(p: Any, plan: SweepPlan, fields: str) -> None:
     """As the host's X/Y/Z plot checks it."""
     scale = getattr(p, "hr_scale", 1) if getattr(p, "enable_hr", False) else 1
     megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
@@ -135,13 +135,13 @@ def free_memory() -> float:
     return float(psutil.virtual_memory().available) * 0.4
 
 
-def fix_seed(p: Any, plan: Plan) -> None:
+def fix_seed(p: Any, plan: SweepPlan) -> None:
     if plan.rows.kind.name == "seed":
         p.seed = plan.rows.values[0]
     processing.fix_seed(p)
 
 
-def grids(p: Any, plan: Plan) -> int:
+def grids(p: Any, plan: SweepPlan) -> int:
     """How many to make: one for each seed of the batch count, unless the seeds are the rows."""
     if plan.rows.kind.name == "seed" and p.n_iter > 1:
         p.comment(translate("The rows are seeds, so the batch count made no more grids."))
@@ -163,7 +163,7 @@ def stopped() -> bool:
     return shared.state.interrupted or shared.state.stopping_generation
 
 
-def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> Any:
+def job_for_seed(p: Any, settings: SweepSettings, plan: SweepPlan, number: int) -> Any:
     """A copy of `p` for grid `number`, whose seed the host would give to that picture of a batch."""
     job = copy(p)
     job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepJob(settings, plan))
@@ -176,7 +176,7 @@ def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> An
     return job
 
 
-def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
+def make_cells(job: Any, cells: Sequence[SweepCell], limit: int, done: Done) -> None:
     """Makes the `cells` of one grid and puts them into `done`, until the user stops it.
 
     Where it turns out that some must not share a batch, what is left is made apart.
@@ -190,7 +190,7 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
         more_batches(job, 1)
         job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
 
-    def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+    def make(batch: tuple[SweepCell, ...]) -> list[tuple[Image.Image, str]]:
         try:
             return make_batch(job, batch)
         except OSError as error:
@@ -218,7 +218,7 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
             return
 
 
-def batches(job: Any, cells: Sequence[Cell], limit: int) -> int:
+def batches(job: Any, cells: Sequence[SweepCell], limit: int) -> int:
     """How many batches `cells` take."""
     return sum(math.ceil(len(group) / limit) for group in together(job, cells))
 
@@ -228,7 +228,7 @@ def more_batches(job: Any, count: int) -> None:
     shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 
-def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+def make_batch(job: Any, cells: tuple[SweepCell, ...]) -> list[tuple[Image.Image, str]]:
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
     sweep = sweep_of(job)
     plan = sweep.plan

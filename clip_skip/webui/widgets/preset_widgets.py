@@ -63,7 +63,7 @@ def offer_when_loaded(page: gr.Blocks, shown: Sequence[Presets]) -> None:
 
 
 def known() -> dict[str, SweepSettings]:
-    return presets.all_of(host_settings.value(host_settings.PRESETS))
+    return presets.all_presets(host_settings.value(host_settings.PRESETS))
 
 
 def save(name: str | None, *values: Any) -> tuple[Any, str]:

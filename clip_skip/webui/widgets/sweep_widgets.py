@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from modules.infotext_utils import PasteField
 
-from clip_skip.sweep.rows import CFG, KINDS, random_seeds
+from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.host_settings import set_start, sweep_starts_with
@@ -42,7 +42,7 @@ def build(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any
         add(gr.Textbox, "clip_skips", placeholder=PLACEHOLDERS["clip_skips"])
     with gr.Row():
         choose(gr.Dropdown, "rows", without="hires" if script.is_img2img else "")
-        for kind in KINDS.values():
+        for kind in ROW_KINDS.values():
             add(gr.Textbox, kind.field, placeholder=PLACEHOLDERS[kind.field], visible=kind == CFG)
     count = gr.HTML("", elem_id=script.elem_id("count"), elem_classes=["clip-skip-count"])
     choose(gr.Radio, "apply_to")
@@ -52,7 +52,7 @@ def build(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any
     with gr.Row():
         for name in ("legend", "include_cells", "save_cells", "report"):
             add(gr.Checkbox, name)
-    boxes = [made[kind.field] for kind in KINDS.values()]
+    boxes = [made[kind.field] for kind in ROW_KINDS.values()]
     made["rows"].change(shown, inputs=[made["rows"]], outputs=boxes, show_progress=False)
     made["rows"].init_field = lambda label: start_with(label, boxes)
     components = [made[field.name] for field in fields(SweepSettings)]
@@ -65,13 +65,13 @@ def build(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any
 
 def start_with(label: str, boxes: list[Any]) -> None:
     """The host calls it with the kind that the user has saved as the default."""
-    for kind, box in zip(KINDS.values(), boxes):
+    for kind, box in zip(ROW_KINDS.values(), boxes):
         box.visible = kind.label == label
 
 
 def shown(label: str) -> list[Any]:
     """Each kind's box, of which only that of the chosen kind is to be seen; each keeps its text."""
-    return [gr.update(visible=kind.label == label) for kind in KINDS.values()]
+    return [gr.update(visible=kind.label == label) for kind in ROW_KINDS.values()]
 
 
 def called(name: str, value: Any) -> Any:
@@ -115,7 +115,7 @@ def host_tab(script: Any) -> str:
 def tell_count(components: list[Any], grids: Any, count: Any) -> None:
     """Keeps `count` true, whatever is changed that it depends on."""
     inputs = [*components, *([grids] if grids is not None else [])]
-    about = {*(kind.field for kind in KINDS.values()), "clip_skips", "cells_per_batch", "rows"}
+    about = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows"}
     told = [one for one, field in zip(components, fields(SweepSettings)) if field.name in about]
     for component in [*told, *inputs[len(components) :]]:
         component.change(counted, inputs=inputs, outputs=[count], show_progress=False)
