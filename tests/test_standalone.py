@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.demo.model import write_encoder  # noqa: E402
-from clip_skip.standalone.engine.engine import Engine, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, heads, sizes  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
@@ -368,14 +368,6 @@ def test_texts_of_different_length(engine):
 def test_tags_do_not_reach_the_encoder(engine):
     one, other = engine.make(batch(Shot("<clipskip:3>cow", "", None, 7, 1), Shot("cow", "", 3, 7, 1))).pictures
     assert largest_difference(one, other) == 0
-
-
-def test_what_counts_as_out_of_memory():
-    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate"))
-    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
-    assert is_out_of_memory(MemoryError())
-    assert not is_out_of_memory(RuntimeError("size mismatch"))
-    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 # The folder and the command

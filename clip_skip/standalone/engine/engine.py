@@ -209,13 +209,3 @@ def fitting(engine: Engine, width: int, height: int) -> int:
     per_picture = 450e6 * width * height / 512**2 * engine.models.sizes.unet[0] / 320
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, from earlier batches
     return int(min(max((torch.cuda.mem_get_info(device)[0] + kept) / per_picture, 1), 64))
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a smaller batch may help."""
-    text = str(error).lower()
-    return isinstance(error, (RuntimeError, MemoryError)) and (
-        isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )

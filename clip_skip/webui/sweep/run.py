@@ -13,6 +13,7 @@ import torch
 from modules import devices, processing, shared
 from PIL import Image
 
+from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.panel import TITLE
 from clip_skip.sweep import plan as sweep
 from clip_skip.sweep.plan import SweepCell, SweepPlan
@@ -261,7 +262,3 @@ def make_batch(job: Any, cells: tuple[SweepCell, ...]) -> list[tuple[Image.Image
     each = 1 + (masked and (shared.opts.return_mask + shared.opts.return_mask_composite))
     pictures = processed.images[processed.index_of_first_image :: each]
     return list(zip(pictures, processed.infotexts[processed.index_of_first_image :]))
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
