@@ -2,7 +2,7 @@
 """One command for each thing a developer or a newcomer does; needs only Python and pip.
 
     python dev.py demo      what clip skip does, as a picture: demo/grid.png
-    python dev.py test      every check: ruff, mypy, biome, pytest
+    python dev.py test      every check: ruff, mypy, import-linter, biome, pytest
     python dev.py check     the quick ones of these, without pytest
     python dev.py app       the page in the browser: pictures, sweeps, layers, and what LoRAs were made for
     python dev.py pictures  those of the README and the guides, anew
@@ -86,11 +86,12 @@ def find_browser() -> None:
 
 
 def lint_page() -> int:
-    """Checks CSS and JavaScript with biome, which npm fetches; says so where that is not to be had."""
-    if not shutil.which("npx"):
+    """Checks CSS and JavaScript with biome, which npm fetches; reports where that is not possible."""
+    npx = shutil.which("npx")
+    if npx is None:
         print("biome was left out: CSS and JavaScript were not checked, because there is no Node.js here.", flush=True)
         return 0
-    if subprocess.run([shutil.which("npx"), "--yes", BIOME, "--version"], cwd=ROOT, capture_output=True).returncode:
+    if subprocess.run([npx, "--yes", BIOME, "--version"], cwd=ROOT, capture_output=True).returncode:
         print("biome was left out: CSS and JavaScript were not checked, because npm could not fetch it.", flush=True)
         return 0
     print("$ biome lint", flush=True)
@@ -99,9 +100,9 @@ def lint_page() -> int:
 
 def check() -> int:
     """The quick checks."""
-    for command in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)):
+    for command in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",)):
         print("$", *command, flush=True)
-        if run(PYTHON, "-m", *command):
+        if run(*command):
             return 1
     return lint_page()
 

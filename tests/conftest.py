@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+"""Small matrices are faster with one thread, and other tests may be running; torch, and what tests start, reads it."""
+
 STANDINS = Path(__file__).parent / "standins"
 
 
@@ -21,17 +25,6 @@ def standins(monkeypatch):
     monkeypatch.syspath_prepend(str(STANDINS))
     yield
     forget()
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """Small matrices are faster so, and other tests may be running."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 QUIET = ("background-networking", "component-update", "sync", "gpu", "quic")

@@ -22,8 +22,6 @@ from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 from .test_app import FIELDS
 from .test_families import HEADS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):

@@ -37,9 +37,6 @@ HEADS = {
 PROMPT, NEGATIVE = "a photo of a cow in a field", "dark"
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def models_of(small, seed=0):
     return checkpoint.build(dict(random_weights(small, seed)), small, "cpu", torch.float32)
 

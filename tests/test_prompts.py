@@ -180,7 +180,7 @@ def test_each_text_that_a_prompt_becomes_is_encoded_once(engine):
 
 def test_sub_prompts_pull_by_their_weights(engine):
     once, twice = latents(engine, "a cow :2"), latents(engine, "a cow AND a cow")
-    assert torch.allclose(once, twice, atol=1e-3)
+    assert (once - twice).abs().max() < 1e-4 * once.abs().max()  # the sums are taken in another order
 
 
 def test_each_picture_of_a_batch_is_the_one_made_alone(engine):

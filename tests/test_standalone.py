@@ -39,9 +39,6 @@ PROMPT, NEGATIVE = "a photo of a cow in a field", "blurry, <clipskip:3> dark"
 LONG = "a cow, " * 40
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return random_model(tmp_path_factory.mktemp("model"))

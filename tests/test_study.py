@@ -29,9 +29,6 @@ SKIPS = range(1, 13)
 SCORE = Measure("score", "the score")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def study(out, *more, prompts=PROMPTS):
     file = out.parent / "prompts.txt"
     file.write_text("\n".join(prompts), encoding="utf-8")

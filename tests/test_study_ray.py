@@ -84,7 +84,7 @@ def pixels(folder):
     return {file.relative_to(folder): Image.open(file).convert("RGB").tobytes() for file in files}
 
 
-def test_a_cluster_makes_the_cells_that_a_sweep_lacks(local, one_thread, tmp_path):
+def test_a_cluster_makes_the_cells_that_a_sweep_lacks(local, tmp_path):
     here = grid(tmp_path / "here")
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     for file in sorted((tmp_path / "there" / "cells").glob("*.png"))[1:]:

@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from functools import cached_property
@@ -173,8 +174,18 @@ def webui():
 
 
 @pytest.fixture(scope="session")
-def plain():
-    return client("CLIP_SKIP_PLAIN_URL")
+def plain(webui):
+    """The WebUI without this extension, with the same checkpoint loaded as the other one."""
+    plain = client("CLIP_SKIP_PLAIN_URL")
+    wanted = webui.call("/sdapi/v1/options")["sd_model_checkpoint"]
+    if plain.call("/sdapi/v1/options")["sd_model_checkpoint"] != wanted:
+        plain.call("/sdapi/v1/options", {"sd_model_checkpoint": wanted})
+    names = [one.call("/sdapi/v1/options")["sd_model_checkpoint"] for one in (webui, plain)]
+    hashes = [
+        re.search(r"Model hash: (\w+)", infotext(one.answer("a cow", steps=1)["images"][0])) for one in (webui, plain)
+    ]
+    assert names[0] == names[1] and all(hashes) and hashes[0][1] == hashes[1][1], f"two checkpoints are loaded: {names}"
+    return plain
 
 
 def same(first, second, within=0):

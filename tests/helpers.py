@@ -1,0 +1,44 @@
+"""What several tests check in the same way."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from clip_skip.prompt import markers
+
+MARKER_LETTERS = re.compile("[\u206a-\u206f]")
+"""What markers are made of; see clip_skip/prompt/markers.py."""
+
+
+def find_marker(value: Any) -> str:
+    """The first letter of a marker in `value`, text or data; empty where there is none."""
+    assert MARKER_LETTERS.search(markers.write({"l": 2})), "markers are made of other letters: this check must follow"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    found = MARKER_LETTERS.search(text)
+    return found[0] if found else ""
+
+
+def growth(
+    function: Callable[[Any], object], make: Callable[[int], Any], small: int = 10_000, large: int = 100_000
+) -> float:
+    """How many times longer `function` takes for `make(large)` than for `make(small)`, relative to their sizes.
+
+    About 1 where the time is linear, `large / small` and more where it is quadratic. The best of several runs of each,
+    taken in turn, so that other work on the machine matters little; a small input is repeated until it can be measured.
+    """
+    inputs = {size: make(size) for size in (small, large)}
+    best = dict.fromkeys(inputs, float("inf"))
+    repeats = {small: max(large // small, 1), large: 1}  # as much work in each, if the time is linear
+    for _ in range(3):
+        for size, value in inputs.items():
+            begin = time.perf_counter()
+            for _ in range(repeats[size]):
+                function(value)
+            best[size] = min(best[size], time.perf_counter() - begin)
+        if best[large] < 3 * best[small]:
+            break
+    return best[large] / best[small]
