@@ -15,16 +15,17 @@ else:
     from clip_skip import panel
     from clip_skip.prompt import tags
     from clip_skip.sweep import settings as sweep_settings
+    from clip_skip.sweep.cell_store import CellStore
     from clip_skip.webui import generation, host_settings, models_in_use, second_pass
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.page import routes
     from clip_skip.webui.sweep import batch as sweep_batch
     from clip_skip.webui.sweep import run as sweep_run
-    from clip_skip.webui.sweep.unfinished import Unfinished
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
+    finished_cells = CellStore(host_settings.finished_cells_limit)
     problems_told = set()
     presets = []
 
@@ -47,7 +48,7 @@ else:
 
         def before_process(self, p, *args):
             conditioning.forget()
-            sweep_batch.watch(p)
+            sweep_batch.remember_host_texts(p)
 
         def process(self, p, *args):
             if not generation.begin(p, args):
@@ -56,7 +57,7 @@ else:
                 second_pass.inherit(p, self.under_way())
             else:
                 self.under_way = weakref.ref(p)
-            sweep_batch.prepare(p)
+            sweep_batch.prepare_generation(p)
 
         def before_process_batch(self, p, *args, **kwargs):
             if generation.mark_prompts(p):
@@ -81,7 +82,6 @@ else:
 
         def __init__(self):
             self.host_components = {}
-            self.unfinished = Unfinished()
 
         def title(self):
             return sweep_settings.SWEEP_TITLE
@@ -91,11 +91,15 @@ else:
 
         def ui(self, is_img2img):
             presets.append(preset_widgets.Presets(self))
-            components, self.infotext_fields = sweep_widgets.build(self, self.host_components, presets[-1])
+            components, self.infotext_fields = sweep_widgets.build_sweep_widgets(
+                self, self.host_components, presets[-1]
+            )
             return components
 
         def run(self, p, *args):
-            return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
+            return sweep_run.run_sweep(
+                p, sweep_run.sweep_arguments(self, p, args), conditioning.remember, finished_cells
+            )
 
     def strip_for_token_counter(params):
         params.prompt = tags.strip(params.prompt)

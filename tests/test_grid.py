@@ -73,7 +73,9 @@ def test_labels_stay_in_their_columns(size, label):
 
 def test_labels_are_drawn_for_each_row_and_title_lines_above():
     bare = grid.draw_grid(cells(64, 64), ["1", "2", "3"], ["4", "7"])
-    titled = grid.draw_grid(cells(64, 64), ["1", "2", "3"], ["4", "7"], title=["a title that is much too long " * 4, "two"])
+    titled = grid.draw_grid(
+        cells(64, 64), ["1", "2", "3"], ["4", "7"], title=["a title that is much too long " * 4, "two"]
+    )
     assert titled.width == bare.width and titled.height > bare.height + 40
     assert titled.crop((0, titled.height - bare.height, *titled.size)).tobytes() == bare.tobytes()
     side = np.asarray(bare.convert("L"))[-128:, : bare.width - 3 * 64]

@@ -53,7 +53,11 @@ def figures(translate):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph")
         cells = [Image.fromarray(picture) for picture in pictures[1]]
-        for rows in (Rows((4, 7, 11)), Rows((4, 7, 11), ROW_KINDS["seed"]), Rows(("牛", "🐄", "猫"), ROW_KINDS["prompt"])):
+        for rows in (
+            Rows((4, 7, 11)),
+            Rows((4, 7, 11), ROW_KINDS["seed"]),
+            Rows(("牛", "🐄", "猫"), ROW_KINDS["prompt"]),
+        ):
             measured = report.measure_grid(pictures, SweepPlan((1, 2, 3, 4), rows), pictures)
             yield report_figure.draw_report(measured, ["赤い牛 붉은 소 红色的牛 🐄"], cells, translate)
         yield figure.draw(made_up(0.98, 0.95, 0.42), translate=translate)

@@ -118,11 +118,11 @@ def test_presets_in_the_host(standins):
     from clip_skip.webui.widgets import preset_widgets
 
     values = vars(SweepSettings(clip_skips="2, 3")).values()
-    shown, said = preset_widgets.save("mine", *values)
+    shown, said = preset_widgets.save_preset("mine", *values)
     assert shown["value"] == "mine" and "mine" in shown["choices"] and said == "Preset &quot;mine&quot; was saved."
     assert shared.opts.saved[1]["clip_skip_sweep_presets"]["mine"]["clip_skips"] == "2, 3"
-    assert preset_widgets.save("", *values)[1] == "Preset: it needs a name"
-    assert preset_widgets.save("<b>", *values)[1] == "Preset &quot;&lt;b&gt;&quot; was saved."
-    assert preset_widgets.delete("mine")[0]["value"] is None and "mine" not in preset_widgets.known()
+    assert preset_widgets.save_preset("", *values)[1] == f"Preset: {presets.NO_NAME}"
+    assert preset_widgets.save_preset("<b>", *values)[1] == "Preset &quot;&lt;b&gt;&quot; was saved."
+    assert preset_widgets.delete_preset("mine")[0]["value"] is None and "mine" not in preset_widgets.known_presets()
     shared.opts.save = lambda name: (_ for _ in ()).throw(AssertionError("changing settings is frozen"))
-    assert "frozen" in preset_widgets.save("other", *values)[1]
+    assert "frozen" in preset_widgets.save_preset("other", *values)[1]

@@ -100,7 +100,9 @@ def test_the_figure_is_drawn_and_leaves_no_state(part, kind):
     before = dict(matplotlib.rcParams)
     values = pictures()[part]
     drawn = report_figure.draw_report(
-        report.measure_grid(values, SweepPlan(PLAN.clip_skips[: values.shape[1]], Rows(CFGS.values[: values.shape[0]], kind)))
+        report.measure_grid(
+            values, SweepPlan(PLAN.clip_skips[: values.shape[1]], Rows(CFGS.values[: values.shape[0]], kind))
+        )
     )
     assert drawn.mode == "RGB" and np.asarray(drawn).std() > 10
     assert dict(matplotlib.rcParams) == before
@@ -139,7 +141,9 @@ def test_rows_of_seeds_give_intervals():
 
 
 def test_the_rows_have_their_name():
-    told = report.conclude(report.measure_grid(pictures(), SweepPlan((1, 2, 3, 4, 5), Rows((1, 2, 3), ROW_KINDS["clip_g"]))))
+    told = report.conclude(
+        report.measure_grid(pictures(), SweepPlan((1, 2, 3, 4, 5), Rows((1, 2, 3), ROW_KINDS["clip_g"])))
+    )
     assert ROW_KINDS["clip_g"].factor in str(told)
 
 
@@ -164,7 +168,9 @@ def test_a_grid_of_several_seeds_has_shares_with_intervals():
 def test_grids_of_one_row_are_a_grid_of_seeds():
     grids = [pictures()[:1] for _ in range(3)]
     found = over_seeds.seeds_as_rows(grids, SweepPlan(PLAN.clip_skips, Rows((7,))), [4, 5, 6])
-    assert found == report.measure_grid(np.concatenate(grids), SweepPlan(PLAN.clip_skips, Rows((4, 5, 6), ROW_KINDS["seed"])))
+    assert found == report.measure_grid(
+        np.concatenate(grids), SweepPlan(PLAN.clip_skips, Rows((4, 5, 6), ROW_KINDS["seed"]))
+    )
 
 
 def test_one_row_or_one_column_has_no_share_of_what_does_not_vary():
@@ -220,10 +226,12 @@ def test_one_row_has_no_shares_and_no_legend(finished_figure):
     assert "shares" not in places and places["change"].get_legend() is None
 
 
-@pytest.mark.parametrize(("columns", "shape"), [(12, (20, 24, 3)), (3, (40, 20, 3)), (2, (16, 32, 3)), (1, (20, 20, 3))])
+@pytest.mark.parametrize(
+    ("columns", "shape"), [(12, (20, 24, 3)), (3, (40, 20, 3)), (2, (16, 32, 3)), (1, (20, 20, 3))]
+)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_pictures_stand_over_their_columns_undistorted(finished_figure, rows, columns, shape):
-    figure, places = drawn_figure(finished_figure, rows, columns, shape)
+    _, places = drawn_figure(finished_figure, rows, columns, shape)
     pictures, likeness = places["pictures"], places["likeness"]
     assert len(pictures.get_images()) == columns
     for column, image in enumerate(pictures.get_images()):

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from clip_skip.sweep.axis import MAX_VALUES, NO_VALUE, TOO_DEEP, TOO_DEEP_FOR, SweepError, parse_axis
 from clip_skip.sweep.plan import SweepCell, SweepPlan, run_batches
-from clip_skip.sweep.rows import NAMED_WEIGHTS, NOTHING_TO_SEARCH, ROW_KINDS, WHICH_LORA, Rows, network_tags, parse_rows, random_seeds
+from clip_skip.sweep.rows import (
+    NAMED_WEIGHTS,
+    NOTHING_TO_SEARCH,
+    ROW_KINDS,
+    WHICH_LORA,
+    Rows,
+    network_tags,
+    parse_rows,
+    random_seeds,
+)
 from clip_skip.sweep.settings import NEEDS_SDXL, NEGATIVE_TWICE, SweepSettings
 
 

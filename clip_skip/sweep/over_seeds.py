@@ -72,7 +72,9 @@ def measure_over_seeds(grids: Sequence[np.ndarray], plan: SweepPlan) -> OverSeed
 
 def seeds_as_rows(grids: Sequence[np.ndarray], plan: SweepPlan, seeds: Sequence[int]) -> Report:
     """The report of grids of a single row each, taken as one grid whose rows are the seeds."""
-    return measure_grid(np.concatenate(grids), SweepPlan(plan.clip_skips, Rows(tuple(seeds), ROW_KINDS["seed"]), plan.columns))
+    return measure_grid(
+        np.concatenate(grids), SweepPlan(plan.clip_skips, Rows(tuple(seeds), ROW_KINDS["seed"]), plan.columns)
+    )
 
 
 def conclude_over_seeds(found: OverSeeds) -> Message:

@@ -48,7 +48,9 @@ CLIP_SKIP = Template("clip skip")
 PIXELS, LATENTS, INTERACTION = Template("pixels"), Template("latents"), Template("interaction")
 SHARES_TITLE = Template("What the differences come from")
 PICTURES_TITLE = Template("The pictures: {row}")
-SIMILARITY_TITLE = Template("Similarity to the picture at clip skip {value} (SSIM: 1 is equal; the colours begin at {least})")
+SIMILARITY_TITLE = Template(
+    "Similarity to the picture at clip skip {value} (SSIM: 1 is equal; the colours begin at {least})"
+)
 SIMILARITY_OVER_SEEDS = Template(
     "Similarity to the picture at clip skip {value} (SSIM: 1 is equal), mean over the seeds and its 95% interval"
 )

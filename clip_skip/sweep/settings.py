@@ -204,6 +204,17 @@ class SweepSettings:
         of_l = skips if self.rows == "clip_g" else skips | numbers
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
+    def same_skips(self, plan: SweepPlan, published: Mapping[str, float]) -> list[list[float]]:
+        """Groups of columns with the same pictures, because a text encoder stops no higher than it was published with.
+
+        published: the clip skip of each text encoder as published, by tower
+        """
+        towers = {"l"} & published.keys() if self.towers_apart else published.keys()
+        groups: dict[tuple[float, ...], list[float]] = {}
+        for skip in plan.clip_skips if towers else ():
+            groups.setdefault(tuple(max(skip, published[tower]) for tower in towers), []).append(skip)
+        return [group for group in groups.values() if len(group) > 1]
+
     def override(self, cell: SweepCell) -> Override:
         """What `cell` sets."""
         number = cell.value if isinstance(cell.value, (int, float)) else None
