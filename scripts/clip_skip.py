@@ -1,10 +1,14 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
+import sys
 import weakref
 
 from modules import script_callbacks, scripts, shared
 
-from clip_skip.webui.hosts import sdnext
+for module in [name for name in sys.modules if name.partition(".")[0] == "clip_skip"]:
+    del sys.modules[module]  # on Reload UI after an update these are still the old version's
+
+from clip_skip.webui.hosts import sdnext  # noqa: E402
 
 if sdnext.runs():
     from clip_skip.webui.hosts.sdnext_script import SDNextScript  # noqa: F401
@@ -69,7 +73,7 @@ else:
         def process_batch(self, p, *args, **kwargs):
             generation.keep_hires_prompts(p)
             if p.iteration == 0:
-                generation.tell(p, models_in_use.tell(p, problems_told))
+                generation.warn(p, models_in_use.find_messages(p, problems_told))
 
         def process_before_every_sampling(self, p, *args, **kwargs):
             cfg.scale_each(p)

@@ -1,24 +1,24 @@
 """Fonts for the words of pictures, with and without one that has Chinese, Japanese and Korean, and lines of them."""
 
-import json
 import warnings
-from functools import partial
-from pathlib import Path
+from contextlib import contextmanager
+from functools import cache, partial
 
 import numpy as np
 import pytest
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findSystemFonts, fontManager
 from PIL import Image
 
+from clip_skip.messages import catalogues, lines
 from clip_skip.messages import fonts as lettering
-from clip_skip.messages import lines
 from clip_skip.messages.catalogues import translated
 from clip_skip.sweep import grid, report, report_figure
 from clip_skip.sweep.plan import SweepPlan
 from clip_skip.sweep.rows import ROW_KINDS, Rows
 
+from .helpers import growth
+
 LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
-SENTENCES = Path(__file__).parents[1] / "localizations"
 CJK = ("CJK", "Noto Sans JP", "Noto Sans KR", "Noto Sans SC", "Gothic", "PingFang", "YaHei", "WenQuanYi", "SimHei")
 pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 24, 24, 3), dtype=np.uint8)
 
@@ -35,13 +35,35 @@ needs_cjk = pytest.mark.skipif(
 @pytest.fixture
 def no_cjk(monkeypatch):
     """As on a machine where no font has those letters."""
+    monkeypatch.setattr(lettering, "findSystemFonts", list)
+    with fonts_of_matplotlib(monkeypatch):
+        yield
+
+
+@contextmanager
+def fonts_of_matplotlib(monkeypatch):
+    """matplotlib's list of fonts as it was before others were installed."""
+    caches = (lettering.font_with_most, lettering.font_letters, lettering.add_new_fonts)
     plain = [font for font in fontManager.ttflist if font.name.startswith(("DejaVu", "STIX", "cm"))]
-    monkeypatch.setattr(fontManager, "ttflist", plain)
-    lettering.holder.cache_clear()
-    lettering.letters.cache_clear()
-    yield
-    lettering.holder.cache_clear()
-    lettering.letters.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(fontManager, "ttflist", plain)
+        for function in caches:
+            function.cache_clear()
+        yield
+    for function in caches:
+        function.cache_clear()
+
+
+@needs_cjk
+def test_fonts_that_were_installed_a_minute_ago_are_found(monkeypatch):
+    searches = []
+    monkeypatch.setattr(lettering, "findSystemFonts", lambda: searches.append(1) or findSystemFonts())
+    with fonts_of_matplotlib(monkeypatch):
+        assert not has_cjk()
+        chinese = partial(translated, language="zh_CN")
+        assert catalogues.translate_for_picture("seed", chinese) == chinese("seed")
+        assert lettering.font_families("a cow") == [lettering.OWN]
+        assert lettering.replace_missing_letters("\U00010000\U00012000") and len(searches) == 1
 
 
 def figures(translate):
@@ -78,14 +100,14 @@ def test_figures_in_every_language_have_no_boxes(language, english):
 def test_without_a_font_the_words_stay_english_and_no_box_is_drawn(no_cjk):
     for drawn, english in zip(figures(partial(translated, language="zh_CN")), figures(str)):
         assert drawn.size == english.size and drawn.tobytes() == english.tobytes()
-    assert lettering.said("seed", partial(translated, language="ja_JP")) == "seed"
-    assert lettering.drawn("a 牛") == "a \ufffd"
+    assert catalogues.translate_for_picture("seed", partial(translated, language="ja_JP")) == "seed"
+    assert lettering.replace_missing_letters("a 牛") == "a \ufffd"
 
 
 @needs_cjk
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_has_a_font(language):
-    words = json.loads((SENTENCES / f"{language}.json").read_text(encoding="utf8")).values()
+    words = catalogues.catalogue(language).values()
     assert [text for text in words if not lettering.has_letters(text)] == []
 
 
@@ -105,19 +127,19 @@ def test_a_grid_with_a_chinese_prompt():
 
 def test_a_grid_without_a_font_has_question_marks(no_cjk):
     one, other = (grid.draw_grid(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in ("漂亮的女孩", "?????"))
-    assert np.asarray(one).mean() > 0 and lettering.whole_font("漂亮") == lettering.OWN
+    assert np.asarray(one).mean() > 0 and lettering.single_font("漂亮") == lettering.OWN
     assert one.size == other.size
 
 
 @needs_cjk
 def test_letters_have_the_shapes_that_readers_expect():
-    found = [lettering.families(text)[-1] for text in ("红色的牛", "赤い牛", "붉은 소")]
+    found = [lettering.font_families(text)[-1] for text in ("红色的牛", "赤い牛", "붉은 소")]
     assert len(set(found)) == 3 or "Noto Sans CJK JP" not in {font.name for font in fontManager.ttflist}
-    assert lettering.families("a cow, café") == [lettering.OWN]
+    assert lettering.font_families("a cow, café") == [lettering.OWN]
 
 
 def test_a_font_of_boxes_is_never_taken():
-    assert not any("Last Resort" in name for name in lettering.candidates(frozenset({0x4E00})))
+    assert not any("Last Resort" in name for name in lettering.fonts_in_order(frozenset({0x4E00})))
 
 
 WRAPPED = [
@@ -138,3 +160,22 @@ def test_lines(text, width, wanted):
 def test_cut():
     assert lines.cut("a cow", 5) == "a cow" and lines.cut("a cow!", 5) == "a co…"
     assert lines.cut("赤い牛の絵", 6) == "赤い…"
+
+
+LONG = {
+    "a word": lambda count: "x" * count,
+    "words": lambda count: "word " * (count // 5),
+    "spaces": lambda count: " " * count,
+    "Japanese": lambda count: "牛" * count,
+    "letters without width": lambda count: "\u0301" * count,
+    "spaces and a word": lambda count: "x" + " " * count + "y",
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_lines_of_a_long_text_take_time_in_proportion_to_its_length(kind):
+    for function in (lambda text: lines.cut(text, 150), lambda text: lines.cut(text, len(text) - 1)):
+        assert growth(function, LONG[kind]) < 3
+    assert growth(lambda text: lines.wrap(text, 80), LONG[kind]) < 3
+    width = cache(grid._font(12).getlength)
+    assert growth(lambda text: lines.wrap(text, 200, width), LONG[kind]) < 3

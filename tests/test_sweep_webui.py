@@ -139,7 +139,7 @@ def test_tags_in_the_prompt(host):
     ((_, done),) = p.make.made
     assert torch.equal(done.c[1][0][0], host.at(3, "a cow")) and torch.equal(done.c[1][1][0], host.at(4, "b"))
     assert result.infotexts[1].startswith("a cow AND <clipskip:4>b\n")
-    assert '⚠ The values of the sweep take the place of the tag "<clipskip:9>".' in p.comments
+    assert '⚠ The sweep\'s values replaced the tag "<clipskip:9>".' in p.comments
 
 
 def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host):
@@ -445,7 +445,7 @@ def test_how_many_pictures_is_said_before(host, capsys):
     assert told(cells_per_batch=8) == "36 pictures (12 × 3), in 5 batches"
     assert told(cells_per_batch=36) == "36 pictures (12 × 3), in 1 batch"
     assert told(clip_skips="2", cfg_scales="7") == "1 picture"
-    assert told(3, cells_per_batch=8) == "108 pictures (12 × 3), for 3 seeds, in 15 batches"
+    assert told(3, cells_per_batch=8) == "108 pictures (12 × 3, 3 seeds), in 15 batches"
     assert told(3, rows="seed", seeds="1-5, -1") == "72 pictures (12 × 6), batched to fit memory"
     assert told(rows="prompt", replacements="") == f"{LABELS['replacements']}: {NOTHING_TO_SEARCH}"
     assert told(clip_skips="1-13") == f"Clip skips: {TOO_DEEP(value=13, layers=12)}"

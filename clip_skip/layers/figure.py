@@ -14,7 +14,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from clip_skip.layers.measure import Layers
-from clip_skip.messages.fonts import drawn, families, said
+from clip_skip.messages.catalogues import translate_for_picture
+from clip_skip.messages.fonts import font_families, replace_missing_letters
 from clip_skip.messages.lines import cut, wrap
 from clip_skip.messages.message import Translate
 
@@ -56,7 +57,7 @@ def draw(layers: Layers, dark: bool = False, translate: Translate = str) -> Imag
 
     translate: its words, into another language
     """
-    say = partial(said, translate=translate)
+    say = partial(translate_for_picture, translate=translate)
     colours = DARK if dark else LIGHT
     columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 4 * count), 4)
     rows = -(-len(layers.tokens) // columns)
@@ -85,7 +86,7 @@ def paint(figure: Figure, colours: Colours) -> None:
         axes.tick_params(colors=colours.faint, labelcolor=colours.text)
         axes.spines[:].set_edgecolor(colours.faint)
     for text in figure.findobj(Text):
-        text.set(fontfamily=families(text.get_text()), parse_math=False)
+        text.set(fontfamily=font_families(text.get_text()), parse_math=False)
         if text.get_color() == "black":
             text.set_color(colours.text)
 
@@ -174,4 +175,4 @@ def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colour
 
 def written(token: str) -> str:
     """`token` in letters that there is a font for, and cut to a length that fits."""
-    return cut(drawn(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST)
+    return cut(replace_missing_letters(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST)

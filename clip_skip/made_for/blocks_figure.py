@@ -15,7 +15,8 @@ from PIL import Image
 from clip_skip.layers.figure import DARK, LIGHT, Colours, Say, paint
 from clip_skip.made_for.adapters import Block
 from clip_skip.made_for.findings import Finding
-from clip_skip.messages.fonts import drawn, said
+from clip_skip.messages.catalogues import translate_for_picture
+from clip_skip.messages.fonts import replace_missing_letters
 from clip_skip.messages.lines import wrap
 from clip_skip.messages.message import Translate
 
@@ -42,7 +43,7 @@ def draw(findings: Sequence[Finding], dark: bool = False, translate: Translate =
 
     translate: its words, into another language
     """
-    say = partial(said, translate=translate)
+    say = partial(translate_for_picture, translate=translate)
     shown = [(one, name) for one in findings if one.weights for name in one.weights.blocks][:MOST]
     if not shown:
         raise ValueError("no file tells of blocks, so there is no picture")
@@ -77,7 +78,7 @@ def heading(finding: Finding, tower: str, say: Say) -> list[str]:
     """The file's name, its kind and the reason of the verdict, in lines."""
     encoder = {"l": "CLIP-L", "h": "OpenCLIP-H", "g": "OpenCLIP-G"}[tower]
     name = os.path.basename(finding.file)
-    known = drawn(name)
+    known = replace_missing_letters(name)
     name = known if len(known) <= 44 else f"{known[:21]}…{known[-22:]}"
     return [
         f"{name}   {finding.model} {finding.kind}, {encoder}",

@@ -1,7 +1,9 @@
-"""Messages in another language.
+"""Messages in another language: one catalogue for each, of two files.
 
-`localizations/<language>.json` has the sentences of the library and of the page, with {names} for what varies. A WebUI
-gives the same file to the page, merged with the user's language pack.
+`localizations/<language>.json` has our texts, with {names} for what varies. A WebUI gives this file to its page, merged
+with the user's language pack, and replaces every text of the page that equals a key, whoever wrote it. So a text that
+a WebUI has on its own page too ("Seed") stands in `host_words/<language>.json`, which no WebUI reads: there the user's
+language pack translates it, or nobody.
 """
 
 from __future__ import annotations
@@ -9,48 +11,55 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
-from clip_skip.messages.message import Message, Translate, render
+from clip_skip.extension_files import extension_folder
+from clip_skip.messages.message import Message, Template, Translate, render
 
-__all__ = ["catalogue", "in_picture", "languages", "translated", "translator"]
+__all__ = ["catalogue", "languages", "translate_for_picture", "translated", "translator"]
 
-FOLDER = Path(__file__).parents[2] / "localizations"
+HOST_WORDS = Path(__file__).parent / "host_words"
 NAME = re.compile(r"\{(\w+)\}")
 
 
-def languages(folder: Path = FOLDER) -> list[str]:
-    """Those that there are sentences in."""
-    return sorted(file.stem for file in folder.glob("*.json"))
+def localizations() -> Path:
+    return extension_folder() / "localizations"
 
 
-def translator(language: str) -> Translate:
+def languages() -> list[str]:
+    """Those that there is a catalogue of."""
+    return sorted(file.stem for file in localizations().glob("*.json"))
+
+
+def translator(language: str | None) -> Translate:
     """What renders messages in `language`; in English where it has no catalogue."""
-    return lambda message: translated(message, language)
+    return partial(translated, language=language)
 
 
-def translated(text: Message | str, language: str, depth: int = 3, folder: Path = FOLDER) -> str:
+def translated(text: Message | str, language: str | None, depth: int = 3) -> str:
     """`text` in `language`; as it is, where there is no translation of it."""
-    if isinstance(text, Message):
-        return render(text, catalogue(language, folder))
+    sentences = catalogue(language)
+    if isinstance(text, (Message, Template)) or not sentences:
+        return render(text, sentences)
     if quoted(text):
         return text
-    for pieces, translation in templates(language, folder):
+    for pieces, translation in templates(language):
         parts = matched(pieces, text)
         if parts is not None and depth:
-            told = {name: translated(part, language, depth - 1, folder) for name, part in parts.items()}
+            told = {name: translated(part, language, depth - 1) for name, part in parts.items()}
             return fill(translation, told)
     return text
 
 
-def in_picture(text: Message | str, translate: Translate) -> str:
-    """A word of a picture as `translate` has it, where there is a font for that."""
-    if translate(text) == str(text):
-        return str(text)
-    from clip_skip.messages.fonts import said  # matplotlib takes its time
+def translate_for_picture(text: Message | str, translate: Translate) -> str:
+    """`text` as `translate` has it if there is a font for that, else in English."""
+    english, translation = str(text), translate(text)
+    if translation == english:
+        return english
+    from clip_skip.messages.fonts import has_letters  # matplotlib takes its time
 
-    return said(text, translate)
+    return translation if has_letters(translation) else english
 
 
 def matched(pieces: Sequence[str], text: str) -> dict[str, str] | None:
@@ -85,17 +94,18 @@ def fill(template: str, parts: dict[str, str]) -> str:
 
 
 @lru_cache(maxsize=4)
-def templates(language: str, folder: Path = FOLDER) -> list[tuple[list[str], str]]:
+def templates(language: str) -> list[tuple[list[str], str]]:
     """Each sentence cut at its {names}, the longest first, and its translation."""
-    sentences = catalogue(language, folder)
+    sentences = catalogue(language)
     return [(NAME.split(text), sentences[text]) for text in sorted(sentences, key=len, reverse=True)]
 
 
-@lru_cache(maxsize=8)
-def catalogue(language: str, folder: Path = FOLDER) -> Mapping[str, str]:
-    """The translations of `language` by their templates; empty where there are none."""
-    file = folder / f"{Path(str(language)).name}.json"
-    if not file.is_file():
+@cache
+def catalogue(language: str | None) -> Mapping[str, str]:
+    """The translations of `language` by their templates; empty where there are none, as for English."""
+    if language not in languages():
         return {}
-    sentences: dict[str, str] = json.loads(file.read_text(encoding="utf8"))
-    return sentences
+    texts: dict[str, str] = {}
+    for folder in (HOST_WORDS, localizations()):
+        texts |= json.loads((folder / f"{language}.json").read_text(encoding="utf8"))
+    return texts

@@ -1,4 +1,4 @@
-"""The letters of a picture: a font for every text, found among those that are installed.
+"""The letters in pictures: for every text a font that has its letters, among those that are installed.
 
 matplotlib's own font has no Japanese, Korean or Chinese. Where no font has a translation's letters, it stays English;
 letters of what a person typed that no font has become "�". No box is ever drawn.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.font_manager import FontProperties, findfont, findSystemFonts, fontManager, get_font
 
-from clip_skip.messages.message import Message, Translate
-
-__all__ = ["drawn", "face", "families", "has_letters", "letters", "said", "whole_font"]
+__all__ = ["font_families", "font_file", "font_letters", "has_letters", "replace_missing_letters", "single_font"]
 
 OWN = "DejaVu Sans"
 """The font that matplotlib brings."""
@@ -34,60 +33,73 @@ CHINESE = (
 """The usual fonts of Linux, Windows and macOS: first those whose letters have the shapes that readers expect."""
 
 
-def said(text: Message | str, translate: Translate) -> str:
-    """`text` as `translate` has it, if there is a font for that; else as it is."""
-    translation = translate(text)
-    return translation if has_letters(translation) else str(text)
-
-
-def unknown(letter: str) -> str:
+def replacement_mark(letter: str) -> str:
     return REPLACEMENT
 
 
-def drawn(text: str, replacement: Callable[[str], str] = unknown) -> str:
-    """`text` with a `replacement` for each letter that `families` of it do not have."""
-    known = frozenset().union(*map(letters, families(text)))
+def replace_missing_letters(text: str, replacement: Callable[[str], str] = replacement_mark) -> str:
+    """`text` with a `replacement` for each letter that `font_families` of it do not have."""
+    known = frozenset().union(*map(font_letters, font_families(text)))
     return "".join(one if one.isspace() or ord(one) in known else replacement(one) for one in text)
 
 
 def has_letters(text: str) -> bool:
-    """Whether `families` have all letters of `text`."""
-    return drawn(text) == text
+    """Whether `font_families` have all letters of `text`."""
+    return replace_missing_letters(text) == text
 
 
-def families(text: str) -> list[str]:
+def font_families(text: str) -> list[str]:
     """The fonts that matplotlib takes the letters of `text` from, one after the other."""
-    missing = frozenset(ord(letter) for letter in text if not letter.isspace()) - letters(OWN)
-    other = holder(missing) if missing else None
+    missing = frozenset(ord(letter) for letter in text if not letter.isspace()) - font_letters(OWN)
+    other = font_with_most(missing) if missing else None
     return [OWN, other] if other else [OWN]
 
 
-def whole_font(text: str) -> str:
+def single_font(text: str) -> str:
     """The font for a program that takes all letters of `text` from one."""
     wanted = frozenset(ord(letter) for letter in text if not letter.isspace())
-    return OWN if wanted <= letters(OWN) else holder(wanted) or OWN
+    return OWN if wanted <= font_letters(OWN) else font_with_most(wanted) or OWN
 
 
-def face(font: str) -> tuple[str, int]:
+def font_file(font: str) -> tuple[str, int]:
     """The file of an installed font, and its number in there."""
     found = findfont(FontProperties(family=font))
     return str(found), int(getattr(found, "face_index", 0))
 
 
 @lru_cache(maxsize=512)
-def holder(wanted: frozenset[int]) -> str | None:
+def font_with_most(wanted: frozenset[int]) -> str | None:
     """The installed font that has the most of `wanted`, code points; None where none has any."""
+    best, most = _most(wanted)
+    if most < len(wanted) and add_new_fonts():
+        best, _ = _most(wanted)
+    return best
+
+
+@cache
+def add_new_fonts() -> bool:
+    """Adds the fonts that matplotlib's list lacks because they are newer; whether there are any. Looks once only."""
+    count, known = len(fontManager.ttflist), {font.fname for font in fontManager.ttflist}
+    for file in findSystemFonts():
+        if file not in known:
+            with suppress(Exception):  # whatever is wrong with a font, matplotlib's own list leaves it out too
+                fontManager.addfont(file)
+    return len(fontManager.ttflist) > count
+
+
+def _most(wanted: frozenset[int]) -> tuple[str | None, int]:
+    """The installed font that has the most of `wanted`, and how many it has."""
     best, most = None, 0
-    for name in candidates(wanted):
-        count = len(wanted & letters(name))
+    for name in fonts_in_order(wanted):
+        count = len(wanted & font_letters(name))
         if count > most:
             best, most = name, count
         if most == len(wanted):
             break
-    return best
+    return best, most
 
 
-def candidates(wanted: frozenset[int]) -> list[str]:
+def fonts_in_order(wanted: frozenset[int]) -> list[str]:
     """The installed fonts, those first whose letters look as readers of `wanted` expect."""
     if any(0x3040 <= letter <= 0x30FF for letter in wanted):
         first = (*JAPANESE, *CHINESE, *KOREAN)
@@ -103,7 +115,7 @@ def candidates(wanted: frozenset[int]) -> list[str]:
 
 
 @cache
-def letters(font: str) -> frozenset[int]:
+def font_letters(font: str) -> frozenset[int]:
     """The code points of an installed font; none of one that cannot be read, as those of coloured pictures."""
     try:
         return frozenset(get_font(findfont(FontProperties(family=font), fallback_to_default=False)).get_charmap())

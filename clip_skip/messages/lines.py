@@ -1,46 +1,74 @@
-"""Texts broken into lines, in languages that write without spaces too. Pure: standard library only."""
+"""Texts broken into lines, in languages that write without spaces too. Pure: standard library only.
+
+All of it takes time in proportion to the length of the text: labels and prompts may be of any length.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from unicodedata import east_asian_width
 
-__all__ = ["columns", "cut", "pieces", "wrap"]
+__all__ = ["columns", "cut", "unbreakable_parts", "wrap"]
 
 WIDE = r"\u2e80-\ua4cf\uf900-\ufaff\uff00-\uff60"
-PIECE = re.compile(rf"\s+|[{WIDE}][、。，．：；！？」』）》…ー]*|[^\s{WIDE}]+")
+PART = re.compile(rf"\s+|[{WIDE}][、。，．：；！？」』）》…ー]*|[^\s{WIDE}]+")
 
 
-def pieces(text: str) -> list[str]:
-    """What a line is not broken in: a word, spaces, or one Chinese or Japanese letter with the marks behind it."""
-    return PIECE.findall(text)
+def unbreakable_parts(text: str) -> list[str]:
+    """What lines are made of: words, spaces, and single Chinese or Japanese letters with the punctuation after them."""
+    return PART.findall(text)
+
+
+def letter_columns(letter: str) -> int:
+    return 2 if east_asian_width(letter) in "WF" else 1
 
 
 def columns(text: str) -> int:
-    """How wide `text` is in letters; one of Chinese, Japanese or Korean is as wide as two."""
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+    """The width of `text` in columns: two for a letter of Chinese, Japanese or Korean, one for any other."""
+    return sum(map(letter_columns, text))
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """The lines of `text`, none wider than `width` columns; it is broken between `pieces`."""
-    lines, line = [], ""
-    for piece in pieces(text):
-        if line and columns(line + piece.rstrip()) > width:
-            lines.append(line.rstrip())
-            line = ""
-        line += piece if line else piece.lstrip()
-        while columns(line.rstrip()) > width:
-            head = cut(line, width, "")
-            lines.append(head.rstrip())
-            line = line[len(head) :]
-    return [*lines, line.rstrip()] if line.strip() else lines
+def wrap(text: str, width: float, letter_width: Callable[[str], float] = letter_columns) -> list[str]:
+    """The lines of `text`, none wider than `width` unless a single letter is.
+
+    A line is broken between `unbreakable_parts`; inside one only if the part is wider than a line.
+
+    letter_width: of a single letter, in the unit of `width`; in columns if not given
+    """
+    lines: list[str] = []
+    line: list[str] = []
+    used, gap = 0.0, ""
+    for part in unbreakable_parts(text):
+        if part.isspace():
+            gap = part
+            continue
+        needed = sum(map(letter_width, part))
+        spaces = sum(map(letter_width, gap)) if line else 0
+        if line and used + spaces + needed <= width:
+            line.append(gap)
+            used += spaces
+        elif line:
+            lines.append("".join(line))
+            line, used = [], 0
+        gap = ""
+        for piece in [part] if used + needed <= width else part:
+            advance = needed if piece is part else letter_width(piece)
+            if line and used + advance > width:
+                lines.append("".join(line))
+                line, used = [], 0
+            line.append(piece)
+            used += advance
+    return [*lines, "".join(line)] if line else lines
 
 
 def cut(text: str, width: int, end: str = "…") -> str:
     """`text`, or its beginning and `end`, no wider than `width` columns."""
-    if columns(text) <= width:
-        return text
-    kept = text
-    while kept and columns(kept + end) > width:
-        kept = kept[:-1]
-    return kept.rstrip() + end if end else kept
+    room, used, kept = width - columns(end), 0, 0
+    for index, letter in enumerate(text, 1):
+        used += letter_columns(letter)
+        if used <= room:
+            kept = index
+        if used > width:
+            return text[:kept].rstrip() + end
+    return text

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from clip_skip.encoder import TextEncoder
-from clip_skip.messages.message import Translate
+from clip_skip.messages.message import Message, Translate
 from clip_skip.page.remarks import remarks
-from clip_skip.prompt import precedence, writing
-from clip_skip.prompt.precedence import Texts, Values
+from clip_skip.prompt import writing
+from clip_skip.prompt.parsed import TOWERS, Values, parse, parse_negative, read_marked
+from clip_skip.prompt.precedence import Texts
 
 __all__ = [
     "BOXES",
@@ -28,6 +29,8 @@ __all__ = [
 
 BOXES = ("prompt", "negative", "hires_prompt", "hires_negative")
 """The boxes that a person writes in; an empty hires box is the one of the first pass."""
+
+Item = TypeVar("Item", str, Message | str)
 
 Parts = list[list[Values]]
 """For each sub-prompt the values by tower that it has from step to step; what no tag says is not in them."""
@@ -47,7 +50,7 @@ def count(value: Any) -> int:
 
 def in_turn(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
     """The values that change in each of `schedules`, which have last steps and marked texts."""
-    each = [[precedence.read(text)[1] or {} for _, text in one] for one in schedules]
+    each = [[read_marked(text).values or {} for _, text in changes] for changes in schedules]
     return [[values for values, _ in groupby(one)][:MOST_CHANGES] for one in each]
 
 
@@ -59,6 +62,7 @@ class Host:
     translate: into the page's language
     parts:     of the prompt or the negative prompt of some texts
     styled:    a text, whether it is negative, and the styles' names: the text with the styles
+    networks:  names of `<name:...>` tags that the host or another extension has
     """
 
     encoders: Sequence[TextEncoder]
@@ -66,6 +70,7 @@ class Host:
     translate: Translate
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
+    networks: Collection[str] = ()
 
 
 def describe(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
@@ -85,17 +90,17 @@ def read(asked: Mapping[str, Any], host: Host) -> dict[str, Any]:
     """
     written = given(asked)
     texts = styled(written, names(asked), host)
-    tag = precedence.prompt_tag(texts["prompt"])
-    values = {tower: tag.at(tower, False) for tower in precedence.TOWERS} if tag else {}
+    tag = parse(texts["prompt"]).tag
+    values = {tower: tag.at(tower, False) for tower in TOWERS} if tag else {}
     first = Texts(texts["prompt"], texts["negative"])
     second = Texts(texts["hires_prompt"], texts["hires_negative"], hires=True, first_pass=texts["prompt"])
-    said = {box: remarks(text, host.encoders, host.model) for box, text in written.items()}
-    with_styles = {box: remarks(text, host.encoders, host.model) for box, text in texts.items()}
-    said["styles"] = once(one for box in ("prompt", "negative") for one in with_styles[box] if one not in said[box])
-    boxes = {box: [host.translate(one) for one in sentences] for box, sentences in said.items()}
+    found = {box: remarks_on(box, text, host) for box, text in written.items()}
+    with_styles = {box: remarks_on(box, text, host) for box, text in texts.items()}
+    found["styles"] = once(one for box in ("prompt", "negative") for one in with_styles[box] if one not in found[box])
+    boxes = {box: [host.translate(message) for message in messages] for box, messages in found.items()}
     return {
         "tag": f"<clipskip:{tag}>" if tag else None,
-        "tag_in_style": tag is not None and tag != precedence.prompt_tag(written["prompt"]),
+        "tag_in_style": tag is not None and tag != parse(written["prompt"]).tag,
         "values": {tower: value for tower, value in values.items() if value is not None},
         "boxes": boxes,
         "warnings": once(one for sentences in boxes.values() for one in sentences),
@@ -138,5 +143,10 @@ def styled(written: Mapping[str, str], styles: list[str], host: Host) -> dict[st
     return {box: host.styled(text, first[box] == "negative", styles) for box, text in texts.items()}
 
 
-def once(sentences: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(sentences))
+def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
+    prompt = parse_negative(text) if box.endswith("negative") else parse(text)
+    return remarks(prompt, host.encoders, host.model, host.networks)
+
+
+def once(messages: Iterable[Item]) -> list[Item]:
+    return list(dict.fromkeys(messages))

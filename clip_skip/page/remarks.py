@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from clip_skip.encoder import TextEncoder
-from clip_skip.prompt import tags
+from clip_skip.messages.message import Message, Template
+from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, find_warnings
 from clip_skip.prompt.tags import Tag
 from clip_skip.skip import shorten
 
 __all__ = ["remarks"]
 
-
-def remarks(text: str, encoders: Sequence[TextEncoder], model: str) -> list[str]:
-    """A sentence for each bad tag of `text`, and for each that says what the `encoders` of `model` do not have."""
-    good = [tag for tag in tags.scan(text)[1] if tag.skip]
-    said = dict.fromkeys(sentence for tag in good for sentence in beyond(tag, encoders, model))
-    return [*tags.warnings([text]), *list(said)[: tags.MOST_WARNINGS]]
+TOO_DEEP = Template("{tag} is deeper than the {layers} layers of {name}; {used} is used.")
+NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
 
 
-def beyond(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[str]:
+def remarks(
+    prompt: Prompt, encoders: Sequence[TextEncoder], model: str, networks: Collection[str] = ()
+) -> list[Message | str]:
+    """A message for each problem of the tags in `prompt`, and for each that the `encoders` of `model` cannot follow.
+
+    networks: names of `<name:...>` tags that the host or another extension has
+    """
+    good = [tag for tag in prompt.tags if tag.skip]
+    found = dict.fromkeys(message for tag in good for message in beyond(tag, encoders, model))
+    return [*find_warnings([prompt], networks), *list(found)[:MOST_WARNINGS]]
+
+
+def beyond(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:
     assert tag.skip
     for encoder in encoders:
         asked = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
         if any(value is not None and value > encoder.layers for value in asked):
             layers = encoder.layers
-            yield f"{shorten(tag.text)} is deeper than the {layers} layers of {encoder.name}; {layers} is used."
+            yield TOO_DEEP(tag=shorten(tag.text), layers=layers, name=encoder.name, used=layers)
     towers = {encoder.tower for encoder in encoders}
     for tower, value in (("l", tag.skip.l), ("g", tag.skip.g)):
         if value is not None and towers and tower not in towers:
-            yield f"{tower}= in {shorten(tag.text)} has no effect on {model}."
+            yield NO_EFFECT(name=tower, tag=shorten(tag.text), model=model)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.lines import cut
 from clip_skip.messages.message import Template, Translate
 from clip_skip.prompt.precedence import without_prompt_tag
+from clip_skip.sweep.rows import Rows
 
 __all__ = ["describe_pictures"]
 
@@ -23,23 +24,24 @@ LONGEST = 300
 
 
 def describe_pictures(
+    rows: Rows,
     prompt: str,
     negative: str,
     model: str,
     sampler: str,
     steps: int,
-    cfg_scale: str | None,
+    cfg_scale: str,
     seeds: Sequence[int],
     translate: Translate,
 ) -> list[str]:
     """A line for the prompt, one for the negative prompt if there is one, and one for the rest.
 
-    cfg_scale, seeds: None and empty where the rows are of several
+    cfg_scale, seeds: of all pictures; they are left out where the rows are CFG scales or seeds
     """
-    say = partial(in_picture, translate=translate)
+    say = partial(translate_for_picture, translate=translate)
     how = [*([model] if model else []), sampler, say(STEPS(count=steps))]
-    how += [say(CFG_SCALE(value=cfg_scale))] if cfg_scale is not None else []
-    if seeds:
+    how += [say(CFG_SCALE(value=cfg_scale))] if rows.kind.name != "cfg" else []
+    if rows.kind.name != "seed":
         how.append(say(SEED(value=seeds[0]) if len(seeds) == 1 else SEEDS(values=", ".join(map(str, seeds)))))
     lines = [
         without_prompt_tag(prompt),

@@ -9,7 +9,7 @@ from typing import cast
 
 from PIL import Image, ImageDraw, ImageFont
 
-from clip_skip.messages.lines import pieces
+from clip_skip.messages.lines import unbreakable_parts, wrap
 
 INK = (24, 24, 27)
 QUIET = (91, 91, 102)
@@ -95,11 +95,12 @@ class _Labels:
     def fit(cls, labels: Sequence[str], width: int, size: int, colour: tuple[int, int, int] = INK) -> _Labels:
         """In `size`, or in the largest smaller type whose longest word is no wider than `width` pixels."""
         labels, name = _lettered(labels)
-        words = [piece for label in labels for piece in pieces(label)]
+        words = [word for label in labels for word in unbreakable_parts(label)]
         while size > SMALLEST_TYPE and any(_font(size, name).getlength(word) > width for word in words):
             size -= 1
         font = _font(size, name)
-        return cls(font, [_wrap(label, font, width) for label in labels], colour)
+        letter_width = cache(font.getlength)
+        return cls(font, [wrap(label, width, letter_width) or [""] for label in labels], colour)
 
     def write(self, ink: ImageDraw.ImageDraw, index: int, x: float, y: float) -> None:
         """Write label `index` with its middle at `x`, `y`."""
@@ -109,22 +110,6 @@ class _Labels:
             y += self.line
 
 
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """The lines of `text`, none wider than `width`: broken between `pieces`, and inside one only if it must be."""
-    lines = [""]
-    for piece in pieces(text.strip()):
-        if font.getlength((lines[-1] + piece).strip()) <= width:
-            lines[-1] += piece
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in piece.strip():
-            if lines[-1] and font.getlength(lines[-1] + letter) > width:
-                lines.append("")
-            lines[-1] += letter
-    return [line.strip() for line in lines]
-
-
 def _lettered(labels: Sequence[str]) -> tuple[list[str], str]:
     """`labels` in letters of one installed font, and that font; "" where Pillow's own has all of them."""
     text = "".join(labels)
@@ -132,8 +117,8 @@ def _lettered(labels: Sequence[str]) -> tuple[list[str], str]:
         return [*labels], ""
     from clip_skip.messages import fonts as lettering  # matplotlib takes its time, and is needed here alone
 
-    name = lettering.whole_font(text)
-    known = lettering.letters(name)
+    name = lettering.single_font(text)
+    known = lettering.font_letters(name)
     shown = lambda letter: letter if letter.isspace() or ord(letter) in known else "?"
     return ["".join(map(shown, label)) for label in labels], name
 
@@ -148,7 +133,7 @@ def _font(size: int, name: str = "") -> ImageFont.FreeTypeFont:
             name = "DejaVu Sans"
     from clip_skip.messages import fonts as lettering
 
-    file, number = lettering.face(name)
+    file, number = lettering.font_file(name)
     return ImageFont.truetype(file, size, index=number)
 
 

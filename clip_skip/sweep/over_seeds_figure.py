@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from clip_skip.messages.fonts import said
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.message import Translate
 from clip_skip.sweep.over_seeds import OverSeeds, conclude_over_seeds
 from clip_skip.sweep.report import Interval
@@ -49,7 +49,7 @@ def draw_over_seeds(
     pictures:  those of the first seed's middle row
     translate: the figure's own texts, into another language
     """
-    first, say = found.first, partial(said, translate=translate)
+    first, say = found.first, partial(translate_for_picture, translate=translate)
     rows = row_names(first, say)
     parts = {"shares": 1.35, "pictures": pictures_height(first, pictures), "likeness": 3.2, "change": 3.2}
     if len(first.clip_skips) == 1:

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from clip_skip.messages.fonts import drawn, families, said
+from clip_skip.messages.catalogues import translate_for_picture
+from clip_skip.messages.fonts import font_families, replace_missing_letters
 from clip_skip.messages.lines import columns, cut, wrap
 from clip_skip.messages.message import Message, Template, Translate
 from clip_skip.sweep.report import Interval, Report, conclude, t_intervals
@@ -75,7 +76,7 @@ def draw_report(
     pictures: those of the middle row, drawn above the similarities
     translate: the figure's own texts, into another language
     """
-    say = partial(said, translate=translate)
+    say = partial(translate_for_picture, translate=translate)
     parts = {"likeness": 2.9, "change": 3.2}
     if pictures:
         parts = {"pictures": pictures_height(report, pictures), **parts}
@@ -117,7 +118,7 @@ def finish_figure(
     figure: Figure, places: Mapping[str, Axes], answer: str, about: Sequence[str], pictures: Sequence[Image.Image]
 ) -> Image.Image:
     """The figure as a picture, with the answer and `about` above the first of `places`."""
-    lines = [part for line in about for part in wrap(drawn(line), 120)]
+    lines = [part for line in about for part in wrap(replace_missing_letters(line), 120)]
     kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
     first = next(iter(places.values()))
     figure.suptitle("\n".join(wrap(answer, 74)), fontsize=14.5, fontweight="bold", x=0.02, ha="left")
@@ -125,7 +126,7 @@ def finish_figure(
     first.set_title("")
     first.set_title("\n".join([*kept, "", title]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
     for text in figure.findobj(Text):
-        text.set(fontfamily=families(text.get_text()), parse_math=False)
+        text.set(fontfamily=font_families(text.get_text()), parse_math=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # lays the plots out; the pictures fit into the place that they have now
     if pictures:
@@ -275,5 +276,5 @@ def step_names(report: Report) -> list[str]:
 
 def row_names(report: Report, say: Say) -> list[str]:
     """The names of the rows; a text that a person typed stays as it is."""
-    names = [say(name) if isinstance(name, Message) else drawn(name) for name in report.rows]
+    names = [replace_missing_letters(name) if isinstance(name, str) else say(name) for name in report.rows]
     return [cut(" ".join(name.split()), 24) for name in names]

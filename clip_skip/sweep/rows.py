@@ -14,7 +14,7 @@ from io import StringIO
 
 from clip_skip.messages.message import Message, Template
 from clip_skip.panel import DEEPEST
-from clip_skip.prompt.tags import NETWORK
+from clip_skip.prompt.tags import find_networks
 from clip_skip.skip import format, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
 
@@ -57,19 +57,19 @@ class RowKind:
     name:   what the API and the command line call it
     label:  what the page and a grid call it
     factor: what the report's sentence calls it
-    short:  a row with its {value}, where there is little room
+    short:  a row with its {value}, where there is little room; None if the value is a text that a person typed
     field:  the field of `SweepSettings` that has the values
     """
 
     name: str
-    label: Template
+    label: str
     factor: Template
-    short: Template
+    short: Template | None
     field: str
 
 
-def _kind(name: str, label: str, factor: str, short: str, field: str) -> RowKind:
-    return RowKind(name, Template(label), Template(factor), Template(short), field)
+def _kind(name: str, label: str, factor: str, short: str | None, field: str) -> RowKind:
+    return RowKind(name, label, Template(factor), Template(short) if short else None, field)
 
 
 CFG = _kind("cfg", "CFG scale", "CFG", "CFG {value}", "cfg_scales")
@@ -88,7 +88,7 @@ ROW_KINDS = {
         ),
         _kind("clip_g", "Clip skip of CLIP-G (SDXL)", "CLIP-G's clip skip", "CLIP-G {value}", "clip_g_skips"),
         _kind("hires", "Clip skip of the hires pass", "the hires pass's clip skip", "hires {value}", "hires_skips"),
-        _kind("prompt", "Prompt S/R", "the prompt", "{value}", "replacements"),
+        _kind("prompt", "Prompt S/R", "the prompt", None, "replacements"),
         _kind("lora", "LoRA weight", "the LoRA's weight", "LoRA {value}", "lora_weights"),
     )
 }
@@ -117,8 +117,8 @@ class Rows:
     @property
     def names(self) -> list[str | Message]:
         """Each row, where there is little room; a text that a person typed stays as it is."""
-        labels = self.axis.labels
-        return [self.kind.short(value=label) if self.kind.name != "prompt" else label for label in labels]
+        short = self.kind.short
+        return [short(value=label) if short else label for label in self.axis.labels]
 
     def texts(self, prompt: str, negative: str, value: Value) -> tuple[str, str]:
         """Prompt and negative prompt of the row of `value`."""
@@ -186,7 +186,7 @@ def random_seeds(text: str) -> str:
 
 def network_tags(prompt: str) -> tuple[str, ...]:
     """The prompt's tags of LoRAs and other networks, which the WebUIs read from the first prompt of a batch alone."""
-    return tuple(tag[0] for tag in NETWORK.finditer(prompt) if tag[1] != "clipskip")
+    return tuple(tag[0] for tag in find_networks(prompt) if tag[1] != "clipskip")
 
 
 def _seeds(text: str, name: str) -> tuple[int, ...]:

@@ -28,13 +28,9 @@ __all__ = [
 
 SWEEP_TITLE = Template("Clip skip sweep")
 
-APPLY_TO = {
-    "both": Template("Prompt and negative prompt"),
-    "prompt": Template("Prompt"),
-    "negative": Template("Negative prompt"),
-}
+APPLY_TO = {"both": "Prompt and negative prompt", "prompt": "Prompt", "negative": "Negative prompt"}
 
-COLUMNS = {"clip_skip": Template("Clip skip"), "clip_l": Template("Clip skip of CLIP-L alone (SDXL)")}
+COLUMNS = {"clip_skip": "Clip skip", "clip_l": "Clip skip of CLIP-L alone (SDXL)"}
 
 ROW_LABELS = {kind.name: kind.label for kind in ROW_KINDS.values()}
 

@@ -6,10 +6,9 @@ import html
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clip_skip.messages.catalogues import translated
+from clip_skip.messages.catalogues import catalogue, translated
 from clip_skip.messages.message import Message
 from clip_skip.out_of_memory import is_out_of_memory
-from clip_skip.standalone.app import assets
 from clip_skip.standalone.app.gradio_versions import told
 from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models.header import CheckpointError
@@ -24,12 +23,11 @@ WRONG = (CheckpointError, EmbeddingError, FieldError, InfotextError, LoraError, 
 
 
 class Voice:
-    """language: one of `assets.languages`, or None for English"""
+    """language: one of `catalogues.languages`, or None for English"""
 
     def __init__(self, language: str | None = None) -> None:
         self.language = language
-        self.words = assets.words(language)
-        self._sentences = assets.root() / "localizations"
+        self.words = catalogue(language)
 
     def tr(self, text: Message | str, **values: object) -> str:
         """`text` in the page's language, with {name} replaced by values["name"]."""
@@ -37,9 +35,9 @@ class Voice:
 
     def translate(self, sentence: Message | str) -> str:
         """A sentence of the library in the page's language."""
-        return translated(sentence, self.language, folder=self._sentences) if self.language else str(sentence)
+        return translated(sentence, self.language)
 
-    def notes(self, sentences: Iterable[str]) -> str:
+    def notes(self, sentences: Iterable[Message | str]) -> str:
         """The sentences in the page's language, as HTML."""
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clip_skip.standalone.app import assets
+from clip_skip.messages.catalogues import languages
 from clip_skip.standalone.cli.arguments import (
     DEMO_PROMPT,
     DEMO_SEED,
@@ -32,7 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--models", type=Path, metavar="DIR", help="checkpoints to choose among; default: the folder of --model")
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--port", type=int, help="default: the first free one from 7860 on")
-    add("--language", choices=assets.languages(), help="default: English")
+    add("--language", choices=languages(), help="default: English")
     add("--no-browser", action="store_true", help="do not open a browser")
     add("--out", type=Path, default=Path("clip-skip-app"), metavar="DIR", help="for what is made; default: %(default)s")
 

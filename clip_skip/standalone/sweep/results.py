@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.standalone.sweep.folder import Folder
 from clip_skip.standalone.sweep.job import Job
 from clip_skip.sweep import viewer
@@ -33,8 +33,8 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
         rows.labels,
         title=about(job),
         cell_size=job.size,
-        column_title=in_picture(columns.title, job.translate),
-        row_title=in_picture(rows.title, job.translate),
+        column_title=translate_for_picture(columns.title, job.translate),
+        row_title=translate_for_picture(rows.title, job.translate),
     )
     folder.write_picture("grid.png", drawn)
     folder.write("index.html", page(job, folder))
@@ -42,12 +42,11 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
 
 
 def about(job: Job) -> list[str]:
-    """What all the pictures were made of, a line each."""
-    settings, kind = job.settings, job.plan.rows.kind
-    scale = None if kind == CFG else f"{settings.cfg_scale:g}"
-    seeds = [] if kind.name == "seed" else [settings.seed]
+    """Lines about all the pictures."""
+    settings = job.settings
     texts = settings.prompt, settings.negative, settings.model, settings.sampler
-    return describe_pictures(*texts, settings.steps, scale, seeds, job.translate)
+    scale, seeds = f"{settings.cfg_scale:g}", [settings.seed]
+    return describe_pictures(job.plan.rows, *texts, settings.steps, scale, seeds, job.translate)
 
 
 def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from clip_skip.prompt import tags
 from clip_skip.prompt.precedence import Texts
 from clip_skip.sweep.plan import SweepCell
 from clip_skip.webui import host_settings, models_in_use
-from clip_skip.webui.hosts.encoders import encoders, header_skip, selected
+from clip_skip.webui.hosts.encoders import describe_model, selected
+from clip_skip.webui.hosts.header_option import OPTION, header_option
 from clip_skip.webui.infotext import stop
 from clip_skip.webui.sweep.batch import cell_seed, sweep_job
 
@@ -76,7 +77,7 @@ SECTIONS_LEFT_OUT = {
 """Sections of the host's options that do not count, and why."""
 
 OPTIONS_LEFT_OUT = {
-    "CLIP_stop_at_last_layers": "counted where a cell's text follows it",
+    OPTION: "counted where a cell's text follows it",
     "sd_model_checkpoint": "the checkpoint is known by its file",
     "sd_checkpoint_hash": "the checkpoint is known by its file",
     host_settings.PRESETS: "what our own page offers",
@@ -143,7 +144,7 @@ def describe_cell(
     if several:
         described["override"] = dataclasses.asdict(override)
         described["panel"] = dataclasses.asdict(panel_of_job(job))
-        described["header"] = shared.opts.CLIP_stop_at_last_layers
+        described["header"] = header_option()
     if model is not None:
         described["clip_skips"] = clip_skips(job, model, override, (prompt, negative), (hires_prompt, hires_negative))
     return comparable(described)
@@ -151,9 +152,9 @@ def describe_cell(
 
 def clip_skips(job: Any, model: Any, override: Any, first: tuple[str, str], hires: tuple[str, str]) -> list[Any]:
     """Where each text encoder stops for each part of the texts, in the first pass and the hires pass."""
-    hosts = encoders(model)
-    header_g = next((stop(host, None) for host in hosts if host.encoder.tower == "g"), None)
-    shown = override.panel(panel_of_job(job), first[0], header_skip(model) or 1.0, header_g)
+    encoders = describe_model(model)
+    header_g = next((stop(host, None) for host in encoders.hosts if host.encoder.tower == "g"), None)
+    shown = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
     prompt_skip, negative_skip = shown.skips()
     prompt, negative = override.texts(*first)
     passes = [Texts(prompt, negative, prompt_skip, negative_skip)]
@@ -161,7 +162,8 @@ def clip_skips(job: Any, model: Any, override: Any, first: tuple[str, str], hire
         prompt, negative = override.texts(*hires)
         passes.append(Texts(prompt, negative, prompt_skip, negative_skip, True, passes[0].prompt))
     return [
-        [[stop(host, asked.get(host.encoder.tower)) for host in hosts] for asked in texts.asked()] for texts in passes
+        [[stop(host, values.get(host.encoder.tower)) for host in encoders.hosts] for values in texts.values()]
+        for texts in passes
     ]
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
-from clip_skip.messages.catalogues import in_picture
+from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.message import Message, Template
 from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
-from clip_skip.prompt.override import replaced
+from clip_skip.prompt.override import warn_replaced
 from clip_skip.sweep import viewer
 from clip_skip.sweep.about import describe_pictures
 from clip_skip.sweep.cell_store import CellStore
@@ -58,7 +58,7 @@ def collect(
     if not results:
         return processing.Processed(p, [], p.seed, "")
     warnings: list[Message | str] = [
-        *(replaced(p.prompt) if settings.apply_to != "negative" else []),
+        *(warn_replaced(p.prompt) if settings.apply_to != "negative" else []),
         *shared_pieces(jobs),
         *missing_cells(p, settings, plan, jobs, finished, store),
         *dict.fromkeys(problem for job in jobs if (problem := sweep_job(job).save_problem)),
@@ -97,8 +97,8 @@ def collect(
 
 def warn(p: Any, job: Any, message: Message | str) -> None:
     """Shows `message` below the picture, and puts it into the API's answer, which has no comments."""
-    generation.warn(p, translate(message))
-    state_of(sweep_job(job).last).warnings.append(str(message))
+    generation.comment(p, translate(message))
+    state_of(sweep_job(job).last).warnings.append(message)
 
 
 def log_not_saved(error: OSError) -> None:
@@ -219,20 +219,17 @@ def draw_labelled_grid(job: Any, settings: SweepSettings, plan: SweepPlan, done:
         sides.labels,
         settings.margin,
         title=about(job),
-        column_title=in_picture(columns.title, translate),
-        row_title=in_picture(sides.title, translate),
+        column_title=translate_for_picture(columns.title, translate),
+        row_title=translate_for_picture(sides.title, translate),
     )
 
 
 def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
     """Lines about all the pictures of `job`, or of several `seeds`."""
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", "")
-    kind = sweep_job(job).plan.rows.kind.name
-    scale = cfg_text(job.cfg_scale) if kind != "cfg" else None
-    shown = seeds if len(seeds) > 1 else [] if kind == "seed" else [job.seed]
-    return describe_pictures(
-        job.prompt, job.negative_prompt, name, job.sampler_name, job.steps, scale, shown, translate
-    )
+    texts = job.prompt, job.negative_prompt, name, job.sampler_name
+    rows, seeds = sweep_job(job).plan.rows, seeds or [job.seed]
+    return describe_pictures(rows, *texts, job.steps, cfg_text(job.cfg_scale), seeds, translate)
 
 
 def rows_of(plan: SweepPlan) -> list[tuple[SweepCell, ...]]:

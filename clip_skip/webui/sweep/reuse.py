@@ -64,7 +64,7 @@ def batch_of_one(job: Any, found: FinishedCell) -> Any:
     }
     p.comments = getattr(job, "comments", {})
     p.clip_skip_state = State(panels=state_of(found.batch).panels)
-    generation.tell(p, state_of(found.batch).warnings)
+    generation.warn(p, state_of(found.batch).warnings, whole=True)
     return p
 
 

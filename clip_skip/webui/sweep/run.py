@@ -21,10 +21,10 @@ from clip_skip.sweep.cell_store import CellStore
 from clip_skip.sweep.plan import SweepCell, SweepPlan, run_batches
 from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
-from clip_skip.webui.errors import BadArguments
+from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
-from clip_skip.webui.hosts.encoders import selected, towers
+from clip_skip.webui.hosts.encoders import describe_model, selected
 from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
 from clip_skip.webui.sweep.batch import (
     cell_seed,
@@ -59,12 +59,12 @@ def run_sweep(
 
     remember: keeps the encodings at the given clip skips while it is open.
     store: has the finished cells of all sweeps; those that are wanted are used, and the new ones are put into it.
-    BadArguments names the field that is wrong, before anything is made; on a page that does not show errors its message
+    ClipSkip names the field that is wrong, before anything is made; on a page that does not show errors its message
     is shown instead of pictures.
     """
     try:
         settings, plan = check_sweep(p, args)
-    except BadArguments as error:
+    except ClipSkip as error:
         if getattr(p, "is_api", False) or not forge.loses_errors():
             raise
         p.comment(f"{TITLE}: {error}")
@@ -118,16 +118,16 @@ def check_sweep(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, SweepPlan]:
         settings = SweepSettings.from_args(args)
         settings = replace(settings, seeds=random_seeds(settings.seeds))
         names = settings.names(args) if getattr(p, "is_api", False) else LABELS
-        plan = settings.plan(None if model is None else towers(model), names)
+        plan = settings.plan(None if model is None else describe_model(model).towers, names)
         rows = names[settings.kind.field]
         plan.rows.check(rows, p.prompt, p.negative_prompt)
         if settings.rows == "hires" and not getattr(p, "enable_hr", False):
             raise SweepError.in_field(names["rows"], HIRES_PASS_NEEDED)
         check_size(p, plan, join([names["clip_skips"], rows], ", "))
     except ValueError as error:
-        raise BadArguments(translate(reason(error))) from None
+        raise ClipSkip(reason(error)) from None
     if model is None:  # known when the first cell is begun
-        p.clip_skip_state = State(check_model=lambda model: settings.plan(towers(model), names))
+        p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).towers, names))
     return settings, plan
 
 

@@ -12,20 +12,23 @@ from modules.call_queue import queue_lock
 from clip_skip.encoder import NAMES
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.page.events import listen
 from clip_skip.prompt import tags
-from clip_skip.prompt.sub_prompts import pieces
+from clip_skip.prompt.sub_prompts import split_sub_prompts
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.hosts.encoders import encoders, kind
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.forge import on_main_thread
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["build", "show"]
 
-TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
+TOWER_OF_CHOICE = {NAMES["l"]: "l", NAMES["g"]: "g"}
 IS_DARK = "(prompt, tower, dark) => [prompt, tower, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
-FAILED = "That failed; the console says why."
+FAILED = Template("That failed; see the console for the reason.")
+NO_MODEL = Template("No model is loaded.")
+NOTHING_TO_SHOW = Template("There is nothing to show for {model}.")
 
 
 def build() -> None:
@@ -33,15 +36,15 @@ def build() -> None:
         prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
         with gr.Column():
             tower = gr.Radio(
-                list(TOWERS),
+                list(TOWER_OF_CHOICE),
                 value=NAMES["l"],
                 label="Encoder (SDXL)",
                 elem_id="clip_skip_layers_tower",
                 visible=False,
             )
-            take = gr.Button("Prompt from txt2img", elem_id="clip_skip_layers_take")
+            take = gr.Button("Copy prompt from txt2img", elem_id="clip_skip_layers_take")
             button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
-    sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
+    sentence = gr.Textbox(label="Summary", interactive=False, elem_id="clip_skip_layers_sentence")
     picture = gr.Image(
         label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
     )
@@ -56,8 +59,8 @@ def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
     The choice of an encoder is in sight where there are two.
     """
     with queue_lock:
-        measured = on_main_thread(measure_or_say, prompt, TOWERS.get(tower, "l"))
-    several = gr.update(visible=len(encoders(shared.sd_model)) > 1)
+        measured = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
+    several = gr.update(visible=len(describe_model(shared.sd_model).hosts) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
     from clip_skip.layers import figure  # matplotlib takes its time, which is not to be the host's at its start
@@ -65,27 +68,28 @@ def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
     return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark, translate), several
 
 
-def measure_or_say(prompt: str, tower: str) -> Layers | str:
+def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
     """The layers, or why there are none: Forge's thread loses what is raised on it."""
     try:
         return measure(prompt, tower)
-    except LookupError as error:
-        return str(error.args[0])
+    except MessageError as error:
+        return error.message
 
 
 def measure(prompt: str, tower: str) -> Layers:
     """The layers for the first chunk of `prompt`, from one pass of the host's own encoding.
 
-    LookupError says why there is nothing to measure.
+    MessageError says why there is nothing to measure.
     """
     if hasattr(sd_models, "forge_model_reload"):
         sd_models.forge_model_reload()
     model = shared.sd_model
     if model is None:
-        raise LookupError("No model is loaded.")
-    hosts = {host.encoder.tower: host for host in encoders(model)}
+        raise MessageError(NO_MODEL)
+    described = describe_model(model)
+    hosts = {host.encoder.tower: host for host in described.hosts}
     if not hosts:
-        raise LookupError(f"There is nothing to show for {kind(model)}.")
+        raise MessageError(NOTHING_TO_SHOW(model=described.name))
     host = hosts.get(tower) or next(iter(hosts.values()))
     text, parts, changes = first_text(prompt)
     chunks = host.module.tokenize_line(text)[0]
@@ -103,7 +107,7 @@ def measure(prompt: str, tower: str) -> Layers:
 def first_text(prompt: str) -> tuple[str, int, bool]:
     """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
     text = extra_networks.parse_prompt(tags.strip(prompt))[0]
-    texts = pieces(text)
+    texts = split_sub_prompts(text)
     schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]
     return schedule[0][1], len(texts), len({text for _, text in schedule}) > 1
 

@@ -11,6 +11,7 @@ import gradio as gr
 from modules import shared
 
 from clip_skip.messages.message import Message, Template, reason
+from clip_skip.skip import shorten
 from clip_skip.sweep import presets
 from clip_skip.sweep.settings import SweepSettings
 from clip_skip.webui import host_settings
@@ -93,4 +94,5 @@ def change_presets(change: Callable[[Any], dict[str, Any]], message: Message, va
 
 
 def quoted_name(name: str | None) -> str:
-    return f'"{(name or "").strip()}"'
+    name = (name or "").strip()
+    return shorten(name, len(name))

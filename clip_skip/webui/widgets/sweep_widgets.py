@@ -11,23 +11,24 @@ import gradio as gr
 from modules import sd_models
 from modules.infotext_utils import PasteField
 
-from clip_skip.messages.message import Template, join, reason
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.host_settings import set_start, sweep_starts_with
-from clip_skip.webui.hosts.encoders import encoders
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.widgets.preset_widgets import Presets
 
 __all__ = ["build_sweep_widgets", "count_text"]
 
-PICTURES = Template("{count} pictures ({columns} × {rows})")
 ONE_PICTURE = Template("1 picture")
-FOR_SEEDS = Template("for {count} seeds")
-IN_ONE_BATCH = Template("in 1 batch")
-IN_BATCHES = Template("in {count} batches")
-TO_FIT_MEMORY = Template("batched to fit memory")
-SAME_PICTURE = Template("clip skips {values} give the same picture on this model, which is made once")
+PICTURES = Template("{count} pictures ({columns} × {rows})")
+PICTURES_OF_SEEDS = Template("{count} pictures ({columns} × {rows}, {seeds} seeds)")
+ONE_BATCH = Template("in 1 batch")
+BATCHES = Template("in {batches} batches")
+FIT_MEMORY = Template("batched to fit memory")
+SIZE_AND_BATCHES = Template("{size}, {batches}")
+SAME_PICTURE = Template("Clip skips {values} give the same picture on this model, so it is made once.")
 LOAD_EXAMPLE = "Load the example (replaces your prompt and settings)"
 
 
@@ -138,26 +139,20 @@ def count_text(*values: Any) -> str:
     values: those of all fields, and the batch count, the number of grids with a seed each
     """
     count = len(fields(SweepSettings))
-    model = sd_models.model_data.sd_model
-    towers = {} if model is None else {host.encoder.tower: host.encoder for host in encoders(model)}
+    towers = {host.encoder.tower: host.encoder for host in describe_model(sd_models.model_data.sd_model).hosts}
     try:
         settings = SweepSettings.from_args(values[:count])
-        layers = {tower: encoder.layers for tower, encoder in towers.items()} or None
-        plan = replace(settings, seeds=random_seeds(settings.seeds)).plan(layers)
+        layers = {tower: encoder.layers for tower, encoder in towers.items()}
+        plan = replace(settings, seeds=random_seeds(settings.seeds)).plan(layers or None)
     except ValueError as error:
         return html.escape(translate(reason(error)))
     seeds = int(values[count]) if len(values) > count and settings.rows != "seed" else 1
-    pictures, limit = len(plan.cells) * seeds, settings.cells_per_batch
-    parts = [PICTURES(count=pictures, columns=len(plan.clip_skips), rows=len(plan.rows))]
-    if pictures == 1:
-        parts = [ONE_PICTURE()]
-    if seeds > 1:
-        parts.append(FOR_SEEDS(count=seeds))
-    if limit:
-        batches = -(-len(plan.cells) // limit) * seeds
-        parts.append(IN_BATCHES(count=batches) if batches > 1 else IN_ONE_BATCH())
-    elif pictures > 1:
-        parts.append(TO_FIT_MEMORY())
+    cells, limit = len(plan.cells), settings.cells_per_batch
+    counts = {"count": cells * seeds, "columns": len(plan.clip_skips), "rows": len(plan.rows)}
+    size = PICTURES(**counts) if seeds == 1 else PICTURES_OF_SEEDS(**counts, seeds=seeds)
+    batches = -(-cells // limit) * seeds if limit else 0
+    how = ONE_BATCH if batches == 1 else BATCHES(batches=batches) if batches else FIT_MEMORY
+    sentences: list[Message | str] = [ONE_PICTURE if cells * seeds == 1 else SIZE_AND_BATCHES(size=size, batches=how)]
     same = settings.same_skips(plan, {tower: encoder.native for tower, encoder in towers.items()})
-    parts += [SAME_PICTURE(values=", ".join(f"{skip:g}" for skip in skips)) for skips in same]
-    return html.escape(translate(join(parts, ", ")))
+    sentences += [SAME_PICTURE(values=", ".join(f"{skip:g}" for skip in skips)) for skips in same]
+    return "<br>".join(html.escape(translate(sentence)) for sentence in sentences)
