@@ -16,6 +16,7 @@ from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.pictures import infotext, recipe
 from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.rows import HIRES_PASS_NEEDED
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
@@ -87,7 +88,7 @@ def test_a_sweep_of_another_checkpoint(studio):
     settings = reading.settings(FIELDS, xl)
     made = studio.sweep(xl, settings, SweepSettings("2, 3", rows="clip_g", clip_g_skips="2, 32"))
     assert made.figures["cells_made"] == 4
-    with pytest.raises(SweepError, match="Rows: there is no hires pass"):
+    with pytest.raises(SweepError, match=f"Rows: {HIRES_PASS_NEEDED}"):
         studio.sweep(xl, settings, SweepSettings("2", rows="hires"))
     with_hires = reading.settings({**FIELDS, "hires": True}, studio.first)
     made = studio.sweep(studio.first, with_hires, SweepSettings("2", rows="hires", hires_skips="1, 12"))

@@ -30,8 +30,10 @@ from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
 from clip_skip.standalone.sweep.job import Settings  # noqa: E402
+from clip_skip.sweep.axis import TOO_DEEP  # noqa: E402
 from clip_skip.sweep.plan import SweepPlan  # noqa: E402
-from clip_skip.sweep.rows import Rows  # noqa: E402
+from clip_skip.sweep.rows import NOTHING_TO_SEARCH, Rows  # noqa: E402
+from clip_skip.sweep.settings import NEEDS_SDXL  # noqa: E402
 from tests.random_model import SMALL, random_model  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 
@@ -514,11 +516,11 @@ def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, cap
     [
         (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
         (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
-        (["--rows", "negative", "--row-values", "99"], '--row-values: "99" is outside 1 to'),
-        (["--rows", "prompt"], "--row-values: the first value is what is searched for"),
+        (["--rows", "negative", "--row-values", "99"], f"--row-values: {TOO_DEEP(value=99, layers=12)}"),
+        (["--rows", "prompt"], f"--row-values: {NOTHING_TO_SEARCH}"),
         (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
-        (["--rows", "clip_g"], "--rows: the loaded model has not both CLIP-L and CLIP-G"),
-        (["--columns", "clip_l"], "--columns: the loaded model has not both CLIP-L and CLIP-G"),
+        (["--rows", "clip_g"], f"--rows: {NEEDS_SDXL}"),
+        (["--columns", "clip_l"], f"--columns: {NEEDS_SDXL}"),
         (["--row-values", "nan"], '--row-values: "nan"'),
     ],
 )
@@ -610,10 +612,10 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
+        (["--skips", "1-13"], f"--skips: {TOO_DEEP(value=13, layers=12)}"),
         (["--skips", "x"], '--skips: "x"'),
         (["--skips", "0-3"], '--skips: "0-3" is outside 1 to 12'),
-        (["--skips", "1-99"], '--skips: "1-99" is outside 1 to 12'),
+        (["--skips", "1-99"], f"--skips: {TOO_DEEP(value=99, layers=12)}"),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
         (["--size", "1x2x3"], "--size: '1x2x3'"),
