@@ -1,6 +1,8 @@
-"""Which errors mean that a batch was too large for the memory. Torch only, which is imported when it is needed."""
+"""Whether an error says that a batch was too large for the memory."""
 
 from __future__ import annotations
+
+import sys
 
 __all__ = ["is_out_of_memory"]
 
@@ -12,9 +14,8 @@ TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may help."""
-    import torch
-
-    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+    """Whether a smaller batch may help. torch raises a plain RuntimeError where a CPU's memory is not enough."""
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.cuda.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in TEXTS)

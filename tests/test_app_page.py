@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from clip_skip.sweep.axis import TOO_DEEP
 from tests.random_model import SMALL_SDXL, random_weights
 
 from .test_families import HEADS

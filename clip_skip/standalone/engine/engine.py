@@ -15,8 +15,8 @@ from torch import Tensor
 
 from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot
 from clip_skip.standalone.models.checkpoint import Models
-from clip_skip.standalone.models.encoders import towers
 from clip_skip.standalone.models.loras import Loras
+from clip_skip.standalone.models.towers import towers_of
 from clip_skip.standalone.prompts.conditioning import Conditioner
 from clip_skip.standalone.prompts.embeddings import Embeddings
 from clip_skip.standalone.prompts.guidance import Guidance
@@ -48,8 +48,8 @@ class Engine:
     ) -> None:
         """With `tokenizer` None it is CLIP's own, for which open_clip must be installed. loras: the folder of LoRAs."""
         self.models = models
-        read = towers(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
-        self.conditioner = Conditioner(tuple(read), emphasis, embeddings)
+        towers = towers_of(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
+        self.conditioner = Conditioner(tuple(towers), emphasis, embeddings)
         self.loras = Loras(models, loras)
 
     def prepare(

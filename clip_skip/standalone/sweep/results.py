@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from clip_skip.messages.catalogues import translate_for_picture
-from clip_skip.standalone.sweep.folder import Folder
-from clip_skip.standalone.sweep.job import Job
+from clip_skip.standalone.sweep.folder import SweepFolder
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.sweep import viewer
 from clip_skip.sweep.about import describe_pictures
 from clip_skip.sweep.grid import draw_grid
@@ -20,7 +20,7 @@ from clip_skip.sweep.settings import SWEEP_TITLE
 __all__ = ["write"]
 
 
-def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
+def write(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
     """Write grid.png, index.html, and report.png if it is asked for and no cell is missing; what sweep.json holds."""
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)
@@ -41,7 +41,7 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
     return record
 
 
-def about(job: Job) -> list[str]:
+def about(job: SweepJob) -> list[str]:
     """Lines about all the pictures."""
     settings = job.settings
     texts = settings.prompt, settings.negative, settings.model, settings.sampler
@@ -49,7 +49,7 @@ def about(job: Job) -> list[str]:
     return describe_pictures(job.plan.rows, *texts, settings.steps, scale, seeds, job.translate)
 
 
-def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
+def settings_in_numbers(job: SweepJob, folder: SweepFolder) -> dict[str, Any]:
     return {
         "settings": asdict(job.settings),
         "clip_skips": list(job.plan.clip_skips),
@@ -69,14 +69,14 @@ def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
     }
 
 
-def rows_in_numbers(job: Job) -> dict[str, object]:
+def rows_in_numbers(job: SweepJob) -> dict[str, object]:
     rows = job.plan.rows
     if rows.kind == CFG:
         return {"cfg_scales": list(rows.values)}
     return {"rows": rows.kind.name, "row_values": list(rows.values), "columns": job.plan.columns}
 
 
-def draw_report(job: Job, folder: Folder) -> dict[str, object]:
+def draw_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
     """Draw report.png; the numbers in it."""
     from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
     from clip_skip.sweep.report_figure import draw_report as draw_figure
@@ -89,7 +89,7 @@ def draw_report(job: Job, folder: Folder) -> dict[str, object]:
     return {**measured.as_dict(), "conclusion": str(report.conclude(measured))}
 
 
-def page(job: Job, folder: Folder) -> str:
+def page(job: SweepJob, folder: SweepFolder) -> str:
     """The viewer's page of all finished cells."""
     plan = job.plan
     embed = viewer.picture_embedder(len(plan.cells), job.size)
