@@ -25,7 +25,7 @@ def write(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)
     if job.report and complete:
-        record["report"] = draw_report(job, folder)
+        record["report"] = write_report(job, folder)
     columns, rows = job.plan.axes
     drawn = draw_grid(
         folder.rows(job.plan),
@@ -76,16 +76,16 @@ def rows_in_numbers(job: SweepJob) -> dict[str, object]:
     return {"rows": rows.kind.name, "row_values": list(rows.values), "columns": job.plan.columns}
 
 
-def draw_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
-    """Draw report.png; the numbers in it."""
+def write_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
+    """Writes report.png; returns the numbers in it."""
     from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
-    from clip_skip.sweep.report_figure import draw_report as draw_figure
+    from clip_skip.sweep.report_figure import draw_report
 
     plan, images = job.plan, list(folder.rows(job.plan))
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
     measured = report.measure_grid(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
-    folder.write_picture("report.png", draw_figure(measured, about(job), row, job.translate))
+    folder.write_picture("report.png", draw_report(measured, about(job), row, job.translate))
     return {**measured.as_dict(), "conclusion": str(report.conclude(measured))}
 
 

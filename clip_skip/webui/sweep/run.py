@@ -190,7 +190,8 @@ def begin_progress(p: Any, batches: int, pictures: int, limit: int) -> None:
     shared.state.processing_has_refined_job_count = True
     shared.total_tqdm.updateTotal(steps * batches)
     if batches:
-        print(f"Clip skip sweep: {pictures} pictures in {batches} batches of up to {limit}.")
+        how = "in 1 batch" if batches == 1 else f"in {batches} batches of up to {limit}"
+        print(f"Clip skip sweep: {pictures} picture{'s' if pictures > 1 else ''} {how}.")
 
 
 def stopped() -> bool:
