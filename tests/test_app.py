@@ -267,9 +267,9 @@ def test_rows_of_seeds_and_of_replaced_text(studio):
         studio, settings(studio, "a circle"), SweepSettings(rows="prompt", replacements="circle, ring", **common)
     )
     assert made.cells == 4 and made.figures["cells_made"] == 4
-    with pytest.raises(SweepError, match='Text to replace, and what takes its place: "cow" is neither in the prompt'):
+    with pytest.raises(SweepError, match=f'{sweep_settings.LABELS["replacements"]}: "cow" is neither in the prompt'):
         sweep(studio, settings(studio, "a hen"), SweepSettings(rows="prompt", replacements="cow, hen"))
-    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G"):
+    with pytest.raises(SweepError, match=re.escape(f"Rows: {sweep_settings.NEEDS_SDXL}")):
         sweep(studio, settings(studio), SweepSettings(rows="clip_g"))
 
 

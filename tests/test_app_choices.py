@@ -11,13 +11,15 @@ from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
 from clip_skip.standalone.app.routes import describe, parts, suggestions_on
-from clip_skip.standalone.app.studio import NO_HIRES_ROWS, Studio
+from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.options import defaults
 from clip_skip.standalone.pictures import infotext, recipe
 from clip_skip.standalone.pictures.checkpoint import NOT_THERE
+from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.rows import HIRES_PASS_NEEDED
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
@@ -89,7 +91,7 @@ def test_a_sweep_of_another_checkpoint(studio):
     settings = reading.settings(FIELDS, xl)
     made = studio.sweep(xl, settings, SweepSettings("2, 3", rows="clip_g", clip_g_skips="2, 32"))
     assert made.figures["cells_made"] == 4
-    with pytest.raises(FieldError, match=f"Rows: {NO_HIRES_ROWS}"):
+    with pytest.raises(SweepError, match=f"Rows: {HIRES_PASS_NEEDED}"):
         studio.sweep(xl, settings, SweepSettings("2", rows="hires"))
     with_hires = reading.settings({**FIELDS, "hires": True}, studio.first)
     made = studio.sweep(studio.first, with_hires, SweepSettings("2", rows="hires", hires_skips="1, 12"))
