@@ -331,7 +331,7 @@ def test_the_layers_in_the_pages_theme(open_page, serve, theme):
     tab(page, "Layers")
     page.locator(SHOW).click()
     sentences = page.locator("#clip_skip_app_sentences textarea")
-    sync_api.expect(sentences).to_have_value(re.compile("most changes from"), timeout=60_000)
+    sync_api.expect(sentences).to_have_value(re.compile("biggest change"), timeout=60_000)
     sync_api.expect(page.locator("#clip_skip_app_layers img")).to_be_visible(timeout=30_000)
     assert (newest(serve()[1], "layers.png").mean() > 150) == (theme == "light")
 
@@ -494,7 +494,7 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     page.locator(SHOW).click()
     sentences = page.locator("#clip_skip_app_sentences textarea")
     sync_api.expect(sentences).to_have_value(re.compile("clip skip 1"), timeout=60_000)
-    assert "most changes" not in sentences.input_value()
+    assert "biggest change" not in sentences.input_value()
 
 
 def test_rows_of_seeds(browser, serve):

@@ -78,7 +78,7 @@ def figures(translate):
         for rows in (Rows((4, 7, 11)), Rows((4, 7, 11), KINDS["seed"]), Rows(("牛", "🐄", "猫"), KINDS["prompt"])):
             measured = report.measure(pictures, Plan((1, 2, 3, 4), rows), pictures)
             yield report_figure.draw(measured, ["赤い牛 붉은 소 红色的牛 🐄"], cells, translate)
-        yield figure.draw(made_up(0.98, 0.95, 0.42), translate=translate)
+        yield figure.draw_layers(made_up(0.98, 0.95, 0.42), translate=translate, sentences=True)
 
 
 @pytest.fixture(scope="module")

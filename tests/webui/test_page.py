@@ -619,10 +619,10 @@ def test_the_layers_part_of_the_tab(page):
     page.locator("#clip_skip_layers_show").click()
     sentence = page.locator("#clip_skip_layers_sentence textarea")
     for _ in range(120):
-        if "most changes from" in sentence.input_value():
+        if "biggest change" in sentence.input_value():
             break
         page.wait_for_timeout(500)
-    assert "most changes from" in sentence.input_value()
+    assert "biggest change" in sentence.input_value()
     picture = page.locator("#clip_skip_layers_picture img")
     sync_api.expect(picture).to_be_visible(timeout=30_000)
     assert picture.evaluate("image => image.naturalWidth") == 1430

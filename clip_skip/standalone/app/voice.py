@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clip_skip.messages.catalogues import catalogue, translated
-from clip_skip.messages.message import Message
+from clip_skip.messages.message import Message, MessageError, reason
 from clip_skip.standalone.app.gradio_versions import told
 from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.engine.engine import is_out_of_memory
@@ -37,7 +37,7 @@ class Voice:
         """A sentence of the library in the page's language."""
         return translated(sentence, self.language)
 
-    def notes(self, sentences: Iterable[str]) -> str:
+    def notes(self, sentences: Iterable[Message | str]) -> str:
         """The sentences in the page's language, as HTML."""
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 
@@ -45,8 +45,8 @@ class Voice:
         """What `function` returns; what is wrong with a field is told in the page."""
         try:
             return function(*args)
-        except WRONG as error:
-            raise told(self.translate(str(error))) from error
+        except (MessageError, *WRONG) as error:
+            raise told(self.translate(reason(error))) from error
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

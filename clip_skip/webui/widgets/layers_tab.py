@@ -10,9 +10,10 @@ from modules import devices, extra_networks, prompt_parser, sd_models, shared
 from modules.call_queue import queue_lock
 
 from clip_skip.encoder import NAMES
-from clip_skip.layers.measure import Layers, labels, notes_on_prompt
-from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.layers.measure import Layers, LayersError, measure_layers, notes_on_prompt, token_labels
+from clip_skip.messages.message import Message, Template
 from clip_skip.page.events import listen
+from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.prompt import tags
 from clip_skip.prompt.sub_prompts import pieces
 from clip_skip.webui.host_language import translate
@@ -23,9 +24,11 @@ from clip_skip.webui.hosts.host_encoder import HostEncoder
 __all__ = ["build", "show"]
 
 TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
-IS_DARK = "(prompt, tower, dark) => [prompt, tower, Boolean(document.querySelector('.dark'))]"
+IS_DARK = "(prompt, tower, words, dark) => [prompt, tower, words, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
-FAILED = "That failed; the console says why."
+FAILED = Template("That failed; the console says why.")
+NO_MODEL = Template("No model is loaded.")
+NOTHING_TO_SHOW = Template("There is nothing to show for {model}.")
 
 
 def build() -> None:
@@ -40,18 +43,22 @@ def build() -> None:
                 visible=False,
             )
             take = gr.Button("Prompt from txt2img", elem_id="clip_skip_layers_take")
-            button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
-    sentence = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_layers_sentence")
+            button = gr.Button(SHOW_LAYERS, variant="primary", elem_id="clip_skip_layers_show")
+    sentence = gr.Textbox(label=SUMMARY, interactive=False, elem_id="clip_skip_layers_sentence")
     picture = gr.Image(
-        label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
+        label=LAYERS, show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
     )
+    wanted = gr.Textbox(label=WORDS_TO_SHOW, elem_id="clip_skip_layers_words")
     dark = gr.Checkbox(visible=False)  # set by IS_DARK
     listen(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
-    listen(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
+    for event in (button.click, wanted.submit):
+        listen(event, show, [prompt, tower, wanted, dark], [sentence, picture, tower], IS_DARK)
 
 
-def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
+def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Any, Any]:
     """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show.
+
+    wanted: words of the prompt whose curves are drawn; "" for those that change most
 
     The choice of an encoder is in sight where there are two.
     """
@@ -60,32 +67,37 @@ def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
     several = gr.update(visible=len(encoders(shared.sd_model)) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
-    from clip_skip.layers import figure  # matplotlib takes its time, which is not to be the host's at its start
+    try:
+        tokens = measured.find_tokens(wanted)
+    except LayersError as error:
+        return translate(error.message), None, several
+    from clip_skip.layers.figure import draw_layers  # only here: matplotlib would slow down the start of the host
 
-    return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark, translate), several
+    picture = draw_layers(measured, dark, translate, tokens)
+    return "\n".join(map(translate, measured.sentences())), picture, several
 
 
-def measure_or_say(prompt: str, tower: str) -> Layers | str:
+def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
     """The layers, or why there are none: Forge's thread loses what is raised on it."""
     try:
         return measure(prompt, tower)
-    except LookupError as error:
-        return str(error.args[0])
+    except LayersError as error:
+        return error.message
 
 
 def measure(prompt: str, tower: str) -> Layers:
     """The layers for the first chunk of `prompt`, from one pass of the host's own encoding.
 
-    LookupError says why there is nothing to measure.
+    LayersError says why there is nothing to measure.
     """
     if hasattr(sd_models, "forge_model_reload"):
         sd_models.forge_model_reload()
     model = shared.sd_model
     if model is None:
-        raise LookupError("No model is loaded.")
+        raise LayersError(NO_MODEL)
     hosts = {host.encoder.tower: host for host in encoders(model)}
     if not hosts:
-        raise LookupError(f"There is nothing to show for {kind(model)}.")
+        raise LayersError(NOTHING_TO_SHOW(model=kind(model)))
     host = hosts.get(tower) or next(iter(hosts.values()))
     text, parts, changes = first_text(prompt)
     chunks = host.module.tokenize_line(text)[0]
@@ -94,7 +106,7 @@ def measure(prompt: str, tower: str) -> Layers:
         return measure_layers(
             host.encoder,
             lambda: model.get_learned_conditioning(texts),
-            labels(words(host, chunks[0])),
+            token_labels(words(host, chunks[0])),
             notes=notes_on_prompt(len(chunks), parts, changes, not text.strip()),
             unrun=host.unrun,
         )
