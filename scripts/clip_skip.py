@@ -1,10 +1,14 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
+import sys
 import weakref
 
 from modules import script_callbacks, scripts, shared
 
-from clip_skip.webui.hosts import sdnext
+for module in [name for name in sys.modules if name.partition(".")[0] == "clip_skip"]:
+    del sys.modules[module]  # on Reload UI after an update these are still the old version's
+
+from clip_skip.webui.hosts import sdnext  # noqa: E402
 
 if sdnext.runs():
     from clip_skip.webui.hosts.sdnext_script import SDNextScript  # noqa: F401

@@ -14,17 +14,19 @@ STANDINS = Path(__file__).parent / "standins"
 
 @pytest.fixture
 def standins(monkeypatch):
-    """The host's modules, stood in for, fresh for each test."""
+    """The host's modules, stood in for, fresh for each test; the library's, which the script drops, are put back."""
 
-    def forget():
+    def forget(*names):
         for name in list(sys.modules):
-            if name.split(".")[0] in ("modules", "gradio") or name.startswith("clip_skip.webui"):
+            if name.split(".")[0] in names or name.startswith("clip_skip.webui"):
                 del sys.modules[name]
 
-    forget()
+    forget("modules", "gradio")
+    library = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "clip_skip"}
     monkeypatch.syspath_prepend(str(STANDINS))
     yield
-    forget()
+    forget("modules", "gradio", "clip_skip")
+    sys.modules.update(library)
 
 
 QUIET = ("background-networking", "component-update", "sync", "gpu", "quic")

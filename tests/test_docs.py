@@ -1,4 +1,4 @@
-"""The documents: every link leads somewhere, and the picture that moves is small."""
+"""The documents: every link leads somewhere, translations have the same parts, and the picture that moves is small."""
 
 import re
 from pathlib import Path
@@ -35,9 +35,17 @@ def test_the_readme_shows_the_viewer_moving_and_is_quick_to_load():
         assert picture.n_frames > 5
 
 
+def outline(text):
+    """What a translation keeps: how deep each heading is, the rows of each table, the blocks of code."""
+    heads = [len(head) for head in re.findall(r"^(#+) ", text, re.MULTILINE)]
+    tables = [table.count("\n") for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+    return heads, tables, text.count("```") // 2
+
+
 def test_the_guides_are_the_same_in_every_language():
-    """The same pictures and tables, as long as a translation goes."""
+    """The same headings, tables and code, and a link from each to all others."""
     guides = {file.name: file.read_text(encoding="utf8") for file in (ROOT / "docs").glob("guide*.md")}
     assert len(guides) == 5
     for name, text in guides.items():
         assert all(other == name or f"({other})" in text for other in guides), name
+        assert outline(text) == outline(guides["guide.md"]), name

@@ -200,9 +200,12 @@ class Unet:
 
 
 def generation(**more):
+    from clip_skip.webui.state import State, SweepBatch
+
     objects = SimpleNamespace(unet=Unet())
     model = SimpleNamespace(forge_objects=objects)
-    return SimpleNamespace(sd_model=model, cfg_scale=4.0, clip_skip_cfg_scales=[4, 7, 0, 1], **more)
+    state = State(batch=SweepBatch([0] * 4, cfg_scales=[4, 7, 0, 1]))
+    return SimpleNamespace(sd_model=model, cfg_scale=4.0, clip_skip_state=state, **more)
 
 
 def test_forge_scales_each_picture(standins):

@@ -20,18 +20,18 @@ def test_tags_are_taken_out_and_told_once(host, model):  # noqa: F811
     prompts = ["a <clipskip:2>cow AND <clipskip:3>a field", "[<clipskip:1>:<clipskip:4>:0.5] a hen"]
     p = host.generate(prompts, ["bad<clipskip:2>", "<clipskip:l=2:g=3>worse"])
     assert model.seen and not [text for text in model.seen if "clipskip" in text or find_marker(text)]
-    assert [told for told in p.clip_skip_warnings if TOLD in told] == p.clip_skip_warnings
-    assert len(p.clip_skip_warnings) == 1 and type(model).__name__ in p.clip_skip_warnings[0]
+    assert [told for told in p.clip_skip_state.warnings if TOLD in told] == p.clip_skip_state.warnings
+    assert len(p.clip_skip_state.warnings) == 1 and type(model).__name__ in p.clip_skip_state.warnings[0]
 
 
 def test_the_panel_is_told_of_too(host, model):  # noqa: F811
     p = host.generate(["a cow"], args=[{"enabled": True, "clip_skip": 2}])
-    assert len(p.clip_skip_warnings) == 1 and TOLD in p.clip_skip_warnings[0]
+    assert len(p.clip_skip_state.warnings) == 1 and TOLD in p.clip_skip_state.warnings[0]
     assert set(model.seen) == {"a cow", ""}
 
 
 def test_without_us_nothing_is_told(host, model):  # noqa: F811
-    assert host.generate(["a cow"]).clip_skip_warnings == []
+    assert host.generate(["a cow"]).clip_skip_state.warnings == []
 
 
 def test_what_the_page_says_of_the_model(host, model):  # noqa: F811

@@ -38,9 +38,10 @@ def test_a_pass_over_a_cell_of_a_sweep_is_made_at_the_cells_value(host):  # noqa
     from types import SimpleNamespace
 
     from clip_skip.prompt.override import Override
+    from clip_skip.webui.state import State
 
     cells = [Override(skip) for skip in (2.0, 6.0)]
-    overrides = SimpleNamespace(clip_skip_overrides=cells, extra_generation_params={})
+    overrides = SimpleNamespace(clip_skip_state=State(cells), extra_generation_params={})
     outer = host.generate(["a cow", "a cow"], ["", ""], overrides_of=overrides)
     for picture, skip in enumerate((2, 6)):
         assert torch.equal(conditioning(pass_over(host, outer, picture, ["a face"])), host.at(skip, "a face"))

@@ -331,9 +331,10 @@ def host(standins, monkeypatch, tmp_path):
 
 def generation(prompt, clip_skip=None):
     from clip_skip.panel import Panel
+    from clip_skip.webui.state import State
 
     panel = Panel() if clip_skip is None else Panel(True, clip_skip)
-    return SimpleNamespace(clip_skip_panels=[panel], all_prompts=[prompt], all_negative_prompts=[""])
+    return SimpleNamespace(clip_skip_state=State(panels=[panel]), all_prompts=[prompt], all_negative_prompts=[""])
 
 
 def test_the_loras_of_a_prompt(host):
@@ -399,7 +400,7 @@ def test_a_problem_is_told_once(host):
 
 def test_nothing_breaks_a_generation(host, monkeypatch):
     assert host.webui.tell(SimpleNamespace()) == []
-    monkeypatch.setattr("clip_skip.made_for.suggestions.trained_at", lambda path: 1 / 0)
+    monkeypatch.setattr(host.webui.suggestions, "trained_at", lambda path: 1 / 0)
     assert host.webui.tell(generation("<lora:two:1>")) == []
     assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
 

@@ -59,12 +59,14 @@ def test_cells_of_different_texts_or_seeds_share_no_batch_where_something_is_wri
 
 
 def test_a_sweep_and_an_axis_stand_in_for_tags_that_are_written_meanwhile(host):
+    from clip_skip.webui.state import State
+
     host.others_process = lambda p: p.__dict__.update(all_prompts=["a hen <clipskip:6>"] * p.batch_size)
     p = job(host)
     host.sweep_script.run(p, {"clip_skips": "1, 3", "cfg_scales": "7"})
     ((_, done),) = p.make.made
     assert torch.equal(done.c[1][0][0], host.at(3, "a hen "))
-    of_axis = SimpleNamespace(clip_skip_overrides=[Override(prompt=3.0)], extra_generation_params={})
+    of_axis = SimpleNamespace(clip_skip_state=State([Override(prompt=3.0)]), extra_generation_params={})
     assert torch.equal(host.generate(["a cow"], overrides_of=of_axis).c[0][0][0], host.at(3, "a hen "))
 
 

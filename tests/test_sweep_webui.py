@@ -39,13 +39,11 @@ class Batches:
         self.before()
         if p.batch_size > self.fail_above:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        ours = (f"clip_skip_{name}" for name in ("check", "cut", "texts", "seeds", "alike", "written"))
-        names = ("seed", "subseed", "while_sampling", *ours)
+        names = ("seed", "subseed", "while_sampling")
         more = {name: getattr(p, name) for name in names if hasattr(p, name)}
         done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
         p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
-        p.clip_skip_warnings, p.clip_skip_cut = done.clip_skip_warnings, done.clip_skip_cut
-        p.clip_skip_written = done.clip_skip_written
+        p.clip_skip_state = done.clip_skip_state
         self.made.append((p, done))
         texts = [
             processing.create_infotext(p, done.all_prompts, done.all_seeds, done.all_subseeds, index=i)
@@ -94,7 +92,7 @@ def test_cells_in_one_batch_with_a_value_and_a_scale_each(host):
         and batch.batch_size == 24
         and batch.n_iter == 1
     )
-    assert batch.clip_skip_cfg_scales == [4] * 12 + [7] * 12 and batch.cfg_scale == 4
+    assert batch.clip_skip_state.batch.cfg_scales == [4] * 12 + [7] * 12 and batch.cfg_scale == 4
     assert torch.equal(done.c[4][0][0], host.at(5, "a cow")) and torch.equal(done.uc[16][0], host.at(5, "bad"))
     assert len(result.images) == 25 and result.index_of_first_image == 1
     assert result.infotexts[1] == "a cow\nCFG scale: 4, Seed: 1234"
@@ -295,16 +293,17 @@ def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told):
 
 
 def test_the_report_leaves_out_seeds_that_lack_cells(host):
+    from clip_skip.webui.state import State, SweepJob
+    from clip_skip.webui.sweep import results as sweep_results
+
     p = job(host, width=16, height=16, n_iter=3, seed=10)
     cells = Plan((1, 2), Rows((4, 7))).cells
     picture = Image.new("RGB", (16, 16))
     grids = []
     for number in range(3):
         one = copy(p)
-        one.seed, one.clip_skip_sweep = 10 + number, (SweepSettings(), Plan((1, 2), Rows((4, 7))))
+        one.seed, one.clip_skip_state = 10 + number, State(job=SweepJob(SweepSettings(), Plan((1, 2), Rows((4, 7)))))
         grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
-    from clip_skip.webui.sweep import results as sweep_results
-
     assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids) is not None
     assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
     assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids[1:2]) is None
@@ -519,7 +518,7 @@ def test_rows_in_one_batch(host, arguments, skips, negatives, seeds):
     result = host.sweep_script.run(p, {"clip_skips": "2, 3", **arguments})
     ((batch, done),) = p.make.made
     assert len(host.stage.encoded) == 2 and done.all_seeds == list(seeds) and batch.cfg_scale == 7.0
-    assert batch.clip_skip_cfg_scales is None and batch.prompt == "a cow" and batch.negative_prompt == "bad"
+    assert batch.clip_skip_state.batch.cfg_scales is None and batch.prompt == "a cow" and batch.negative_prompt == "bad"
     for index, (skip, negative) in enumerate(zip(skips, negatives)):
         assert torch.allclose(done.c[index][0][0], host.at(skip, "a cow"), atol=1e-5)
         assert torch.allclose(done.uc[index][0], host.at(negative, "bad"), atol=1e-5)
@@ -564,11 +563,12 @@ def test_replaced_texts_share_no_batch_where_another_extension_cuts_the_prompt_a
 
 def test_replaced_text_stands_in_styles_and_in_what_others_have_changed(host):
     from clip_skip.sweep.rows import read
-    from clip_skip.webui.overrides import RowTexts, put_texts
+    from clip_skip.webui.overrides import put_texts
+    from clip_skip.webui.state import RowTexts, State, SweepBatch
 
     rows = read(KINDS["prompt"], "cow, hen", "rows")
     p = SimpleNamespace(
-        clip_skip_texts=RowTexts(rows, ["cow", "hen", "hen"], "a cow", "bad"),
+        clip_skip_state=State(batch=SweepBatch([0] * 3, RowTexts(rows, ["cow", "hen", "hen"], "a cow", "bad"))),
         all_prompts=["a cow, cowboy style", "a cow, cowboy style", "cow changed"],
         all_negative_prompts=["bad, cow"] * 3,
         all_hr_prompts=["a cow, cowboy style"] * 3,
@@ -641,13 +641,17 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path):
 
 def test_cfg_scale_for_each_picture(standins):
     from clip_skip.webui.hosts.cfg import scale_each
+    from clip_skip.webui.state import State, SweepBatch
 
     class Denoiser:
         def combine_denoised(self, x_out, conds_list, uncond, cond_scale):
             return torch.stack([x * cond_scale for x in x_out])
 
     p = SimpleNamespace(
-        sd_model=None, cfg_scale=4.0, clip_skip_cfg_scales=[4, 7], sampler=SimpleNamespace(model_wrap_cfg=Denoiser())
+        sd_model=None,
+        cfg_scale=4.0,
+        clip_skip_state=State(batch=SweepBatch([0, 0], cfg_scales=[4, 7])),
+        sampler=SimpleNamespace(model_wrap_cfg=Denoiser()),
     )
     scale_each(p)
     combine = p.sampler.model_wrap_cfg.combine_denoised

@@ -68,7 +68,7 @@ class Host:
         )
         p.comment = p.comments.append
         if overrides_of:
-            p.clip_skip_overrides = overrides_of.clip_skip_overrides
+            p.clip_skip_state = overrides_of.clip_skip_state
             p.extra_generation_params = overrides_of.extra_generation_params
         self.script.before_process(p, *args)
         p.setup_prompts()
@@ -187,9 +187,9 @@ def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
         assert torch.allclose(torch.stack(list(made)), want, atol=1e-5)
     p = host.generate(["<clipskip:3>a cow", "a cow"], ["", ""], while_sampling=by_the_model)
     assert torch.allclose(p.sampled[0], host.at(1, "a hen"), atol=1e-5)  # the pictures differ: the host's own
-    assert p.clip_skip_warnings == [generation.CUT] and generation.CUT[1:] in p.comments[0]
+    assert p.clip_skip_state.warnings == [generation.CUT] and generation.CUT[1:] in p.comments[0]
     p = host.generate(["<clipskip:3>a cow", "<clipskip:3>a dog"], ["", ""], while_sampling=by_the_model)
-    assert torch.allclose(p.sampled[0], host.at(3, "a hen"), atol=1e-5) and p.clip_skip_warnings == []
+    assert torch.allclose(p.sampled[0], host.at(3, "a hen"), atol=1e-5) and p.clip_skip_state.warnings == []
     marked = lambda: host.model.get_learned_conditioning(parser.SdConditioning([p_text]))
     p_text = host.generate(["<clipskip:4>a cow"]).prompts[0]
     made = host.generate(["<clipskip:3>a cow"], while_sampling=marked).sampled
@@ -198,6 +198,28 @@ def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
         host.generate(["<clipskip:3>a cow"], while_sampling=lambda: 1 / 0)
     assert host.model.__dict__ == before
     assert torch.equal(by_the_model()[0], host.stage(pieces)[0])
+
+
+def test_each_generation_has_a_state_of_its_own(host):
+    from copy import copy
+
+    from clip_skip.webui.state import state_of
+
+    outer = host.generate(["<clipskip:x>a <clipskip:5>cow"], args=[{"enabled": True, "clip_skip": 5}])
+    kept, warnings = outer.clip_skip_state, list(outer.clip_skip_state.warnings)
+    inner = copy(outer)
+    host.script.process(inner, False)
+    assert warnings and inner.clip_skip_state.warnings == [] and not inner.clip_skip_state.panels[0].enabled
+    assert outer.clip_skip_state is kept and kept.warnings == warnings and kept.panels[0].enabled
+    host.script.process(outer, False)  # as Loopback does with one and the same object
+    assert outer.clip_skip_state.warnings == [] and outer.clip_skip_state.unmarked == {}
+    untouched = SimpleNamespace()
+    assert state_of(untouched).overrides == () and vars(untouched) == {}
+
+
+def test_the_hosts_own_attribute_is_left_alone(host):
+    """`p.clip_skip` is the number that the hosts write into the infotext."""
+    assert not hasattr(host.generate(["<clipskip:2>a cow"]), "clip_skip")
 
 
 def test_an_extension_that_encodes_other_rows_does_not_end_the_generation(host, caplog):

@@ -26,6 +26,7 @@ from clip_skip.prompt import precedence
 from clip_skip.webui import generation
 from clip_skip.webui.hosts.encoders import encoders
 from clip_skip.webui.hosts.host_encoder import HostEncoder
+from clip_skip.webui.state import state_of
 
 __all__ = ["Conditioning"]
 
@@ -75,7 +76,7 @@ class Conditioning:
     def cut(self) -> None:
         """Texts were encoded that belong to no picture of the batch: tells it where these ask for different values."""
         p = self.running()
-        if p is not None and None in p.clip_skip_unmarked.values():
+        if p is not None and None in state_of(p).unmarked.values():
             generation.cut(p)
 
     def unmarked(self, texts: list[str]) -> dict[str, float] | None:
@@ -84,8 +85,7 @@ class Conditioning:
         if p is None:
             return {}
         negative, hires = getattr(texts, "is_negative_prompt", False), getattr(p, "is_hr_pass", False)
-        said: dict[str, float] | None = p.clip_skip_unmarked.get((bool(negative), bool(hires)), {})
-        return said
+        return state_of(p).unmarked.get((bool(negative), bool(hires)), {})
 
     @contextmanager
     def remember(self, values: Mapping[str, set[float]]) -> Iterator[None]:

@@ -2,11 +2,7 @@
 
 Works on `p`, the host's processing object, in the order in which the host calls a
 script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
-then `end`. A sweep or an axis sets `p.clip_skip_overrides`, one for each picture or one
-for all. A sweep also sets `p.clip_skip_texts`, what the prompt is in each picture,
-`p.clip_skip_check`, which refuses a loaded model that its values are too deep for, and
-`p.clip_skip_cut`, which becomes True where its pictures must not share a batch
-(sweep/batch.py).
+then `end`. What it knows is kept in state.py's `State`.
 """
 
 from __future__ import annotations
@@ -26,6 +22,7 @@ from clip_skip.webui import infotext, overrides
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import encoders, kind, layers
+from clip_skip.webui.state import state_of
 
 __all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "panel_of", "prepare", "tell", "warn"]
 
@@ -44,17 +41,17 @@ def begin(p: Any, args: Sequence[Any]) -> bool:
     step. On the page a value that is too deep for the model is clamped, and said. Nothing
     is put on `p` before the scripts' `process`: an extension sends what it has to workers.
     """
-    p.clip_skip_warnings = []
-    check: Callable[[Any], None] = getattr(p, "clip_skip_check", None) or (lambda model: None)
+    state = state_of(p)
     try:
         panel = Panel.from_args(args if getattr(p, "is_api", False) else settled(args))
         if panel != Panel() and getattr(p, "is_api", False):
             panel.check_depth(layers(shared.sd_model))
-        check(shared.sd_model)
+        if state.check_model:
+            state.check_model(shared.sd_model)
     except ValueError as error:
         p.init = refusal(error)
         return False
-    p.clip_skip_panels = [panel]
+    p.clip_skip_state = state.begin(panel)
     return True
 
 
@@ -69,10 +66,10 @@ def refusal(error: ValueError) -> Callable[..., None]:
 
 def prepare(p: Any) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
-    (panel,) = p.clip_skip_panels
+    state = state_of(p)
+    (panel,) = state.panels
     overrides.put_texts(p)
-    each = getattr(p, "clip_skip_overrides", None)
-    entries = overrides.apply(p, panel, each) if each else panel.infotext()
+    entries = overrides.apply(p, panel, state.overrides) if state.overrides else panel.infotext()
     p.extra_generation_params = {**p.extra_generation_params, **entries}
 
 
@@ -81,6 +78,7 @@ def mark_prompts(p: Any) -> bool:
 
     Returns whether a text asks for something.
     """
+    state = state_of(p)
     first = p.iteration * p.batch_size
     texts = [Texts(*pair, *asked_by_panel(p, first + i)) for i, pair in enumerate(zip(p.prompts, p.negative_prompts))]
     passes = [texts, hires_texts(p, first, texts)]
@@ -92,14 +90,14 @@ def mark_prompts(p: Any) -> bool:
         return False
     asked = [[value for one in passes if one for value in one[index].asked()] for index in range(len(texts))]
     asks = any(value for values in asked for value in values)
-    if asks and not getattr(p, "clip_skip_overrides", None):
+    if asks and not state.overrides:
         for index, values in enumerate(asked):
             infotext.note(p, first + index, values)
     tell_too_deep(p, [value for values in asked for value in values])
-    apart = hasattr(p, "clip_skip_cut") and len({one.prompt for one in texts}) > 1
-    p.clip_skip_unmarked = {
-        (negative, hires): None if apart else agreed([each.unmarked(negative) for each in one])
-        for hires, one in enumerate(passes)
+    differ = state.batch is not None and len({one.prompt for one in texts}) > 1
+    state.unmarked = {
+        (negative, hires): None if differ else agreed([each.unmarked(negative) for each in one])
+        for hires, one in zip((False, True), passes)
         for negative in (False, True)
     }
     put(p, first, *([each.marked() for each in one] for one in passes))
@@ -108,8 +106,8 @@ def mark_prompts(p: Any) -> bool:
 
 def panel_of(p: Any, picture: int) -> Panel:
     """The panel of `picture` (of all pictures of `p`)."""
-    panel: Panel = p.clip_skip_panels[picture if len(p.clip_skip_panels) > 1 else 0]
-    return panel
+    panels = state_of(p).panels
+    return panels[picture if len(panels) > 1 else 0]
 
 
 def asked_by_panel(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
@@ -138,8 +136,9 @@ def cut(p: Any) -> None:
 
     A sweep makes them again, so these are not saved.
     """
-    if hasattr(p, "clip_skip_cut"):
-        p.clip_skip_cut = p.do_not_save_samples = True
+    batch = state_of(p).batch
+    if batch:
+        batch.pieces_shared = p.do_not_save_samples = True
     else:
         tell(p, [CUT])
 
@@ -151,11 +150,11 @@ def put(p: Any, first: int, marked: Sequence[tuple[str, str]], hires_marked: Seq
     takes the markers out there. The lists may be the first pass's own, so they are replaced.
     """
     p.prompts[:], p.negative_prompts[:] = map(list, zip(*marked))
-    p.clip_skip_kept = []
+    kept_prompts = state_of(p).hires_prompts = []
     for name, texts in zip(("all_hr_prompts", "all_hr_negative_prompts"), zip(*hires_marked)):
         kept = getattr(p, name)
         setattr(p, name, [*kept[:first], *texts, *kept[first + len(texts) :]])
-        p.clip_skip_kept.append((name, kept, texts))
+        kept_prompts.append((name, kept, texts))
 
 
 def keep_hires_prompts(p: Any) -> None:
@@ -163,22 +162,28 @@ def keep_hires_prompts(p: Any) -> None:
 
     What another extension has changed meanwhile stays.
     """
+    state = state_of(p)
     first = p.iteration * p.batch_size
-    for name, kept, texts in getattr(p, "clip_skip_kept", ()):
+    for name, kept, texts in state.hires_prompts:
         now = getattr(p, name)
         for index, text in enumerate(texts, first):
             if now[index] == text:
                 now[index] = kept[index]
-    p.clip_skip_kept = []
+    state.hires_prompts = []
 
 
 def end(p: Any, processed: Any) -> None:
     """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
-    said = {name: getattr(p, name, None) for name in ("clip_skip_warnings", "clip_skip_suggestions", "clip_skip_cells")}
-    said = {name: told for name, told in said.items() if told}
-    if said:
+    state = state_of(p)
+    entries = {
+        "clip_skip_warnings": state.warnings,
+        "clip_skip_suggestions": state.suggestions,
+        "clip_skip_cells": state.cells,
+    }
+    entries = {key: values for key, values in entries.items() if values}
+    if entries:
         original = processed.js
-        processed.js = lambda: json.dumps({**json.loads(original()), **said})
+        processed.js = lambda: json.dumps({**json.loads(original()), **entries})
 
 
 def tell_too_deep(p: Any, asked: Sequence[dict[str, float]]) -> None:
@@ -188,16 +193,17 @@ def tell_too_deep(p: Any, asked: Sequence[dict[str, float]]) -> None:
 
 
 def tell_no_effect(p: Any, texts: Sequence[str]) -> None:
-    if p.clip_skip_panels[0].enabled or any(precedence.asks(text) for text in texts):
+    if state_of(p).panels[0].enabled or any(precedence.asks(text) for text in texts):
         model = kind(shared.sd_model)
         tell(p, [f"tags and the panel have no effect on {model}, whose text encoders stop where they were made to."])
 
 
 def tell(p: Any, messages: Sequence[str]) -> None:
     """Once per generation: under the picture, in the console, and in the API's answer."""
+    warnings = state_of(p).warnings
     for message in messages:
-        if message not in p.clip_skip_warnings:
-            p.clip_skip_warnings.append(message)
+        if message not in warnings:
+            warnings.append(message)
             warn(p, led(translate(message)))
             log.warning("%s", led(message))
 

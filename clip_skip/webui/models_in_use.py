@@ -19,6 +19,7 @@ from clip_skip.prompt import precedence, tags
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import header_skip, kind
+from clip_skip.webui.state import state_of
 
 __all__ = ["answer", "loras", "suggest", "tell"]
 
@@ -56,13 +57,14 @@ def tell(p: Any, shown: set[str] | None = None) -> list[str]:
 
     None for a sweep or an axis, which are there to try values.
 
-    `p.clip_skip_suggestions` has the suggestions' sentences, translated, and their values, for the page's buttons.
+    The state's `suggestions` has the suggestions' sentences, translated, and their values, for the page's buttons.
     shown: the problems told before, which are left out; the new ones are added.
     """
-    if getattr(p, "clip_skip_overrides", None):
+    state = state_of(p)
+    if state.overrides:
         return []
     try:
-        panel = p.clip_skip_panels[0]
+        panel = state.panels[0]
         default = panel.clip_skip if panel.enabled else header_value(shared.sd_model)
         prompt, negative = p.all_prompts[0], p.all_negative_prompts[0]
         in_effect = precedence.prompt_values(prompt, negative, default)[0]
@@ -71,7 +73,7 @@ def tell(p: Any, shown: set[str] | None = None) -> list[str]:
         log.exception("Clip skip: the suggestions failed; the picture is not affected")
         return []
     suggested = [one for one in found if "text" in one]
-    p.clip_skip_suggestions = [{"text": translate(one["text"]), "value": one["value"]} for one in suggested]
+    state.suggestions = [{"text": translate(one["text"]), "value": one["value"]} for one in suggested]
     shown = set() if shown is None else shown
     problems = [one["problem"] for one in found if "problem" in one and one["problem"] not in shown]
     shown.update(problems)

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from modules import shared
 
 from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
-from clip_skip.sweep.rows import Rows, Value
 from clip_skip.webui.hosts.encoders import encoders, header_skip, header_value
 from clip_skip.webui.infotext import KEY, is_pasted, stop
+from clip_skip.webui.state import state_of
 
-__all__ = ["RowTexts", "apply", "put_texts"]
-
-
-@dataclass(frozen=True)
-class RowTexts:
-    """The texts of a sweep's batch, where they differ: `prompt` and `negative` as they are in the row of each value."""
-
-    rows: Rows
-    values: Sequence[Value]
-    prompt: str
-    negative: str
-
-    def of(self, picture: int, prompt: str, negative: str) -> tuple[str, str]:
-        """What `prompt` and `negative`, which the host has for that picture, are in its row.
-
-        Styles stand around what the user wrote, which alone is changed; or another extension has changed it before.
-        """
-        value = self.values[picture]
-        instead, instead_negative = self.rows.texts(self.prompt, self.negative, value)
-        other, other_negative = self.rows.texts(prompt, negative, value)
-        return (
-            prompt.replace(self.prompt, instead, 1) if self.prompt and self.prompt in prompt else other,
-            negative.replace(self.negative, instead_negative, 1)
-            if self.negative and self.negative in negative
-            else other_negative,
-        )
+__all__ = ["apply", "put_texts"]
 
 
 def put_texts(p: Any) -> None:
@@ -47,7 +21,8 @@ def put_texts(p: Any) -> None:
 
     The host was given one text for all, as it always is: other extensions read it from there.
     """
-    texts: RowTexts | None = getattr(p, "clip_skip_texts", None)
+    batch = state_of(p).batch
+    texts = batch.row_texts if batch else None
     if texts is None:
         return
     pairs = [("all_prompts", "all_negative_prompts")]
@@ -77,7 +52,7 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
             setattr(p, first, [prompt for prompt, _ in texts])
             setattr(p, second, [negative for _, negative in texts])
     p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
-    p.clip_skip_panels = panels
+    state_of(p).panels = panels
     alone = [one == Panel(True, one.clip_skip) and header_value(shared.sd_model, one.clip_skip) for one in panels]
     made = [] if all(alone) and is_pasted() else [one.infotext() for one in panels]
     keys = {key: None for entry in made for key in entry}

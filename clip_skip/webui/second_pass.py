@@ -9,6 +9,7 @@ from typing import Any
 
 from clip_skip.panel import Panel
 from clip_skip.webui import generation
+from clip_skip.webui.state import state_of
 
 __all__ = ["admit", "inherit", "is_one"]
 
@@ -40,7 +41,7 @@ def inherit(p: Any, outer: Any) -> None:
     if outer is None or not hasattr(outer, "batch_index"):
         return
     if "CLIP_stop_at_last_layers" in (getattr(p, "override_settings", None) or {}):
-        p.clip_skip_panels = [Panel()]
+        state_of(p).panels = [Panel()]
         return
     picture = outer.iteration * outer.batch_size + outer.batch_index
-    p.clip_skip_panels = [generation.panel_of(outer, picture)]
+    state_of(p).panels = [generation.panel_of(outer, picture)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from clip_skip.webui.hosts import a1111, forge
+from clip_skip.webui.state import state_of
 
 __all__ = ["scale_each"]
 
 
 def scale_each(p: Any) -> None:
-    """Lets the sampler of `p` use `p.clip_skip_cfg_scales[i]` for picture i, if that is set."""
-    scales = getattr(p, "clip_skip_cfg_scales", None)
-    if scales:
-        (forge if hasattr(p.sd_model, "forge_objects") else a1111).scale_each(p, scales)
+    """Lets the sampler of `p` use a sweep's CFG scale for each picture, where they differ."""
+    batch = state_of(p).batch
+    if batch and batch.cfg_scales:
+        (forge if hasattr(p.sd_model, "forge_objects") else a1111).scale_each(p, batch.cfg_scales)

@@ -15,8 +15,9 @@ from typing import Any
 from clip_skip.sweep.plan import Cell
 from clip_skip.sweep.rows import networks
 from clip_skip.webui import generation
+from clip_skip.webui.state import SweepBatch, SweepJob, state_of
 
-__all__ = ["apart", "here_only", "learn", "prepare", "seed_of", "together", "watch"]
+__all__ = ["here_only", "last_batch", "learn", "prepare", "seed_of", "sweep_of", "together", "watch"]
 
 TEXTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
 
@@ -29,32 +30,40 @@ def together(job: Any, cells: Sequence[Cell]) -> list[list[Cell]]:
     """`cells` in groups that may share a batch.
 
     A host takes LoRAs from the first prompt of a batch, and other extensions a piece that they encode themselves
-    (`job.clip_skip_cut`), or all that they write (`job.clip_skip_written`).
+    (`pieces_shared`), or all that they write (`texts_rewritten`).
     """
-    settings, plan = job.clip_skip_sweep
+    sweep = sweep_of(job)
     groups: dict[Any, list[Cell]] = {}
     for cell in cells:
-        texts = plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
-        cut = (texts, settings.override(cell)) if job.clip_skip_cut else None
-        written = (texts, seed_of(job, cell)) if job.clip_skip_written else None
-        groups.setdefault((networks(texts[0]), cut, written), []).append(cell)
+        texts = sweep.plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
+        clip_skip = (texts, sweep.settings.override(cell)) if sweep.pieces_shared else None
+        seed = (texts, seed_of(job, cell)) if sweep.texts_rewritten else None
+        groups.setdefault((networks(texts[0]), clip_skip, seed), []).append(cell)
     return list(groups.values())
 
 
 def seed_of(job: Any, cell: Cell) -> Any:
-    _, plan = job.clip_skip_sweep
-    return cell.value if plan.rows.kind.name == "seed" else job.seed
+    return cell.value if sweep_of(job).plan.rows.kind.name == "seed" else job.seed
 
 
-def apart(p: Any) -> bool:
-    """Whether the pictures of a batch should not have shared it."""
-    return bool(p.clip_skip_cut or p.clip_skip_written)
+def sweep_of(job: Any) -> SweepJob:
+    """The sweep's part of the state of `job`."""
+    sweep = state_of(job).job
+    assert sweep is not None
+    return sweep
 
 
-def learn(job: Any, others: Iterable[Any]) -> None:
-    """What the batches of others have shown holds for those of `job`."""
-    for name in ("clip_skip_cut", "clip_skip_written"):
-        setattr(job, name, any(getattr(one, name) for one in (job, *others)))
+def last_batch(job: Any) -> list[SweepBatch]:
+    """The batch of `job` that was made last, if there is one."""
+    batch = state_of(sweep_of(job).last).batch
+    return [batch] if batch else []
+
+
+def learn(sweep: SweepJob, others: Iterable[SweepJob | SweepBatch]) -> None:
+    """What the batches of others have shown holds for those of `sweep`."""
+    everything = [sweep, *others]
+    sweep.pieces_shared = any(one.pieces_shared for one in everything)
+    sweep.texts_rewritten = any(one.texts_rewritten for one in everything)
 
 
 def here_only(p: Any) -> None:
@@ -69,13 +78,14 @@ def here_only(p: Any) -> None:
 
 def watch(p: Any) -> None:
     """Before a generation: in a batch of a sweep, remembers the texts that the host makes, before others write."""
-    if not hasattr(p, "clip_skip_seeds"):
+    batch = state_of(p).batch
+    if batch is None:
         return
     setup_prompts = p.setup_prompts
 
     def setup_and_remember() -> None:
         setup_prompts()
-        p.clip_skip_given = texts(p)
+        batch.host_texts = texts(p)
 
     p.setup_prompts = setup_and_remember
 
@@ -85,29 +95,30 @@ def prepare(p: Any) -> None:
 
     They may have written tags, which its values stand in for.
     """
-    if not getattr(p, "clip_skip_overrides", None):
+    state = state_of(p)
+    if not state.overrides:
         generation.prepare(p)
         return
     init = p.init
 
     def settle_and_init(*_: Any) -> None:
-        if hasattr(p, "clip_skip_seeds"):
-            settle(p)
+        if state.batch:
+            settle(p, state.batch)
         generation.prepare(p)
         init(p.all_prompts, p.all_seeds, p.all_subseeds)
 
     p.init = settle_and_init
 
 
-def settle(p: Any) -> None:
-    count = len(p.clip_skip_seeds)
-    if texts(p) != p.clip_skip_given:
-        if not p.clip_skip_alike:
-            p.clip_skip_written = p.do_not_save_samples = True
+def settle(p: Any, batch: SweepBatch) -> None:
+    count = len(batch.seeds)
+    if texts(p) != batch.host_texts:
+        if not batch.same_input:
+            batch.texts_rewritten = p.do_not_save_samples = True
         for name in TEXTS:
             if getattr(p, name, None):
                 setattr(p, name, getattr(p, name)[:1] * count)
-    p.n_iter, p.all_seeds, p.all_subseeds = 1, list(p.clip_skip_seeds), [p.subseed] * count
+    p.n_iter, p.all_seeds, p.all_subseeds = 1, list(batch.seeds), [p.subseed] * count
 
 
 def texts(p: Any) -> list[list[str]]:

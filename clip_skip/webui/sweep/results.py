@@ -22,6 +22,8 @@ from clip_skip.sweep.settings import TITLE, SweepSettings
 from clip_skip.webui import generation
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.infotext import KEY
+from clip_skip.webui.state import state_of
+from clip_skip.webui.sweep.batch import sweep_of
 
 __all__ = ["Done", "collect", "not_saved", "whole"]
 
@@ -37,7 +39,7 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     if not results:
         return processing.Processed(p, [], p.seed, "")
     about_tag = replaced(p.prompt) if settings.apply_to != "negative" else []
-    unsaved = [job.clip_skip_not_saved for job in jobs if hasattr(job, "clip_skip_not_saved")]
+    unsaved = [sweep_of(job).save_problem for job in jobs if sweep_of(job).save_problem]
     for message in (*about_tag, *cut(jobs), *missing(p, settings, plan, finished), *unsaved):
         tell(p, results[0][0], message)
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
@@ -53,9 +55,8 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
     shown = [*first, *(cells if settings.include_cells else [])]
-    results[0][0].last.clip_skip_cells = (
-        [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
-    )
+    last = sweep_of(results[0][0]).last
+    state_of(last).cells = [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
     processed = processing.Processed(
         p,
         [picture for picture, _ in shown],
@@ -64,14 +65,14 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
         infotexts=[text for _, text in shown],
         index_of_first_image=len(first),
     )
-    generation.end(results[0][0].last, processed)
+    generation.end(last, processed)
     return processed
 
 
 def tell(p: Any, job: Any, message: str) -> None:
     """Under the picture, and in the API's answer, which leaves comments out."""
     generation.warn(p, translate(message))
-    job.last.clip_skip_warnings.append(message)
+    state_of(sweep_of(job).last).warnings.append(message)
 
 
 def not_saved(what: str, error: OSError) -> str:
@@ -92,7 +93,7 @@ def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, pl
 
 
 def cut(jobs: list[Any]) -> Iterator[str]:
-    if any(job.clip_skip_cut for job in jobs):
+    if any(sweep_of(job).pieces_shared for job in jobs):
         yield "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
 
 
@@ -127,7 +128,7 @@ def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
         "clip_skip_sweep",
         info=text,
         extension=shared.opts.grid_format,
-        prompt=job.last.all_prompts[0],
+        prompt=sweep_of(job).last.all_prompts[0],
         seed=job.seed,
         short_filename=not shared.opts.grid_extended_filename,
         grid=True,
@@ -147,7 +148,7 @@ def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
     """The infotext that restores the sweep: the job's, without what differs between cells."""
     if not done:
         return ""
-    p = copy(job.last)
+    p = copy(sweep_of(job).last)
     p.prompt, p.seed, p.cfg_scale = job.prompt, job.seed, job.cfg_scale
     if settings.rows == "prompt":
         p.all_negative_prompts = [job.negative_prompt]
@@ -176,7 +177,7 @@ def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Ima
 def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
     """What all the pictures were made of, a line each; `seeds`, where they are of more than the job's."""
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", "")
-    kind = job.clip_skip_sweep[1].rows.kind.name
+    kind = sweep_of(job).plan.rows.kind.name
     scale = whole(job.cfg_scale) if kind != "cfg" else None
     one = [] if kind == "seed" else [job.seed]
     many = seeds if len(seeds) > 1 else one

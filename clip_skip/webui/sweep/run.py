@@ -22,8 +22,8 @@ from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
 from clip_skip.webui.hosts.encoders import selected, towers
-from clip_skip.webui.overrides import RowTexts
-from clip_skip.webui.sweep.batch import apart, here_only, learn, seed_of, together
+from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
+from clip_skip.webui.sweep.batch import here_only, last_batch, learn, seed_of, sweep_of, together
 from clip_skip.webui.sweep.results import Done, collect, not_saved, whole
 from clip_skip.webui.sweep.unfinished import Unfinished
 
@@ -64,7 +64,7 @@ def run(
         with remember(settings.values(plan)):
             for job, cells, done in zip(jobs, missing, finished):
                 if cells and not stopped():
-                    learn(job, jobs)
+                    learn(sweep_of(job), map(sweep_of, jobs))
                     make_cells(job, cells, limit, done)
     finally:
         unfinished.keep(jobs, finished, len(plan.cells))
@@ -94,7 +94,7 @@ def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
     except ValueError as error:
         raise BadArguments(translate(str(error))) from None
     if model is None:  # known when the first cell is begun
-        p.clip_skip_check = lambda model: settings.plan(towers(model), names)
+        p.clip_skip_state = State(check_model=lambda model: settings.plan(towers(model), names))
     return settings, plan
 
 
@@ -166,11 +166,10 @@ def stopped() -> bool:
 def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> Any:
     """A copy of `p` for grid `number`, whose seed the host would give to that picture of a batch."""
     job = copy(p)
-    job.clip_skip_sweep = settings, plan
+    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepJob(settings, plan))
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
-    job.clip_skip_cut = job.clip_skip_written = False
     here_only(job)
     job.do_not_save_grid = True
     job.do_not_save_samples = p.do_not_save_samples or not settings.save_cells
@@ -198,21 +197,21 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
             if job.do_not_save_samples:
                 raise
             job.do_not_save_samples = True
-            job.clip_skip_not_saved = not_saved("The pictures", error)
+            sweep_of(job).save_problem = not_saved("The pictures", error)
             more_batches(job, 1)
             return make_batch(job, batch)
 
     for group in together(job, cells):
         for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):
-            if apart(job.last):
+            if any(batch.must_be_split for batch in last_batch(job)):
                 break
             done.update(zip(batch, made))
             if stopped():
                 return
-        if apart(job.last):
+        if any(batch.must_be_split for batch in last_batch(job)):
             missing = [cell for cell in cells if cell not in done]
             planned = batches(job, missing, limit)
-            learn(job, [job.last])
+            learn(sweep_of(job), last_batch(job))
             more_batches(job, 1 + batches(job, missing, limit) - planned)
             if not stopped():
                 make_cells(job, missing, limit, done)
@@ -231,31 +230,31 @@ def more_batches(job: Any, count: int) -> None:
 
 def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
-    settings, plan = job.clip_skip_sweep
+    sweep = sweep_of(job)
+    plan = sweep.plan
     p = copy(job)
     values = [cell.value for cell in cells]
+    seeds = [seed_of(job, cell) for cell in cells]
     first, *others = dict.fromkeys(plan.rows.texts(job.prompt, job.negative_prompt, value) for value in values)
-    p.clip_skip_texts = None
+    batch = SweepBatch(seeds, same_input=not others and len(set(seeds)) == 1)
     if others:
-        p.clip_skip_texts = RowTexts(plan.rows, values, job.prompt, job.negative_prompt)
+        batch.row_texts = RowTexts(plan.rows, values, job.prompt, job.negative_prompt)
     else:
         p.prompt, p.negative_prompt = first
-    p.clip_skip_seeds = [seed_of(job, cell) for cell in cells]
-    p.seed, p.batch_size, p.clip_skip_cut, p.clip_skip_written = p.clip_skip_seeds[0], len(cells), False, False
-    p.clip_skip_alike = not others and len(set(p.clip_skip_seeds)) == 1
-    p.clip_skip_overrides = [settings.override(cell) for cell in cells]
-    p.clip_skip_cfg_scales = None
+    p.seed, p.batch_size = seeds[0], len(cells)
     if plan.rows.kind == CFG:
         scales = [float(cell.value) for cell in cells]
         p.cfg_scale = scales[0]
         if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
             p.cfg_scale = next((scale for scale in scales if scale not in (0, 1)), 2.0)
-            p.clip_skip_cfg_scales = scales
+            batch.cfg_scales = scales
         p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
+    overrides = [sweep.settings.override(cell) for cell in cells]
+    p.clip_skip_state = State(overrides, state_of(job).check_model, batch)
     processed = processing.process_images(p)
     for name in ("c", "uc", "hr_c", "hr_uc", "sampler"):  # what takes memory, and is not needed any more
         setattr(p, name, None)
-    job.last = p
+    sweep.last = p
     if shared.state.interrupted or shared.state.skipped:
         return []
     masked = getattr(p, "mask_for_overlay", None) is not None

@@ -13,6 +13,7 @@ from modules import shared
 from PIL import Image
 
 from clip_skip.sweep.settings import SweepSettings
+from clip_skip.webui.sweep.batch import sweep_of
 from clip_skip.webui.sweep.results import Done
 
 __all__ = ["Unfinished"]
@@ -36,8 +37,7 @@ class Unfinished:
         if key == self.key:
             finished = [dict(done) for done in self.finished]
             for job, before in zip(jobs, self.jobs):
-                if hasattr(before, "last"):
-                    job.last = before.last
+                sweep_of(job).last = sweep_of(before).last
         self.key, self.jobs, self.finished = key, [], []
         return finished
 
@@ -56,6 +56,7 @@ def fingerprint(p: Any, settings: SweepSettings) -> str:
     """
     names = [field.name for field in dataclasses.fields(p) if field.init] if dataclasses.is_dataclass(p) else vars(p)
     without = {"n_iter", "batch_size", "extra_generation_params", "prompt_for_display", "comments", "sd_model"}
+    without |= {"clip_skip_state"}
     without |= {"subseed"} if p.subseed_strength == 0 else set()
     said = {name: getattr(p, name) for name in names if name not in without and not callable(getattr(p, name))}
     said["settings"] = [getattr(settings, name) for name in ABOUT_CELLS]

@@ -13,6 +13,7 @@ from clip_skip.skip import check, format
 from clip_skip.webui.errors import BadArguments
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts.encoders import layers, selected
+from clip_skip.webui.state import State, state_of
 from clip_skip.webui.sweep.batch import here_only
 
 __all__ = ["add_axes"]
@@ -47,9 +48,10 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
     """One axis, that sets the parts `names` of an override."""
 
     def apply(p: Any, value: float, values: list[float]) -> None:
-        (before,) = getattr(p, "clip_skip_overrides", None) or [Override()]
+        (before,) = state_of(p).overrides or [Override()]  # of the plot's other axis
         here_only(p)
-        p.clip_skip_overrides = [replace(before, **dict.fromkeys(names, check(value)))]
+        changes: dict[str, Any] = dict.fromkeys(names, check(value))
+        p.clip_skip_state = State(overrides=[replace(before, **changes)])
 
     def confirm(p: Any, values: list[float]) -> None:
         deepest = layers(selected(p))

@@ -1,0 +1,136 @@
+"""What this extension knows of one generation: a `State` on the host's processing object, `p.clip_skip_state`.
+
+(`p.clip_skip` is the hosts' own name: they write its number into the infotext.)
+
+Its life:
+
+    before `process`     A sweep or an axis gives its copy of `p` a State with what it sets (`overrides`, `batch`, ...).
+                         Otherwise there is none: an extension sends everything that is on `p` then to other machines.
+    `process`            `generation.begin` replaces it by a new one, which keeps what was set, because a script may run
+                         `p` more than once, and because a shallow copy of a `p` that is in use must not share it.
+    each batch           `mark_prompts` fills in `unmarked` and `hires_prompts`, `tell` collects `warnings`.
+    `postprocess`        `generation.end` puts warnings, suggestions and a sweep's cells into the host's answer.
+
+ADetailer's passes are generations with a State of their own; they get the panel of their picture (second_pass.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clip_skip.panel import Panel
+from clip_skip.prompt.override import Override
+from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.rows import Rows, Value
+from clip_skip.sweep.settings import SweepSettings
+
+__all__ = ["RowTexts", "State", "SweepBatch", "SweepJob", "state_of"]
+
+
+@dataclass(frozen=True)
+class RowTexts:
+    """The texts of a sweep's batch, where they differ: `prompt` and `negative` as they are in the row of each value."""
+
+    rows: Rows
+    values: Sequence[Value]
+    prompt: str
+    negative: str
+
+    def of(self, picture: int, prompt: str, negative: str) -> tuple[str, str]:
+        """What `prompt` and `negative`, which the host has for that picture, are in its row.
+
+        Only the user's own text is replaced, and text added by styles is kept; the whole text is, where another
+        extension has changed the user's.
+        """
+        value = self.values[picture]
+        instead, instead_negative = self.rows.texts(self.prompt, self.negative, value)
+        other, other_negative = self.rows.texts(prompt, negative, value)
+        return (
+            prompt.replace(self.prompt, instead, 1) if self.prompt and self.prompt in prompt else other,
+            negative.replace(self.negative, instead_negative, 1)
+            if self.negative and self.negative in negative
+            else other_negative,
+        )
+
+
+@dataclass
+class SweepBatch:
+    """One batch of a sweep: what its cells are made of, and what was found out while it was made.
+
+    seeds:           one for each picture
+    row_texts:       the rows' texts, where they differ within the batch
+    cfg_scales:      one for each picture, where they differ
+    same_input:      whether all pictures have the same texts and the same seed
+    host_texts:      the texts that the host made, before other extensions changed them
+    pieces_shared:   another extension encoded a piece of the prompt for all pictures, whose clip skips differ
+    texts_rewritten: another extension changed the texts, which is only right for the first picture
+    """
+
+    seeds: list[Any]
+    row_texts: RowTexts | None = None
+    cfg_scales: list[float] | None = None
+    same_input: bool = False
+    host_texts: list[list[str]] = field(default_factory=list)
+    pieces_shared: bool = False
+    texts_rewritten: bool = False
+
+    @property
+    def must_be_split(self) -> bool:
+        """Whether its pictures should not have shared a batch."""
+        return self.pieces_shared or self.texts_rewritten
+
+
+@dataclass
+class SweepJob:
+    """The cells of one seed of a sweep.
+
+    last:            the host's processing object of the last batch
+    pieces_shared, texts_rewritten: as in `SweepBatch`, for every batch from now on
+    save_problem:    why the cells could not be saved
+    """
+
+    settings: SweepSettings
+    plan: Plan
+    last: Any = None
+    pieces_shared: bool = False
+    texts_rewritten: bool = False
+    save_problem: str = ""
+
+
+@dataclass
+class State:
+    """What a sweep or an axis sets, then what one generation knows.
+
+    overrides:     one for each picture, or one for all
+    check_model:   raises ValueError where the loaded model is not deep enough for the sweep
+    batch, job:    the sweep's, in the State of its batches and of its jobs
+    panels:        one for each picture, or one for all
+    warnings:      already told to the user
+    suggestions:   {"text", "value"} for the page's buttons
+    cells:         a sweep's grids, for the page's viewer
+    unmarked:      by (negative, hires), what an unmarked piece of the prompt asks for; None where the pictures differ
+    hires_prompts: while a batch is marked: the attribute's name, its value before, the texts of this batch
+    """
+
+    overrides: Sequence[Override] = ()
+    check_model: Callable[[Any], object] | None = None
+    batch: SweepBatch | None = None
+    job: SweepJob | None = None
+    panels: list[Panel] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    suggestions: list[dict[str, Any]] = field(default_factory=list)
+    cells: list[Any] = field(default_factory=list)
+    unmarked: dict[tuple[bool, bool], dict[str, float] | None] = field(default_factory=dict)
+    hires_prompts: list[tuple[str, list[str], Sequence[str]]] = field(default_factory=list)
+
+    def begin(self, panel: Panel) -> State:
+        """The State of a generation that begins: what was set for it, and nothing of an earlier one."""
+        return State(self.overrides, self.check_model, self.batch, self.job, [panel])
+
+
+def state_of(p: Any) -> State:
+    """The State of `p`; an empty one, which is not put on `p`, where there is none yet."""
+    state: State | None = getattr(p, "clip_skip_state", None)
+    return State() if state is None else state
