@@ -1,32 +1,36 @@
-"""What there is to say of a text while it is being written, for the loaded model."""
+"""What is wrong with the tags of a text for the loaded model, while the text is being written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from clip_skip.encoder import TextEncoder
+from clip_skip.messages.message import Message, Template
 from clip_skip.prompt import tags
 from clip_skip.prompt.tags import Tag
 from clip_skip.skip import shorten
 
-__all__ = ["remarks"]
+__all__ = ["NO_EFFECT", "TOO_DEEP", "remarks"]
+
+TOO_DEEP = Template("{tag} is deeper than the {layers} layers of {name}; {used} is used.")
+NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
 
 
-def remarks(text: str, encoders: Sequence[TextEncoder], model: str) -> list[str]:
-    """A sentence for each bad tag of `text`, and for each that says what the `encoders` of `model` do not have."""
+def remarks(text: str, encoders: Sequence[TextEncoder], model: str) -> list[Message | str]:
+    """A message for each bad tag of `text`, and for each that names a layer or encoder that `model` lacks."""
     good = [tag for tag in tags.scan(text)[1] if tag.skip]
-    said = dict.fromkeys(sentence for tag in good for sentence in beyond(tag, encoders, model))
-    return [*tags.warnings([text]), *list(said)[: tags.MOST_WARNINGS]]
+    found = dict.fromkeys(message for tag in good for message in out_of_reach(tag, encoders, model))
+    return [*tags.warnings([text]), *list(found)[: tags.MOST_WARNINGS]]
 
 
-def beyond(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[str]:
+def out_of_reach(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:
     assert tag.skip
     for encoder in encoders:
-        asked = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
-        if any(value is not None and value > encoder.layers for value in asked):
-            layers = encoder.layers
-            yield f"{shorten(tag.text)} is deeper than the {layers} layers of {encoder.name}; {layers} is used."
+        values = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
+        layers = encoder.layers
+        if any(value is not None and value > layers for value in values):
+            yield TOO_DEEP(tag=shorten(tag.text), layers=layers, name=encoder.name, used=layers)
     towers = {encoder.tower for encoder in encoders}
     for tower, value in (("l", tag.skip.l), ("g", tag.skip.g)):
         if value is not None and towers and tower not in towers:
-            yield f"{tower}= in {shorten(tag.text)} has no effect on {model}."
+            yield NO_EFFECT(name=tower, tag=shorten(tag.text), model=model)
