@@ -27,9 +27,8 @@ from clip_skip.standalone.demo.model import write_demo_model
 from tests.webui import checkpoints
 
 ROOT = Path(__file__).parents[2]
-ON_A_CPU = (
-    "--use-cpu all --no-half --skip-torch-cuda-test --skip-version-check --do-not-download-clip --no-download-sd-model"
-)
+ON_A_CPU = "--use-cpu all --no-half --skip-torch-cuda-test"
+NO_DOWNLOADS = "--skip-version-check --do-not-download-clip --no-download-sd-model"
 EXTENSIONS = {"clip-skip": ROOT, "clip-skip-faults": ROOT / "tests" / "webui" / "faults"}
 PATIENCE = 600
 """Seconds for a WebUI to start."""
