@@ -18,6 +18,9 @@ from clip_skip.standalone.study.job import Job
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study import page, statistics
 from clip_skip.study.plan import Cell
+from clip_skip.study.sentence import sentence
+from clip_skip.sweep import viewer
+from clip_skip.sweep.axis import Axis
 
 __all__ = ["cells_frame", "scored", "write", "write_record"]
 
@@ -61,9 +64,11 @@ def write(job: Job, folder: Folder, scores: Sequence[Score]) -> list[str]:
         if measures:
             for model, of_model in cells.groupby("model", sort=False):
                 some = [one for one in found[measures[0]] if one.model == model]
-                sentences.append(statistics.sentence(some, measures[0], len(of_model)))
+                sentences.append(str(sentence(some, measures[0], len(of_model))))
         settings = {**asdict(job.common), "cells": f"{len(cells)} of {len(job.plan.cells)}"}
-        folder.write("index.html", page.page(cells, found, job.plan, sentences, settings))
+        size = min(job.common.width, job.common.height)
+        empty = viewer.page("", "", Axis("", ()), Axis("", ()), [], size)
+        folder.write("index.html", page.study_page(cells, found, job.plan, sentences, settings, empty))
     return sentences
 
 
