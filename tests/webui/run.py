@@ -30,6 +30,9 @@ ROOT = Path(__file__).parents[2]
 ON_A_CPU = "--use-cpu all --no-half --skip-torch-cuda-test"
 NO_DOWNLOADS = "--skip-version-check --do-not-download-clip --no-download-sd-model"
 EXTENSIONS = {"clip-skip": ROOT, "clip-skip-faults": ROOT / "tests" / "webui" / "faults"}
+SETTINGS = '{"show_progress_type": "Approx cheap"}'
+"""The usual live preview fetches a file for SDXL."""
+
 PATIENCE = 600
 """Seconds for a WebUI to start."""
 
@@ -58,6 +61,7 @@ def server(webui: Path, python: str, name: str, *arguments: str) -> Iterator[str
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = webui / f"{name}.log"
+    (webui / f"{name}-config.json").write_text(SETTINGS)
     settings = (f"--ui-settings-file={name}-config.json", f"--ui-config-file={name}-ui.json")
     flags = (*ON_A_CPU.split(), *NO_DOWNLOADS.split(), "--api", "--port", str(port))
     command = [python, "launch.py", *flags, *settings, *arguments]
