@@ -59,9 +59,9 @@
     function inTurn(values) {
         const changes = values.filter((value, index) => value !== values[index - 1]);
         const each = [...new Set(changes)];
-        const template = changes.length > each.length ? "{first} and {next} in turn" : "{first}, then {next}";
-        const told = window.localization?.[template] || template;
-        return each.reduce((first, next) => told.replace("{first}", first).replace("{next}", next));
+        const alternates = changes.length > each.length;
+        const joined = (first, next) => (alternates ? tr("{first} and {next} in turn", {first, next}) : tr("{first}, then {next}", {first, next}));
+        return each.reduce((first, next) => joined(first, next));
     }
 
     /** A text of the page: whether a tag has a say in it, its values in words, and, where it has one, the single skip. */
