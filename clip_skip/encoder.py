@@ -21,9 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clip_skip.messages.message import Message, Template
 from clip_skip.skip import brief
 
 __all__ = ["NAMES", "TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers", "not_loaded"]
+
+TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers of {name}; {used} was used.")
 
 NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
 """What the text encoder of each tower is called."""
@@ -60,12 +63,11 @@ class TextEncoder:
         """The clip skip that `value` comes to on this encoder."""
         return float(min(max(value, self.native), self.layers))
 
-    def too_deep(self, value: float) -> list[str]:
-        """The sentence for the user when `value` is deeper than the encoder."""
+    def too_deep(self, value: float) -> list[Message]:
+        """The message for the user when `value` is deeper than the encoder; else none."""
         if value <= self.layers:
             return []
-        deep = f"clip skip {brief(value)} is deeper than the {self.layers} layers of {self.name}"
-        return [f"{deep}; {self.layers} was used."]
+        return [TOO_DEEP(value=brief(value), layers=self.layers, name=self.name, used=self.layers)]
 
     def block(self, skip: int) -> int:
         """The index in `blocks` of the block whose output is h[-skip]."""
@@ -89,8 +91,8 @@ def conditionings(
     """The conditioning (B, L, D) for each of `values`, from one call of `forward`.
 
     forward: runs the encoder on a batch, in whatever way its host does. With
-    `early_exit` the blocks above the highest one needed do not run, and what
-    `forward` returns (a pooled vector, say) is not to be had.
+    `early_exit` the blocks above the highest one needed do not run, and
+    `forward`'s return value (a pooled vector, say) is unavailable.
     A fraction is the element-wise lerp of its two neighbours, after the norm.
     Values out of range are clamped. RuntimeError when `forward` did not pass
     through the encoder's blocks.

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
 from clip_skip.skip import Skip, brief, check, format, shorten
 
-__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "read", "restored", "settled"]
+__all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "parse_field", "restored", "settled"]
 
 TITLE = "Clip Skip"
 DEEPEST = 32.0
@@ -17,10 +18,17 @@ DEEPEST = 32.0
 
 EXAMPLE = '{"enabled": true, "clip_skip": 2}'
 
+UNKNOWN_FIELD = Template("{name} is not a field; the fields are {names}")
+NOT_A_SWITCH = Template(
+    "{value} is neither true nor false; expected are one object, {example}, or the values of {names} in this order"
+)
+OUT_OF_RANGE = Template("{value} is not from {low} to {high}")
+TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
+
 
 @dataclass(frozen=True)
 class Field:
-    """One slider. `same` names what 0 stands for; a field without it has no 0.
+    """One slider. `info`, below its label, says what 0 stands for; a field without it has no 0.
 
     Values up to DEEPEST are taken; `shown` is where the slider ends for SD1 and SDXL.
     """
@@ -30,7 +38,7 @@ class Field:
     infotext: str
     default: float
     shown: float
-    same: str = ""
+    info: str = ""
 
     @property
     def maximum(self) -> float:
@@ -38,19 +46,14 @@ class Field:
 
     @property
     def minimum(self) -> float:
-        return 0.0 if self.same else 1.0
-
-    @property
-    def info(self) -> str | None:
-        """What stands below the label."""
-        return f"0 = {self.same}" if self.same else None
+        return 0.0 if self.info else 1.0
 
 
 FIELDS = (
     Field("clip_skip", "Clip skip", "Clip skip panel", 1.0, 12.0),
-    Field("negative", "Negative prompt", "Clip skip negative", 0.0, 12.0, "same as prompt"),
-    Field("hires", "Hires pass", "Clip skip hires", 0.0, 12.0, "same as first pass"),
-    Field("clip_g", "CLIP-G (SDXL)", "Clip skip G", 0.0, 32.0, "same as CLIP-L"),
+    Field("negative", "Negative prompt", "Clip skip negative", 0.0, 12.0, "0 = same as prompt"),
+    Field("hires", "Hires pass", "Clip skip hires", 0.0, 12.0, "0 = same as first pass"),
+    Field("clip_g", "CLIP-G (SDXL)", "Clip skip G", 0.0, 32.0, "0 = same as CLIP-L"),
 )
 
 
@@ -68,27 +71,28 @@ class Panel:
     def from_args(cls, args: Sequence[Any]) -> Panel:
         """The panel from a script's arguments: one mapping, or the values in order.
 
-        A value that is not given has its default. ValueError names the field
+        A missing value has its default. MessageError names the field
         that has a wrong name, type or range.
         """
         names = ["enabled", *(field.name for field in FIELDS)]
-        given = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
-        for name in given:
+        values = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
+        for name in values:
             if name not in names:
-                raise ValueError(f"{shorten(str(name))} is not a field; the fields are {', '.join(names)}")
-        if not isinstance(given.get("enabled", False), bool):
-            expected = f"expected are one object, {EXAMPLE}, or the values of {', '.join(names)} in this order"
-            raise ValueError(f"enabled: {shorten(str(given['enabled']))} is neither true nor false; {expected}")
+                raise MessageError(UNKNOWN_FIELD(name=shorten(str(name)), names=", ".join(names)))
+        if not isinstance(values.get("enabled", False), bool):
+            value = shorten(str(values["enabled"]))
+            problem = NOT_A_SWITCH(value=value, example=EXAMPLE, names=", ".join(names))
+            raise MessageError(FIELD_PROBLEM(field="enabled", problem=problem))
         return cls(
-            bool(given.get("enabled", False)),
-            **{field.name: read(field, given[field.name]) for field in FIELDS if field.name in given},
+            bool(values.get("enabled", False)),
+            **{field.name: parse_field(field, values[field.name]) for field in FIELDS if field.name in values},
         )
 
     def check_depth(self, layers: int | None) -> None:
-        """ValueError names the field that is deeper than `layers`; None is any depth."""
+        """MessageError names the field that is deeper than `layers`; None is any depth."""
         for field in FIELDS:
             if field.name != "clip_g":
-                check_depth(field.name, getattr(self, field.name), layers, field.minimum)
+                check_depth(field.name, getattr(self, field.name), layers)
 
     def skips(self) -> tuple[Skip, Skip]:
         """What the panel asks for in the prompt and in the negative prompt."""
@@ -105,7 +109,7 @@ class Panel:
 
 
 def settled(args: Sequence[Any]) -> list[Any]:
-    """The values of the page's sliders, in order: between 0 and 1 there is nothing, so it is 0, or 1 without a 0."""
+    """The values of the page's sliders, in order; one between 0 and 1, which means nothing, is the slider's minimum."""
     enabled, *values = args or [False]
     pairs = zip(values, FIELDS)
     return [enabled, *(field.minimum if is_between(value) else value for value, field in pairs)]
@@ -115,24 +119,23 @@ def is_between(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1
 
 
-def check_depth(field: str, value: float, layers: int | None, least: float = 1.0) -> None:
-    """ValueError if `value` of `field` is deeper than the `layers` of the loaded model; None is any depth."""
+def check_depth(field: str, value: float, layers: int | None) -> None:
+    """MessageError if `value` of `field` is deeper than the `layers` of the loaded model; None is any depth."""
     if layers is not None and value > layers:
-        raise ValueError(
-            f"{field}: {brief(value)} is not from {format(least)} to {layers}, the layers of the loaded model"
-        )
+        raise MessageError(FIELD_PROBLEM(field=field, problem=TOO_DEEP(value=brief(value), layers=layers)))
 
 
-def read(field: Field, value: Any) -> float:
+def parse_field(field: Field, value: Any) -> float:
     """`value` for `field`, checked. None is 0, "same as ..."."""
-    if field.same and (value is None or (value == 0 and not isinstance(value, bool))):
+    if field.info and (value is None or (value == 0 and not isinstance(value, bool))):
         return 0.0
     try:
         number = check(value)
-    except ValueError as error:
-        raise ValueError(f"{field.name}: {error}") from None
+    except MessageError as error:
+        raise MessageError(FIELD_PROBLEM(field=field.name, problem=reason(error))) from None
     if value < 0 or number > field.maximum:
-        raise ValueError(f"{field.name}: {brief(value)} is not from {format(field.minimum)} to {format(field.maximum)}")
+        problem = OUT_OF_RANGE(value=brief(value), low=format(field.minimum), high=format(field.maximum))
+        raise MessageError(FIELD_PROBLEM(field=field.name, problem=problem))
     return number
 
 
@@ -141,6 +144,6 @@ def restored(field: Field, infotext: Mapping[str, str]) -> float | None:
     if FIELDS[0].infotext not in infotext:
         return None
     try:
-        return read(field, float(infotext.get(field.infotext, field.default)))
+        return parse_field(field, float(infotext.get(field.infotext, field.default)))
     except ValueError:
         return field.default

@@ -11,37 +11,50 @@ import math
 import re
 from dataclasses import dataclass
 
-__all__ = ["Skip", "brief", "check", "format", "from_other", "parse", "shorten"]
+from clip_skip.messages.message import MessageError, Template
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+__all__ = ["NUMBER", "Skip", "brief", "check", "format", "from_other", "parse", "shorten"]
+
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+MOST_DIGITS = 1000
+
+NO_VALUE = Template("no value is given")
+NOT_A_NUMBER = Template("{text} is not a number such as 2 or 1.5")
+NOT_NUMERIC = Template("{text} is not a number")
+NOT_FINITE = Template("the value is not a finite number")
+BELOW_ONE = Template("{value} is below 1, the last layer")
+IGNORED_BY_KOHYA = Template("kohya ignores --clip_skip on SDXL")
+UNKNOWN_TOOL = Template("unknown tool {tool}")
 
 
 def parse(text: str) -> float:
     """The clip skip that `text` names: "2" is 2.0, "1.5" is 1.5.
 
     Negative numbers are ComfyUI's way to write the same: "-2" is 2.0.
-    Raises ValueError, with a message fit for a user, for anything else.
+    Raises MessageError for anything else.
     """
     text = text.strip()
     if not text:
-        raise ValueError("no value is given")
+        raise MessageError(NO_VALUE)
     if not NUMBER.fullmatch(text):
-        raise ValueError(f"{shorten(text)} is not a number such as 2 or 1.5")
+        raise MessageError(NOT_A_NUMBER(text=shorten(text)))
+    if len(text) > MOST_DIGITS:
+        raise MessageError(NOT_FINITE)
     return check(float(text))
 
 
 def check(value: object) -> float:
-    """`value` as a clip skip, rounded to 4 decimals; ValueError when it is not one."""
+    """`value` as a clip skip, rounded to 4 decimals; MessageError when it is not one."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{shorten(str(value))} is not a number")
+        raise MessageError(NOT_NUMERIC(text=shorten(str(value))))
     try:
         number = round(abs(float(value)), 4)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError("the value is not a finite number")
+        raise MessageError(NOT_FINITE)
     if number < 1:
-        raise ValueError(f"{format(number)} is below 1, the last layer")
+        raise MessageError(BELOW_ONE(value=format(number)))
     return number
 
 
@@ -63,7 +76,7 @@ def shorten(text: str, limit: int = 40) -> str:
 
 @dataclass(frozen=True)
 class Skip:
-    """What one tag, the panel or an axis asks for; None is "not said here".
+    """What one tag, the panel or an axis asks for; None is "not set here".
 
     value: every encoder, unless `l` or `g` says otherwise
     l, g:  CLIP ViT-L/14 (SD1, SDXL) and OpenCLIP ViT-bigG/14 (SDXL)
@@ -95,7 +108,7 @@ def from_other(tool: str, value: float, sdxl: bool = False) -> float:
     """The clip skip that another tool's number means.
 
     tool: "comfyui" (`stop_at_clip_layer`), "diffusers" (`clip_skip`),
-    "sdnext" or "kohya" (`--clip_skip`). Raises ValueError where the other
+    "sdnext" or "kohya" (`--clip_skip`). Raises MessageError where the other
     tool's number has no effect (kohya on SDXL) or the tool is unknown.
     """
     if tool == "comfyui":
@@ -106,6 +119,6 @@ def from_other(tool: str, value: float, sdxl: bool = False) -> float:
         return check(value + (1 if sdxl else 0))
     if tool == "kohya":
         if sdxl:
-            raise ValueError("kohya ignores --clip_skip on SDXL")
+            raise MessageError(IGNORED_BY_KOHYA)
         return check(value)
-    raise ValueError(f"unknown tool {shorten(tool)}")
+    raise MessageError(UNKNOWN_TOOL(tool=shorten(tool)))

@@ -72,7 +72,7 @@ else:
         def process_batch(self, p, *args, **kwargs):
             generation.keep_hires_prompts(p)
             if p.iteration == 0:
-                generation.tell(p, models_in_use.tell(p, problems_told))
+                generation.warn(p, models_in_use.find_messages(p, problems_told))
 
         def process_before_every_sampling(self, p, *args, **kwargs):
             cfg.scale_each(p)

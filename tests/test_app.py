@@ -277,7 +277,7 @@ def test_rows_of_seeds_and_of_replaced_text(studio):
 def test_a_sweep_tells_what_it_makes_of_tags(studio):
     notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
-        'The values of the sweep take the place of the tag "<clipskip:5>".',
+        'The sweep\'s values replaced the tag "<clipskip:5>".',
         "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
     ]
 
@@ -394,7 +394,7 @@ def test_every_label_of_the_page_is_translated(language):
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     messages = [
-        'The values of the sweep take the place of the tag "<clipskip:5>".',
+        'The sweep\'s values replaced the tag "<clipskip:5>".',
         "cell 1 to 12 of 36",
         "Interrupted.",
         "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing.",

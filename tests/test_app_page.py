@@ -190,7 +190,7 @@ def test_what_decides_is_what_the_picture_is_made_at(page):
 def test_what_is_wrong_is_below_its_own_box(page):
     page.locator(PROMPT).fill("a <clip_skip:2> circle")
     page.locator(NEGATIVE).fill("<clipskip:99> <clipskip:2 bad")
-    expect(page, '"<clip_skip:2>" is no tag', f"#txt2img_prompt {WARNINGS}")
+    expect(page, '"<clip_skip:2>" is not a tag', f"#txt2img_prompt {WARNINGS}")
     below = "#txt2img_neg_prompt #txt2img_neg_clip_skip_warnings"
     expect(page, '"<clipskip:99>" is deeper than the 12 layers of CLIP ViT-L/14; 12 is used.', below)
     expect(page, "its > is missing", below)

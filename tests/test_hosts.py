@@ -112,9 +112,9 @@ def test_two_texts_of_one_call_keep_their_own_pooled_vectors(name, model, encode
 def encode_schedule(model, prompt):
     from modules import prompt_parser
 
-    from clip_skip.prompt import precedence
+    from clip_skip.prompt.parsed import parse
 
-    return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([precedence.mark(prompt)]), 20)
+    return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([parse(prompt).mark()]), 20)
 
 
 @only("SDXL", "refiner")
@@ -143,49 +143,51 @@ HEADER = {
 def test_what_the_header_does(name, model):
     from modules import shared
 
-    from clip_skip.webui.hosts.encoders import header_acts, header_skip, header_value, kind
+    from clip_skip.webui.hosts.encoders import describe_model
 
     shared.opts.data["CLIP_stop_at_last_layers"] = 3
     acts, same = HEADER.get(name, (True, 3.0))
-    assert (header_acts(model), header_skip(model)) == (acts, same)
-    assert kind(model) == ("SDXL refiner" if "refiner" in name else name.split()[-1])
+    described = describe_model(model)
+    assert (described.header_acts, described.header_skip) == (acts, same)
+    assert described.kind == ("SDXL refiner" if "refiner" in name else name.split()[-1])
     if acts:
-        assert header_value(model, same) == 3
-        assert header_value(model, 1) == 1
-    assert header_value(model, 2.5) is None and header_value(model, 13) is None
+        assert described.header_value(same) == 3
+        assert described.header_value(1) == 1
+    assert described.header_value(2.5) is None and described.header_value(13) is None
     del shared.opts.data["CLIP_stop_at_last_layers"]
 
 
 def test_header_on_sdxl_in_a1111_reaches_l_alone_when_told_to(standins):
     from modules import shared
 
-    from clip_skip.webui.hosts.encoders import header_acts, header_skip
+    from clip_skip.webui.hosts.encoders import describe_model
 
     model = MODELS["A1111 SDXL"]()
     shared.opts.data["sdxl_clip_l_skip"] = True
-    assert header_acts(model) and header_skip(model) is None
+    described = describe_model(model)
+    assert described.header_acts and described.header_skip is None
 
 
 def test_forge_classic_ignores_the_header_beyond_sd1(standins):
-    from clip_skip.webui.hosts.encoders import encoders
+    from clip_skip.webui.hosts.encoders import describe_model
 
     def classic(embedder):
         del embedder.minimal_clip_skip
         return host_models.Model("sd1", embedder)
 
-    assert encoders(classic(host_models.CLIP_SD_15_L(12)))[0].header == 0
-    assert encoders(classic(host_models.CLIP_SD_21_H(24)))[0].header is None
+    assert describe_model(classic(host_models.CLIP_SD_15_L(12))).hosts[0].header == 0
+    assert describe_model(classic(host_models.CLIP_SD_21_H(24))).hosts[0].header is None
 
 
 def test_later_models_have_no_encoder_of_ours(standins):
-    from clip_skip.webui.hosts.encoders import encoders, kind
+    from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model
 
     engine = host_models.ClassicTextProcessingEngine(12, "clip_l", 1, True, return_pooled=True)
     model = host_models.Engine("flux", engine, host_models.ClassicTextProcessingEngine(2, "clip_g", 1, True))
-    assert encoders(model) == [] and kind(model) == "Engine"
+    assert describe_model(model) == ModelEncoders((), "Engine")
     model.is_sd3 = True
-    assert encoders(model) == [] and kind(model) == "SD3"
-    assert encoders(None) == [] and kind(None) == "this model"
+    assert describe_model(model) == ModelEncoders((), "SD3")
+    assert describe_model(None) == ModelEncoders((), "") and describe_model(None).name == "this model"
 
 
 class Unet:

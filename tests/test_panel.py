@@ -67,7 +67,7 @@ def test_too_deep_for_the_model_names_the_field():
     Panel(True, 12, 12, 12, 32).check_depth(12)
     Panel(True, 24).check_depth(24)
     Panel(True, 24).check_depth(None)
-    with pytest.raises(ValueError, match="negative: 13 is not from 0 to 12"):
+    with pytest.raises(ValueError, match="negative: 13 is too deep: the loaded model has 12 layers"):
         Panel(True, 12, 13).check_depth(12)
 
 

@@ -1,5 +1,7 @@
 """Presets, the settings of the host's page, and a sweep of a picture."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from clip_skip.sweep import presets
@@ -87,7 +89,8 @@ def test_suggestions_can_be_turned_off(settings, tmp_path, monkeypatch):
     from clip_skip.webui import models_in_use
 
     asked = []
-    monkeypatch.setattr(models_in_use, "kind", lambda model: "SD1")
+    sd1 = SimpleNamespace(kind="SD1", header_skip=1.0)
+    monkeypatch.setattr(models_in_use, "describe_model", lambda model: sd1)
     monkeypatch.setattr(models_in_use, "loras", lambda prompt: {"a": "a.safetensors"})
     monkeypatch.setattr(suggestions, "suggest", lambda files, value, used, weights: asked.append(weights) or [])
     models_in_use.suggest(object(), "", 1.0)

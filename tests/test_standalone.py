@@ -594,7 +594,7 @@ def test_stopped_it_leaves_a_grid_and_a_page_of_what_is_finished(model, tmp_path
 def test_a_replaced_tag_is_told(model, tmp_path, capsys):
     arguments = sweep(model, tmp_path, "--skips", "1", "--cfg", "7", "--prompt", "<clipskip:3>a cow")
     assert main(arguments) == 0
-    assert 'The values of the sweep take the place of the tag "<clipskip:3>".' in capsys.readouterr().err
+    assert 'The sweep\'s values replaced the tag "<clipskip:3>".' in capsys.readouterr().err
 
 
 def test_help_and_version(capsys, monkeypatch):

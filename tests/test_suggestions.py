@@ -373,19 +373,19 @@ def test_the_checkpoints_recommendation(host):
 
 
 def test_nothing_is_suggested_for_other_models(host, monkeypatch):
-    monkeypatch.setattr(host.webui, "kind", lambda model: "SDXL")
+    monkeypatch.setattr(host.webui, "describe_model", lambda model: SimpleNamespace(kind="SDXL"))
     assert host.webui.suggest(host.model, "<lora:two:1>", 1.0) == []
     assert host.webui.suggest(None, "<lora:two:1>", 1.0) == []
 
 
 def test_tell_compares_with_the_value_in_effect(host):
     two = ['LoRA "two" was trained at clip skip 2; this picture used 1.']
-    assert host.webui.tell(generation("<lora:two:1>")) == two
-    assert host.webui.tell(generation("<lora:two:1> <clipskip:2>")) == []
-    assert host.webui.tell(generation("<lora:two:1>", clip_skip=2.0)) == []
-    assert host.webui.tell(generation("<lora:two:1> <clipskip:1>", clip_skip=2.0)) == two
+    assert host.webui.find_messages(generation("<lora:two:1>")) == two
+    assert host.webui.find_messages(generation("<lora:two:1> <clipskip:2>")) == []
+    assert host.webui.find_messages(generation("<lora:two:1>", clip_skip=2.0)) == []
+    assert host.webui.find_messages(generation("<lora:two:1> <clipskip:1>", clip_skip=2.0)) == two
     host.shared.opts.data["CLIP_stop_at_last_layers"] = 2
-    assert host.webui.tell(generation("<lora:two:1>")) == []
+    assert host.webui.find_messages(generation("<lora:two:1>")) == []
 
 
 def test_a_problem_is_told_once(host):
@@ -393,15 +393,15 @@ def test_a_problem_is_told_once(host):
     path.write_bytes(b"broken")
     shown = set()
     message = ['"two.safetensors" could not be read: header too small.']
-    assert host.webui.tell(generation("<lora:two:1>"), shown) == message
-    assert host.webui.tell(generation("<lora:two:1>"), shown) == []
+    assert host.webui.find_messages(generation("<lora:two:1>"), shown) == message
+    assert host.webui.find_messages(generation("<lora:two:1>"), shown) == []
     assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": message}
 
 
 def test_nothing_breaks_a_generation(host, monkeypatch):
-    assert host.webui.tell(SimpleNamespace()) == []
+    assert host.webui.find_messages(SimpleNamespace()) == []
     monkeypatch.setattr(host.webui.suggestions, "trained_at", lambda path: 1 / 0)
-    assert host.webui.tell(generation("<lora:two:1>")) == []
+    assert host.webui.find_messages(generation("<lora:two:1>")) == []
     assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
 
 

@@ -130,7 +130,7 @@ def test_tags_in_the_prompt(host):
     ((_, done),) = p.make.made
     assert torch.equal(done.c[1][0][0], host.at(3, "a cow")) and torch.equal(done.c[1][1][0], host.at(4, "b"))
     assert result.infotexts[1].startswith("a cow AND <clipskip:4>b\n")
-    assert '⚠ The values of the sweep take the place of the tag "<clipskip:9>".' in p.comments
+    assert '⚠ The sweep\'s values replaced the tag "<clipskip:9>".' in p.comments
 
 
 def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host):
@@ -315,10 +315,11 @@ def test_how_many_pictures_is_said_before(host, capsys):
     def told(grids=1, **settings):
         return counted(*dataclasses.astuple(SweepSettings(**settings)), grids)
 
-    assert told() == "36 pictures: 12 by 3, as many at once as fit"
-    assert told(cells_per_batch=8) == "36 pictures: 12 by 3, in 5 batches"
-    assert told(3, cells_per_batch=8) == "108 pictures: 12 by 3, for 3 seeds, in 15 batches"
-    assert told(3, rows="seed", seeds="1-5, -1") == "72 pictures: 12 by 6, as many at once as fit"
+    assert told() == "36 pictures (12 × 3), batched to fit memory"
+    assert told(cells_per_batch=8) == "36 pictures (12 × 3), in 5 batches"
+    assert told(cells_per_batch=36) == "36 pictures (12 × 3), in 1 batch"
+    assert told(3, cells_per_batch=8) == "108 pictures (12 × 3, 3 seeds), in 15 batches"
+    assert told(3, rows="seed", seeds="1-5, -1") == "72 pictures (12 × 6), batched to fit memory"
     assert told(rows="prompt", replacements="") == (
         "Text to replace, and what takes its place: the first value is what is searched for, and it is empty"
     )
@@ -690,7 +691,7 @@ def test_axes_are_added_once_and_set_their_part(host):
     assert prompt.format_value(None, prompt, 2.0) == "Clip skip (prompt): 2"
     with pytest.raises(ValueError, match="below 1"):
         both.confirm(None, [1.0, 0.5])
-    for value, reason in ((13.0, "13 is not from 1 to 12, the layers of the loaded model"), (0.0, "0 is below 1")):
+    for value, reason in ((13.0, "13 is too deep: the loaded model has 12 layers"), (0.0, "0 is below 1")):
         with pytest.raises(ValueError, match=reason) as error:
             both.confirm(None, [1.0, value])
         assert error.value.status_code == 422 and "[Clip Skip] Prompt and negative" in error.value.detail

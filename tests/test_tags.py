@@ -1,13 +1,16 @@
 import gc
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip.prompt import markers, precedence, tags, writing
-from clip_skip.skip import Skip
+from clip_skip.messages.message import reason
+from clip_skip.prompt import markers, parsed, precedence, recent, tags, writing
+from clip_skip.prompt.parsed import find_warnings, parse, parse_negative, read_marked
+from clip_skip.skip import Skip, shorten
+
+from .helpers import growth
 
 MARKER = markers.write({"l": 2})
 HOSTILE = (Path(__file__).parent / "hostile_tags.txt").read_text(encoding="utf8").splitlines()
@@ -19,10 +22,15 @@ texts = st.one_of(st.text(), st.sampled_from(HOSTILE), st.lists(st.sampled_from(
 def show(text):
     """Markers as people can read them: {2} where all encoders get the same."""
     for value in (1, 1.5, 2, 3, 4, 5):
-        text = text.replace(markers.write(dict.fromkeys(precedence.TOWERS, value)), f"{{{value}}}")
+        text = text.replace(markers.write(dict.fromkeys(parsed.TOWERS, value)), f"{{{value}}}")
     for values in ({"l": 2}, {"l": 2, "g": 3, "h": 2}):
         text = text.replace(markers.write(values), f"{{{' '.join(f'{key}={value}' for key, value in values.items())}}}")
     return text
+
+
+def read(text):
+    marked = read_marked(text)
+    return marked.clean, marked.values
 
 
 def resolved(prompt, negative="", **more):
@@ -43,14 +51,14 @@ def resolved(prompt, negative="", **more):
     ],
 )
 def test_good_tags(tag, skip):
-    assert tags.scan(f"a {tag} cow") == ("a  cow", [tags.Tag(tag, 2, skip)])
-    assert tags.warnings([tag]) == []
+    assert tags.scan(f"a {tag} cow") == ("a  cow", (tags.Tag(tag, 2, skip),))
+    assert find_warnings([parse(tag)]) == []
     if tag.startswith("<clipskip:"):
         assert tags.scan(f"<clipskip:{skip}>")[1][0].skip == skip
 
 
 @pytest.mark.parametrize(
-    ("tag", "reason"),
+    ("tag", "problem"),
     [
         ("<clipskip:>", "no value"),
         ("<clipskip>", "a tag is written <clipskip:2>"),
@@ -64,30 +72,30 @@ def test_good_tags(tag, skip):
         ("<clipskip:l=2:l=3>", "l twice"),
     ],
 )
-def test_bad_tags_are_removed_and_told(tag, reason):
+def test_bad_tags_are_removed_and_told(tag, problem):
     assert tags.strip(f"a {tag}cow") == "a cow"
     assert precedence.Texts(f"a {tag}cow", f"a {tag}cow").marked() == ("a cow", "a cow")
-    (warning,) = tags.warnings([f"a {tag} cow", tag])
-    assert f'"{tag}" was ignored' in warning and reason in warning
+    (warning,) = find_warnings(map(parse, [f"a {tag} cow", tag]))
+    assert f'"{tag}" was ignored' in str(warning) and problem in str(warning)
 
 
 def test_not_our_tags():
     for text in ("<lora:x:1>", "<clipskips:2>", "<clipskip-lora:2>", "<clipskip_2:1>", "clipskip:2", "<clipskip:2"):
-        assert tags.scan(text) == (text, [])
+        assert tags.scan(text) == (text, ())
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a <clipskip:2 cow", ['"<clipskip:2 cow" is no tag: its > is missing.']),
+        ("a <clipskip:2 cow", ['"<clipskip:2 cow" is not a tag: the closing > is missing.']),
         ("<clip_skip:2><clip-skip:2><Clip Skip:2>", ["<clip_skip:2>", "<clip-skip:2>", "<Clip Skip:2>"]),
-        ("<clipskip:2 a <lora:x:1> <clipskip:y>", ['"<clipskip:2 a" is no tag', '"<clipskip:y>" was ignored']),
+        ("<clipskip:2 a <lora:x:1> <clipskip:y>", ['"<clipskip:2 a" is not a tag', '"<clipskip:y>" was ignored']),
         ("<lora:clip_skip:1> clipskip:2 <clipskipper:2> <clip>", []),
     ],
 )
 def test_near_misses_are_told_in_order(text, told):
-    warnings = tags.warnings([text])
-    assert len(warnings) == len(told) and all(part in warning for part, warning in zip(told, warnings))
+    warnings = find_warnings([parse(text)])
+    assert len(warnings) == len(told) and all(part in str(warning) for part, warning in zip(told, warnings))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +123,9 @@ def test_a_tag_is_put_in_the_place_of_the_texts_own(text, tag, negative, written
 
 
 def test_warnings_are_counted_not_listed_without_end():
-    told = tags.warnings(f"<clipskip:{letter}{digit}>" for letter in "abcd" for digit in range(10))
-    assert len(told) == 11 and told[-1] == "30 more bad tags were ignored."
-    assert len(tags.warnings(["<clipskip:" + "x" * 10000 + ">"])[0]) < 150
+    warnings = find_warnings(parse(f"<clipskip:{letter}{digit}>") for letter in "abcd" for digit in range(10))
+    assert len(warnings) == 11 and warnings[-1] == parsed.MORE_IGNORED(count=30)
+    assert len(str(find_warnings([parse("<clipskip:" + "x" * 10000 + ">")])[0])) < 150
 
 
 @pytest.mark.parametrize(
@@ -182,12 +190,13 @@ def test_hires_pass():
 
 def test_read():
     marked, negative = precedence.Texts("<clipskip:2:g=3> cow", "").marked()
-    assert precedence.read(marked) == (" cow", {"l": 2, "g": 3, "h": 2})
-    assert precedence.read(negative) == ("", {"l": 2, "g": 3, "h": 2})
-    assert precedence.read("cow") == ("cow", None)
-    assert precedence.read("<clipskip:2>cow") == ("cow", {"l": 2, "g": 2, "h": 2})
-    assert precedence.values([marked, "<clipskip:5>"], "g") == {3, 5}
-    assert precedence.asks(marked) and precedence.asks("<clipskip:x>") and not precedence.asks("<lora:x:1>")
+    assert read(marked) == (" cow", {"l": 2, "g": 3, "h": 2})
+    assert read(negative) == ("", {"l": 2, "g": 3, "h": 2})
+    assert read("cow") == ("cow", None)
+    assert read("<clipskip:2>cow") == ("cow", {"l": 2, "g": 2, "h": 2})
+    assert [values["g"] for text in (marked, "<clipskip:5>") for values in read_marked(text).each] == [3, 5]
+    assert not read_marked(marked).is_plain and not read_marked("<clipskip:x>").is_plain
+    assert read_marked("<lora:x:1>").is_plain
 
 
 @pytest.mark.parametrize(
@@ -203,15 +212,15 @@ def test_read():
     ids=["private use", "private use, no number", "no secret", "cut at the start", "cut at the end", "not ended"],
 )
 def test_a_persons_text_is_never_a_marker(text):
-    assert precedence.read(text) == (text, None) and not precedence.asks(text)
+    assert read(text) == (text, None) and read_marked(text).is_plain
     marked, _ = precedence.Texts(f"<clipskip:3>{text}", "").marked()
-    assert precedence.read(marked) == (text, dict.fromkeys("lgh", 3))
+    assert read(marked) == (text, dict.fromkeys("lgh", 3))
 
 
 @given(st.text(alphabet="\u206a\u206b\u206c\u206d\u206e\u206f0=lgh."))
 def test_reading_a_marker_cannot_fail(inside):
     for text in (MARKER[:12] + inside + "\u206f", MARKER[:12] + inside, inside):
-        values = precedence.read(text)[1] or {}
+        values = read_marked(text).values or {}
         assert all(tower in "lgh" and value >= 0 for tower, value in values.items())
 
 
@@ -256,9 +265,9 @@ def test_any_text(prompt, negative):
     for hires in (False, True):
         texts = precedence.Texts(prompt, negative, Skip(2, hires=3), hires=hires)
         marked = texts.marked()
-        assert all(texts.asked())
-        assert [precedence.read(text)[0] for text in marked] == [
-            markers.read(tags.strip(text))[0] for text in (prompt, negative)
+        assert all(texts.values())
+        assert [read_marked(text).clean for text in marked] == [
+            markers.strip(tags.strip(text)) for text in (prompt, negative)
         ]
     assert precedence.prompt_tag(precedence.without_prompt_tag(prompt)) is None
     if not found and not tags.scan(negative)[1]:
@@ -270,40 +279,133 @@ def test_hostile(text):
     for prompt in (text, f"a {text} b", text * 3):
         assert "clipskip:2>" not in tags.strip(prompt).replace(" ", "")
         precedence.Texts(prompt, prompt).marked()
-        assert all(warning.isprintable() for warning in tags.warnings([prompt]))
+        assert all(str(warning).isprintable() for warning in find_warnings([parse(prompt)]))
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("prompt", "last"),
     [
-        "<clipskip:",
-        "<clipskip:2>",
-        "<clip",
-        "[",
-        "AND ",
-        "[<clipskip:2>",
-        "<",
-        ">",
-        "< ",
-        "<clipskip:x>",
-        "AND_PERP [",
-        "\u206a",
-        pytest.param(MARKER, id="marker"),
-        "a",
+        ("<clipskip:2>a <clipskip:3>cow", "<clipskip:3>"),
+        ("<clipskip:2> <clipskip:hires=1>", "<clipskip:hires=1>"),
+        ("[<clipskip:2>::0.5]<clipskip:3>", "<clipskip:3>"),
+        ("a AND <clipskip:2>b<clipskip:4>", "<clipskip:4>"),
     ],
 )
-def test_time_is_linear(part):
-    """Eight times the text takes well under 64 times the time, the mark of a quadratic parser."""
+def test_a_tag_that_another_one_replaces_is_told(prompt, last):
+    first = parse(prompt).tags[0].text
+    assert find_warnings([parse(prompt)]) == [parsed.NO_EFFECT(tag=shorten(first), last=shorten(last))]
 
-    def seconds(length):
-        text = part * (length // len(part))
-        start = time.process_time()
-        precedence.Texts(text, text).marked()
-        return time.process_time() - start
 
+def test_tags_that_all_have_an_effect_are_not_told():
+    for prompt in ("<clipskip:2>a AND <clipskip:3>b", "<clipskip:2>[<clipskip:3>::0.5]", "<clipskip:2>a<clipskip:2>"):
+        assert find_warnings([parse(prompt)]) == []
+    (warning,) = find_warnings([parse_negative("<clipskip:2>a AND <clipskip:3>b")])  # AND is a word there
+    assert warning == parsed.NO_EFFECT(tag='"<clipskip:2>"', last='"<clipskip:3>"')
+
+
+@pytest.mark.parametrize(
+    ("written", "ascii"),
+    [
+        ("＜clipskip:2＞", "<clipskip:2>"),
+        ("<clipskip:2＞", "<clipskip:2>"),
+        ("＜clipskip：２>", "<clipskip:2>"),
+        ("＜ＣｌｉｐＳｋｉｐ：ｌ＝２＞", "<ClipSkip:l=2>"),
+    ],
+)
+def test_full_width_signs_are_named(written, ascii):
+    text = f"a {written} cow"
+    assert tags.scan(text) == (text, ())
+    problem = tags.NOT_ASCII(tag=shorten(ascii))
+    assert find_warnings([parse(text)]) == [tags.NOT_A_TAG(tag=shorten(written), reason=problem)]
+
+
+def test_full_width_signs_in_other_near_misses():
+    for text, problem in (
+        ("＜clip_skip:2＞", tags.HOW_TO_WRITE),
+        ("＜clipskip:2", tags.NOT_CLOSED),
+        ("<clip＿skip:2>", tags.HOW_TO_WRITE),
+    ):
+        assert find_warnings([parse(text)]) == [tags.NOT_A_TAG(tag=shorten(text), reason=problem)]
+    for tag in ("<clipskip：2>", "<clipskip:l＝2>"):  # within a tag they are errors of the tag
+        (warning,) = find_warnings([parse(tag)])
+        assert warning.template == parsed.IGNORED
+
+
+def test_what_the_host_has_a_tag_of_that_name_for_is_no_mistake():
+    networks = {"lora", "clip_skip"}
+    assert find_warnings([parse("<clip_skip:2>a cow")], networks) == []
+    assert len(find_warnings([parse("<clip-skip:2><clip_skip:2>")], networks)) == 1
+    assert len(find_warnings([parse("＜clip_skip:2＞")], networks)) == 1
+
+
+def test_the_reason_of_a_bad_tag_is_a_message():
+    assert tags.scan("<clipskip:l=1:l=2>")[1][0].error == tags.GIVEN_TWICE(name="l")
+    with pytest.raises(ValueError) as error:
+        writing.put("a", "b")
+    assert reason(error.value) is tags.HOW_TO_WRITE
+
+
+def test_networks_are_found_as_the_host_finds_them():
+    text = "<lora:x:1> a <b> <c:> <d:e <f:g> > <h:i"
+    assert [match[0] for match in tags.find_networks(text)] == ["<lora:x:1>", "<d:e <f:g>"]
+    assert tags.strip_networks(text) == " a <b> <c:>  > <h:i" == tags.NETWORK.sub("", text)
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [(" a :1.2", " a"), ("a : -.5 ", "a"), ("a:", "a:"), (":1", ""), ("a:1:2", "a:1"), ("a :x", "a :x"), ("a", "a")],
+)
+def test_the_weight_at_the_end_of_a_sub_prompt(part, text):
+    from clip_skip.prompt.sub_prompts import without_weight
+
+    assert without_weight(part) == text
+
+
+def everything(text):
+    """All that a prompt can be asked for, as for one that is not kept."""
+    from clip_skip.prompt.comments import strip_comments
+    from clip_skip.prompt.sub_prompts import split_sub_prompts
+
+    strip_comments(text)
+    prompt = parse(text)
+    prompt.find_problems(), prompt.mark(), prompt.without_own_tag, prompt.without_bad_tags
+    precedence.Texts(text, text).marked()
+    read_marked(text)
+    split_sub_prompts(text)
+    list(tags.find_networks(text)), tags.strip_networks(text)
+    for tag in ("<clipskip:2>", ""):
+        writing.put(text, tag), writing.put(text, tag, negative=True)
+
+
+REPEATED = ["<clipskip:", "<clipskip:2>", "<clip", "[", "AND ", "AND_", "[<clipskip:2>", "<", ">", "< ", "<clipskip:x>"]
+REPEATED += ["AND_PERP [", "\u206a", MARKER, MARKER[:12], "a", "<a:", "a:", "：", "＜clipskip", "#", "\n#", "1", "a :1"]
+SHAPES = {
+    **{repr(part): lambda n, part=part: part * (n // len(part)) for part in REPEATED},
+    "digits": lambda n: "<clipskip:" + "1" * n + "x>",
+    "a long number": lambda n: "<clipskip:" + "1" * n + ">",
+    "a long fraction": lambda n: "<clipskip:0." + "1" * n + ">",
+    "a weight": lambda n: "a:" + "1" * n + "x",
+    "spaces": lambda n: "x" + " " * n + ":",
+    "spaces before": lambda n: " " * n + "x AND",
+    "spaces within": lambda n: "<clipskip:2>x" + " " * n + "y",
+    "a near miss": lambda n: "<" + " " * n + "clip_skip",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=[ascii(name)[:30] for name in SHAPES])
+def test_time_is_linear(shape):
+    """Ten times the text takes well under a hundred times the time, the mark of a quadratic parser."""
     gc.disable()  # its full collections are not linear
     try:
-        short = min(seconds(30_000) for _ in range(3))
-        assert min(seconds(240_000) for _ in range(2)) < 40 * short + 0.1
+        assert growth(everything, shape) < 4
     finally:
         gc.enable()
+
+
+def test_texts_of_strangers_do_not_fill_the_memory():
+    calls = []
+    function = recent.keep_recent(lambda text: calls.append(text) or len(text))
+    for text in ("a", "a", "b" * recent.LONGEST, "b" * recent.LONGEST, "c" * (recent.LONGEST + 1)):
+        assert function(text) == len(text)
+    assert len(calls) == 3
+    assert function("c" * (recent.LONGEST + 1)) and len(calls) == 4

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,7 +189,7 @@ def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
         assert torch.allclose(torch.stack(list(made)), want, atol=1e-5)
     p = host.generate(["<clipskip:3>a cow", "a cow"], ["", ""], while_sampling=by_the_model)
     assert torch.allclose(p.sampled[0], host.at(1, "a hen"), atol=1e-5)  # the pictures differ: the host's own
-    assert p.clip_skip_state.warnings == [generation.CUT] and generation.CUT[1:] in p.comments[0]
+    assert p.clip_skip_state.warnings == [generation.SHARED_PIECES] and generation.SHARED_PIECES in p.comments[0]
     p = host.generate(["<clipskip:3>a cow", "<clipskip:3>a dog"], ["", ""], while_sampling=by_the_model)
     assert torch.allclose(p.sampled[0], host.at(3, "a hen"), atol=1e-5) and p.clip_skip_state.warnings == []
     marked = lambda: host.model.get_learned_conditioning(parser.SdConditioning([p_text]))
@@ -220,6 +222,143 @@ def test_each_generation_has_a_state_of_its_own(host):
 def test_the_hosts_own_attribute_is_left_alone(host):
     """`p.clip_skip` is the number that the hosts write into the infotext."""
     assert not hasattr(host.generate(["<clipskip:2>a cow"]), "clip_skip")
+
+
+def test_an_extension_may_name_its_arguments(host):
+    """The shadow of the model's function takes what the function itself takes, while a tag is active and while not."""
+    seen = []
+
+    def get_learned_conditioning(c, force=False, *, scale=1.0):
+        seen.append((force, scale))
+        return host.stage(c)
+
+    host.model.get_learned_conditioning = get_learned_conditioning
+    ways = (
+        lambda: host.model.get_learned_conditioning(c=["a hen"]),
+        lambda: host.model.get_learned_conditioning(["a hen"], True, scale=2.0),
+        lambda: host.model.get_learned_conditioning(c=["a hen"], force=True, scale=2.0),
+    )
+    for way, arguments in zip(ways, ((False, 1.0), (True, 2.0), (True, 2.0))):
+        for prompt, skip in (("a cow", 1), ("<clipskip:3>a cow", 3)):
+            made = host.generate([prompt], while_sampling=way).sampled
+            assert torch.allclose(made[0], host.at(skip, "a hen"), atol=1e-5) and seen[-1] == arguments
+    with pytest.raises(TypeError, match="unknown"):
+        host.generate(["<clipskip:3>a"], while_sampling=lambda: host.model.get_learned_conditioning(["a"], unknown=1))
+    with pytest.raises(TypeError):
+        host.generate(["<clipskip:3>a cow"], while_sampling=lambda: host.model.get_learned_conditioning())
+
+
+def test_an_encoder_is_run_with_all_its_arguments(host):
+    original, seen = host.stage.encode_with_transformers, []
+
+    def encode_with_transformers(tokens, mask=None):
+        seen.append(mask)
+        return original(tokens)
+
+    host.stage.encode_with_transformers = encode_with_transformers
+    host.model.get_learned_conditioning = lambda texts: host.stage.encode_with_transformers(
+        tokens=host.stage.pad([[sum(map(ord, word)) % 97 for word in text.split()] for text in texts]), mask="m"
+    )
+    p = host.generate(["<clipskip:3>a cow"])
+    assert {*seen} == {"m"} and torch.equal(conditioning(p), host.at(3, "a cow"))
+
+
+def test_a_last_batch_without_pictures(host):
+    p = host.generate(["<clipskip:3>a cow"])
+    p.prompts, p.negative_prompts, p.iteration = [], [], 1
+    host.script.before_process_batch(p)
+    host.script.process_batch(p)
+    assert p.prompts == [] and p.all_prompts == ["<clipskip:3>a cow"]
+
+
+OPTIONS = [("2", 2), (2.0, 2), ("3", 3), (3.0, 3), (None, 1), ("CPU", 1), (0, 1), (-2, 1), (True, 1), (99, 99)]
+OPTIONS += [(float("nan"), 1), (float("inf"), 1), ([2], 1), ("9" * 5000, 1)]
+
+
+@pytest.mark.parametrize(("value", "number"), OPTIONS, ids=lambda value: repr(value)[:20])
+def test_whatever_the_option_is_nothing_of_ours_fails(host, value, number, caplog):
+    """A client or a saved file may have put anything there; Forge Neo casts it, and makes the picture."""
+    from clip_skip.webui import infotext, models_in_use
+    from clip_skip.webui.hosts.encoders import describe_model
+    from clip_skip.webui.hosts.header_option import header_option
+
+    wanted = {skip: host.at(skip, "a cow") for skip in (4, 5)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(host.shared.opts.data, "CLIP_stop_at_last_layers", value)
+        assert header_option() == number and describe_model(host.model).header_skip == number
+        assert infotext.hosts_own() == (str(number) if number > 1 else None)
+        host.stage.encode_with_transformers = cast_as_neo(host.stage.encode_with_transformers)
+        p = host.generate(["<clipskip:5>a cow", "<clipskip:2.5>a"], ["", ""])
+        entry = p.extra_generation_params["Clip skip"]
+        written = [entry(p=p, index=index, all_prompts=p.all_prompts) for index in range(2)]
+        assert written == ["5", str(number) if number > 1 else None]
+        assert torch.allclose(conditioning(p), wanted[5], atol=1e-5)
+        p = host.generate(["a cow"], args=[{"enabled": True, "clip_skip": 4}], is_api=True)
+        assert torch.allclose(conditioning(p), wanted[4], atol=1e-5)
+        assert models_in_use.answer(host.model, "a cow", None) == {"suggestions": [], "problems": []}
+    assert not caplog.records
+
+
+def cast_as_neo(original):
+    def encode_with_transformers(tokens):
+        from modules.shared import opts
+
+        value = opts.data["CLIP_stop_at_last_layers"]
+        try:
+            opts.data["CLIP_stop_at_last_layers"] = min(max(int(value), 1), 12)
+        except (TypeError, ValueError, OverflowError):
+            opts.data["CLIP_stop_at_last_layers"] = 1
+        try:
+            return original(tokens)
+        finally:
+            opts.data["CLIP_stop_at_last_layers"] = value
+
+    return encode_with_transformers
+
+
+def count_calls(function, *names):
+    """How often the functions of these names run while `function` does; of `scan` the texts."""
+    counts, scanned = Counter(), Counter()
+
+    def profile(frame, event, _):
+        name = frame.f_code.co_name
+        if event == "call" and name in names and "clip_skip" in frame.f_code.co_filename:
+            counts[name] += 1
+            if name == "scan":
+                scanned[frame.f_locals["text"]] += 1
+
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return counts, scanned
+
+
+HIRES = {"enable_hr": True, "all_hr_negative_prompts": ["bad"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("number", "prompts", "more"),
+    [
+        (1, ["<clipskip:2>a cow"], {}),
+        (2, ["a cow"], {}),
+        (3, ["<clipskip:2>a cow"], {**HIRES, "all_hr_prompts": ["<clipskip:2>a cow"]}),
+        (4, ["<clipskip:2>a cow", "a hen AND <clipskip:3>b"], {**HIRES, "all_hr_prompts": ["a", "<clipskip:4>b"]}),
+        (5, ["[<clipskip:2>:<clipskip:3>:0.5]a cow"] * 4, {}),
+    ],
+)
+def test_a_text_is_scanned_once_and_the_model_described_once_a_step(host, number, prompts, more):
+    unique = lambda text: f"{text} {number}"  # never seen before
+    prompts = [unique(text) for text in prompts]
+    negatives = [unique("bad")] * len(prompts)
+    more = {key: list(map(unique, value)) if isinstance(value, list) else value for key, value in more.items()}
+    generate = lambda: host.generate(prompts, negatives, **more)
+    counts, scanned = count_calls(generate, "scan", "describe_model")
+    assert set(scanned.values()) == {1}
+    encodings = 2 if any("clipskip" in text for text in prompts) else 0
+    assert counts["describe_model"] <= 2 + encodings  # when marked, for the suggestions, and for each call of the host
+    assert count_calls(generate, "scan")[0]["scan"] == 0
 
 
 def test_an_extension_that_encodes_other_rows_does_not_end_the_generation(host, caplog):
@@ -309,13 +448,13 @@ def test_the_conditioning_keeps_its_attributes(host):
 
 
 def test_models_without_an_encoder_of_ours(host):
+    from clip_skip.webui import generation
+
     host.model.cond_stage_model = torch.nn.Module()
     host.model.is_sd1, host.model.is_sd3 = False, True
     p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
     assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
-    assert p.comments == [
-        "⚠ Clip skip: tags and the panel have no effect on SD3, whose text encoders stop where they were made to."
-    ]
+    assert p.comments == [f"⚠ {generation.MESSAGE(message=generation.NO_EFFECT(model='SD3'))}"]
 
 
 def test_warnings_reach_the_user_once_and_the_api(host, caplog):
@@ -335,7 +474,7 @@ def test_wrong_arguments_end_the_generation(host):
         host.generate(["a cow"], args=({"clip_skip": 33},))
     assert error.value.status_code == 422 and "clip_skip" in error.value.detail
     deep = ({"enabled": True, "hires": 13},)
-    with pytest.raises(ValueError, match="hires: 13 is not from 0 to 12") as error:
+    with pytest.raises(ValueError, match="hires: 13 is too deep: the loaded model has 12 layers") as error:
         host.generate(["a cow"], args=deep, is_api=True)
     assert error.value.status_code == 422 and "hires" in error.value.detail
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from clip_skip.encoder import TextEncoder
-from clip_skip.messages.message import Translate
+from clip_skip.messages.message import Message, Translate
 from clip_skip.page.remarks import remarks
-from clip_skip.prompt import precedence, writing
-from clip_skip.prompt.precedence import Texts, Values
+from clip_skip.prompt import writing
+from clip_skip.prompt.parsed import TOWERS, Values, parse, parse_negative, read_marked
+from clip_skip.prompt.precedence import Texts
 
 __all__ = [
     "BOXES",
@@ -47,7 +48,7 @@ def step_count(value: Any) -> int:
 
 def values_by_step(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
     """The values of each of `schedules`, which are last steps and marked texts; equal ones in a row once."""
-    values = [[precedence.read(text)[1] or {} for _, text in schedule] for schedule in schedules]
+    values = [[read_marked(text).values or {} for _, text in schedule] for schedule in schedules]
     return [[value for value, _ in groupby(changes)][:MOST_CHANGES] for changes in values]
 
 
@@ -59,6 +60,7 @@ class Host:
     translate: into the page's language
     parts:     called with texts and whether the negative prompt is meant
     styled:    called with a text, whether it is negative, and the names of styles; returns the text with the styles
+    networks:  names of `<name:...>` tags that the host or another extension has
     """
 
     encoders: Sequence[TextEncoder]
@@ -66,6 +68,7 @@ class Host:
     translate: Translate
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
+    networks: Collection[str] = ()
 
 
 def describe_encoder(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
@@ -85,22 +88,22 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
     """
     written = box_texts(request)
     texts = add_styles(written, style_names(request), host)
-    tag = precedence.prompt_tag(texts["prompt"])
-    values = {tower: tag.at(tower, False) for tower in precedence.TOWERS} if tag else {}
+    tag = parse(texts["prompt"]).tag
+    values = {tower: tag.at(tower, False) for tower in TOWERS} if tag else {}
     first = Texts(texts["prompt"], texts["negative"])
     second = Texts(texts["hires_prompt"], texts["hires_negative"], hires=True, first_pass=texts["prompt"])
-    messages = {box: remarks(text, host.encoders, host.model) for box, text in written.items()}
+    messages = {box: remarks_on(box, text, host) for box, text in written.items()}
     of_styles = (
         remark
         for box in ("prompt", "negative")
-        for remark in remarks(texts[box], host.encoders, host.model)
+        for remark in remarks_on(box, texts[box], host)
         if remark not in messages[box]
     )
     messages["styles"] = list(dict.fromkeys(of_styles))
     boxes = {box: [host.translate(message) for message in some] for box, some in messages.items()}
     return {
         "tag": f"<clipskip:{tag}>" if tag else None,
-        "tag_in_style": tag is not None and tag != precedence.prompt_tag(written["prompt"]),
+        "tag_in_style": tag is not None and tag != parse(written["prompt"]).tag,
         "values": {tower: value for tower, value in values.items() if value is not None},
         "boxes": boxes,
         "warnings": list(dict.fromkeys(text for some in boxes.values() for text in some)),
@@ -141,3 +144,8 @@ def add_styles(written: Mapping[str, str], styles: list[str], host: Host) -> dic
     if not styles:
         return texts
     return {box: host.styled(text, first[box] == "negative", styles) for box, text in texts.items()}
+
+
+def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
+    prompt = parse_negative(text) if box.endswith("negative") else parse(text)
+    return remarks(prompt, host.encoders, host.model, host.networks)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from clip_skip.encoder import TextEncoder
 from clip_skip.messages.message import Message, Template
-from clip_skip.prompt import tags
+from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, find_warnings
 from clip_skip.prompt.tags import Tag
 from clip_skip.skip import shorten
 
@@ -16,11 +16,16 @@ TOO_DEEP = Template("{tag} is deeper than the {layers} layers of {name}; {used} 
 NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
 
 
-def remarks(text: str, encoders: Sequence[TextEncoder], model: str) -> list[Message | str]:
-    """A message for each bad tag of `text`, and for each that names a layer or encoder that `model` lacks."""
-    good = [tag for tag in tags.scan(text)[1] if tag.skip]
+def remarks(
+    prompt: Prompt, encoders: Sequence[TextEncoder], model: str, networks: Collection[str] = ()
+) -> list[Message | str]:
+    """A message for each bad tag of `prompt`, and for each that names a layer or encoder that `model` lacks.
+
+    networks: names of `<name:...>` tags that the host or another extension has
+    """
+    good = [tag for tag in prompt.tags if tag.skip]
     found = dict.fromkeys(message for tag in good for message in out_of_reach(tag, encoders, model))
-    return [*tags.warnings([text]), *list(found)[: tags.MOST_WARNINGS]]
+    return [*find_warnings([prompt], networks), *list(found)[:MOST_WARNINGS]]
 
 
 def out_of_reach(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from clip_skip.skip import format
 
-__all__ = ["every", "read", "write"]
+__all__ = ["find_values", "strip", "write"]
 
 _DIGITS = "\u206a\u206b\u206c\u206d\u206e"
 _END = "\u206f"
@@ -23,27 +23,26 @@ _BEGIN = "".join(secrets.choice(_DIGITS) for _ in range(12))
 _LETTERS = "0123456789.=lgh "
 _CODES = {letter: _DIGITS[index // 5] + _DIGITS[index % 5] for index, letter in enumerate(_LETTERS)}
 _DECODED = {code: letter for letter, code in _CODES.items()}
-_MARKER = re.compile(f"{_BEGIN}([{_DIGITS}]*){_END}")
+_MARKER = re.compile(f"{_BEGIN}((?:(?!{_BEGIN})[{_DIGITS}])*){_END}")
 
 
 def write(values: Mapping[str, float]) -> str:
     """The marker of a clip skip for each tower, {"l": 2.0, "g": 3.0}; "" for none."""
-    said = " ".join(f"{tower}={format(value)}" for tower, value in values.items())
-    return "".join([_BEGIN, *(_CODES[letter] for letter in said), _END]) if said else ""
+    items = " ".join(f"{tower}={format(value)}" for tower, value in values.items())
+    return "".join([_BEGIN, *(_CODES[letter] for letter in items), _END]) if items else ""
 
 
-def read(text: str) -> tuple[str, dict[str, float] | None]:
-    """`text` without its markers, and what the last one asks for; None where there is none."""
-    found = every(text)
-    return (_MARKER.sub("", text), found[-1]) if found else (text, None)
+def strip(text: str) -> str:
+    """`text` without its markers."""
+    return _MARKER.sub("", text)
 
 
-def every(text: str) -> list[dict[str, float]]:
+def find_values(text: str) -> list[dict[str, float]]:
     """What each marker in `text` asks for."""
     return [_decoded(code) for code in _MARKER.findall(text)]
 
 
 def _decoded(code: str) -> dict[str, float]:
     """What `write` was given. What it never wrote asks for nothing."""
-    said = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
-    return {item[0]: float(item[2:]) for item in said.split(" ") if re.fullmatch(r"[lgh]=\d+(\.\d+)?", item)}
+    items = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
+    return {item[0]: float(item[2:]) for item in items.split(" ") if re.fullmatch(r"[lgh]=\d+(\.\d+)?", item)}

@@ -14,32 +14,40 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clip_skip.prompt.tags import Tag
+from clip_skip.skip import NUMBER
 
-__all__ = ["SubPrompt", "pieces", "sub_prompts"]
+__all__ = ["SubPrompt", "split_sub_prompts", "sub_prompts"]
 
 BOUNDARY = re.compile(r"\bAND(?:_\w+)?\b")
 BRACKET = re.compile(r"\\.|[\[\]]", re.DOTALL)
 GROUP = re.compile(r"\s*\[")
-WEIGHT = re.compile(r"\s*:\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*\Z")
 
 
-@dataclass
+@dataclass(frozen=True)
 class SubPrompt:
     """A part of a prompt, from the position `start` in it on.
 
     text:  the part, the boundary word that ends it included
     lead:  where in `text` a marker goes
     tags:  its good tags
-    whole: what the last of them outside square brackets asks for
+    whole: the last of them outside square brackets
     inner: the ones inside square brackets after that
     """
 
     text: str
     start: int
     lead: int
-    tags: list[Tag]
+    tags: tuple[Tag, ...]
     whole: Tag | None
-    inner: list[Tag]
+    inner: tuple[Tag, ...]
+
+    @property
+    def without_effect(self) -> list[Tag]:
+        """Its tags that ask for something else than `whole`, which comes after them."""
+        if self.whole is None:
+            return []
+        before = self.tags[: len(self.tags) - len(self.inner) - 1]
+        return [tag for tag in before if tag.skip != self.whole.skip]
 
 
 def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterator[SubPrompt]:
@@ -49,28 +57,37 @@ def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterato
     groups = opened(text, [cut.start() for cut in cuts]) if cuts else frozenset()
     good = deque(tag for tag in tags if tag.skip)
     for start, end in zip(starts, ends):
-        part = SubPrompt(text[start:end], start, lead(text, start, groups) - start, [], None, [])
-        spans = brackets(part.text)
+        part = text[start:end]
+        spans = brackets(part)
         begins = [span[0] for span in spans]
+        found: list[Tag] = []
+        whole: Tag | None = None
+        inner: list[Tag] = []
         while good and (good[0].position < end or end == len(text)):
             tag = good.popleft()
             at = tag.position - start
             span = bisect_left(begins, at) - 1
-            part.tags.append(tag)
-            if span >= 0 and at <= spans[span][1] and not beside_number(part.text, at):
-                part.inner.append(tag)
+            found.append(tag)
+            if span >= 0 and at <= spans[span][1] and not beside_number(part, at):
+                inner.append(tag)
             else:
-                part.whole, part.inner = tag, []
-        yield part
+                whole, inner = tag, []
+        yield SubPrompt(part, start, lead(text, start, groups) - start, tuple(found), whole, tuple(inner))
 
 
-def pieces(text: str) -> list[str]:
+def split_sub_prompts(text: str) -> list[str]:
     """The sub-prompts' texts, without the boundary words and the weights at their ends.
 
-    The host's own function for this is not to be called but for a generation: Neutral Prompt keeps what it was last
+    The host's own function for this must only be called for a generation: Neutral Prompt keeps what it was last
     called with, and takes it for the prompt of the pictures that are made next.
     """
-    return [WEIGHT.sub("", piece) for piece in BOUNDARY.split(text)]
+    return [without_weight(part) for part in BOUNDARY.split(text)]
+
+
+def without_weight(part: str) -> str:
+    """A sub-prompt without the weight at its end, " :1.2"."""
+    head, colon, number = part.rpartition(":")
+    return head.rstrip() if colon and NUMBER.fullmatch(number.strip()) else part
 
 
 def lead(text: str, start: int, groups: frozenset[int]) -> int:

@@ -1,4 +1,4 @@
-"""`<clipskip:2>` in prompts: find tags, take them out, say what is wrong with them.
+"""`<clipskip:2>` in prompts: finds tags and takes them out; a bad one has an error.
 
 <clipskip:2>  <clipskip:1.5>  <clipskip:l=2:g=3>  <clipskip:2:hires=1>
 """
@@ -6,19 +6,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from clip_skip.messages.message import Message, MessageError, Template, reason
+from clip_skip.prompt.recent import keep_recent
 from clip_skip.skip import Skip, parse, shorten
 
-__all__ = ["NETWORK", "Tag", "scan", "strip", "warnings", "with_tags", "without_bad"]
+__all__ = [
+    "HOW_TO_WRITE",
+    "TAG",
+    "Tag",
+    "find_near_misses",
+    "find_networks",
+    "scan",
+    "strip",
+    "strip_networks",
+    "with_tags",
+]
 
 NETWORK = re.compile(r"<(\w+):([^>]+)>")
-"""What a WebUI takes out of a prompt as a LoRA or the like, whatever its name."""
-
 TAG = re.compile(r"<\s*clipskip(?![\w-])([^<>]*)>", re.IGNORECASE)
-NEAR_MISS = re.compile(r"<\s*clip([ _-]?)skip(?![\w-])[^<>]*(>?)", re.IGNORECASE)
-MOST_WARNINGS = 10
+NEAR_MISS = re.compile(r"<\s*(clip([ _-]?)skip)(?![\w-])[^<>]*(>?)", re.IGNORECASE)
+FULL_WIDTH = {0xFF01 + index: 0x21 + index for index in range(94)} | {0x3000: 0x20}
+"""Full-width signs, letters and digits, and the space, to ASCII."""
+
+HOW_TO_WRITE = Template("a tag is written <clipskip:2>")
+UNKNOWN_NAME = Template("{name} is not one of l, g, hires")
+A_VALUE = Template("a value")
+GIVEN_TWICE = Template("it gives {name} twice")
+NOT_A_TAG = Template("{tag} is not a tag: {reason}.")
+NOT_CLOSED = Template("the closing > is missing")
+NOT_ASCII = Template("write it as {tag}")
 
 
 @dataclass(frozen=True)
@@ -29,10 +48,11 @@ class Tag:
     text: str
     position: int
     skip: Skip | None
-    error: str = ""
+    error: Message | str = ""
 
 
-def scan(text: str) -> tuple[str, list[Tag]]:
+@keep_recent
+def scan(text: str) -> tuple[str, tuple[Tag, ...]]:
     """`text` without its tags, and the tags. What is around a tag may close up
     to form another one, which is found too. Linear in the text's length."""
     clean: list[str] = []
@@ -60,37 +80,33 @@ def scan(text: str) -> tuple[str, list[Tag]]:
         if tags[index].position > tags[index + 1].position:
             tags[index] = replace(tags[index], position=tags[index + 1].position)
     stripped = "".join(clean)
-    return ("", [replace(tag, position=0) for tag in tags]) if tags and not stripped.strip() else (stripped, tags)
+    if tags and not stripped.strip():
+        return "", tuple(replace(tag, position=0) for tag in tags)
+    return stripped, tuple(tags)
 
 
 def read_tag(text: str, position: int, body: str) -> Tag:
     """The tag written as `text`; `body` is what follows its name: ":2", ":l=2:g=3"."""
     try:
         if not body.startswith(":"):
-            raise ValueError("a tag is written <clipskip:2>")
-        given: dict[str, float] = {}
+            raise MessageError(HOW_TO_WRITE)
+        values: dict[str, float] = {}
         for item in body[1:].split(":"):
             name, equals, number = item.rpartition("=")
             name = name.strip().lower()
             if equals and name not in ("l", "g", "hires"):
-                raise ValueError(f"{shorten(name)} is not one of l, g, hires")
-            if (name or "value") in given:
-                raise ValueError(f"it gives {name or 'a value'} twice")
-            given[name or "value"] = parse(number)
-        return Tag(text, position, Skip(**given))
-    except ValueError as error:
-        return Tag(text, position, None, str(error))
+                raise MessageError(UNKNOWN_NAME(name=shorten(name)))
+            if (name or "value") in values:
+                raise MessageError(GIVEN_TWICE(name=name or A_VALUE))
+            values[name or "value"] = parse(number)
+        return Tag(text, position, Skip(**values))
+    except MessageError as error:
+        return Tag(text, position, None, reason(error))
 
 
 def strip(text: str) -> str:
     """`text` without its tags; a text of nothing but tags and spaces comes back empty."""
     return scan(text)[0]
-
-
-def without_bad(text: str) -> str:
-    """`text` without its bad tags; the good ones stay where they are."""
-    clean, found = scan(text)
-    return with_tags(clean, [tag for tag in found if tag.skip])
 
 
 def with_tags(clean: str, tags: Iterable[Tag]) -> str:
@@ -102,24 +118,32 @@ def with_tags(clean: str, tags: Iterable[Tag]) -> str:
     return "".join([*pieces, clean[at:]])
 
 
-def warnings(texts: Iterable[str]) -> list[str]:
-    """A sentence for each bad tag and each near miss, quoting it, in the order in which they are written.
+def find_near_misses(clean: str, networks: Collection[str] = ()) -> Iterator[tuple[int, Message]]:
+    """Where a text without tags has something that was meant to be one, such as `<clip_skip:2>`, and what to say.
 
-    At most MOST_WARNINGS, then their number.
+    networks: names of tags that the host or another extension has
     """
-    told = list(dict.fromkeys(sentence for text in texts for sentence in wrong(text)))
-    if len(told) > MOST_WARNINGS:
-        return [*told[:MOST_WARNINGS], f"{len(told) - MOST_WARNINGS} more bad tags were ignored."]
-    return told
+    ascii_text = clean.translate(FULL_WIDTH)  # as long as `clean`
+    for match in NEAR_MISS.finditer(ascii_text):
+        name, separator, closing = match.groups()
+        written = clean[match.start() : match.end()]
+        problem: Message | str = ""
+        if separator:
+            problem = "" if written == match[0] and name in networks else HOW_TO_WRITE
+        elif not closing:
+            written, problem = written.rstrip(), NOT_CLOSED
+        elif written != match[0]:
+            problem = NOT_ASCII(tag=shorten(match[0]))
+        if problem:
+            yield match.start(), NOT_A_TAG(tag=shorten(written), reason=problem)
 
 
-def wrong(text: str) -> list[str]:
-    """What is wrong in `text`: tags that cannot be read, and what was meant to be one, such as `<clip_skip:2>`."""
-    clean, found = scan(text)
-    told = [(tag.position, f"{shorten(tag.text)} was ignored: {tag.error}.") for tag in found if tag.error]
-    for match in NEAR_MISS.finditer(clean):
-        if match[1]:
-            told.append((match.start(), f"{shorten(match[0])} is no tag: a tag is written <clipskip:2>."))
-        elif not match[2]:
-            told.append((match.start(), f"{shorten(match[0].rstrip())} is no tag: its > is missing."))
-    return [sentence for _, sentence in sorted(told, key=lambda one: one[0])]
+def find_networks(text: str) -> Iterator[re.Match[str]]:
+    """What a WebUI takes out of a prompt as a LoRA or the like: matches with its name and its values. Linear."""
+    return NETWORK.finditer(text, 0, text.rfind(">") + 1)
+
+
+def strip_networks(text: str) -> str:
+    """`text` without what `find_networks` finds."""
+    end = text.rfind(">") + 1
+    return NETWORK.sub("", text[:end]) + text[end:]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 
 from clip_skip.panel import DEEPEST
-from clip_skip.prompt.tags import NETWORK
+from clip_skip.prompt.tags import find_networks
 from clip_skip.skip import format, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
 
@@ -145,7 +145,7 @@ def random_seeds(text: str) -> str:
 
 def networks(prompt: str) -> tuple[str, ...]:
     """The prompt's tags of LoRAs and the like, which the WebUIs take from the first prompt of a batch alone."""
-    return tuple(tag[0] for tag in NETWORK.finditer(prompt) if tag[1] != "clipskip")
+    return tuple(tag[0] for tag in find_networks(prompt) if tag[1] != "clipskip")
 
 
 def _seeds(text: str, name: str) -> tuple[int, ...]:

@@ -3,8 +3,8 @@
 `prompt_parser.get_learned_conditioning` is wrapped. While it works on texts that
 carry markers, the model it was handed has its `get_learned_conditioning` and its
 encoders' `encode_with_transformers` shadowed by instance attributes, which are
-gone again when it returns. Texts without markers take the host's own way, but for
-one case: while a generation runs whose prompts ask for something, other extensions
+gone again when it returns. Texts without markers take the host's own way, except
+that, while a generation runs whose prompts ask for something, other extensions
 encode pieces of them (a region, a word of negative weight), some by the model's own
 function. Such a piece follows the prompts of the batch, where these agree.
 """
@@ -22,9 +22,9 @@ from modules import prompt_parser
 from torch import Tensor
 
 from clip_skip.encoder import conditionings
-from clip_skip.prompt import precedence
+from clip_skip.prompt.parsed import Values, read_marked
 from clip_skip.webui import generation
-from clip_skip.webui.hosts.encoders import encoders
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 from clip_skip.webui.state import state_of
 
@@ -54,33 +54,34 @@ class Conditioning:
         prompt_parser.get_learned_conditioning = self.wrapper
 
     def remove(self) -> None:
-        """Puts the host's function back; under another extension's wrapper ours falls silent."""
+        """Puts the host's function back. If another extension has wrapped ours, ours becomes a pass-through."""
         if prompt_parser.get_learned_conditioning is self.wrapper:
             prompt_parser.get_learned_conditioning = self.original
         self.wrapper = None
 
     def encode(self, model: Any, prompts: list[str], *args: Any, **kwargs: Any) -> Any:
-        if self.wrapper is None or not self.asks(prompts):
+        if self.wrapper is None or not self.acts_on(prompts):
             return self.original(model, prompts, *args, **kwargs)
         with self.shadow(model, prompts):
             return self.original(model, prompts, *args, **kwargs)
 
-    def asks(self, texts: list[str]) -> bool:
-        if any(precedence.asks(text) for text in texts):
+    def acts_on(self, texts: list[str]) -> bool:
+        """Whether `texts` are encoded here: they ask for something, or follow pictures that do."""
+        if not all(read_marked(text).is_plain for text in texts):
             return True
         unmarked = self.unmarked(texts)
         if unmarked is None:
-            self.cut()
+            self.report_shared_pieces()
         return bool(unmarked)
 
-    def cut(self) -> None:
-        """Texts were encoded that belong to no picture of the batch: tells it where these ask for different values."""
+    def report_shared_pieces(self) -> None:
+        """Texts were encoded that belong to no picture of the batch: reported where the pictures' values differ."""
         p = self.running()
         if p is not None and None in state_of(p).unmarked.values():
-            generation.cut(p)
+            generation.report_shared_pieces(p)
 
-    def unmarked(self, texts: list[str]) -> dict[str, float] | None:
-        """What those of `texts` follow that have no marker: the pictures that are made; None where these differ."""
+    def unmarked(self, texts: list[str]) -> Values | None:
+        """What unmarked ones of `texts` follow: the pictures that are being made; None where these differ."""
         p = self.running()
         if p is None:
             return {}
@@ -89,7 +90,7 @@ class Conditioning:
 
     @contextmanager
     def remember(self, values: Mapping[str, set[float]]) -> Iterator[None]:
-        """While open, what was encoded is kept between calls, the `values` of each tower taken out of every pass."""
+        """While open, encodings are kept between calls, and every pass takes out the `values` of each tower."""
         self.wanted, self.memory = values, {}
         try:
             yield
@@ -107,7 +108,7 @@ class Conditioning:
 
         def sample(*args: Any, **kwargs: Any) -> Any:
             try:
-                with replaced(p.sd_model, "get_learned_conditioning", self.direct, p.sd_model):
+                with replaced(p.sd_model, "get_learned_conditioning", self.encode_directly, p.sd_model):
                     return original(*args, **kwargs)
             finally:
                 self.forget()
@@ -118,30 +119,35 @@ class Conditioning:
 
         p.sample = sample
 
-    def direct(self, model: Any, original: Callable[..., Any], texts: list[str]) -> Any:
-        """In the place of the model's `get_learned_conditioning`, for those who call it themselves."""
-        if self.working or not self.asks(texts):
-            return original(texts)
+    def encode_directly(
+        self, model: Any, original: Callable[..., Any], texts: list[str], *args: Any, **kwargs: Any
+    ) -> Any:
+        """In place of the model's `get_learned_conditioning`, for other extensions that call it themselves."""
+        if self.working or not self.acts_on(texts):
+            return original(texts, *args, **kwargs)
         with self.shadow(model, texts):
-            return model.get_learned_conditioning(texts)
+            return model.get_learned_conditioning(texts, *args, **kwargs)
 
     @contextmanager
     def shadow(self, model: Any, prompts: list[str]) -> Iterator[None]:
         """While open, `model` takes texts with markers and encodes each as it asks."""
-        hosts = encoders(model)
+        hosts = describe_model(model).hosts
         unmarked = self.unmarked(prompts) or {}
-        wanted = {}
-        for tower in (host.encoder.tower for host in hosts):
-            wanted[tower] = precedence.values(prompts, tower) | self.wanted.get(tower, set())
-            wanted[tower] |= {unmarked[tower]} if tower in unmarked else set()
+        values = [*(values for text in prompts for values in read_marked(text).each), unmarked]
+        wanted = {
+            tower: {one[tower] for one in values if tower in one} | self.wanted.get(tower, set())
+            for tower in (host.encoder.tower for host in hosts)
+        }
         weights = (getattr(model, "sd_checkpoint_info", None) and model.sd_checkpoint_info.filename, self.networks)
-        call = Call(wanted, {} if self.memory is None else self.memory, weights, unmarked, self.cut)
+        memory = {} if self.memory is None else self.memory
+        call = Call(wanted, memory, weights, unmarked, self.report_shared_pieces)
         before, self.working = self.working, True
         try:
             with ExitStack() as stack:
-                stack.enter_context(replaced(model, "get_learned_conditioning", call.texts))
+                stack.enter_context(replaced(model, "get_learned_conditioning", call.encode_texts))
                 for host in hosts:
-                    stack.enter_context(replaced(host.module, "encode_with_transformers", call.tokens, host))
+                    if wanted[host.encoder.tower] or self.memory is not None:
+                        stack.enter_context(replaced(host.module, "encode_with_transformers", call.encode_tokens, host))
                 yield
         finally:
             self.working = before
@@ -149,10 +155,20 @@ class Conditioning:
 
 @contextmanager
 def replaced(module: Any, name: str, function: Callable[..., Any], *first: Any) -> Iterator[None]:
-    """While open, `module.name(x)` is `function(*first, original, x)`."""
+    """While open, `module.name(x, ...)` is `function(*first, original, x, ...)`, however a caller names its first
+    argument; the others are passed on as they are."""
     shadowed = module.__dict__.get(name)
     original = getattr(module, name)
-    setattr(module, name, lambda argument: function(*first, original, argument))
+
+    def shadow(*args: Any, **kwargs: Any) -> Any:
+        if args or not kwargs:
+            return function(*first, original, *args, **kwargs)
+        keyword = next(iter(kwargs))
+        value = kwargs.pop(keyword)
+        by_keyword = lambda value, **others: original(**{keyword: value}, **others)
+        return function(*first, by_keyword, value, **kwargs)
+
+    setattr(module, name, shadow)
     try:
         yield
     finally:
@@ -165,11 +181,11 @@ def replaced(module: Any, name: str, function: Callable[..., Any], *first: Any) 
 class Call:
     """One call of the host's function: the texts it is at, and what was encoded for them.
 
-    wanted: every value that is asked for, by tower. All come out of the first
+    wanted: every value that is asked for, by tower. All are taken out of the first
     pass over a text, and `encoded` keeps them, so that no text is run twice.
     weights: what besides a text decides what it is encoded to.
     unmarked: what a text without a marker asks for.
-    cut: told when there are rows that belong to no text.
+    report_shared_pieces: called when there are rows that belong to no text.
     """
 
     def __init__(
@@ -177,60 +193,61 @@ class Call:
         wanted: dict[str, set[float]],
         encoded: dict[tuple[Any, ...], Encoded],
         weights: Any,
-        unmarked: dict[str, float],
-        cut: Callable[[], None],
+        unmarked: Values,
+        report_shared_pieces: Callable[[], None],
     ) -> None:
-        self.wanted, self.encoded, self.weights, self.unmarked, self.cut = wanted, encoded, weights, unmarked, cut
-        self.asked: list[dict[str, float]] = []
+        self.wanted, self.encoded, self.weights, self.unmarked = wanted, encoded, weights, unmarked
+        self.report_shared_pieces = report_shared_pieces
+        self.values_of_texts: list[Values] = []
         self.clean: tuple[str, ...] = ()
         self.chunk: dict[str, int] = {}
 
-    def texts(self, original: Callable[..., Any], texts: list[str]) -> Any:
-        """In the place of the model's `get_learned_conditioning`: takes the markers out."""
-        read = [precedence.read(text) for text in texts]
-        self.asked = [self.unmarked if values is None else values for _, values in read]
-        self.clean = tuple(text for text, _ in read)
+    def encode_texts(self, original: Callable[..., Any], texts: list[str], *args: Any, **kwargs: Any) -> Any:
+        """In place of the model's `get_learned_conditioning`: takes the markers out."""
+        marked = [read_marked(text) for text in texts]
+        self.values_of_texts = [self.unmarked if text.values is None else text.values for text in marked]
+        self.clean = tuple(text.clean for text in marked)
         self.chunk = {}
-        return original(prompt_parser.SdConditioning(self.clean, copy_from=texts))
+        return original(prompt_parser.SdConditioning(self.clean, copy_from=texts), *args, **kwargs)
 
-    def tokens(self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor) -> Tensor:
-        """In the place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
+    def encode_tokens(
+        self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """In place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
 
         A pooled vector (B, D) is the full tower's, whatever was asked for."""
         tower = host.encoder.tower
-        values = self.values(tower, len(tokens))
+        values = self.values_of_rows(tower, len(tokens))
         chunk = self.chunk[tower] = self.chunk.get(tower, -1) + 1
         need_own = host.pooled or None in values
-        own, states = self.run(host, original, tokens, (self.weights, self.clean, tower, chunk, tokens.shape), need_own)
+        key = (self.weights, self.clean, tower, chunk, tokens.shape)
+        own, states = self.run(host, lambda: original(tokens, *args, **kwargs), key, need_own)
         rows = [own if value is None else states[value] for value in values]
-        made: Tensor = rows[0]
+        result: Tensor = rows[0]
         if any(row is not rows[0] for row in rows):
-            made = torch.stack([row[index] for index, row in enumerate(rows)])
+            result = torch.stack([row[index] for index, row in enumerate(rows)])
         if host.pooled:
-            made.pooled = own.pooled  # type: ignore[attr-defined]  # where the hosts keep it
-        return made
+            result.pooled = own.pooled  # type: ignore[attr-defined]  # where the hosts keep it
+        return result
 
-    def values(self, tower: str, rows: int) -> list[float | None]:
-        """The value of each row. An extension may have put rows of its own in the place of the texts' (Cutoff does)."""
-        values = [asked.get(tower) for asked in self.asked]
+    def values_of_rows(self, tower: str, rows: int) -> list[float | None]:
+        """The value of each row of tokens. Another extension may have replaced the texts' rows (Cutoff does)."""
+        values = [values.get(tower) for values in self.values_of_texts]
         if len(values) == rows:
             return values
         if len(set(values)) == 1:
             return values[:1] * rows
-        self.cut()
+        self.report_shared_pieces()
         log.warning("Clip skip: %s rows of tokens for %s texts: the host's own clip skip was used", rows, len(values))
         return [None] * rows
 
-    def run(
-        self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor, key: tuple[Any, ...], need_own: bool
-    ) -> Encoded:
+    def run(self, host: HostEncoder, forward: Callable[[], Any], key: tuple[Any, ...], need_own: bool) -> Encoded:
         """The host's own conditioning (if needed) and the one for each wanted value."""
         wanted = self.wanted[host.encoder.tower]
         own, states = self.encoded.get(key, (None, {}))
         if (need_own and own is None) or not wanted <= states.keys():
             results: list[Tensor] = []
-            forward = lambda: results.append(original(tokens))
-            states = conditionings(host.encoder, forward, wanted, early_exit=not need_own)
+            states = conditionings(host.encoder, lambda: results.append(forward()), wanted, early_exit=not need_own)
             own = results[0] if results else None
             self.encoded[key] = (own, states)
         return own, states

@@ -1,22 +1,21 @@
-"""What the user got wrong, as the host's API answers it."""
+"""Arguments of a user or a client that cannot be used, as the host's API and page answer them."""
 
 from __future__ import annotations
 
-from clip_skip.panel import TITLE
+from clip_skip.messages.message import Message
+from clip_skip.webui.host_language import translate
 
-__all__ = ["BadArguments"]
+__all__ = ["ClipSkip"]
 
 
-class BadArguments(ValueError):
+class ClipSkip(ValueError):
     """Arguments of the panel, the sweep or an axis that cannot be used; the message names the field.
 
-    The host's API reads the two attributes, and answers with this status and detail.
+    Its name is for people: the host's page and API put the class's name before the message, in the host's language.
+    The API answers with the two attributes as status and detail.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: Message | str) -> None:
         self.status_code = 422
-        self.detail = message
-
-
-BadArguments.__name__ = TITLE  # the host's page puts the name of an error's class before its message
+        self.detail = translate(message)
+        super().__init__(self.detail)

@@ -9,59 +9,72 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from modules import shared
+from modules import extra_networks, shared
 
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.panel import Panel, settled
-from clip_skip.prompt import precedence, tags
+from clip_skip.prompt.parsed import Prompt, Values, find_warnings
 from clip_skip.prompt.precedence import Texts
 from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
-from clip_skip.webui.errors import BadArguments
+from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.hosts.encoders import encoders, kind, layers
+from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model
 from clip_skip.webui.state import state_of
 
-__all__ = ["begin", "cut", "end", "keep_hires_prompts", "mark_prompts", "panel_of", "prepare", "tell", "warn"]
+__all__ = [
+    "begin",
+    "comment",
+    "end",
+    "keep_hires_prompts",
+    "mark_prompts",
+    "network_names",
+    "panel_of",
+    "prepare",
+    "report_shared_pieces",
+    "warn",
+]
 
 log = logging.getLogger("clip_skip")
 
-CUT = (
-    "another extension encodes pieces of the prompt by itself, for all pictures of the batch; "
-    "these ask for different values, so the WebUI's own was used."
+MESSAGE = Template("Clip skip: {message}")
+SHARED_PIECES = Template(
+    "another extension encodes parts of the prompt itself, for the whole batch; "
+    "its pictures ask for different values, so the WebUI's own was used."
 )
+NO_EFFECT = Template("tags and the panel have no effect on {model}, which does not support clip skip.")
 
 
 def begin(p: Any, args: Sequence[Any]) -> bool:
-    """Reads the panel; returns whether its arguments, and a sweep's, are right.
+    """Parses the panel's arguments; returns whether they, and a sweep's settings, can be used.
 
-    The host swallows what a script raises here, so a refusal waits in `init`, the next
-    step. On the page a value that is too deep for the model is clamped, and said. Nothing
-    is put on `p` before the scripts' `process`: an extension sends what it has to workers.
+    The host catches what a script raises here, so a request is rejected from `p.init`, which it calls next. On the page
+    a value that is too deep for the model is not an error: it is clamped, with a warning. Nothing is put on `p` before
+    the scripts' `process`: an extension sends everything that is there to other machines.
     """
     state = state_of(p)
+    is_api = getattr(p, "is_api", False)
     try:
-        panel = Panel.from_args(args if getattr(p, "is_api", False) else settled(args))
-        if panel != Panel() and getattr(p, "is_api", False):
-            panel.check_depth(layers(shared.sd_model))
+        panel = Panel.from_args(args if is_api else settled(args))
+        if panel != Panel() and is_api:
+            panel.check_depth(describe_model(shared.sd_model).layers)
         if state.check_model:
             state.check_model(shared.sd_model)
     except ValueError as error:
-        p.init = refusal(error)
+        p.init = reject(reason(error))
         return False
     p.clip_skip_state = state.begin(panel)
     return True
 
 
-def refusal(error: ValueError) -> Callable[..., None]:
-    message = translate(str(error))
+def reject(message: Message | str) -> Callable[..., None]:
+    def init(*_: Any) -> None:
+        raise ClipSkip(message)
 
-    def refuse(*_: Any) -> None:
-        raise BadArguments(message)
-
-    return refuse
+    return init
 
 
 def prepare(p: Any) -> None:
@@ -78,30 +91,38 @@ def mark_prompts(p: Any) -> bool:
 
     Returns whether a text asks for something.
     """
-    state = state_of(p)
-    first = p.iteration * p.batch_size
-    texts = [Texts(*pair, *asked_by_panel(p, first + i)) for i, pair in enumerate(zip(p.prompts, p.negative_prompts))]
-    passes = [texts, hires_texts(p, first, texts)]
-    written = [text for one in passes for each in one for text in (each.prompt, each.negative)]
-    tell(p, tags.warnings(written))
-    if not encoders(shared.sd_model):
-        tell_no_effect(p, written)
-        put(p, first, *([(tags.strip(each.prompt), tags.strip(each.negative)) for each in one] for one in passes))
+    if not p.prompts:  # a last batch without pictures, which another extension has left
         return False
-    asked = [[value for one in passes if one for value in one[index].asked()] for index in range(len(texts))]
-    asks = any(value for values in asked for value in values)
-    if asks and not state.overrides:
-        for index, values in enumerate(asked):
-            infotext.note(p, first + index, values)
-    tell_too_deep(p, [value for values in asked for value in values])
-    differ = state.batch is not None and len({one.prompt for one in texts}) > 1
+    state, model = state_of(p), describe_model(shared.sd_model)
+    first = p.iteration * p.batch_size
+    pairs = enumerate(zip(p.prompts, p.negative_prompts), first)
+    texts = [Texts(*pair, *skips_of_panel(p, picture)) for picture, pair in pairs]
+    passes = [texts, hires_texts(p, first, texts)]
+    prompts = [prompt for each in passes for pair in each for prompt in pair.parsed]
+    warn(p, find_warnings(prompts, network_names()))
+    if not model.hosts:
+        warn_no_effect(p, prompts, model)
+        put(p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes))
+        return False
+    values = [[one for each in passes if each for one in each[index].values()] for index in range(len(texts))]
+    acts = any(one for each in values for one in each)
+    if acts and not state.overrides:
+        for picture, each in enumerate(values, first):
+            infotext.note(p, picture, each, model)
+    warn_too_deep(p, [one for each in values for one in each], model)
+    differ = state.batch is not None and len({pair.prompt for pair in texts}) > 1
     state.unmarked = {
-        (negative, hires): None if differ else agreed([each.unmarked(negative) for each in one])
-        for hires, one in zip((False, True), passes)
+        (negative, hires): None if differ else agreed([pair.unmarked(negative) for pair in each])
+        for hires, each in zip((False, True), passes)
         for negative in (False, True)
     }
-    put(p, first, *([each.marked() for each in one] for one in passes))
-    return asks
+    put(p, first, *([pair.marked() for pair in each] for each in passes))
+    return acts
+
+
+def network_names() -> Collection[str]:
+    """The names of the `<name:...>` tags that the host and its extensions have."""
+    return getattr(extra_networks, "extra_network_registry", {}).keys()
 
 
 def panel_of(p: Any, picture: int) -> Panel:
@@ -110,7 +131,7 @@ def panel_of(p: Any, picture: int) -> Panel:
     return panels[picture if len(panels) > 1 else 0]
 
 
-def asked_by_panel(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
+def skips_of_panel(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
     """What the panel of `picture` asks for in its prompt and its negative prompt."""
     panel = panel_of(p, picture)
     return panel.skips() if panel.enabled else (None, None)
@@ -124,23 +145,23 @@ def hires_texts(p: Any, first: int, texts: Sequence[Texts]) -> list[Texts]:
     return [Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt) for prompt, bad, one in pairs]
 
 
-def agreed(values: Sequence[dict[str, float]]) -> dict[str, float] | None:
+def agreed(values: Sequence[Values]) -> Values | None:
     """What all the pictures of a batch ask for; None where they differ."""
     if all(value == values[0] for value in values):
         return values[0] if values else {}
     return None
 
 
-def cut(p: Any) -> None:
+def report_shared_pieces(p: Any) -> None:
     """Another extension encodes a piece of the prompts, for all pictures of a batch that ask for different values.
 
-    A sweep makes them again, so these are not saved.
+    A sweep makes the pictures again, so these are not saved.
     """
     batch = state_of(p).batch
     if batch:
         batch.pieces_shared = p.do_not_save_samples = True
     else:
-        tell(p, [CUT])
+        warn(p, [SHARED_PIECES])
 
 
 def put(p: Any, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:
@@ -175,8 +196,8 @@ def keep_hires_prompts(p: Any) -> None:
 def end(p: Any, processed: Any) -> None:
     """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
     state = state_of(p)
-    entries = {
-        "clip_skip_warnings": state.warnings,
+    entries: dict[str, list[Any]] = {
+        "clip_skip_warnings": [str(message) for message in state.warnings],
         "clip_skip_suggestions": state.suggestions,
         "clip_skip_cells": state.cells,
     }
@@ -186,33 +207,31 @@ def end(p: Any, processed: Any) -> None:
         processed.js = lambda: json.dumps({**json.loads(original()), **entries})
 
 
-def tell_too_deep(p: Any, asked: Sequence[dict[str, float]]) -> None:
-    for host in encoders(shared.sd_model):
-        values = {value[host.encoder.tower] for value in asked if host.encoder.tower in value}
-        tell(p, [sentence for value in sorted(values) for sentence in host.encoder.too_deep(value)])
+def warn_too_deep(p: Any, values: Sequence[Values], model: ModelEncoders) -> None:
+    for host in model.hosts:
+        skips = {one[host.encoder.tower] for one in values if host.encoder.tower in one}
+        warn(p, [message for skip in sorted(skips) for message in host.encoder.too_deep(skip)], whole=True)
 
 
-def tell_no_effect(p: Any, texts: Sequence[str]) -> None:
-    if state_of(p).panels[0].enabled or any(precedence.asks(text) for text in texts):
-        model = kind(shared.sd_model)
-        tell(p, [f"tags and the panel have no effect on {model}, whose text encoders stop where they were made to."])
+def warn_no_effect(p: Any, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+    if state_of(p).panels[0].enabled or any(prompt.tags for prompt in prompts):
+        warn(p, [NO_EFFECT(model=model.name)])
 
 
-def tell(p: Any, messages: Sequence[str]) -> None:
-    """Once per generation: under the picture, in the console, and in the API's answer."""
+def warn(p: Any, messages: Sequence[Message | str], whole: bool = False) -> None:
+    """Once per generation: under the picture, in the console, and in the API's answer.
+
+    whole: the messages say themselves that they are about clip skip
+    """
     warnings = state_of(p).warnings
     for message in messages:
         if message not in warnings:
             warnings.append(message)
-            warn(p, led(translate(message)))
-            log.warning("%s", led(message))
+            shown = message if whole else MESSAGE(message=message)
+            comment(p, translate(shown))
+            log.warning("%s", shown)
 
 
-def warn(p: Any, sentence: str) -> None:
+def comment(p: Any, sentence: str) -> None:
     """`sentence` under the picture, marked, so that it is not taken for the infotext there."""
     p.comment(f"⚠ {sentence}")
-
-
-def led(message: str) -> str:
-    """`message`, which says at its beginning what it is about."""
-    return f"C{message[1:]}" if message.startswith("clip skip") else f"Clip skip: {message}"

@@ -38,17 +38,14 @@ OF_SWEEP = {name: LABELS[name] for name in ("clip_skips", "cfg_scales", "report"
 
 SETTINGS = (
     Setting("clip_skip_completion", "Complete tags while a prompt is being written", True),
-    Setting("clip_skip_readout", "Say below the slider where the text encoder stops", True),
+    Setting("clip_skip_readout", "Show below the slider which layer is used", True),
     Setting("clip_skip_suggestions", "Suggest the clip skip that LoRAs and checkpoints were made for", True),
-    Setting("clip_skip_suggestions_from_weights", "Suggest it from the weights of LoRAs too", True),
+    Setting("clip_skip_suggestions_from_weights", "Also read it from LoRA weights", True),
     Setting("clip_skip_viewer", "Show the cells of a sweep below the pictures, to walk through", True),
-    Setting(PANEL_ON, "The panel starts: ticked", False, True),
+    Setting(PANEL_ON, "Panel default: ticked", False, True),
+    *(Setting(f"{PANEL}{field.name}", f"Panel default: {field.label}", field.default, True) for field in panel.FIELDS),
     *(
-        Setting(f"{PANEL}{field.name}", f"The panel starts: {field.label}", field.default, True)
-        for field in panel.FIELDS
-    ),
-    *(
-        Setting(f"{SWEEP}{name}", f"The sweep starts: {label}", getattr(SweepSettings, name), True)
+        Setting(f"{SWEEP}{name}", f"Sweep default: {label}", getattr(SweepSettings, name), True)
         for name, label in OF_SWEEP.items()
     ),
 )
@@ -80,7 +77,7 @@ def panel_starts_with() -> dict[str, Any]:
     asked: dict[str, Any] = {"enabled": bool(value(PANEL_ON))}
     for field in panel.FIELDS:
         try:
-            asked[field.name] = panel.read(field, value(f"{PANEL}{field.name}"))
+            asked[field.name] = panel.parse_field(field, value(f"{PANEL}{field.name}"))
         except ValueError:
             asked[field.name] = field.default
     return asked

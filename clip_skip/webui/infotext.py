@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from modules import infotext_utils, shared
+from modules import infotext_utils
 
-from clip_skip.encoder import TextEncoder
-from clip_skip.webui.hosts.encoders import encoders, header_value
+from clip_skip.prompt.parsed import Values
+from clip_skip.webui.hosts.encoders import ModelEncoders
+from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["KEY", "is_pasted", "note", "stop"]
@@ -28,22 +29,21 @@ def is_pasted() -> bool:
     return KEY in infotext_utils.parse_generation_parameters(f"\nSteps: 1, Size: 8x8, Seed: 1, {KEY}: 2")
 
 
-def note(p: Any, picture: int, asked: Iterable[dict[str, float]]) -> None:
+def note(p: Any, picture: int, values: Iterable[Values], model: ModelEncoders) -> None:
     """Puts the value of `picture` (of all pictures of `p`) into its infotext.
 
-    asked: what its sub-prompts and its negative prompt ask for by tower; one that is not in it takes the host's own.
+    values: what its sub-prompts and its negative prompt ask for
     """
     entry = p.extra_generation_params.setdefault(KEY, Entry())
     if isinstance(entry, Entry):
-        entry[picture] = said(asked)
+        entry[picture] = header_text(values, model)
 
 
 class Entry(dict[int, str | None]):
     """What the host calls for the infotext of a picture: the values by picture.
 
-    It asks in two ways, for a picture of all and for one of the batch in hand, with the same `index`;
-    a list in its place would be read by the latter as if every batch were the first. Forge Classic fails to write
-    into its answer what JSON does not know, so it is a dict.
+    Called with either a global or a per-batch index; a list instead would be indexed per batch, as if every batch were
+    the first. It is a dict because Forge Classic writes it into its answer as JSON.
     """
 
     def __call__(self, p: Any, index: int, all_prompts: list[str], **_: Any) -> str | None:
@@ -53,15 +53,14 @@ class Entry(dict[int, str | None]):
 
 def hosts_own() -> str | None:
     """What the host writes: nothing for 1."""
-    value = shared.opts.CLIP_stop_at_last_layers
+    value = header_option()
     return str(value) if value > 1 else None
 
 
-def said(asked: Iterable[dict[str, float]]) -> str | None:
-    """The host's value that makes what was asked for; the host's own, where there is none."""
-    hosts = encoders(shared.sd_model)
-    stops = {stop(host, one.get(host.encoder.tower)) for one in asked for host in hosts}
-    value = header_value(shared.sd_model, stops.pop()) if len(stops) == 1 else None
+def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:
+    """The host's value that makes what is asked for; the one it is set to, where there is none."""
+    stops = {stop(host, one.get(host.encoder.tower)) for one in values for host in model.hosts}
+    value = model.header_value(stops.pop()) if len(stops) == 1 else None
     if value is None:
         return hosts_own()
     return str(value) if value > 1 else None
@@ -69,10 +68,10 @@ def said(asked: Iterable[dict[str, float]]) -> str | None:
 
 def stop(host: HostEncoder, value: float | None) -> float:
     """The clip skip that an encoder runs at when `value` is asked for, None being the host's own."""
-    encoder: TextEncoder = host.encoder
+    encoder = host.encoder
     if value is not None:
         return encoder.clamp(value)
     if host.header is None:
         return float(encoder.native)
     least = host.least or encoder.native
-    return float(min(max(shared.opts.CLIP_stop_at_last_layers + host.header, least), encoder.layers))
+    return float(min(max(header_option() + host.header, least), encoder.layers))

@@ -14,14 +14,16 @@ from modules import extra_networks, shared
 
 from clip_skip.made_for import suggestions
 from clip_skip.made_for.suggestions import File
+from clip_skip.messages.message import Message
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt import precedence, tags
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.hosts.encoders import header_skip, kind
+from clip_skip.webui.hosts.encoders import describe_model
+from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.state import state_of
 
-__all__ = ["answer", "loras", "suggest", "tell"]
+__all__ = ["answer", "find_messages", "loras", "suggest"]
 
 log = logging.getLogger("clip_skip")
 
@@ -41,10 +43,18 @@ def network(name: str) -> Any:
     return getattr(module, "available_networks" if ambiguous else "available_network_aliases", {}).get(name)
 
 
-def suggest(model: Any, prompt: str, in_effect: float, used: str = suggestions.THIS_PICTURE) -> list[dict[str, Any]]:
-    """What differs from `in_effect`, the prompt's, where `model` is SD1 and suggestions are wanted; else nothing."""
-    if model is None or kind(model) != "SD1" or not host_settings.value("clip_skip_suggestions"):
+def suggest(model: Any, prompt: str, value: float | None, used: str = suggestions.THIS_PICTURE) -> list[dict[str, Any]]:
+    """What differs from the prompt's clip skip, where `model` is SD1 and suggestions are wanted; else nothing.
+
+    value: what the prompt follows where it has no tag; None is the host's own.
+    """
+    if model is None or not host_settings.value("clip_skip_suggestions"):
         return []
+    described = describe_model(model)
+    if described.kind != "SD1":
+        return []
+    default = value or described.header_skip or float(header_option())
+    in_effect = precedence.prompt_values(prompt, "", default)[0]
     files = [File("LoRA", name, path) for name, path in loras(prompt).items()]
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     if checkpoint:
@@ -52,23 +62,19 @@ def suggest(model: Any, prompt: str, in_effect: float, used: str = suggestions.T
     return suggestions.suggest(files, in_effect, used, bool(host_settings.value("clip_skip_suggestions_from_weights")))
 
 
-def tell(p: Any, shown: set[str] | None = None) -> list[str]:
-    """A sentence for each suggestion for the first picture of `p`, and for each new problem. Never raises.
+def find_messages(p: Any, shown: set[Message | str] | None = None) -> list[Message | str]:
+    """Each suggestion for the first picture of `p`, and each new problem. Never raises.
 
-    None for a sweep or an axis, which are there to try values.
-
-    The state's `suggestions` has the suggestions' sentences, translated, and their values, for the page's buttons.
-    shown: the problems told before, which are left out; the new ones are added.
+    None for a sweep or an axis, which are there to try values. The suggestions' texts, translated, and their values are
+    kept in the state of `p`, for the page's buttons.
+    shown: the problems shown before, which are left out; the new ones are added.
     """
     state = state_of(p)
     if state.overrides:
         return []
     try:
         panel = state.panels[0]
-        default = panel.clip_skip if panel.enabled else header_value(shared.sd_model)
-        prompt, negative = p.all_prompts[0], p.all_negative_prompts[0]
-        in_effect = precedence.prompt_values(prompt, negative, default)[0]
-        found = suggest(shared.sd_model, prompt, in_effect)
+        found = suggest(shared.sd_model, p.all_prompts[0], panel.clip_skip if panel.enabled else None)
     except Exception:
         log.exception("Clip skip: the suggestions failed; the picture is not affected")
         return []
@@ -86,10 +92,8 @@ def answer(model: Any, prompt: str, value: Any) -> dict[str, Any]:
     value: what the page's panel or header is set to; anything else is the host's own value.
     """
     try:
-        given = isinstance(value, (int, float)) and 1 <= value <= DEEPEST
-        default = float(value) if given else header_value(model)
-        in_effect = precedence.prompt_values(prompt, "", default)[0]
-        found = suggest(model, prompt, in_effect, suggestions.NOW)
+        is_skip = isinstance(value, (int, float)) and 1 <= value <= DEEPEST
+        found = suggest(model, prompt, float(value) if is_skip else None, suggestions.NOW)
     except Exception:
         log.exception("Clip skip: the suggestions failed")
         found = []
@@ -97,8 +101,3 @@ def answer(model: Any, prompt: str, value: Any) -> dict[str, Any]:
         "suggestions": [{**one, "text": translate(one["text"])} for one in found if "text" in one],
         "problems": [translate(one["problem"]) for one in found if "problem" in one],
     }
-
-
-def header_value(model: Any) -> float:
-    """The host's own value, as SD1 takes it."""
-    return (model is not None and header_skip(model)) or float(shared.opts.CLIP_stop_at_last_layers)

@@ -9,7 +9,7 @@ from modules import shared
 
 from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
-from clip_skip.webui.hosts.encoders import encoders, header_skip, header_value
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.infotext import KEY, is_pasted, stop
 from clip_skip.webui.state import state_of
 
@@ -42,10 +42,10 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
     the host's own `Clip skip`, so that it can be made again without this extension;
     and the panel's entries too, where the host does not read its own back.
     """
-    header = header_skip(shared.sd_model)
+    model = describe_model(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
-    header_g = next((stop(host, None) for host in encoders(shared.sd_model) if host.encoder.tower == "g"), None)
-    panels = [one.panel(panel, prompt, header or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
+    header_g = next((stop(host, None) for host in model.hosts if host.encoder.tower == "g"), None)
+    panels = [one.panel(panel, prompt, model.header_skip or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
             texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
@@ -53,7 +53,7 @@ def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]
             setattr(p, second, [negative for _, negative in texts])
     p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
     state_of(p).panels = panels
-    alone = [one == Panel(True, one.clip_skip) and header_value(shared.sd_model, one.clip_skip) for one in panels]
+    alone = [one == Panel(True, one.clip_skip) and model.header_value(one.clip_skip) for one in panels]
     made = [] if all(alone) and is_pasted() else [one.infotext() for one in panels]
     keys = {key: None for entry in made for key in entry}
     entries: dict[str, Any] = {key: [entry.get(key) for entry in made] for key in keys}

@@ -9,6 +9,7 @@ from typing import Any
 
 from clip_skip.panel import Panel
 from clip_skip.webui import generation
+from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
 from clip_skip.webui.state import state_of
 
 __all__ = ["admit", "inherit", "is_one"]
@@ -40,7 +41,7 @@ def inherit(p: Any, outer: Any) -> None:
     """Gives the pass `p` the panel of the picture of `outer` that it is for; one set in ADetailer itself is kept."""
     if outer is None or not hasattr(outer, "batch_index"):
         return
-    if "CLIP_stop_at_last_layers" in (getattr(p, "override_settings", None) or {}):
+    if HEADER_OPTION in (getattr(p, "override_settings", None) or {}):
         state_of(p).panels = [Panel()]
         return
     picture = outer.iteration * outer.batch_size + outer.batch_index

@@ -20,8 +20,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clip_skip.messages.message import Message
 from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
+from clip_skip.prompt.parsed import Values
 from clip_skip.sweep.plan import Plan
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.sweep.settings import SweepSettings
@@ -119,10 +121,10 @@ class State:
     batch: SweepBatch | None = None
     job: SweepJob | None = None
     panels: list[Panel] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Message | str] = field(default_factory=list)
     suggestions: list[dict[str, Any]] = field(default_factory=list)
     cells: list[Any] = field(default_factory=list)
-    unmarked: dict[tuple[bool, bool], dict[str, float] | None] = field(default_factory=dict)
+    unmarked: dict[tuple[bool, bool], Values | None] = field(default_factory=dict)
     hires_prompts: list[tuple[str, list[str], Sequence[str]]] = field(default_factory=list)
 
     def begin(self, panel: Panel) -> State:

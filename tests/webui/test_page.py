@@ -251,9 +251,9 @@ def test_a_bad_tag_is_named_while_typing(page):
 
 
 WRONG = [
-    ("<clipskip:2 a red cow", '"<clipskip:2 a red cow" is no tag: its > is missing.'),
-    ("<clip_skip:2> a cow", '"<clip_skip:2>" is no tag: a tag is written <clipskip:2>.'),
-    ("<clip-skip:2> a cow", '"<clip-skip:2>" is no tag: a tag is written <clipskip:2>.'),
+    ("<clipskip:2 a red cow", '"<clipskip:2 a red cow" is not a tag: the closing > is missing.'),
+    ("<clip_skip:2> a cow", '"<clip_skip:2>" is not a tag: a tag is written <clipskip:2>.'),
+    ("<clip-skip:2> a cow", '"<clip-skip:2>" is not a tag: a tag is written <clipskip:2>.'),
     ("<clipskip:99> a cow", '"<clipskip:99>" is deeper than the 12 layers of CLIP ViT-L/14; 12 is used.'),
     ("<clipskip:2:g=3> a cow", 'g= in "<clipskip:2:g=3>" has no effect on SD1.'),
 ]

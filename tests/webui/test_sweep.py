@@ -187,7 +187,7 @@ def test_an_axis_deeper_than_the_model_is_refused(webui, axes):
     with pytest.raises(urllib.error.HTTPError) as error:
         plot(webui, axes, "[Clip Skip] Prompt", "1, 13")
     assert error.value.code == 422
-    assert "[Clip Skip] Prompt: 13 is not from 1 to 12, the layers of the loaded" in json.load(error.value)["detail"]
+    assert "[Clip Skip] Prompt: 13 is too deep: the loaded model has" in json.load(error.value)["detail"]
 
 
 def test_interrupt_keeps_what_is_finished(webui):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, Translate
-from clip_skip.prompt import precedence, tags
-from clip_skip.prompt.override import replaced
+from clip_skip.prompt import precedence
+from clip_skip.prompt.override import warn_replaced
+from clip_skip.prompt.parsed import Prompt, find_warnings, parse, parse_negative
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
 from clip_skip.standalone.app.reading import whole
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
@@ -40,7 +41,7 @@ class Picture:
 
     path: Path
     infotext: str
-    notes: list[str]
+    notes: list[Message | str]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Sweep:
     cells: int
     report: Path | None
     figures: dict[str, Any]
-    notes: list[str]
+    notes: list[Message | str]
 
 
 @dataclass(eq=False)
@@ -153,7 +154,7 @@ class Studio:
             path = self._next("pictures", settings.seed)
             said = settings.infotext(shot)
             save_picture(made, path, {"parameters": said})
-        return Picture(path, said, [*tags.warnings(texts_of(settings)), *too_deep(checkpoint, settings)])
+        return Picture(path, said, [*find_warnings(prompts_of(settings)), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
@@ -190,7 +191,7 @@ class Studio:
             go_on()
             figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
-        notes = [*tags.warnings(texts_of(settings)), *replaced(settings.prompt)]
+        notes: list[Message | str] = [*find_warnings(prompts_of(settings)), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
@@ -230,13 +231,13 @@ def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
     return Shot(prompt, settings.negative, float(clamped), *common)
 
 
-def texts_of(settings: Settings) -> list[str]:
-    hires = [settings.hires.prompt, settings.hires.negative] if settings.hires else []
-    return [settings.prompt, settings.negative, *hires]
+def prompts_of(settings: Settings) -> list[Prompt]:
+    hires = [parse(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
+    return [parse(settings.prompt), parse_negative(settings.negative), *hires]
 
 
-def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[str]:
-    """A sentence for each encoder that is less deep than a value of the texts, each as a whole."""
+def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
+    """A message for each encoder that is less deep than a value of the texts, each as a whole."""
     for encoder in checkpoint.encoders:
         values = precedence.prompt_values(settings.prompt, settings.negative, 1.0, encoder.tower)
         yield from encoder.too_deep(max(values))

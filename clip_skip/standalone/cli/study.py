@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clip_skip.prompt import tags
-from clip_skip.prompt.override import replaced
+from clip_skip.prompt.override import warn_replaced
+from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
 from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import (
     ArgumentError,
@@ -91,7 +91,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
-    for sentence in (*tags.warnings([*given.prompts, given.negative]), *replaced(*given.prompts[:1])):
+    warnings = find_warnings([*map(parse, given.prompts), parse_negative(given.negative)])
+    for sentence in (*warnings, *warn_replaced(*given.prompts[:1])):
         print(sentence, file=sys.stderr)
     from clip_skip.standalone.study.folder import left_by_another
     from clip_skip.standalone.study.run import run as run_job

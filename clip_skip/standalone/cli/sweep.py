@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from clip_skip.prompt import tags
-from clip_skip.prompt.override import replaced
+from clip_skip.messages.message import Message
+from clip_skip.prompt.override import warn_replaced
+from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
 from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
 from clip_skip.standalone.cli.like import fill
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
@@ -58,14 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def warnings(job: Job, like: bool) -> Iterator[str]:
+def warnings(job: Job, like: bool) -> Iterator[Message]:
     """What there is to say on the tags of the job's texts. The one value of a picture to be like is its tag's own."""
-    texts = [job.settings.prompt, job.settings.negative]
+    prompts = [parse(job.settings.prompt), parse_negative(job.settings.negative)]
     if hires := job.settings.hires:
-        texts += [hires.prompt, hires.negative]
-    yield from tags.warnings(texts)
+        prompts += [parse(hires.prompt), parse_negative(hires.negative)]
+    yield from find_warnings(prompts)
     if not like or len(job.plan.cells) > 1:
-        yield from replaced(job.settings.prompt)
+        yield from warn_replaced(job.settings.prompt)
 
 
 def prepare(out: Path) -> None:

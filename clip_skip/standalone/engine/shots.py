@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.precedence import Texts, prompt_tag, without_prompt_tag
 from clip_skip.prompt.tags import strip
 from clip_skip.skip import Skip
@@ -97,7 +98,7 @@ class Shot:
         """Prompt and negative prompt of the first pass, or of `hires`, with what each part of them asks for marked."""
         texts = self._texts()
         if hires:
-            prompt, negative = (networks.without_comments(text) for text in (hires.prompt, hires.negative))
+            prompt, negative = (strip_comments(text) for text in (hires.prompt, hires.negative))
             own = replace(texts, prompt=prompt or texts.prompt, negative=negative or texts.negative)
             texts = replace(own, hires=True, first_pass=texts.prompt)
         prompt, negative = texts.marked()
@@ -106,7 +107,7 @@ class Shot:
     def loras(self, hires: Hires | None = None) -> tuple[networks.Lora, ...]:
         """The LoRAs that the prompt of the first pass, or of `hires`, names. Raises `networks.LoraError`."""
         prompt = hires.prompt if hires and hires.prompt else self.prompt
-        return networks.read(strip(networks.without_comments(prompt)))[1]
+        return networks.read(strip(strip_comments(prompt)))[1]
 
     def clip_skips(self) -> tuple[float, float]:
         """The values of prompt and negative prompt, each as a whole, for the first encoder."""
@@ -114,7 +115,7 @@ class Shot:
         return texts.unmarked(False).get("l", 1.0), texts.unmarked(True).get("l", 1.0)
 
     def _texts(self) -> Texts:
-        prompt, text = map(networks.without_comments, (self.prompt, self.negative))
+        prompt, text = map(strip_comments, (self.prompt, self.negative))
         hires = self.hires_clip_skip
         if self.clip_skip is not None:
             tag = prompt_tag(prompt)

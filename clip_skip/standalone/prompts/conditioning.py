@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from clip_skip import encoder
-from clip_skip.prompt import precedence
+from clip_skip.prompt.parsed import read_marked
 from clip_skip.standalone.prompts import emphasis
 from clip_skip.standalone.prompts.chunks import EMPTY, Chunk, chunks
 from clip_skip.standalone.prompts.embeddings import Embeddings
@@ -75,7 +75,7 @@ class Conditioner:
     def prepare(self, texts: Iterable[tuple[tuple[str, str], int, int]]) -> None:
         """Encode all chunks of `texts`, each once for all its values in them.
 
-        texts: prompt and negative prompt marked as by `precedence.mark`, the calls of the UNet, and those of the pass
+        texts: prompt and negative prompt marked as by `Prompt.mark`, the calls of the UNet, and those of the pass
                before
         """
         wanted: dict[tuple[int, Chunk], set[float]] = {}
@@ -112,13 +112,13 @@ class Conditioner:
     def _written(self, text: str, steps: int, first_pass: int) -> tuple[list[Written], list[int], bool]:
         """For each text that `text` becomes its chunks by tower and its values; the last steps; are all empty?"""
         changes = schedule(text, steps, first_pass)
-        read = [precedence.read(written) for _, written in changes]
+        read = [read_marked(written) for _, written in changes]
         written: list[Written] = []
-        for plain, values in read:
-            find = self.embeddings.finder(plain)
-            rows = [chunks(plain, tower.encode, self.mode, find(tower)) for tower in self.towers]
-            written.append((rows, values or {}))
-        return written, [end for end, _ in changes], not any(plain for plain, _ in read)
+        for marked in read:
+            find = self.embeddings.finder(marked.clean)
+            rows = [chunks(marked.clean, tower.encode, self.mode, find(tower)) for tower in self.towers]
+            written.append((rows, marked.values or {}))
+        return written, [end for end, _ in changes], not any(marked.clean for marked in read)
 
     def _states(self, index: int, written: Sequence[Written], longest: int) -> Tensor:
         """The conditioning of one tower for each of the texts, (texts, longest * 77, D)."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clip_skip.prompt.tags import NETWORK
+from clip_skip.prompt.tags import find_networks, strip_networks
 
-__all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read", "without_comments"]
-
-COMMENT = re.compile(r"(?:^|\n)?#[^\n]*(?:\n|$)")
+__all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read"]
 
 
 class EmbeddingError(ValueError):
@@ -31,21 +28,16 @@ class Lora:
     unet: float
 
 
-def without_comments(text: str) -> str:
-    """`text` without what is from a # to the end of a line."""
-    return COMMENT.sub("\n", text)
-
-
 def read(prompt: str) -> tuple[str, tuple[Lora, ...]]:
     """`prompt` without networks, and its LoRAs: `<lora:name>`, `<lora:name:0.8>`, `<lora:name:te=1:unet=0.5>`.
 
     Raises `LoraError` where a weight is no number.
     """
     found = []
-    for match in NETWORK.finditer(prompt):
+    for match in find_networks(prompt):
         if match[1] == "lora":
             found.append(parsed(match[0], match[2].split(":")))
-    return NETWORK.sub("", prompt), tuple(found)
+    return strip_networks(prompt), tuple(found)
 
 
 def parsed(tag: str, items: Sequence[str]) -> Lora:

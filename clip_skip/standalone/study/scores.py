@@ -163,9 +163,10 @@ class Clip:
 def plain(prompt: str) -> str:
     """`prompt` as CLIP is to read it: without tags."""
     from clip_skip.prompt import tags
+    from clip_skip.prompt.comments import strip_comments
     from clip_skip.standalone.prompts import networks
 
-    return networks.read(tags.strip(networks.without_comments(prompt)))[0].strip()
+    return networks.read(tags.strip(strip_comments(prompt)))[0].strip()
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}

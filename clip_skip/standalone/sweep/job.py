@@ -11,6 +11,7 @@ from pathlib import Path
 from clip_skip import skip
 from clip_skip.messages.message import Translate
 from clip_skip.prompt import tags
+from clip_skip.prompt.parsed import parse, parse_negative
 from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
@@ -66,7 +67,7 @@ class Settings:
             said = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
             if shot.hires_clip_skip is None and (tag := prompt_tag(shot.prompt)):
                 said = replace(said, hires=tag.hires)
-            prompt = tags.without_bad(without_prompt_tag(shot.prompt)).lstrip()
+            prompt = parse(without_prompt_tag(shot.prompt)).without_bad_tags.lstrip()
             if self.family == "SD1" and said == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
                 whole = said
             else:
@@ -76,7 +77,7 @@ class Settings:
             lines.append(
                 f"Negative prompt: <clipskip:{skip.format(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
             )
-        elif negative := tags.without_bad(shot.negative).lstrip():
+        elif negative := parse_negative(shot.negative).without_bad_tags.lstrip():
             lines.append(f"Negative prompt: {negative}")
         sampler, schedule = in_two(self.sampler)
         values: dict[str, object] = {

@@ -2,42 +2,96 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from modules import sd_models, shared
 
+from clip_skip.messages.message import Template
 from clip_skip.webui.hosts import a1111, forge, reforge
+from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["encoders", "header_acts", "header_skip", "header_value", "kind", "layers", "selected", "towers"]
+__all__ = ["ModelEncoders", "describe_model", "selected"]
 
 HEADER_MAXIMUM = 12
 """The end of the host's own slider."""
 
+THIS_MODEL = Template("this model")
 KINDS = {"l": "SD1", "h": "SD2", "lg": "SDXL", "g": "SDXL refiner"}
 
 
-def encoders(model: Any) -> list[HostEncoder]:
-    """The encoders of `model` that clip skip acts on, CLIP-L first; none for an unknown model."""
+@dataclass(frozen=True)
+class ModelEncoders:
+    """The text encoders of a model that clip skip acts on.
+
+    hosts: CLIP-L first; none for an unknown model
+    kind:  what to call the model in a message: "SDXL", "SD3", "Flux"; empty for an unknown one
+    """
+
+    hosts: tuple[HostEncoder, ...]
+    kind: str
+
+    @property
+    def name(self) -> str | Template:
+        """The kind, or "this model"."""
+        return self.kind or THIS_MODEL
+
+    @property
+    def towers(self) -> dict[str, int]:
+        """The layers of each encoder, by tower."""
+        return {host.encoder.tower: host.encoder.layers for host in self.hosts}
+
+    @property
+    def layers(self) -> int | None:
+        """The layers of the deepest encoder; None where there is none."""
+        return max(self.towers.values(), default=None)
+
+    @property
+    def header_acts(self) -> bool:
+        """Whether the host's own clip-skip value changes what the model makes."""
+        return any(host.header is not None for host in self.hosts)
+
+    @property
+    def header_offset(self) -> int | None:
+        """What turns the host's own value into ours when it is added, if it is the same for all encoders."""
+        offsets = {host.header for host in self.hosts}
+        return offsets.pop() if len(offsets) == 1 else None
+
+    @property
+    def header_skip(self) -> float | None:
+        """The host's own value in our numbering, if it means the same on all encoders."""
+        return None if self.header_offset is None else float(header_option() + self.header_offset)
+
+    def header_value(self, skip: float) -> int | None:
+        """The host's own value that makes what `skip` makes, if there is one."""
+        deepest = min(self.towers.values(), default=0)
+        if self.header_offset is None or skip != int(skip) or skip > min(deepest, HEADER_MAXIMUM):
+            return None
+        return max(1, int(skip) - self.header_offset)
+
+
+def describe_model(model: Any) -> ModelEncoders:
+    """The text encoders of `model`, None included. Cheap, but made anew at each call: call it once for each step."""
     modules = getattr(getattr(model, "conditioner", None), "embedders", None) or [
         getattr(model, "cond_stage_model", None)
     ]
     described = [a1111.describe(module) or reforge.describe(module) for module in modules]
-    return [encoder for encoder in described if encoder] or forge.encoders(model)
+    hosts = [encoder for encoder in described if encoder] or forge.encoders(model)
+    return ModelEncoders(tuple(hosts), kind_of(model, "".join(host.encoder.tower for host in hosts)))
 
 
-def layers(model: Any) -> int | None:
-    """The layers of the deepest encoder of `model`; None where it has none that clip skip acts on."""
-    return max(towers(model).values(), default=None)
-
-
-def towers(model: Any) -> dict[str, int]:
-    """The layers of each encoder of `model` that clip skip acts on, by tower."""
-    return {host.encoder.tower: host.encoder.layers for host in encoders(model)}
+def kind_of(model: Any, towers: str) -> str:
+    if towers in KINDS:
+        return KINDS[towers]
+    flags = [name for name in ("sd3", "sdxl", "sd2", "sd1") if getattr(model, f"is_{name}", False)]
+    if flags:
+        return flags[0].upper()
+    return type(model).__name__ if hasattr(model, "forge_objects") else ""
 
 
 def selected(p: Any) -> Any:
-    """The model that `p` will be made with, or None where that is not to be known before it is loaded.
+    """The model that `p` will be made with, or None where that is only known once it is loaded.
 
     Forge loads what is selected with the first picture; here it does so at once.
     """
@@ -46,39 +100,3 @@ def selected(p: Any) -> Any:
     if hasattr(sd_models, "forge_model_reload"):
         sd_models.forge_model_reload()
     return shared.sd_model
-
-
-def kind(model: Any) -> str:
-    """What to call `model` in a message: "SDXL", "SD3", "Flux", or "this model"."""
-    towers = "".join(host.encoder.tower for host in encoders(model))
-    if towers in KINDS:
-        return KINDS[towers]
-    flags = [name for name in ("sd3", "sdxl", "sd2", "sd1") if getattr(model, f"is_{name}", False)]
-    if flags:
-        return flags[0].upper()
-    return type(model).__name__ if hasattr(model, "forge_objects") else "this model"
-
-
-def header_acts(model: Any) -> bool:
-    """Whether the host's own clip-skip value changes what `model` makes."""
-    return any(host.header is not None for host in encoders(model))
-
-
-def header_skip(model: Any) -> float | None:
-    """The host's own value in our numbering, if it means the same on all encoders of `model`."""
-    offset = header_offset(model)
-    return None if offset is None else float(shared.opts.CLIP_stop_at_last_layers + offset)
-
-
-def header_value(model: Any, skip: float) -> int | None:
-    """The value of the host's own that makes what `skip` makes on `model`, if there is one."""
-    offset = header_offset(model)
-    deepest = min((host.encoder.layers for host in encoders(model)), default=0)
-    if offset is None or skip != int(skip) or skip > min(deepest, HEADER_MAXIMUM):
-        return None
-    return max(1, int(skip) - offset)
-
-
-def header_offset(model: Any) -> int | None:
-    offsets = {host.header for host in encoders(model)}
-    return offsets.pop() if len(offsets) == 1 else None

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from modules import shared
 from torch import Tensor
 
 from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "scale_each"]
@@ -111,7 +111,7 @@ def keep_slider() -> Callable[[], None]:
         updates = original(*args, **kwargs)
         slider = updates[1]
         if isinstance(slider, dict) and slider.get("value") == 1:
-            updates[1] = {**slider, "visible": True, "value": shared.opts.CLIP_stop_at_last_layers}
+            updates[1] = {**slider, "visible": True, "value": header_option()}
         return updates
 
     module.on_preset_change = on_preset_change

@@ -14,15 +14,15 @@ from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["describe", "is_torn_down"]
 
-TOWERS = {"CLIP_SD_15_L": "l", "CLIP_SD_21_H": "h", "CLIP_SD_XL_L": "l", "CLIP_SD_XL_G": "g"}
+TOWER_OF_CLASS = {"CLIP_SD_15_L": "l", "CLIP_SD_21_H": "h", "CLIP_SD_XL_L": "l", "CLIP_SD_XL_G": "g"}
 
 
 def describe(module: Any) -> HostEncoder | None:
     """The encoder that `module` holds, told by the name of its class; None if it is another's."""
     kind = type(module).__name__
-    if kind not in TOWERS:
+    if kind not in TOWER_OF_CLASS:
         return None
-    tower, sd1, sdxl = TOWERS[kind], kind == "CLIP_SD_15_L", "XL" in kind
+    tower, sd1, sdxl = TOWER_OF_CLASS[kind], kind == "CLIP_SD_15_L", "XL" in kind
     encoder = from_transformers(module.wrapped.transformer, NAMES[tower], tower, 1 if sd1 else 2, not sdxl)
     acts = sd1 or hasattr(module, "minimal_clip_skip")
     return HostEncoder(module, encoder, pooled=tower == "g", header=0 if acts else None)

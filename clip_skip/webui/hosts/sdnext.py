@@ -1,7 +1,7 @@
 """What is SD.Next's own: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
 
 Tags work there, in prompts and negative prompts, as far as its own "CLiP skip" reaches. What else this extension
-has needs parts of a WebUI that SD.Next has not: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
+has needs parts of a WebUI that SD.Next lacks: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from clip_skip.prompt import precedence, tags
-from clip_skip.prompt.precedence import Values
+from clip_skip.prompt.parsed import Values, find_warnings, parse, parse_negative, read_marked
 
 __all__ = ["ONLY_TAGS", "Encoding", "mark", "runs"]
 
 log = logging.getLogger("clip_skip")
 
 ONLY_TAGS = (
-    "Clip Skip: in SD.Next tags work in prompts and negative prompts; the panel, the sweep, the axes and the readout "
-    'need what it has not. Its own "CLiP skip" is among its advanced settings.'
+    "Clip Skip: on SD.Next, tags work in prompts and negative prompts; the panel, the sweep, the axes and the readout "
+    'are not supported. Its own "CLiP skip" is among its advanced settings.'
 )
-NO_EFFECT = "Clip Skip: tags have no effect on this model, whose text encoders stop where they were made to."
+NO_EFFECT = "Clip Skip: tags have no effect on this model, which does not support clip skip."
 KINDS = {"sd", "sdxl"}
 """The `shared.sd_model_type` of models that clip skip acts on."""
 
@@ -37,15 +36,18 @@ def mark(p: Any) -> None:
     """Before SD.Next takes the tags out of a batch's prompts: markers in their place; what is wrong is told."""
     from modules import shared
 
-    for message in tags.warnings([*p.prompts, *p.negative_prompts]):
+    prompts = [parse_negative(text) for text in p.prompts]  # AND is a word there
+    negatives = [parse_negative(text) for text in p.negative_prompts]
+    for message in find_warnings([*prompts, *negatives]):
         log.warning("Clip Skip: %s", message)
     acts = getattr(shared, "sd_model_type", "") in KINDS
-    if not acts and any(map(precedence.asks, [*p.prompts, *p.negative_prompts])):
+    if not acts and any(prompt.tags for prompt in (*prompts, *negatives)):
         log.warning(NO_EFFECT)
-    for index, (prompt, negative) in enumerate(zip(p.prompts, p.negative_prompts)):
-        follows = [skip for skip in [precedence.prompt_tag(prompt)] if skip]
-        p.prompts[index] = precedence.mark(prompt, negative=True) if acts else tags.strip(prompt)
-        p.negative_prompts[index] = precedence.mark(negative, follows, negative=True) if acts else tags.strip(negative)
+    for index, (prompt, negative) in enumerate(zip(prompts, negatives)):
+        tag = parse(prompt.text).tag
+        follows = [tag] if tag else []
+        p.prompts[index] = prompt.mark() if acts else prompt.clean
+        p.negative_prompts[index] = negative.mark(follows) if acts else negative.clean
 
 
 class Encoding:
@@ -66,11 +68,13 @@ class Encoding:
         self, pipe: Any, prompt: str = "", neg_prompt: str = "", clip_skip: float | None = None, **more: Any
     ) -> Any:
         """Embedding, pooled vector and mask of the prompt, then of the negative prompt, each at its own clip skip."""
-        read = [precedence.read(text or "") for text in (prompt, neg_prompt)]
-        texts = [text for text, _ in read]
-        at = [clip_skip if values is None else its_value(pipe, values, clip_skip) for _, values in read]
-        made = self.original(pipe, *texts, at[0], **more)
-        return made if at[0] == at[1] else (*made[:3], *self.original(pipe, *texts, at[1], **more)[3:])
+        marked = [read_marked(text or "") for text in (prompt, neg_prompt)]
+        texts = [text.clean for text in marked]
+        first, second = (
+            clip_skip if text.values is None else its_value(pipe, text.values, clip_skip) for text in marked
+        )
+        encoded = self.original(pipe, *texts, first, **more)
+        return encoded if first == second else (*encoded[:3], *self.original(pipe, *texts, second, **more)[3:])
 
 
 def its_value(pipe: Any, values: Values, otherwise: float | None) -> float | None:

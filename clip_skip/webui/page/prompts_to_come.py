@@ -8,13 +8,24 @@ from typing import Any
 
 from modules import extra_networks, prompt_parser, shared
 
-from clip_skip.page.answers import STEPS, Parts, step_count, values_by_step
+from clip_skip.page.answers import BOXES, STEPS, Parts, step_count, values_by_step
+from clip_skip.prompt import comments
 from clip_skip.prompt.precedence import Texts
-from clip_skip.prompt.sub_prompts import pieces
+from clip_skip.prompt.sub_prompts import split_sub_prompts
 
-__all__ = ["parts", "styled"]
+__all__ = ["parts", "styled", "without_comments"]
 
 log = logging.getLogger("clip_skip")
+
+
+def without_comments(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """`asked` with its texts as the host will have them, which may leave comments out."""
+    return {**asked, **{box: strip_comments(str(asked.get(box) or "")) for box in BOXES}}
+
+
+def strip_comments(text: str) -> str:
+    """`text` as the host will have it."""
+    return comments.strip_comments(text) if getattr(shared.opts, "enable_prompt_comments", False) else text
 
 
 def styled(text: str, negative: bool, styles: list[str]) -> str:
@@ -22,7 +33,7 @@ def styled(text: str, negative: bool, styles: list[str]) -> str:
     try:
         known = shared.prompt_styles
         apply = known.apply_negative_styles_to_prompt if negative else known.apply_styles_to_prompt
-        return str(apply(text, styles))
+        return strip_comments(str(apply(text, styles)))
     except Exception:
         log.exception("Clip skip: the styles could not be read")
         return text
@@ -38,7 +49,7 @@ def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
     hires = (step_count(asked.get("hires_steps")) or steps) if texts.hires else None
     try:
         text = extra_networks.parse_prompt(text)[0]
-        cut = [text] if negative else pieces(text)
+        cut = [text] if negative else split_sub_prompts(text)
         old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
         return values_by_step(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
     except Exception:  # what is half written need not be readable

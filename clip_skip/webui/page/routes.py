@@ -8,10 +8,10 @@ from typing import Any
 from modules import sd_models
 
 from clip_skip.page import answers, live_viewer
-from clip_skip.webui import models_in_use
+from clip_skip.webui import generation, models_in_use
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts import reforge
-from clip_skip.webui.hosts.encoders import encoders, header_acts, kind
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.page import from_picture, prompts_to_come
 
 __all__ = ["add_routes", "describe", "read"]
@@ -60,13 +60,18 @@ def describe(model: Any) -> dict[str, Any]:
     """
     if model is None:
         return {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
-    described = []
-    for host in encoders(model):
-        one = host.encoder
-        header = None if host.header is None else {"offset": host.header, "least": host.least or one.native}
-        described.append(answers.describe_encoder(one, header))
-    name = getattr(getattr(model, "sd_checkpoint_info", None), "name", None)
-    return {"model": kind(model), "checkpoint": name, "header_acts": header_acts(model), "encoders": described}
+    described = describe_model(model)
+    encoders = []
+    for host in described.hosts:
+        encoder = host.encoder
+        header = None if host.header is None else {"offset": host.header, "least": host.least or encoder.native}
+        encoders.append(answers.describe_encoder(encoder, header))
+    return {
+        "model": str(described.name),
+        "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
+        "header_acts": described.header_acts,
+        "encoders": encoders,
+    }
 
 
 def viewer(asked: dict[str, Any]) -> dict[str, str]:
@@ -85,12 +90,15 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
     What the tags come to is told by `clip_skip.page.answers`, in the host's language.
     """
     model = selected()
+    described = describe_model(model)
+    asked = prompts_to_come.without_comments(asked)
     host = answers.Host(
-        [one.encoder for one in encoders(model)] if model is not None else [],
-        kind(model) if model is not None else "",
+        [one.encoder for one in described.hosts],
+        str(described.name) if model is not None else "",
         translate,
         lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
         prompts_to_come.styled,
+        generation.network_names(),
     )
     prompt = answers.styled_prompt(asked, host)
     return {**answers.read_prompts(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}

@@ -12,9 +12,10 @@ from modules import images, processing, shared
 from PIL import Image
 
 from clip_skip.messages.catalogues import translate_for_picture
+from clip_skip.messages.message import Message
 from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
-from clip_skip.prompt.override import replaced
+from clip_skip.prompt.override import warn_replaced
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.about import about as in_words
 from clip_skip.sweep.plan import Cell, Plan
@@ -38,9 +39,10 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
-    about_tag = replaced(p.prompt) if settings.apply_to != "negative" else []
+    about_tag: list[Message] = warn_replaced(p.prompt) if settings.apply_to != "negative" else []
     unsaved = [sweep_of(job).save_problem for job in jobs if sweep_of(job).save_problem]
-    for message in (*about_tag, *cut(jobs), *missing(p, settings, plan, finished), *unsaved):
+    messages: list[Message | str] = [*about_tag, *cut(jobs), *missing(p, settings, plan, finished), *unsaved]
+    for message in messages:
         tell(p, results[0][0], message)
     grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):
@@ -69,9 +71,9 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     return processed
 
 
-def tell(p: Any, job: Any, message: str) -> None:
+def tell(p: Any, job: Any, message: Message | str) -> None:
     """Under the picture, and in the API's answer, which leaves comments out."""
-    generation.warn(p, translate(message))
+    generation.comment(p, translate(message))
     state_of(sweep_of(job).last).warnings.append(message)
 
 

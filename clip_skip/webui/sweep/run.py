@@ -18,10 +18,10 @@ from clip_skip.sweep import plan as sweep
 from clip_skip.sweep.plan import Cell, Plan
 from clip_skip.sweep.rows import CFG, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
-from clip_skip.webui.errors import BadArguments
+from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
-from clip_skip.webui.hosts.encoders import selected, towers
+from clip_skip.webui.hosts.encoders import describe_model, selected
 from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
 from clip_skip.webui.sweep.batch import here_only, last_batch, learn, seed_of, sweep_of, together
 from clip_skip.webui.sweep.results import Done, collect, not_saved, whole
@@ -43,12 +43,12 @@ def run(
 
     remember: keeps the encodings at the given clip skips while it is open.
     unfinished: holds the cells of a sweep that was ended before its end, or failed; the same again makes the rest.
-    BadArguments names the field that is wrong, before anything is made; on a page that would not say it, there are its
+    ClipSkip names the field that is wrong, before anything is made; on a page that would not say it, there are its
     words instead of pictures.
     """
     try:
         settings, plan = checked(p, args)
-    except BadArguments as error:
+    except ClipSkip as error:
         if getattr(p, "is_api", False) or not forge.loses_errors():
             raise
         p.comment(f"{TITLE}: {error}")
@@ -85,16 +85,16 @@ def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
         settings = SweepSettings.from_args(args)
         settings = replace(settings, seeds=random_seeds(settings.seeds))
         names = settings.names(args) if getattr(p, "is_api", False) else LABELS
-        plan = settings.plan(None if model is None else towers(model), names)
+        plan = settings.plan(None if model is None else describe_model(model).towers, names)
         rows = names[settings.kind.field]
         plan.rows.check(rows, p.prompt, p.negative_prompt)
         if settings.rows == "hires" and not getattr(p, "enable_hr", False):
             raise ValueError(f"{names['rows']}: there is no hires pass, so its clip skip cannot be the rows")
         check_size(p, plan, f"{names['clip_skips']}, {rows}")
     except ValueError as error:
-        raise BadArguments(translate(str(error))) from None
+        raise ClipSkip(translate(str(error))) from None
     if model is None:  # known when the first cell is begun
-        p.clip_skip_state = State(check_model=lambda model: settings.plan(towers(model), names))
+        p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).towers, names))
     return settings, plan
 
 

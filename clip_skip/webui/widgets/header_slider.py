@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from clip_skip.webui.hosts.header_option import OPTION
+
 __all__ = ["add_slider"]
 
-OPTION = "CLIP_stop_at_last_layers"
 ADDED = "clip_skip_slider_added"
 
 
@@ -15,11 +16,11 @@ def add_slider(opts: Any, has_own: bool = False) -> None:
     or the host has one in the header that is its own.
 
     The note that it was done is saved with the host's settings whenever these
-    are saved, so a user who takes the slider out is not given it back. The list
+    are saved, so it is not re-added once the user removes it. The list
     is replaced, not changed: its default is one object shared by the whole host.
     """
     if OPTION in opts.data_labels:
-        # The host forgets to take an override of an option back that was never set.
+        # The host doesn't restore an overridden option that is missing from `opts.data`.
         opts.data.setdefault(OPTION, opts.get_default(OPTION))
     if has_own or opts.data.get(ADDED) or OPTION not in opts.data_labels:
         return

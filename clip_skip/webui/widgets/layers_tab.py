@@ -11,22 +11,22 @@ from modules.call_queue import queue_lock
 
 from clip_skip.encoder import NAMES
 from clip_skip.layers.measure import Layers, LayersError, measure_layers, notes_on_prompt, token_labels
-from clip_skip.messages.message import Message, Template
+from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.page.events import listen
 from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.prompt import tags
-from clip_skip.prompt.sub_prompts import pieces
+from clip_skip.prompt.sub_prompts import split_sub_prompts
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.hosts.encoders import encoders, kind
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.forge import on_main_thread
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["build", "show"]
 
-TOWERS = {NAMES["l"]: "l", NAMES["g"]: "g"}
+TOWER_OF_CHOICE = {NAMES["l"]: "l", NAMES["g"]: "g"}
 IS_DARK = "(prompt, tower, words, dark) => [prompt, tower, words, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
-FAILED = Template("That failed; the console says why.")
+FAILED = Template("That failed; see the console for the reason.")
 NO_MODEL = Template("No model is loaded.")
 NOTHING_TO_SHOW = Template("There is nothing to show for {model}.")
 
@@ -36,13 +36,13 @@ def build() -> None:
         prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
         with gr.Column():
             tower = gr.Radio(
-                list(TOWERS),
+                list(TOWER_OF_CHOICE),
                 value=NAMES["l"],
                 label="Encoder (SDXL)",
                 elem_id="clip_skip_layers_tower",
                 visible=False,
             )
-            take = gr.Button("Prompt from txt2img", elem_id="clip_skip_layers_take")
+            take = gr.Button("Copy prompt from txt2img", elem_id="clip_skip_layers_take")
             button = gr.Button(SHOW_LAYERS, variant="primary", elem_id="clip_skip_layers_show")
     sentence = gr.Textbox(label=SUMMARY, interactive=False, elem_id="clip_skip_layers_sentence")
     picture = gr.Image(
@@ -63,8 +63,8 @@ def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Any, An
     The choice of an encoder is in sight where there are two.
     """
     with queue_lock:
-        measured = on_main_thread(measure_or_say, prompt, TOWERS.get(tower, "l"))
-    several = gr.update(visible=len(encoders(shared.sd_model)) > 1)
+        measured = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
+    several = gr.update(visible=len(describe_model(shared.sd_model).hosts) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
     try:
@@ -81,23 +81,24 @@ def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
     """The layers, or why there are none: Forge's thread loses what is raised on it."""
     try:
         return measure(prompt, tower)
-    except LayersError as error:
+    except MessageError as error:
         return error.message
 
 
 def measure(prompt: str, tower: str) -> Layers:
     """The layers for the first chunk of `prompt`, from one pass of the host's own encoding.
 
-    LayersError says why there is nothing to measure.
+    MessageError says why there is nothing to measure.
     """
     if hasattr(sd_models, "forge_model_reload"):
         sd_models.forge_model_reload()
     model = shared.sd_model
     if model is None:
-        raise LayersError(NO_MODEL)
-    hosts = {host.encoder.tower: host for host in encoders(model)}
+        raise MessageError(NO_MODEL)
+    described = describe_model(model)
+    hosts = {host.encoder.tower: host for host in described.hosts}
     if not hosts:
-        raise LayersError(NOTHING_TO_SHOW(model=kind(model)))
+        raise MessageError(NOTHING_TO_SHOW(model=described.name))
     host = hosts.get(tower) or next(iter(hosts.values()))
     text, parts, changes = first_text(prompt)
     chunks = host.module.tokenize_line(text)[0]
@@ -115,7 +116,7 @@ def measure(prompt: str, tower: str) -> Layers:
 def first_text(prompt: str) -> tuple[str, int, bool]:
     """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
     text = extra_networks.parse_prompt(tags.strip(prompt))[0]
-    texts = pieces(text)
+    texts = split_sub_prompts(text)
     schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]
     return schedule[0][1], len(texts), len({text for _, text in schedule}) > 1
 

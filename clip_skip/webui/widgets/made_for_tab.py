@@ -29,8 +29,8 @@ def build() -> None:
             scale=4,
         )
         again = gr.Button("Refresh the lists", elem_id="clip_skip_made_for_refresh")
-        button = gr.Button("Look at it", variant="primary", elem_id="clip_skip_made_for_look")
-    verdict = gr.Textbox(label="In a sentence", interactive=False, elem_id="clip_skip_made_for_verdict")
+        button = gr.Button("Inspect", variant="primary", elem_id="clip_skip_made_for_look")
+    verdict = gr.Textbox(label="Summary", interactive=False, elem_id="clip_skip_made_for_verdict")
     picture = gr.Image(
         label="Blocks of the text encoder",
         show_label=False,

@@ -12,7 +12,7 @@ from modules.ui_components import InputAccordion
 
 from clip_skip import panel
 from clip_skip.webui.host_settings import panel_starts_with, set_start
-from clip_skip.webui.hosts.encoders import encoders
+from clip_skip.webui.hosts.encoders import describe_model
 
 __all__ = ["build", "restored"]
 
@@ -31,7 +31,7 @@ def build(script: Any) -> tuple[Any, list[Any]]:
                 step=0.1,
                 value=start[field.name],
                 label=field.label,
-                info=field.info,
+                info=field.info or None,
                 elem_id=script.elem_id(field.name),
             )
             for field in panel.FIELDS
@@ -49,7 +49,7 @@ def build(script: Any) -> tuple[Any, list[Any]]:
 
 def ends() -> list[float]:
     """Where each slider ends: at the layers of the loaded model's encoders."""
-    layers = {host.encoder.tower: host.encoder.layers for host in encoders(shared.sd_model)}
+    layers = describe_model(shared.sd_model).towers
     main = layers.get("l") or layers.get("h") or layers.get("g")
     return [float(main or field.shown) if field.name != "clip_g" else field.shown for field in panel.FIELDS]
 

@@ -10,6 +10,8 @@ from typing import Any
 import gradio as gr
 from modules import shared
 
+from clip_skip.messages.message import Template, reason
+from clip_skip.skip import shorten
 from clip_skip.sweep import presets
 from clip_skip.sweep.settings import SweepSettings
 from clip_skip.webui import host_settings
@@ -68,21 +70,27 @@ def known() -> dict[str, SweepSettings]:
 
 def save(name: str | None, *values: Any) -> tuple[Any, str]:
     """Saves what the sweep is set to under `name`; what the page shows then."""
-    return changed(name, lambda own: presets.with_preset(own, name or "", SweepSettings.from_args(values)), "was saved")
+    return changed(name, lambda own: presets.with_preset(own, name or "", SweepSettings.from_args(values)), SAVED)
 
 
 def delete(name: str | None) -> tuple[Any, str]:
-    return changed(name, lambda own: presets.without_preset(own, name or ""), "was deleted", None)
+    return changed(name, lambda own: presets.without_preset(own, name or ""), DELETED, None)
 
 
 KEEP = object()
+SAVED = Template("Preset {name} was saved.")
+DELETED = Template("Preset {name} was deleted.")
+NOT_SAVED = Template("The settings could not be saved.")
 
 
-def changed(name: str | None, change: Callable[[Any], dict[str, Any]], said: str, value: Any = KEEP) -> tuple[Any, str]:
+def changed(
+    name: str | None, change: Callable[[Any], dict[str, Any]], done: Template, value: Any = KEEP
+) -> tuple[Any, str]:
     try:
         shared.opts.data[host_settings.PRESETS] = change(host_settings.value(host_settings.PRESETS))
         shared.opts.save(shared.config_filename)
     except (ValueError, AssertionError, OSError) as error:
-        return gr.update(), html.escape(translate(str(error) or "The settings could not be saved."))
-    shown = gr.update(choices=[*known()], value=(name or "").strip() if value is KEEP else value)
-    return shown, html.escape(translate(f'Preset "{(name or "").strip()}" {said}.'))
+        return gr.update(), html.escape(translate(reason(error) or NOT_SAVED))
+    name = (name or "").strip()
+    shown = gr.update(choices=[*known()], value=name if value is KEEP else value)
+    return shown, html.escape(translate(done(name=shorten(name, len(name)))))

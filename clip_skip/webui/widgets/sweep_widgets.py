@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from modules.infotext_utils import PasteField
 
+from clip_skip.messages.message import Template, reason
 from clip_skip.sweep.rows import CFG, KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
@@ -17,6 +18,13 @@ from clip_skip.webui.host_settings import set_start, sweep_starts_with
 from clip_skip.webui.widgets.preset_widgets import Presets
 
 __all__ = ["build", "counted"]
+
+PICTURES = Template("{count} pictures ({columns} × {rows})")
+PICTURES_OF_SEEDS = Template("{count} pictures ({columns} × {rows}, {seeds} seeds)")
+ONE_BATCH = Template("in 1 batch")
+BATCHES = Template("in {batches} batches")
+FIT_MEMORY = Template("batched to fit memory")
+SIZE_AND_BATCHES = Template("{size}, {batches}")
 
 
 def build(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any], list[Any]]:
@@ -131,10 +139,11 @@ def counted(*values: Any) -> str:
         settings = SweepSettings.from_args(values[:count])
         plan = replace(settings, seeds=random_seeds(settings.seeds)).plan()
     except ValueError as error:
-        return html.escape(translate(str(error)))
+        return html.escape(translate(reason(error)))
     seeds = int(values[count]) if len(values) > count and settings.rows != "seed" else 1
     cells, limit = len(plan.cells), settings.cells_per_batch
-    text = f"{cells * seeds} pictures: {len(plan.clip_skips)} by {len(plan.rows)}"
-    text += f", for {seeds} seeds" if seeds > 1 else ""
-    text += f", in {-(-cells // limit) * seeds} batches" if limit else ", as many at once as fit"
-    return html.escape(translate(text))
+    values_of = {"count": cells * seeds, "columns": len(plan.clip_skips), "rows": len(plan.rows)}
+    size = PICTURES(**values_of) if seeds == 1 else PICTURES_OF_SEEDS(**values_of, seeds=seeds)
+    batches = -(-cells // limit) * seeds if limit else 0
+    how = ONE_BATCH if batches == 1 else BATCHES(batches=batches) if batches else FIT_MEMORY
+    return html.escape(translate(SIZE_AND_BATCHES(size=size, batches=how)))

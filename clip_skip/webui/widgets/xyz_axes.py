@@ -7,12 +7,12 @@ from typing import Any
 
 from modules import scripts, shared
 
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, reason
 from clip_skip.panel import check_depth
 from clip_skip.prompt.override import Override
 from clip_skip.skip import check, format
-from clip_skip.webui.errors import BadArguments
-from clip_skip.webui.host_language import translate
-from clip_skip.webui.hosts.encoders import layers, selected
+from clip_skip.webui.errors import ClipSkip
+from clip_skip.webui.hosts.encoders import describe_model, selected
 from clip_skip.webui.state import State, state_of
 from clip_skip.webui.sweep.batch import here_only
 
@@ -41,7 +41,7 @@ def checked(label: str, value: float) -> float:
     try:
         return check(value)
     except ValueError as error:
-        raise ValueError(f"{label}: {error}") from None
+        raise MessageError(FIELD_PROBLEM(field=label, problem=reason(error))) from None
 
 
 def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
@@ -54,18 +54,18 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
         p.clip_skip_state = State(overrides=[replace(before, **changes)])
 
     def confirm(p: Any, values: list[float]) -> None:
-        deepest = layers(selected(p))
+        deepest = describe_model(selected(p)).layers
         for value in values:
             try:
                 check_depth(label, checked(label, value), deepest)
             except ValueError as error:
-                raise BadArguments(translate(str(error))) from None
+                raise ClipSkip(reason(error)) from None
 
     def show(p: Any, option: Any, value: float) -> str:
         which = f" ({names[0]})" if len(names) == 1 else ""
         return f"Clip skip{which}: {format(value)}"
 
     def choices() -> list[str]:
-        return [str(value) for value in range(1, (layers(shared.sd_model) or 12) + 1)]
+        return [str(value) for value in range(1, (describe_model(shared.sd_model).layers or 12) + 1)]
 
     return axis_option(label, float, apply, format_value=show, confirm=confirm, choices=choices)

@@ -8,6 +8,7 @@ DEFAULTS = {
     "sdxl_clip_l_skip": False,
     "localization": "None",
     "use_old_scheduling": False,
+    "enable_prompt_comments": True,
     "img_max_size_mp": 200,
     "enable_pnginfo": True,
     "grid_save": True,

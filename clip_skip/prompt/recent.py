@@ -1,0 +1,25 @@
+"""Keeps what was made of recent texts: hosts and pages hand over the same texts again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
+
+__all__ = ["keep_recent"]
+
+Result = TypeVar("Result")
+
+LONGEST = 4000
+"""Characters; what is longer is not kept, so that strangers' texts cannot fill the memory."""
+
+
+def keep_recent(function: Callable[[str], Result]) -> Callable[[str], Result]:
+    """`function`, a pure one of a text, whose results for the last 512 texts are kept."""
+    kept = lru_cache(maxsize=512)(function)
+
+    @wraps(function)
+    def from_kept(text: str) -> Result:
+        return kept(text) if len(text) <= LONGEST else function(text)
+
+    return from_kept
