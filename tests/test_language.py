@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 WEBUI = ROOT / "clip_skip" / "webui"
 LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
 SENTENCES = {name: catalogue(name) for name in LANGUAGES}
-SAME = {"Clip Skip", "Clip skip", "LoRA", "clip skip", "{field}: {problem}"}
+SAME = {"Clip Skip", "Clip skip", "LoRA", "clip skip", "clip skip {values}: {stops}", "{field}: {problem}"}
 
 
 def placeholders(text):

@@ -271,7 +271,7 @@ def test_the_tab_on_every_host(standins, name):
     sentence, picture, tower = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], "", False)
     assert "biggest change" in sentence and picture.size[0] == 1430
     assert tower["visible"] == (len(model.embedders) > 1)
-    towers = {host.encoder.tower: host for host in layers_tab.encoders(model)}
+    towers = {host.encoder.tower: host for host in layers_tab.describe_model(model).hosts}
     host = towers.get("g") or next(iter(towers.values()))
     measured = layers_tab.measure("a red cow", "g")
     assert measured.tokens[0] == "<start>" and measured.tokens[-1] == "<end>" and len(measured.tokens) == 5
