@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from clip_skip import panel
+from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages import catalogues
 from clip_skip.messages.catalogues import translated
 from clip_skip.standalone.app import assets, reading
@@ -132,8 +133,8 @@ def test_the_negative_prompt_follows_or_has_its_own(studio):
 def test_what_is_wrong_with_a_tag_is_told(studio):
     made = picture(studio, "<clipskip:abc> <clipskip:99> a circle 円")
     assert (pixels(made.path) == pixels(picture(studio, "a circle 円", slider=12).path)).all()
-    assert any('"<clipskip:abc>" was ignored' in note for note in made.notes)
-    assert "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used." in made.notes
+    assert any('"<clipskip:abc>" was ignored' in str(note) for note in made.notes)
+    assert TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12) in made.notes
     assert Image.open(made.path).info["parameters"].lstrip().startswith("a circle 円\n")
 
 
@@ -276,9 +277,9 @@ def test_rows_of_seeds_and_of_replaced_text(studio):
 
 def test_a_sweep_tells_what_it_makes_of_tags(studio):
     notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
-    assert notes == [
+    assert [*map(str, notes)] == [
         'The sweep\'s values replaced the tag "<clipskip:5>".',
-        "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
+        "Clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
     ]
 
 

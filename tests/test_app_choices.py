@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages.catalogues import translated
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
@@ -79,7 +80,7 @@ def test_another_checkpoint_takes_the_place_of_the_one_before(studio):
 def test_a_value_goes_as_deep_as_each_encoder_of_sdxl(studio):
     deep = picture(studio, "more/xl", prompt="a circle <clipskip:20>")
     assert (pixels(deep) == pixels(picture(studio, "more/xl", prompt="a circle <clipskip:l=12:g=20>"))).all()
-    assert deep.notes == ["clip skip 20 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used."]
+    assert deep.notes == [TOO_DEEP(value="20", layers=12, name="CLIP ViT-L/14", used=12)]
 
 
 def test_a_sweep_of_another_checkpoint(studio):

@@ -18,10 +18,11 @@ from PIL import Image  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from clip_skip.out_of_memory import is_out_of_memory  # noqa: E402
 from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.demo.model import write_encoder  # noqa: E402
-from clip_skip.standalone.engine.engine import Engine, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, heads, sizes  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
@@ -84,7 +85,7 @@ def largest_difference(one, other):
     ],
 )
 def test_sizes_are_read_from_the_shapes_that_belong_to_them(wanted):
-    assert sizes.read(shapes(wanted)) == replace(wanted, unet_heads=0, text_heads=0)
+    assert sizes.sizes_of(shapes(wanted)) == replace(wanted, unet_heads=0, text_heads=0)
 
 
 def test_published_size_of_stable_diffusion_1():
@@ -136,7 +137,7 @@ def test_other_spellings_of_the_same_checkpoint(model, models, tmp_path):
         ({"lora_unet_x.lora_up.weight"}, "a LoRA"),
         ({"model.diffusion_model.double_blocks.0.x"}, "Flux"),
         ({"emb_params"}, "textual inversion"),
-        ({"something"}, "no UNet and no VAE and no text encoder"),
+        ({"something"}, "no UNet, no VAE, no text encoder"),
     ],
 )
 def test_other_models_are_named(names, message, tmp_path):
@@ -173,7 +174,7 @@ def test_broken_files_are_refused(model, tmp_path):
         with pytest.raises(CheckpointError, match=r"not a complete \.safetensors file"):
             checkpoint.load(path)
     save_file(load_file(model), path, metadata={"clip_skip.unet_heads": "4", "clip_skip.text_heads": "many"})
-    with pytest.raises(CheckpointError, match="'many', not a number of heads"):
+    with pytest.raises(CheckpointError, match='"many", not a number of heads'):
         checkpoint.load(path)
 
 
@@ -190,27 +191,27 @@ def yaml_beside(path, unet="num_heads: 4", encoder="encoder"):
 def test_heads_are_told_or_the_checkpoint_is_refused(model, models, tmp_path):
     path = tmp_path / "m.safetensors"
     save_file(load_file(model), path)
-    with pytest.raises(CheckpointError, match="attention heads its UNet has cannot be told: 32-64-64-64 channels"):
+    with pytest.raises(CheckpointError, match="attention heads of its UNet is unknown: 32-64-64-64 channels"):
         checkpoint.load(path)
     yaml_beside(path)
     assert checkpoint.load(path).sizes == models.sizes
     yaml_beside(path, encoder="openai/clip-vit-large-patch14")
-    with pytest.raises(CheckpointError, match="attention heads its text encoder has cannot be told: width 64"):
+    with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown: width 64"):
         checkpoint.load(path)
     yaml_beside(path, encoder=tmp_path / "encoder")
     assert checkpoint.load(path).sizes == models.sizes
     for unet, message in (
-        ("num_heads: many", "num_heads in m.yaml is 'many', not a number of heads"),
+        ("num_heads: many", 'num_heads in m.yaml is "many", not a number of heads'),
         ("num_heads: 7", "7 attention heads do not divide the UNet's 64 channels"),
         ("num_head_channels: 48", "48 channels per attention head do not divide"),
         ("num_heads: [", "m.yaml cannot be read"),
-        ("- a", "cannot be told"),
+        ("- a", "is unknown"),
     ):
         yaml_beside(path, unet)
         with pytest.raises(CheckpointError, match=message):
             checkpoint.load(path)
     path.with_suffix(".yaml").write_text("just a text")
-    with pytest.raises(CheckpointError, match="cannot be told"):
+    with pytest.raises(CheckpointError, match="is unknown"):
         checkpoint.load(path)
     assert heads.unet_heads(path, {}, Sizes().unet) == 8 and heads.text_heads(path, {}, Sizes().text) == 12
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from clip_skip.encoder import conditionings
 from clip_skip.prompt.parsed import Values, read_marked
 from clip_skip.webui import generation
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 from clip_skip.webui.state import state_of
@@ -101,7 +102,7 @@ class Conditioning:
         """No generation runs."""
         self.running = lambda: None
 
-    def follow(self, p: Any) -> None:
+    def follow(self, p: Processing) -> None:
         """Until the end of `p.sample`, which makes the batch, unmarked texts follow `p`, on any way to the model."""
         self.running = weakref.ref(p)
         own, original = p.__dict__.get("sample"), p.sample

@@ -9,6 +9,7 @@ from typing import Any
 
 from clip_skip.panel import Panel
 from clip_skip.webui import generation
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
 from clip_skip.webui.state import state_of
 
@@ -32,12 +33,12 @@ def admit(opts: Any) -> None:
         opts.data[OPTION] = f"{names},{SCRIPT}"
 
 
-def is_one(p: Any) -> bool:
+def is_one(p: Processing) -> bool:
     """Whether `p` is a pass over a picture of another generation."""
     return bool(getattr(p, "_ad_inner", False))
 
 
-def inherit(p: Any, outer: Any) -> None:
+def inherit(p: Processing, outer: Processing | None) -> None:
     """Gives the pass `p` the panel of the picture of `outer` that it is for; one set in ADetailer itself is kept."""
     if outer is None or not hasattr(outer, "batch_index"):
         return

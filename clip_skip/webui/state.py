@@ -132,7 +132,7 @@ class State:
         return State(self.overrides, self.check_model, self.batch, self.job, [panel])
 
 
-def state_of(p: Any) -> State:
+def state_of(p: object) -> State:
     """The State of `p`; an empty one, which is not put on `p`, where there is none yet."""
     state: State | None = getattr(p, "clip_skip_state", None)
     return State() if state is None else state

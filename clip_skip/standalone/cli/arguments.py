@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, EMPHASES, Loading
@@ -22,6 +23,7 @@ __all__ = [
     "ArgumentError",
     "add_cluster",
     "add_loading",
+    "check_png",
     "checkpoint",
     "cluster_of",
     "device",
@@ -42,6 +44,18 @@ SEED = 2881122569
 
 class ArgumentError(ValueError):
     """An argument that cannot be used; the message names it."""
+
+
+NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
+NO_FOLDER = Template("there is no folder {name}")
+
+
+def check_png(option: str, path: Path) -> None:
+    """Raise `ArgumentError` unless a PNG can be written to `path`: its name ends in .png, and its folder is there."""
+    if path.suffix.lower() != ".png":
+        raise ArgumentError(FIELD_PROBLEM(field=option, problem=NOT_PNG))
+    if not path.parent.is_dir():
+        raise ArgumentError(FIELD_PROBLEM(field=option, problem=NO_FOLDER(name=str(path.parent))))
 
 
 def checkpoint(model: str) -> Path:

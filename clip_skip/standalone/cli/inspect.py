@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip.made_for.metadata import Problem
-from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.made_for.reading import Problem
+from clip_skip.messages.message import FIELD_PROBLEM
+from clip_skip.standalone.cli.arguments import ArgumentError, check_png
 
 if TYPE_CHECKING:
     from clip_skip.made_for.findings import Finding
@@ -22,8 +23,8 @@ HEADS = ("file", "model", "metadata", "weights", "verdict")
 
 HELP = "which clip skip LoRAs and checkpoints were made for"
 DESCRIPTION = (
-    "Tell from the weights which clip skip a LoRA was trained at, whether its metadata says so or not; and a "
-    "checkpoint, beside the base that it was made from. Only .safetensors files are read."
+    "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
+    "checkpoint, compared with the base it was made from. Only .safetensors files are opened."
 )
 
 
@@ -40,12 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from clip_skip.made_for.findings import inspect
 
+    if arguments.figure:
+        check_png("--figure", arguments.figure)
     base = None if arguments.base is None else str(arguments.base)
     if base is not None:
         try:
             inspect(base)
         except Problem as problem:
-            raise ArgumentError(f"--base: {problem}") from problem
+            raise ArgumentError(FIELD_PROBLEM(field="--base", problem=problem.message)) from problem
     files = listed(arguments.files)
     findings: list[Finding] = []
     answers: list[dict[str, Any]] = []
@@ -54,14 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
             findings.append(inspect(str(file), base))
             answers.append(findings[-1].as_json())
         except Problem as problem:
-            answers.append({"file": str(file), "problem": f"{problem}."})
-            tqdm.write(f"{problem}.", file=sys.stderr)
+            answers.append({"file": str(file), "problem": str(problem)})
+            tqdm.write(str(problem), file=sys.stderr)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False, allow_nan=False))
     elif findings:
         print("\n".join(table(findings)))
     if arguments.figure:
         draw(findings, arguments.figure)
+        print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
     return 1 if len(findings) < len(files) else 0
 
 

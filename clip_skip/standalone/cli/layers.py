@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, checkpoint
+from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, check_png, checkpoint
 from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
@@ -35,8 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.files import save_picture
     from clip_skip.standalone.layers import measure
 
-    if arguments.out.suffix.lower() != ".png":
-        raise ArgumentError(f"--out: the layers are drawn as a PNG, and {arguments.out.name} is not called so")
+    check_png("--out", arguments.out)
     try:
         measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
     except (CheckpointError, LayersError, OSError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_skip.standalone.models import header
+from clip_skip.standalone.models.lora_files import find_lora
 from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class Loading:
 
     def made_with(self, prompts: Sequence[str]) -> dict[str, object]:
         """The files of this that the pixels of `prompts` depend on. Raises `LoraError`."""
-        named = sorted({lora.name for prompt in prompts for lora in networks.read(prompt)[1]})
+        named = sorted({lora.name for prompt in prompts for lora in networks.read_networks(prompt)[1]})
         return {
-            **{f"lora {name}": header.digest(networks.file(name, self.loras)) for name in named},
+            **{f"lora {name}": header.digest(find_lora(name, self.loras)) for name in named},
             **dict(self._embeddings(prompts)),
         }
 

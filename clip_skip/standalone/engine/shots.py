@@ -102,12 +102,12 @@ class Shot:
             own = replace(texts, prompt=prompt or texts.prompt, negative=negative or texts.negative)
             texts = replace(own, hires=True, first_pass=texts.prompt)
         prompt, negative = texts.marked()
-        return networks.read(prompt)[0], negative
+        return networks.read_networks(prompt)[0], negative
 
     def loras(self, hires: Hires | None = None) -> tuple[networks.Lora, ...]:
         """The LoRAs that the prompt of the first pass, or of `hires`, names. Raises `networks.LoraError`."""
         prompt = hires.prompt if hires and hires.prompt else self.prompt
-        return networks.read(strip(strip_comments(prompt)))[1]
+        return networks.read_networks(strip(strip_comments(prompt)))[1]
 
     def clip_skips(self) -> tuple[float, float]:
         """The values of prompt and negative prompt, each as a whole, for the first encoder."""

@@ -166,7 +166,7 @@ def plain(prompt: str) -> str:
     from clip_skip.prompt.comments import strip_comments
     from clip_skip.standalone.prompts import networks
 
-    return networks.read(tags.strip(strip_comments(prompt)))[0].strip()
+    return networks.read_networks(tags.strip(strip_comments(prompt)))[0].strip()
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}

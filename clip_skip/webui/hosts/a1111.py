@@ -10,6 +10,7 @@ from modules import shared
 from torch import Tensor
 
 from clip_skip.encoder import NAMES, from_open_clip, from_transformers
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["describe", "scale_each"]
@@ -36,7 +37,7 @@ def describe(module: Any) -> HostEncoder | None:
     return None
 
 
-def scale_each(p: Any, scales: Sequence[float]) -> None:
+def scale_each(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i.
 
     The host combines the predictions of a whole batch at `p.cfg_scale`, a plain number. Here it, and every extension
@@ -49,7 +50,7 @@ def scale_each(p: Any, scales: Sequence[float]) -> None:
 
     def combine_denoised(x_out: Tensor, conds_list: Any, uncond: Any, cond_scale: float) -> Tensor:
         if cond_scale == 1.0 != nominal:
-            return original(x_out, conds_list, uncond, cond_scale)  # type: ignore[no-any-return]
+            return original(x_out, conds_list, uncond, cond_scale)
         changed = cond_scale / nominal
         made = {scale: original(x_out, conds_list, uncond, scale * changed) for scale in set(scales)}
         return torch.stack([made[scale][index] for index, scale in enumerate(scales)])

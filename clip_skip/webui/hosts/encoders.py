@@ -8,6 +8,7 @@ from typing import Any
 from modules import sd_models, shared
 
 from clip_skip.messages.message import Template
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts import a1111, forge, reforge
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
@@ -90,7 +91,7 @@ def kind_of(model: Any, towers: str) -> str:
     return type(model).__name__ if hasattr(model, "forge_objects") else ""
 
 
-def selected(p: Any) -> Any:
+def selected(p: Processing) -> Any:
     """The model that `p` will be made with, or None where that is only known once it is loaded.
 
     Forge loads what is selected with the first picture; here it does so at once.

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.webui.host_types import ForgeModel, Processing
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
@@ -57,7 +58,7 @@ def loses_errors() -> bool:
     return module is not None and not hasattr(module, "last_exception")
 
 
-def scale_each(p: Any, scales: Sequence[float]) -> None:
+def scale_each(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i, in the pass that uses `p.cfg_scale`.
 
     denoised = uncond + s (cond - uncond), with what the host makes of a sub-prompt's
@@ -77,9 +78,10 @@ def scale_each(p: Any, scales: Sequence[float]) -> None:
         ratio = ratios.to(denoised).view(-1, *[1] * (denoised.ndim - 1))
         return uncond + (denoised - uncond) * ratio
 
-    unet = p.sd_model.forge_objects.unet.clone()
+    model = cast(ForgeModel, p.sd_model)
+    unet = model.forge_objects.unet.clone()
     unet.set_model_sampler_post_cfg_function(scaled)
-    p.sd_model.forge_objects.unet = unet
+    model.forge_objects.unet = unet
 
 
 def entry() -> Any:

@@ -45,6 +45,7 @@ def build() -> None:
         datatype=[*made_for.TYPES],
         interactive=False,
         wrap=True,
+        visible=False,  # without rows, gradio shows one of zeros
         elem_id="clip_skip_made_for_table",
     )
     dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
@@ -84,5 +85,5 @@ def all_loras(progress: Any = PROGRESS) -> tuple[Any, str]:
 
 
 def all_at_once(each: made_for.Each = list) -> tuple[Any, str]:
-    found, link = made_for.table(model_files.loras(), translate, each)
-    return found or gr.update(), link
+    rows, link = made_for.table(model_files.loras(), translate, each)
+    return gr.update(value=rows, visible=True) if rows else gr.update(visible=False), link

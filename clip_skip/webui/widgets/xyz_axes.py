@@ -12,6 +12,7 @@ from clip_skip.panel import check_depth
 from clip_skip.prompt.override import Override
 from clip_skip.skip import check, format
 from clip_skip.webui.errors import ClipSkip
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model, selected
 from clip_skip.webui.state import State, state_of
 from clip_skip.webui.sweep.batch import here_only
@@ -47,13 +48,13 @@ def checked(label: str, value: float) -> float:
 def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
     """One axis, that sets the parts `names` of an override."""
 
-    def apply(p: Any, value: float, values: list[float]) -> None:
+    def apply(p: Processing, value: float, values: list[float]) -> None:
         (before,) = state_of(p).overrides or [Override()]  # of the plot's other axis
         here_only(p)
         changes: dict[str, Any] = dict.fromkeys(names, check(value))
         p.clip_skip_state = State(overrides=[replace(before, **changes)])
 
-    def confirm(p: Any, values: list[float]) -> None:
+    def confirm(p: Processing, values: list[float]) -> None:
         deepest = describe_model(selected(p)).layers
         for value in values:
             try:
@@ -61,7 +62,7 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
             except ValueError as error:
                 raise ClipSkip(reason(error)) from None
 
-    def show(p: Any, option: Any, value: float) -> str:
+    def show(p: Processing, option: Any, value: float) -> str:
         which = f" ({names[0]})" if len(names) == 1 else ""
         return f"Clip skip{which}: {format(value)}"
 
