@@ -33,6 +33,7 @@ SAME = {
     "clip skip {values}: {stops}",
     "{field}: {problem}",
 }
+SAME |= {"DoRA", "GLoRA", "IA3", "LoHa", "LoKr", "OFT"}
 
 
 def placeholders(text):
