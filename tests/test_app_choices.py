@@ -9,13 +9,14 @@ from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages.catalogues import translated
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
-from clip_skip.standalone.app.checkpoints import Checkpoints
-from clip_skip.standalone.app.reading import FieldError
+from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
 from clip_skip.standalone.app.routes import describe, parts
 from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import infotext, recipe
+from clip_skip.standalone.pictures.checkpoint import NOT_THERE
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
@@ -109,10 +110,10 @@ def test_what_the_page_is_told_of_a_checkpoint_without_loading_it(studio):
     [
         ({"scale": 0.5}, "Upscale by: 0.5 is outside 1 to 8"),
         ({"denoising": 0}, "Denoising strength: 0 is outside 0.0001 to 1"),
-        ({"upscaler": "ESRGAN"}, 'Upscaler: "ESRGAN" is not among Latent'),
+        ({"upscaler": "ESRGAN"}, 'Upscaler: "ESRGAN" is not one of Latent'),
         ({"hires_steps": 1.5}, "Hires steps: 1.5 is not a whole number"),
         ({"width": 4096, "scale": 4}, "Hires. fix: 16384x256 is more than 8192"),
-        ({"noise": "NV"}, 'Noise from: "NV" is not among CPU, GPU'),
+        ({"noise": "NV"}, 'Noise from: "NV" is not one of CPU, GPU'),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(studio, fields, message):
@@ -142,7 +143,7 @@ def test_a_dropped_picture_fills_the_fields_that_make_it_again(studio, fields):
     made = picture(studio, slider=3, **fields)
     read = infotext.read(made.path)
     checkpoint, said = studio.checkpoints.like(read, "two")
-    filled, more = reading.filled(recipe.of(read), checkpoint.family)
+    filled, more = reading.fields_of(recipe.of(read), checkpoint.family)
     assert checkpoint.name == CHECKPOINT.stem and not said and not more
     slider = filled.pop("slider")
     again = studio.picture(checkpoint, reading.settings({**FIELDS, **filled}, checkpoint), slider)
@@ -153,7 +154,8 @@ def test_a_picture_of_a_checkpoint_that_is_not_there(studio):
     read = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     checkpoint, said = studio.checkpoints.like(read, "two")
     assert checkpoint.name == "two"
-    assert 'the checkpoint "other" (hash 0123456789) is not in the checkpoints of this page' in said
+    missing = NOT_THERE(name='"other"', hash="0123456789", place=OF_THIS_PAGE)
+    assert said == STANDS_IN(problem=missing)
 
 
 def test_the_tags_decide_part_by_part_and_step_by_step(studio):
@@ -177,20 +179,22 @@ def test_emphasis_is_the_pictures_own(studio):
 
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, language):
-    last = "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 00, Hires upscale: 2, VAE: x"
+    last = (
+        "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 0000000000, Hires upscale: 2, VAE: x"
+    )
     read = infotext.parse(f"a\n{last}, Hires upscaler: ESRGAN")
     wanted = recipe.of(read)
-    said = [*wanted.said, studio.checkpoints.like(read, "two")[1], *reading.filled(wanted, "SD2")[1]]
+    said = [*wanted.warnings, studio.checkpoints.like(read, "two")[1], *reading.fields_of(wanted, "SD2")[1]]
     other = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     said.append(studio.checkpoints.like(other, "two")[1])
     for fields in ({"scale": 0.5}, {"upscaler": "ESRGAN"}, {"width": 4096, "scale": 4}):
         with pytest.raises(FieldError) as wrong:
             picture(studio, hires=True, **fields)
-        said.append(str(wrong.value))
+        said.append(wrong.value.message)
     with pytest.raises(FieldError) as wrong:
         studio.checkpoints.find("gone")
-    said.append(str(wrong.value))
+    said.append(wrong.value.message)
     assert len(said) == 11
     for sentence in said:
         told = translated(sentence, language)
-        assert told != sentence and "{" not in told, sentence
+        assert told != str(sentence) and "{" not in told, sentence

@@ -22,8 +22,9 @@ from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, sizes  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.study.job import Common, Job  # noqa: E402
-from clip_skip.study.plan import Plan  # noqa: E402
+from clip_skip.standalone.settings import CommonSettings  # noqa: E402
+from clip_skip.standalone.study.job import StudyJob  # noqa: E402
+from clip_skip.study.plan import StudyPlan  # noqa: E402
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 from tests.webui import checkpoints  # noqa: E402
@@ -254,8 +255,8 @@ def test_the_size_that_sdxl_is_told_changes_the_picture(sdxl):
 
 def test_a_study_says_the_clip_skip_of_sdxl_as_a_tag(tmp_path):
     path = saved(SMALL_SDXL, tmp_path / "m.safetensors", HEADS["SDXL"])
-    plan = Plan({"m": (2.0, 3.0)}, {"m": 2.0}, ("a cow",), (1,), (7.0,))
-    job = Job({"m": path}, Common("", 2, 64, 64, "Euler"), plan, "cpu", tmp_path)
+    plan = StudyPlan({"m": (2.0, 3.0)}, {"m": 2.0}, ("a cow",), (1,), (7.0,))
+    job = StudyJob({"m": path}, CommonSettings(2, 64, 64, "Euler"), plan, "cpu", tmp_path)
     text = job.infotext(plan.cells[1])
     assert text.startswith("<clipskip:3>a cow\n") and "Clip skip" not in text
 
@@ -315,8 +316,8 @@ def test_clip_l_against_clip_g(tmp_path):
         for cell in json.loads((tmp_path / folder / "sweep.json").read_text(encoding="utf-8"))["cells"]:
             with Image.open(tmp_path / folder / cell["file"]) as picture:
                 made[cell["file"]] = np.asarray(picture)
-                wanted = cell["file"].removesuffix(".png").split("clip-g-")
-                clip_g = float(wanted[1]) if len(wanted) > 1 else 2.0
+                wanted = cell["file"].split("clip-g-")
+                clip_g = float(wanted[1].partition("_")[0]) if len(wanted) > 1 else 2.0
                 assert np.array_equal(made[cell["file"]], alone(cell["clip_skip"], clip_g)), cell["file"]
                 assert f":g={clip_g:g}>" in cell["infotext"]
     assert len({picture.tobytes() for picture in made.values()}) == 4

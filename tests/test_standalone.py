@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from clip_skip.out_of_memory import is_out_of_memory  # noqa: E402
 from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.demo.model import write_encoder  # noqa: E402
+from clip_skip.standalone.cli.sweep_arguments import VALUES_NEEDED  # noqa: E402
+from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder  # noqa: E402
 from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, heads, sizes  # noqa: E402
@@ -29,8 +30,9 @@ from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
-from clip_skip.standalone.sweep.job import Settings  # noqa: E402
+from clip_skip.standalone.settings import Settings  # noqa: E402
+from clip_skip.standalone.sweep.folder import SweepFolder  # noqa: E402
+from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
 from clip_skip.sweep.plan import Plan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
 from tests.random_model import SMALL, random_model  # noqa: E402
@@ -378,7 +380,7 @@ def test_what_counts_as_out_of_memory():
 
 # The folder and the command
 
-SETTINGS = Settings("m", "<clipskip:5>a cow", "dark <clipskip:3>", 1, 20, 64, 96, "Euler a")
+SETTINGS = Settings(20, 64, 96, "Euler a", model="m", prompt="<clipskip:5>a cow", negative="dark <clipskip:3>", seed=1)
 
 
 def test_infotext_is_that_of_the_webui():
@@ -393,6 +395,10 @@ def test_infotext_is_that_of_the_webui():
     more = replace(SETTINGS, family="SDXL", hires=Hires(1.5, steps=7), noise="GPU").infotext(Shot("a", "", 3.0, 7.0, 1))
     assert more.startswith("<clipskip:3>a\n") and "Clip skip" not in more and "RNG: NV" in more
     assert "Denoising strength: 0.7, Hires upscale: 1.5, Hires steps: 7, Hires upscaler: Latent" in more
+
+
+def folder_of(path, plan, settings=SETTINGS):
+    return SweepFolder(SweepJob(CHECKPOINT, settings, plan, "cpu", 0, path, True))
 
 
 def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -411,7 +417,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
         return patched
 
     for count in range(6):
-        folder = Folder(tmp_path / str(count), {"seed": 1}, plan.rows)
+        folder = folder_of(tmp_path / str(count), plan)
         calls.clear()
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", killed_at(count))
@@ -419,7 +425,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
                 folder.save(*arguments)
             except KeyboardInterrupt:
                 assert count < 5
-        again = Folder(tmp_path / str(count), {"seed": 1}, plan.rows)
+        again = folder_of(tmp_path / str(count), plan)
         assert len(again.missing(plan.cells)) == (0 if count else 2)
         assert (again.latents(plan) is not None) == bool(count)
         if not count:
@@ -430,14 +436,14 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_only_complete_cells_with_the_same_settings_count(tmp_path):
     plan = Plan((1.0, 2.0, 3.0), Rows((7.0,)))
-    folder = Folder(tmp_path, {"seed": 1}, plan.rows)
+    folder = folder_of(tmp_path, plan)
     folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
     assert folder.missing(plan.cells) == []
     whole = (folder.cells / folder.name(plan.cells[0])).read_bytes()
     (folder.cells / folder.name(plan.cells[0])).write_bytes(whole[:-20])
     (folder.cells / folder.name(plan.cells[1])).write_bytes(b"")
     assert folder.missing(plan.cells) == list(plan.cells[:2])
-    assert Folder(tmp_path, {"seed": 2}, plan.rows).missing(plan.cells) == list(plan.cells)
+    assert folder_of(tmp_path, plan, replace(SETTINGS, seed=2)).missing(plan.cells) == list(plan.cells)
 
 
 def sweep(model, out, *more):
@@ -524,7 +530,7 @@ def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, cap
         (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
         (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
         (["--rows", "negative", "--row-values", "99"], '--row-values: "99" is outside 1 to'),
-        (["--rows", "prompt"], "--row-values: the first value is what is searched for"),
+        (["--rows", "prompt"], f"--row-values: {VALUES_NEEDED}"),
         (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
         (["--rows", "clip_g"], "--rows: the loaded model has not both CLIP-L and CLIP-G"),
         (["--columns", "clip_l"], "--columns: the loaded model has not both CLIP-L and CLIP-G"),
@@ -625,12 +631,12 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
         (["--skips", "1-99"], '--skips: "1-99" is outside 1 to 12'),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
-        (["--size", "1x2x3"], "--size: '1x2x3'"),
-        (["--size", "8"], "--size: 8 is outside"),
+        (["--size", "1x2x3"], '--size: "1x2x3"'),
+        (["--size", "8"], "--size: 8 is outside 64 to 4096"),
         (["--steps", "0"], "--steps: 0 is outside"),
-        (["--seed", "-1"], "--seed: -1 is outside"),
-        (["--sampler", "PLMS"], "--sampler: 'PLMS' is not one of DPM++ 2M Karras"),
-        (["--device", "tpu"], "--device: 'tpu'"),
+        (["--seed", "-2"], "--seed: -2 is outside"),
+        (["--sampler", "PLMS"], '--sampler: "PLMS" is not one of DPM++ 2M Karras'),
+        (["--device", "tpu"], '--device: "tpu"'),
         (["--model", "missing.safetensors"], "--model: missing.safetensors: there is no such file"),
     ],
 )

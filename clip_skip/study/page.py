@@ -15,7 +15,7 @@ import pandas as pd
 
 from clip_skip.messages.message import Message, Template
 from clip_skip.study import statistics
-from clip_skip.study.plan import Plan
+from clip_skip.study.plan import StudyPlan
 from clip_skip.study.plot import Line, lines
 from clip_skip.study.statistics import Compared, Measure
 
@@ -44,7 +44,7 @@ NOTHING = Template("(none)")
 def study_page(
     cells: pd.DataFrame,
     found: Found,
-    plan: Plan,
+    plan: StudyPlan,
     sentences: Sequence[Message | str],
     settings: Mapping[str, object],
     viewer: str,
@@ -134,7 +134,7 @@ def table_cell(cell: tuple[str, float]) -> str:
     return f'<td data-value="{value:.12g}">{escape(text)}</td>'
 
 
-def settings_list(plan: Plan, settings: Mapping[str, object]) -> str:
+def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
     known = {
         "checkpoints": ", ".join(plan.skips),
         "prompts": len(plan.prompts),
@@ -145,7 +145,7 @@ def settings_list(plan: Plan, settings: Mapping[str, object]) -> str:
     return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or NOTHING}</dd>" for name, value in known.items())
 
 
-def data(cells: pd.DataFrame, found: Found, plan: Plan) -> dict[str, object]:
+def data(cells: pd.DataFrame, found: Found, plan: StudyPlan) -> dict[str, object]:
     """What the script reads: the pictures of each prompt, and which prompts are shown first."""
     main = next(iter(found), None)
     pictures: dict[str, list[list[object]]] = {}

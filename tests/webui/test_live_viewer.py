@@ -118,6 +118,7 @@ def test_a_sweep_of_a_picture_in_png_info(webui, page, tmp_path):  # noqa: F811
     expect(page, "This picture has no settings in it.", "#tab_pnginfo .clip-skip-note")
     page.locator("#pnginfo_image input[type=file]").set_input_files(tmp_path / "cow.png")
     expect(page, "Seed: 11", "#tab_pnginfo")
+    expect(page, "at clip skip", "#clip_skip_png_info")
     button.click()
     sync_api.expect(page.locator(NEGATIVE)).to_have_value("bad", timeout=60_000)
     assert page.locator(PROMPT).input_value() == "a blue cow,\nat night"

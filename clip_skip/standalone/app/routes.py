@@ -14,8 +14,8 @@ from clip_skip.messages.message import Translate
 from clip_skip.page import answers
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints, files
-from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.prompts.conditioning import sub_prompts
 from clip_skip.standalone.prompts.schedule import schedule
 

@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.layers.figure import draw_layers
-from clip_skip.messages.message import Message, Translate
+from clip_skip.messages.message import Message, MessageError, Template, Translate
 from clip_skip.prompt import precedence
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import Prompt, find_warnings, parse, parse_negative
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
-from clip_skip.standalone.app.reading import whole
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
 from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.option_kinds import FieldError, Number
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.sweep.job import Job, Settings
+from clip_skip.standalone.settings import Settings
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import SweepError
@@ -33,6 +34,8 @@ from clip_skip.sweep.settings import LABELS, SweepSettings
 
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
+
+CLIP_SKIP = Template("Clip skip")
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class Studio:
         window: str = "",
     ) -> Picture:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
-        shot = shot_of(checkpoint, settings, whole("Clip skip", slider, 1, checkpoint.deepest))
+        shot = shot_of(checkpoint, settings, slider_value(slider, checkpoint))
         with self._alone("picture", window) as go_on:
 
             def step() -> None:
@@ -180,7 +183,7 @@ class Studio:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
         common = plan, self.device, 0, self.sweeps, report, self.loading, language, translate
-        wanted = Job(checkpoint.path, settings, *common)
+        wanted = SweepJob(checkpoint.path, settings, *common)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
@@ -217,6 +220,14 @@ class Studio:
         begins = [file.stem.partition("-")[0] for file in place.glob("*-*.png")]
         numbers = [int(number) for number in begins if number.isdecimal() and number.isascii()]
         return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
+
+
+def slider_value(value: Any, checkpoint: Checkpoint) -> int:
+    """The header's clip skip, checked. Raises `FieldError`."""
+    try:
+        return int(Number(1, checkpoint.deepest, whole=True).check(value))
+    except MessageError as error:
+        raise FieldError.of(CLIP_SKIP, error.message) from None
 
 
 def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:

@@ -10,8 +10,8 @@ from clip_skip.messages.catalogues import catalogue, translated
 from clip_skip.messages.message import Message, MessageError, reason
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.app.gradio_versions import told
-from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures.infotext import InfotextError
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.sweep.axis import SweepError

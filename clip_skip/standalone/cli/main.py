@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from clip_skip.standalone.cli import app, demo_model, inspect, layers, study, sweep
-from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.sweep.axis import SweepError
 
 COMMANDS = {"sweep": sweep, "study": study, "demo-model": demo_model, "layers": layers, "inspect": inspect, "app": app}
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = COMMANDS[arguments.command].run(arguments)
         return status
-    except (SweepError, ArgumentError) as error:
+    except (SweepError, FieldError) as error:
         parsers[arguments.command].error(str(error))
 
 

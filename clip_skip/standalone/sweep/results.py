@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from clip_skip.messages.catalogues import translate_for_picture
-from clip_skip.standalone.sweep.folder import Folder
-from clip_skip.standalone.sweep.job import Job
+from clip_skip.standalone.sweep.folder import SweepFolder
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.sweep import grid, viewer
 from clip_skip.sweep.about import about as in_words
 from clip_skip.sweep.rows import CFG
@@ -18,7 +18,7 @@ from clip_skip.sweep.rows import CFG
 __all__ = ["write"]
 
 
-def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
+def write(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
     """Write grid.png, index.html, and report.png if it is asked for and no cell is missing; what sweep.json holds."""
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)
@@ -39,7 +39,7 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
     return record
 
 
-def about(job: Job) -> list[str]:
+def about(job: SweepJob) -> list[str]:
     """What all the pictures were made of, a line each."""
     settings, kind = job.settings, job.plan.rows.kind
     scale = None if kind == CFG else f"{settings.cfg_scale:g}"
@@ -48,7 +48,7 @@ def about(job: Job) -> list[str]:
     return in_words(*texts, settings.steps, scale, seeds, job.translate)
 
 
-def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
+def settings_in_numbers(job: SweepJob, folder: SweepFolder) -> dict[str, Any]:
     return {
         "settings": asdict(job.settings),
         "clip_skips": list(job.plan.clip_skips),
@@ -68,14 +68,14 @@ def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
     }
 
 
-def rows_in_numbers(job: Job) -> dict[str, object]:
+def rows_in_numbers(job: SweepJob) -> dict[str, object]:
     rows = job.plan.rows
     if rows.kind == CFG:
         return {"cfg_scales": list(rows.values)}
     return {"rows": rows.kind.name, "row_values": list(rows.values), "columns": job.plan.columns}
 
 
-def draw_report(job: Job, folder: Folder) -> dict[str, object]:
+def draw_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
     """Draw report.png; the numbers in it."""
     from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
     from clip_skip.sweep.report_figure import draw
@@ -88,7 +88,7 @@ def draw_report(job: Job, folder: Folder) -> dict[str, object]:
     return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
 
 
-def page(job: Job, folder: Folder) -> str:
+def page(job: SweepJob, folder: SweepFolder) -> str:
     """The viewer's page of all finished cells."""
     plan = job.plan
     embed = viewer.embed(len(plan.cells), job.size)
