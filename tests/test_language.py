@@ -28,6 +28,8 @@ WEBUI = ROOT / "clip_skip" / "webui"
 LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
 SENTENCES = {name: catalogue(name) for name in LANGUAGES}
 SAME = {"Clip Skip", "Clip skip", "LoRA", "LoRA {name}"}
+PUNCTUATION = {"{field}: {problem}"}
+"""Not words: the same in some languages."""
 
 
 def placeholders(text):
@@ -40,7 +42,7 @@ def test_every_sentence_is_translated_with_its_placeholders(language):
     for text, translation in SENTENCES[language].items():
         assert placeholders(text) == placeholders(translation), text
         assert len({*placeholders(text)}) == len(placeholders(text)) and "}{" not in text, text
-        assert (translation != text) == (text not in SAME), text
+        assert text in PUNCTUATION or (translation != text) == (text not in SAME), text
 
 
 OF_THE_HOST = """
@@ -93,9 +95,8 @@ def test_every_text_of_the_page_has_a_translation():
 def test_every_word_of_the_viewer_and_of_the_figures_has_a_translation():
     words = {*viewer.WORD.findall(viewer.viewer_source(".js")), *viewer.PLACE.findall(viewer.viewer_source(".html"))}
     assert len(words) > 25
-    figures = [ROOT / "clip_skip" / part for part in ("layers/figure.py", "sweep/report_figure.py")]
-    said = {text for file in figures for text in re.findall(r'say\("([^"]+)"\)', file.read_text())}
-    assert len(said) > 8
+    said = {*re.findall(r'say\("([^"]+)"\)', (ROOT / "clip_skip" / "layers" / "figure.py").read_text())}
+    assert len(said) > 5
     assert (words | said) - {"clip skip"} - SENTENCES["ja_JP"].keys() == set()
 
 
