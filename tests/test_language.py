@@ -172,12 +172,17 @@ def test_names_and_what_was_typed_stay_as_they_are(language, name):
 
 TEMPLATES = ["skip", "panel", "encoder", "prompt.tags", "prompt.parsed", "prompt.override", "page.remarks"]
 TEMPLATES += [f"webui.{name}" for name in ("generation", "hosts.encoders", "page.from_picture")]
+TEMPLATES += [f"standalone.models.{name}" for name in ("errors", "header", "heads", "config_files", "text_encoders")]
+TEMPLATES += [f"standalone.models.{name}" for name in ("loras", "lora_files", "lycoris")]
+TEMPLATES += [f"standalone.prompts.{name}" for name in ("networks", "embeddings")]
 TEMPLATES += [f"webui.widgets.{name}" for name in ("layers_tab", "preset_widgets", "sweep_widgets")]
 
 
 def test_every_template_is_translated(standins):
     modules = [importlib.import_module(f"clip_skip.{name}") for name in TEMPLATES]
-    found = {value for module in modules for value in vars(module).values() if isinstance(value, Template)}
+    values = [value for module in modules for value in vars(module).values()]
+    values += [entry for value in values if isinstance(value, dict) for entry in value.values()]
+    found = {value for value in values if isinstance(value, Template)}
     unseen = {skip.IGNORED_BY_KOHYA, skip.UNKNOWN_TOOL}  # said of other tools' numbers, by no page
     assert len(found) > 30
     for language in LANGUAGES:

@@ -70,7 +70,8 @@ def add() -> None:
     """Adds the section."""
     bounds = {f"{PANEL}{field.name}": field for field in panel.FIELDS}
     for setting in SETTINGS:
-        component, arguments = None, {}
+        component: type[gr.Component] | None = None
+        arguments: dict[str, object] = {}
         if setting.name in bounds:
             field = bounds[setting.name]
             component, arguments = gr.Slider, {"minimum": field.minimum, "maximum": field.maximum, "step": 0.1}
@@ -109,12 +110,12 @@ def sweep_starts_with() -> SweepSettings:
     return replace(default, **{name: one for name, one in given.items() if type(one) is type(getattr(default, name))})
 
 
-def set_start(component: Any, default: Any) -> Any:
+def set_start(component: gr.Component, default: object) -> gr.Component:
     """`component`, which starts with what the Settings page says where that differs from `default`.
 
     The host's own saved defaults (ui-config.json) would win over it, so they are left out then.
     """
     if component.value != default:
-        for one in (component, getattr(component, "accordion", component)):
-            one.do_not_save_to_config = True
+        accordion: gr.Component = getattr(component, "accordion", component)
+        component.do_not_save_to_config = accordion.do_not_save_to_config = True
     return component

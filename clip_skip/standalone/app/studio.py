@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
 CLIP_SKIP = Template("Clip skip")
+INTERRUPTED = Template("Interrupted.")
+INTERRUPTED_SWEEP = Template("Interrupted. Run the same sweep again with its seed to finish the rest.")
+NO_REPORT = Template("No report yet: it needs every cell.")
+OUT_OF_MEMORY = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class Studio:
 
         def go_on() -> None:
             if self._closed or asked.stop.is_set():
-                raise Interrupted("Interrupted.")
+                raise Interrupted(INTERRUPTED)
 
         try:
             with self._busy:
@@ -172,7 +176,7 @@ class Studio:
         """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
         before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
 
-        Raises `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
+        Raises `FieldError`, `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
         """
         axes = replace(axes, seeds=random_seeds(axes.seeds))
         plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
@@ -250,10 +254,10 @@ def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
         yield from encoder.too_deep(max(values))
 
 
-def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
+def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[Message | str]:
     if "out_of_memory" in figures:
-        yield f"Out of memory: the sweep went on with {figures['cells_per_batch']} cells per batch."
+        yield OUT_OF_MEMORY(size=figures["cells_per_batch"])
     if "interrupted" in figures:
-        yield "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing."
+        yield INTERRUPTED_SWEEP
         if report:
-            yield "The report needs every cell, so there is none."
+            yield NO_REPORT

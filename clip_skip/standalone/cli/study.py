@@ -35,7 +35,6 @@ from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "which clip skip is better, over many prompts, seeds and checkpoints"
 DESCRIPTION = (
     "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
     "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
