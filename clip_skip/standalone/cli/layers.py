@@ -10,7 +10,6 @@ from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "how alike the text encoder's layers are for a prompt"
 DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
 
 
