@@ -542,6 +542,20 @@ def test_api_route(host):
     sd_models.model_data.sd_model = None
 
 
+def test_a_tag_of_another_extension_is_no_mistake(host, monkeypatch):
+    """Randomizer Keywords has `<clip_skip:1>`."""
+    from modules import extra_networks
+
+    from clip_skip.webui.page import routes
+
+    prompt = "<clip_skip:1>a cow"
+    assert len(host.generate([prompt]).clip_skip_state.warnings) == 1
+    assert len(routes.read({"prompt": prompt})["boxes"]["prompt"]) == 1
+    monkeypatch.setattr(extra_networks, "extra_network_registry", {"clip_skip": object()}, raising=False)
+    assert host.generate([prompt]).clip_skip_state.warnings == []
+    assert routes.read({"prompt": prompt})["boxes"]["prompt"] == []
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_page_is_told_of_the_text_without_comments(host, enabled):
     """The host leaves them out before it makes a picture, where its settings say so."""
