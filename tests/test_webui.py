@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import sys
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -269,51 +267,6 @@ def test_a_last_batch_without_pictures(host):
     host.script.before_process_batch(p)
     host.script.process_batch(p)
     assert p.prompts == [] and p.all_prompts == ["<clipskip:3>a cow"]
-
-
-def count_calls(function, *names):
-    """How often the functions of these names run while `function` does; of `scan` the texts."""
-    counts, scanned = Counter(), Counter()
-
-    def profile(frame, event, _):
-        name = frame.f_code.co_name
-        if event == "call" and name in names and "clip_skip" in frame.f_code.co_filename:
-            counts[name] += 1
-            if name == "scan":
-                scanned[frame.f_locals["text"]] += 1
-
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return counts, scanned
-
-
-HIRES = {"enable_hr": True, "all_hr_negative_prompts": ["bad"] * 2}
-
-
-@pytest.mark.parametrize(
-    ("number", "prompts", "more"),
-    [
-        (1, ["<clipskip:2>a cow"], {}),
-        (2, ["a cow"], {}),
-        (3, ["<clipskip:2>a cow"], {**HIRES, "all_hr_prompts": ["<clipskip:2>a cow"]}),
-        (4, ["<clipskip:2>a cow", "a hen AND <clipskip:3>b"], {**HIRES, "all_hr_prompts": ["a", "<clipskip:4>b"]}),
-        (5, ["[<clipskip:2>:<clipskip:3>:0.5]a cow"] * 4, {}),
-    ],
-)
-def test_a_text_is_scanned_once_and_the_model_described_once_a_step(host, number, prompts, more):
-    unique = lambda text: f"{text} {number}"  # never seen before
-    prompts = [unique(text) for text in prompts]
-    negatives = [unique("bad")] * len(prompts)
-    more = {key: list(map(unique, value)) if isinstance(value, list) else value for key, value in more.items()}
-    generate = lambda: host.generate(prompts, negatives, **more)
-    counts, scanned = count_calls(generate, "scan", "describe_model")
-    assert set(scanned.values()) == {1}
-    encodings = 2 if any("clipskip" in text for text in prompts) else 0
-    assert counts["describe_model"] <= 2 + encodings  # when marked, for the suggestions, and for each call of the host
-    assert count_calls(generate, "scan")[0]["scan"] == 0
 
 
 def test_an_extension_that_encodes_other_rows_does_not_end_the_generation(host, caplog):
