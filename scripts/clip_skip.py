@@ -29,16 +29,17 @@ else:
     from clip_skip import panel
     from clip_skip.prompt import tags
     from clip_skip.sweep import settings as sweep_settings
+    from clip_skip.sweep.cell_store import CellStore
     from clip_skip.webui import generation, host_settings, models_in_use, second_pass
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.page import routes
     from clip_skip.webui.sweep import batch as sweep_batch
     from clip_skip.webui.sweep import run as sweep_run
-    from clip_skip.webui.sweep.unfinished import Unfinished
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
+    finished_cells = CellStore(host_settings.finished_cells_limit)
     problems_told: set[Message | str] = set()
     presets: list[preset_widgets.Presets] = []
 
@@ -61,7 +62,7 @@ else:
 
         def before_process(self, p: Processing, *args: object) -> None:
             conditioning.forget()
-            sweep_batch.watch(p)
+            sweep_batch.remember_host_texts(p)
 
         def process(self, p: Processing, *args: object) -> None:
             if not generation.begin(p, args):
@@ -70,7 +71,7 @@ else:
                 second_pass.inherit(p, self.under_way())
             else:
                 self.under_way = weakref.ref(p)
-            sweep_batch.prepare(p)
+            sweep_batch.prepare_generation(p)
 
         def before_process_batch(self, p: Processing, *args: object, **kwargs: object) -> None:
             if generation.mark_prompts(p):
@@ -97,10 +98,9 @@ else:
 
         def __init__(self) -> None:
             self.host_components: dict[str, Any] = {}
-            self.unfinished = Unfinished()
 
         def title(self) -> str:
-            return sweep_settings.TITLE
+            return sweep_settings.SWEEP_TITLE
 
         def after_component(self, component: Any, elem_id: str | None = None, **kwargs: object) -> None:
             if elem_id:
@@ -108,11 +108,14 @@ else:
 
         def ui(self, is_img2img: bool) -> list[Any]:
             presets.append(preset_widgets.Presets(self))
-            components, self.infotext_fields = sweep_widgets.build(self, self.host_components, presets[-1])
+            components, self.infotext_fields = sweep_widgets.build_sweep_widgets(
+                self, self.host_components, presets[-1]
+            )
             return components
 
         def run(self, p: Processing, *args: object) -> object:
-            return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
+            arguments = sweep_run.sweep_arguments(self, p, args)
+            return sweep_run.run_sweep(p, arguments, conditioning.remember, finished_cells)
 
     def strip_for_token_counter(params: Any) -> None:
         params.prompt = tags.strip(params.prompt)

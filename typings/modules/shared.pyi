@@ -14,6 +14,7 @@ class Options:
     enable_pnginfo: bool
     grid_save: bool
     grid_format: str
+    samples_format: str
     grid_extended_filename: bool
     return_mask: bool
     return_mask_composite: bool
