@@ -28,7 +28,7 @@ HELP = "which clip skip LoRAs and checkpoints were made for, and pictures were m
 DESCRIPTION = (
     "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
     "checkpoint, compared with the base it was made from. Of models only .safetensors files are opened. Of a picture "
-    "(PNG, JPEG, WebP, AVIF, or an infotext in a file): which tool made it, at which clip skip, with what settings."
+    "(PNG, JPEG, WebP, AVIF, or an infotext in a file): which tool made it, at which clip skip, and with what settings."
 )
 
 
@@ -37,7 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, a picture, or a folder of them")
     add("--base", type=Path, metavar="FILE", help="the checkpoint that checkpoints were made from")
     add("--json", action="store_true", help="print JSON")
-    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file")
+    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file; its folder is created")
 
 
 def run(arguments: argparse.Namespace) -> int:
