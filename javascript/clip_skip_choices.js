@@ -16,6 +16,14 @@
         return depth(own.length ? own : encoders);
     };
 
+    /** The least number of `name` that acts: SDXL was published with 2, so 1 is the same. */
+    function least(name) {
+        const encoders = clipSkip.encoders();
+        const own = encoders.filter((encoder) => encoder.tower === name);
+        const natives = (own.length ? own : encoders).map((encoder) => encoder.native);
+        return natives.length ? Math.min(...natives) : 1;
+    }
+
     function meaning(value, name) {
         const all = clipSkip.encoders();
         const own = all.filter((encoder) => encoder.tower === name);
@@ -30,7 +38,8 @@
     function numbers(name, typed) {
         const sign = typed.startsWith("-") ? "-" : "";
         const digits = typed.slice(sign.length);
-        const values = [...Array(clipSkip.depth(name)).keys()].map((index) => String(index + 1));
+        const first = least(name);
+        const values = [...Array(clipSkip.depth(name) - first + 1).keys()].map((index) => String(index + first));
         const [whole, fraction] = digits.split(".");
         if (fraction !== undefined && Number(whole) >= 1) {
             values.unshift(...["5", "25", "75"].map((part) => `${whole}.${part}`));

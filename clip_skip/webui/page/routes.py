@@ -12,7 +12,8 @@ from clip_skip.webui import generation, models_in_use
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import describe_model
-from clip_skip.webui.page import from_picture, png_info, prompts_to_come
+from clip_skip.webui.page import from_picture, guide, png_info, prompts_to_come
+from clip_skip.webui.page.model_to_load import describe_file
 
 __all__ = ["add_routes", "describe", "read"]
 
@@ -27,6 +28,7 @@ def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
     app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
     app.add_api_route("/clip-skip/v1/picture", picture, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/docs/{name:path}", guide.document, methods=["GET"])
 
 
 def loaded(wait: bool = False) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def loaded(wait: bool = False) -> dict[str, Any]:
     until = time.monotonic() + PATIENCE
     while wait and sd_models.model_data.sd_model is None and time.monotonic() < until:
         time.sleep(0.2)
-    return describe(selected())
+    return {**describe(selected()), "guide": guide.address(language())}
 
 
 def selected() -> Any:
@@ -43,7 +45,7 @@ def selected() -> Any:
     Told by its file: Neo makes its descriptions anew when it lists the checkpoints again.
     """
     data = sd_models.model_data
-    wanted = getattr(data, "forge_loading_parameters", {}).get("checkpoint_info")
+    wanted = to_load()
     model = data.sd_model
     if reforge.is_torn_down(model):
         return None
@@ -53,6 +55,25 @@ def selected() -> Any:
     return model
 
 
+def to_load() -> Any:
+    """The host's entry of the checkpoint that it loads with the next picture (the Forge family), or None."""
+    return getattr(sd_models.model_data, "forge_loading_parameters", {}).get("checkpoint_info")
+
+
+def describe_to_load() -> dict[str, Any]:
+    """What is known of the selected checkpoint before it is loaded, like `describe`; `loads_later` says so."""
+    info = to_load()
+    kind, encoders = describe_file(str(getattr(info, "filename", "")))
+    header = {"offset": 0, "least": 1}
+    return {
+        "model": kind or None,
+        "checkpoint": getattr(info, "name", None),
+        "header_acts": bool(encoders),
+        "encoders": [answers.describe_encoder(one, {**header, "least": one.native}) for one in encoders],
+        "loads_later": info is not None,
+    }
+
+
 def describe(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
@@ -60,7 +81,7 @@ def describe(model: Any) -> dict[str, Any]:
     `offset`, at least `least`; null where it does not act.
     """
     if model is None:
-        return {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+        return describe_to_load()
     described = describe_model(model)
     encoders = []
     for host in described.hosts:
@@ -97,10 +118,11 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
     """
     model = selected()
     described = describe_model(model)
+    later = describe_file(str(getattr(to_load(), "filename", "")))
     asked = prompts_to_come.without_comments(asked)
     host = answers.Host(
-        [one.encoder for one in described.hosts],
-        str(described.name) if model is not None else "",
+        [one.encoder for one in described.hosts] if model is not None else later[1],
+        str(described.name) if model is not None else later[0],
         translate,
         lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
         prompts_to_come.styled,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ __all__ = ["run_sweep", "sweep_arguments"]
 TOO_LARGE = Template("the grid would be too large ({size} megapixels; the settings allow {most})")
 ONE_AT_A_TIME = Template("{sampler} looks across the batch, so the cells were made one at a time.")
 ROWS_ARE_SEEDS = Template("The rows are seeds, so the batch count made no more grids.")
+NO_TEMPORARY_FOLDER = Template("The folder for temporary pictures could not be made: {error}")
 SMALLER_BATCHES = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 ACROSS_THE_BATCH = {"DPM adaptive"}
@@ -64,6 +66,7 @@ def run_sweep(
     """
     try:
         settings, plan = check_sweep(p, args)
+        make_temporary_folder()
     except ClipSkip as error:
         if getattr(p, "is_api", False) or not forge.loses_errors():
             raise
@@ -87,6 +90,16 @@ def run_sweep(
                 make_cells(job, cells, limit, done, store)
             fill_twins(job, plan.cells, done)
     return collect(p, settings, plan, jobs, finished, store)
+
+
+def make_temporary_folder() -> None:
+    """Makes the folder into which the host puts pictures for the page: Forge Neo expects it to be there."""
+    folder = getattr(shared.opts, "temp_dir", "")
+    try:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClipSkip(NO_TEMPORARY_FOLDER(error=str(error))) from None
 
 
 def sweep_arguments(script: Any, p: Any, args: Sequence[Any]) -> Sequence[Any]:
