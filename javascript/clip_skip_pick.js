@@ -106,14 +106,12 @@
         if (!cell || !prompt) return;
         const [tag, negative] = clipSkip.tagsOf(cell.infotext, cell.value);
         const sent = clipSkip.prompt(from).value;
-        // the host's answer may come after the prompts are equal, so what it puts there is looked at for a while
-        for (let tries = 0; tries < 30; tries += 1) {
-            if (prompt.value === sent) {
-                await clipSkip.putTag("img2img", negative, true);
-                await clipSkip.putTag("img2img", tag);
-                if (prompt.value === sent) return; // this is its tag already
-            }
-            await new Promise((resolve) => setTimeout(resolve, 100));
+        await until(() => prompt.value === sent, 600);
+        // where the prompts were equal before, the host's answer may still come and put this one's tag there again
+        for (let tries = 0; tries < 50 && prompt.value === sent; tries += 1) {
+            await clipSkip.putTag("img2img", negative, true);
+            await clipSkip.putTag("img2img", tag);
+            await until(() => prompt.value === sent, 20);
         }
     }
 

@@ -34,7 +34,7 @@
     function namesBefore(tab) {
         const {grids} = sweepOf(tab);
         const first = Math.min(...clipSkip.cells(tab).map(({picture}) => picture));
-        return [...grids.map(() => tr("Grid")), tr("Report")].slice(0, first);
+        return [...grids.map(() => tr("Grid of all cells")), tr("Report")].slice(0, first);
     }
 
     /** The addresses of all pictures in the gallery, in order; none while it is not filled. */
@@ -51,7 +51,7 @@
         const gallery = find(`#${tab}_gallery`);
         if (!gallery) return;
         const cells = clipSkip.cells(tab);
-        const names = cells.length ? namesBefore(tab).map((name) => [name, name]) : [];
+        const names = cells.length ? namesBefore(tab).map((name, index) => [index < sweepOf(tab).grids.length ? "▦" : name, name]) : [];
         for (const {picture, column, row, name} of cells) names[picture] = [`${column} · ${row}`, name];
         if (gallery.dataset.clipSkipSweep !== String(cells.length > 0)) gallery.dataset.clipSkipSweep = cells.length > 0;
         for (const strip of gallery.querySelectorAll(".thumbnails, .grid-container, .grid-wrap")) {

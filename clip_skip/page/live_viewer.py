@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clip_skip.messages.message import Translate
@@ -15,9 +15,18 @@ __all__ = ["describe_grid", "live_viewer_page"]
 
 
 def describe_grid(
-    plan: SweepPlan, cells: Mapping[SweepCell, int], about: str, size: int, translate: Translate
+    plan: SweepPlan,
+    cells: Mapping[SweepCell, int],
+    about: str,
+    size: int,
+    translate: Translate,
+    header_values: Sequence[int | None] = (),
 ) -> dict[str, Any]:
-    """A grid's description for the page. cells: the index of each finished cell's picture among those shown."""
+    """A grid's description for the page.
+
+    cells: the index of each finished cell's picture among those shown
+    header_values: of each column, the header's value that alone makes its cells, or None
+    """
     columns, rows = plan.axes
     return {
         "about": about,
@@ -26,6 +35,7 @@ def describe_grid(
         "cells": [[cell.column, cell.row, picture] for cell, picture in cells.items()],
         "reference": plan.reference,
         "size": size,
+        "header_values": [*header_values],
     }
 
 
@@ -42,9 +52,9 @@ def live_viewer_page(asked: Mapping[str, Any], language: str, translate: Transla
             for column, row, picture in grid["cells"]
         ]
         size, reference = int(grid["size"]), int(grid["reference"])
-        about = str(grid["about"])
+        about, header_values = str(grid["about"]), [*grid.get("header_values", [])]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     theme = "dark" if asked.get("dark") else "light"
-    more = size, reference, language, translate, theme, True
+    more = size, reference, language, translate, theme, True, header_values
     return {"page": viewer.viewer_page(SWEEP_TITLE, about, columns, rows, views, *more)}

@@ -27,7 +27,8 @@
   }
 
   /** What the header makes this cell at; undefined where a tag or the panel has a part in it. */
-  function headerValue({ infotext }) {
+  function headerValue({ column, infotext }) {
+    if (data.headers) return data.headers[column] ?? undefined;
     const last = infotext.slice(infotext.lastIndexOf("\n") + 1);
     const read = (key) => Number(last.match(new RegExp(`(?:^|, )${key}: (\\d+)(?=,|$)`))?.[1] ?? 0);
     if (/<\s*clip[ _-]?skip/i.test(infotext) || /Clip skip (negative|hires|G): /.test(last)) return undefined;
