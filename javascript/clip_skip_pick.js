@@ -118,9 +118,10 @@
     onUiLoaded(() => {
         for (const tab of clipSkip.tabs()) {
             const send = find(`#image_buttons_${tab}`);
-            send?.addEventListener("click", ({target}) => {
+            const click = ({target}) => {
                 if (target.closest("[id$=_send_to_img2img], [id$=_send_to_inpaint], #img2img_tab, #inpaint_tab")) sendCell(tab);
-            });
+            };
+            send?.addEventListener("click", click, true); // before the host shows the other tab: then no picture is selected
         }
     });
 })();

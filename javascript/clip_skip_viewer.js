@@ -114,7 +114,10 @@
         const frames = [...gradioApp().querySelectorAll("iframe.clip-skip-viewer")];
         const from = frames.find((one) => one.contentWindow === source);
         if (!from || origin !== location.origin) return;
-        if (Number.isFinite(data?.clipSkipHeight)) from.style.height = data.clipSkipHeight ? `min(75vh, ${data.clipSkipHeight}px)` : "";
+        if (Number.isFinite(data?.clipSkipHeight)) {
+            from.style.height = data.clipSkipHeight ? `min(75vh, ${data.clipSkipHeight}px)` : "";
+            if (!data.clipSkipHeight) from.scrollIntoView({block: "nearest"});
+        }
         if (!data?.clipSkipPick) return;
         const text = await clipSkip.pick(from.dataset.tab, data.clipSkipPick);
         from.contentWindow.focus();
