@@ -35,7 +35,8 @@ else:
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.page import routes
     from clip_skip.webui.sweep import batch as sweep_batch
-    from clip_skip.webui.sweep import run as sweep_run
+    from clip_skip.webui.sweep.checks import sweep_arguments
+    from clip_skip.webui.sweep.run import run_sweep
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
@@ -114,8 +115,8 @@ else:
             return components
 
         def run(self, p: Processing, *args: object) -> object:
-            arguments = sweep_run.sweep_arguments(self, p, args)
-            return sweep_run.run_sweep(p, arguments, conditioning.remember, finished_cells)
+            arguments = sweep_arguments(self, p, args)
+            return run_sweep(p, arguments, conditioning.remember, finished_cells)
 
     def strip_for_token_counter(params: Any) -> None:
         params.prompt = tags.strip(params.prompt)

@@ -644,7 +644,7 @@ def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
 
 def test_arguments_that_the_host_has_filled_up(host):
     """Its API puts what it was given in the place of the script's arguments, so the next script's move up."""
-    from clip_skip.webui.sweep.run import sweep_arguments
+    from clip_skip.webui.sweep.checks import sweep_arguments
 
     script = SimpleNamespace(args_from=3, args_to=20)
     p = SimpleNamespace(script_args=[0] * 15, scripts=SimpleNamespace(inputs=[None] * 30))

@@ -172,9 +172,12 @@ class Processing(Protocol):
     scripts: Runner
     script_args: Sequence[object]
     extra_generation_params: dict[str, Any]
+    comments: dict[str, object]
+    outpath_samples: str
     outpath_grids: str
     do_not_save_grid: bool
     do_not_save_samples: bool
+    styles: Sequence[str]
     init: Callable[..., None]
     sample: Callable[..., object]
     setup_prompts: Callable[[], None]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clip_skip.messages.message import Message
 from clip_skip.panel import Panel
@@ -27,6 +27,9 @@ from clip_skip.prompt.parsed import Values
 from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.sweep.settings import SweepSettings
+
+if TYPE_CHECKING:
+    from clip_skip.webui.host_types import Processing
 
 __all__ = ["RowTexts", "State", "SweepBatch", "SweepJob", "state_of"]
 
@@ -71,7 +74,7 @@ class SweepBatch:
     texts_rewritten: it changed them in a way that is only right for the first picture
     """
 
-    seeds: list[Any]
+    seeds: list[int]
     row_texts: RowTexts | None = None
     cfg_scales: list[float] | None = None
     same_input: bool = False
@@ -99,7 +102,7 @@ class SweepJob:
 
     settings: SweepSettings
     plan: SweepPlan
-    last: Any = None
+    last: Processing | None = None
     pieces_shared: bool = False
     texts_rewritten: bool = False
     save_problem: Message | None = None
