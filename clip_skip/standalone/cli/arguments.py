@@ -10,13 +10,14 @@ from typing import Any
 
 from clip_skip.messages.message import MessageError, Template, reason
 from clip_skip.skip import shorten
+from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
 from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
-from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number
+from clip_skip.standalone.option_kinds import Choice, Kind, Number
 from clip_skip.standalone.options import Option, defaults
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 
@@ -53,19 +54,6 @@ NOT_A_MULTIPLE = Template("{width}x{height} is not a multiple of {factor} in bot
 NOT_A_DEVICE = Template("{value} is not cpu, gpu, cuda, cuda:1 or mps")
 NO_CUDA = Template("there is no CUDA GPU that torch can use")
 NEEDS_RAY = Template("it needs --ray")
-
-
-class ArgumentError(FieldError):
-    """An argument that cannot be used; the message names it."""
-
-
-NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
-
-
-def check_png(option: str, path: Path) -> None:
-    """Raise `ArgumentError` unless the name of `path`, where a picture is to be saved, ends in .png."""
-    if path.suffix.lower() != ".png":
-        raise ArgumentError.of(option, NOT_PNG)
 
 
 def checkpoint(model: str) -> Path:
