@@ -45,16 +45,16 @@ def test_a_cells_value_becomes_the_tag_or_the_headers(swept):
     viewer = swept.frame_locator(FRAME)
     swept.locator(PROMPT).fill("a red cow <clipskip:7> at night")
     viewer.locator('[data-place="1,0"]').click()
-    viewer.get_by_role("button", name="Use clip skip 2 here").click()
+    viewer.get_by_role("button", name="Use clip skip 2").click()
     sync_api.expect(swept.locator(PROMPT)).to_have_value("a red cow <clipskip:2> at night", timeout=60_000)
     sync_api.expect(viewer.locator("#said")).to_have_text("Clip skip 2 is now the prompt's tag.")
     viewer.get_by_role("combobox", name="Pick its value").select_option("in the header")
-    viewer.get_by_role("button", name="Use clip skip 2 here").click()
+    viewer.get_by_role("button", name="Use clip skip 2").click()
     sync_api.expect(header(swept)).to_have_value("2", timeout=60_000)
     sync_api.expect(swept.locator(PROMPT)).to_have_value(re.compile("^a red cow +at night$"), timeout=60_000)
     viewer.locator("body").press("ArrowRight")  # the header takes no fraction
     assert viewer.locator("#as").input_value() == "tag"
-    viewer.get_by_role("button", name="Use clip skip 3.5 here").click()
+    viewer.get_by_role("button", name="Use clip skip 3.5").click()
     sync_api.expect(swept.locator(PROMPT)).to_have_value(re.compile("<clipskip:3.5>"), timeout=60_000)
 
 

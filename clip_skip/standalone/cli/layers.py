@@ -10,7 +10,6 @@ from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "how alike the text encoder's layers are for a prompt"
 DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
 
 
@@ -26,7 +25,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help='of the prompt, whose curves are drawn, as in "cow, red"; default: three',
     )
     add("--dark", action="store_true", help="light on dark")
-    add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+    add(
+        "--out",
+        type=Path,
+        default=Path("layers.png"),
+        metavar="FILE.png",
+        help="default: %(default)s; its folder is created",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -70,7 +70,7 @@ def write(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[s
             "cells": f"{len(cells)} of {len(job.plan.cells)}",
         }
         size = min(job.settings.width, job.settings.height)
-        empty = viewer.page("", "", Axis("", ()), Axis("", ()), [], size)
+        empty = viewer.viewer_page("", "", Axis("", ()), Axis("", ()), [], size)
         folder.write("index.html", page.study_page(cells, found, job.plan, sentences, settings, empty))
     return sentences
 

@@ -77,7 +77,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 def viewer(asked: dict[str, Any]) -> dict[str, str]:
     """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
-    return live_viewer.page(asked, language(), translate)
+    return live_viewer.live_viewer_page(asked, language(), translate)
 
 
 def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
