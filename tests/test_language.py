@@ -32,7 +32,7 @@ SAME = {
     "clip skip {values}: {stops}",
     "{field}: {problem}",
 }
-SAME |= {"DoRA", "GLoRA", "IA3", "LoHa", "LoKr", "OFT", "Eta"}
+SAME |= {"DoRA", "Eta", "GLoRA", "IA3", "LoHa", "LoKr", "OFT"}
 
 
 def placeholders(text):
@@ -96,6 +96,8 @@ ENGLISH_ONLY = {
     "clip_skip.standalone.cluster": "only commands run on a cluster",
     "clip_skip.standalone.study": "a study is made by a command",
     "clip_skip.study": "and its page is written by it",
+    "clip_skip.standalone.sweep.folder": "only a command is given a folder",
+    "clip_skip.standalone.engine.progress": "written to the console",
 }
 """Packages whose texts no page shows."""
 
