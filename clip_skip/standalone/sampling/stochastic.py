@@ -47,6 +47,8 @@ class BrownianTree:
 class Scheduler:
     """What these have in common. `step` takes what the UNet predicts and calls `advance` with the picture in it."""
 
+    takes_noises = True
+
     def __init__(self, schedule: str, prediction: str) -> None:
         self.schedule = schedule
         self.prediction = prediction
