@@ -10,14 +10,16 @@ from clip_skip.messages.catalogues import translated
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
-from clip_skip.standalone.app.routes import describe, parts
+from clip_skip.standalone.app.routes import describe, parts, suggestions_on
 from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.option_kinds import FieldError
+from clip_skip.standalone.options import defaults
 from clip_skip.standalone.pictures import infotext, recipe
 from clip_skip.standalone.pictures.checkpoint import NOT_THERE
 from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.rows import HIRES_PASS_NEEDED
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
@@ -89,7 +91,7 @@ def test_a_sweep_of_another_checkpoint(studio):
     settings = reading.settings(FIELDS, xl)
     made = studio.sweep(xl, settings, SweepSettings("2, 3", rows="clip_g", clip_g_skips="2, 32"))
     assert made.figures["cells_made"] == 4
-    with pytest.raises(SweepError, match="Rows: there is no hires pass"):
+    with pytest.raises(SweepError, match=f"Rows: {HIRES_PASS_NEEDED}"):
         studio.sweep(xl, settings, SweepSettings("2", rows="hires"))
     with_hires = reading.settings({**FIELDS, "hires": True}, studio.first)
     made = studio.sweep(studio.first, with_hires, SweepSettings("2", rows="hires", hires_skips="1, 12"))
@@ -198,3 +200,47 @@ def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, languag
     for sentence in said:
         told = translated(sentence, language)
         assert told != str(sentence) and "{" not in told, sentence
+
+
+@pytest.fixture(scope="module")
+def page(studio):
+    pytest.importorskip("gradio", reason="gradio is not installed: no page")
+    from clip_skip.standalone.app.page import Page
+
+    return Page(studio, defaults(demo=True))
+
+
+def drop(page, path):
+    """What dropping the file at `path` changes, by the names of the fields, and what is said."""
+    given = {page.dropped: str(path), page.at["checkpoint"]: CHECKPOINT.stem}
+    changed = page.like(given)
+    names = {widget: name for name, widget in page.at.items()}
+    return {names[widget] for widget in changed if widget in names}, changed[page.like_notes]
+
+
+def test_a_dropped_picture_without_infotext_changes_no_field_and_is_named_alone(page, studio, tmp_path):
+    path = tmp_path / "of-nobody.png"
+    Image.new("RGB", (8, 8)).save(path)
+    fields, notes = drop(page, path)
+    assert fields == set() and path.name in notes and str(tmp_path) not in notes
+    path.write_text("a\nSteps: many, Seed: 1, Size: 8x8, Sampler: Euler")
+    assert drop(page, path)[0] == set()
+    fields, notes = drop(page, picture(studio).path)
+    assert {"prompt", "seed", "sampler", "eta", "checkpoint"} <= fields and path.name not in notes
+
+
+def test_the_page_names_a_lora_that_was_made_for_another_value(tmp_path):
+    """As the WebUI's route does; nothing of one that is not there or has no weight, and nothing on SDXL."""
+    metadata = {"ss_clip_skip": "2", "ss_base_model_version": "sd_v1", "ss_sd_model_name": "x"}
+    save_file({"lora_unet_x.lora_up.weight": np_to_tensor(1)}, tmp_path / "mine.safetensors", metadata)
+    checkpoint = Checkpoints(CHECKPOINT).first
+
+    def suggested(prompt, value=1, of=checkpoint):
+        found = suggestions_on(of, {"prompt": prompt, "value": value}, tmp_path, str)
+        return [(one["kind"], one["value"]) for one in found["suggestions"]]
+
+    assert suggested("a cow <lora:mine:0.8>") == [("LoRA", 2)]
+    assert suggested("a cow <lora:mine:0.8>", 2) == suggested("a <clipskip:2> <lora:mine:0.8>") == []
+    assert suggested("a <lora:mine:0>") == suggested("a <lora:gone:1>") == suggested("# <lora:mine:1>") == []
+    sdxl = type("SDXL", (), {"family": "SDXL"})
+    assert suggested("a cow <lora:mine:0.8>", of=sdxl) == []

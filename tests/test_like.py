@@ -255,6 +255,34 @@ def test_seeds_of_64_bits_are_exact():
         assert recipe.of(parse(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).options["seed"] == seed
 
 
+@pytest.mark.parametrize("noise", ["CPU", "NV"])
+def test_a_seed_of_64_bits_is_used_and_written_exactly(tmp_path, noise):
+    """An NVIDIA GPU's noise is another one than that of its lower half; torch's on a CPU takes that half alone."""
+    text = f"a red circle\nSteps: 1, Sampler: Euler, CFG scale: 7, Size: 64x64, Model: clip-skip-demo, RNG: {noise}"
+    pixels = {}
+    for seed in (2**64 - 1, 2**64 - 2, 2**32 - 1):
+        picture = png(tmp_path / "p.png", f"{text}, Seed: {seed}")
+        assert main(["sweep", "--like", str(picture), "--device", "cpu", "--out", str(tmp_path / str(seed))]) == 0
+        (cell,) = (tmp_path / str(seed) / "cells").glob("*.png")
+        with Image.open(cell) as made:
+            assert f"Seed: {seed}," in made.info["parameters"]
+            pixels[seed] = made.convert("RGB").tobytes()
+    assert len(set(pixels.values())) == (2 if noise == "CPU" else 3)
+    with pytest.raises(SystemExit):
+        main(["sweep", "--like", str(picture), "--seed", str(2**64), "--out", str(tmp_path / "x")])
+
+
+def test_the_page_leaves_out_a_seed_that_a_browser_rounds():
+    from clip_skip.standalone.app import reading
+
+    wanted = recipe.of(parse("a\nSteps: 1, Size: 8x8, RNG: CPU, Seed: 9007199254740993"))
+    fields, said = reading.fields_of(wanted, "SD1")
+    assert "seed" not in fields
+    assert said == [reading.SEED_TOO_LARGE(most=2**53, seed="9007199254740993")]
+    fields, said = reading.fields_of(recipe.of(parse("a\nSteps: 1, Size: 8x8, Seed: 4294967296")), "SD1")
+    assert fields["seed"] == 2**32 and said == []
+
+
 def test_a_picture_of_comfyui_is_made_again_with_its_own_values(tmp_path):
     def like(nodes):
         info = PngImagePlugin.PngInfo()

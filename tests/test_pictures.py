@@ -308,6 +308,23 @@ def test_the_editors_workflow_stands_in_for_a_prompt_that_is_missing(tmp_path):
     assert seen(path) == ("ComfyUI", None, None, PUBLISHED)
 
 
+def test_a_large_graph_is_walked_in_time_and_a_larger_one_not_at_all():
+    """Every encoder hangs on a long chain of LoRAs, and every sampler on all encoders."""
+
+    def make(length):
+        chain = {f"c{i}": ("LoraLoader", {"clip": [f"c{i + 1}", 0], "model": ["m", 0]}) for i in range(length)}
+        encoders = {f"e{i}": encode("x", ["c0", 0]) for i in range(20)}
+        joined = {"joined": ("ConditioningCombine", {f"c_{i}": [f"e{i}", 0] for i in range(20)})}
+        inputs = {"seed": 1, "steps": 2, "positive": ["joined", 0], "negative": ["joined", 0], "model": ["c0", 0]}
+        samplers = {f"s{i}": ("KSampler", {**inputs, "latent_image": ["c0", 0]}) for i in range(20)}
+        return json.dumps(graph(None, **chain, **encoders, **joined, **samplers)).encode()
+
+    assert growth(read_facts, make, 180, 1800) < 3
+    assert read_facts(make(1800)).tool == "ComfyUI"
+    with pytest.raises(PictureError):
+        read_facts(make(2000))
+
+
 def test_comfyuis_graph_is_found_in_webp_and_beside_an_infotext(tmp_path):
     raw = "prompt:" + json.dumps(graph(-2))
     assert seen(with_exif(tmp_path / "p.webp", raw, tag=0x0110, first=True))[:2] == ("ComfyUI", 2.0)

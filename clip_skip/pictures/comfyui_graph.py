@@ -6,7 +6,7 @@ node's output. `workflow` is what the editor shows, which is read where there is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -40,7 +40,7 @@ WIDGETS = {
 
 MUTED, BYPASSED = 2, 4
 
-MOST_NODES, MOST_SAMPLERS = 5000, 50
+MOST_NODES, MOST_SAMPLERS, MOST_ENCODERS = 2000, 20, 20
 """Larger graphs aren't read: no one draws such, and every way through them is walked."""
 
 
@@ -53,6 +53,8 @@ class Node:
 @dataclass(frozen=True)
 class Graph:
     nodes: Mapping[str, Node]
+    _links: dict[str, dict[str, str]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _skips: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def linked(self, value: object) -> str | None:
         """The id of the node that `value` is a link to."""
@@ -60,10 +62,13 @@ class Graph:
             return str(value[0]) if str(value[0]) in self.nodes else None
         return None
 
-    def links(self, node: str, but: Iterable[str] = ()) -> dict[str, str]:
+    def links(self, node: str, but: Container[str] = ()) -> dict[str, str]:
         """Those of the inputs of `node` that are links."""
-        pairs = ((name, self.linked(value)) for name, value in self.nodes[node].inputs.items() if name not in but)
-        return {name: other for name, other in pairs if other is not None}
+        if node not in self._links:
+            pairs = ((name, self.linked(value)) for name, value in self.nodes[node].inputs.items())
+            self._links[node] = {name: other for name, other in pairs if other is not None}
+        found = self._links[node]
+        return {name: other for name, other in found.items() if name not in but} if but else found
 
     def upstream(self, start: str, step: Callable[[str], Iterable[str]]) -> Iterator[str]:
         """`start` and what `step` leads to from it, each once, nearest first along each path."""
@@ -98,7 +103,8 @@ class Graph:
                 return wanted or [links[name] for name in ("guider", "pipe") if name in links]
             return links.values()
 
-        return [node for node in self.upstream(sampler, step) if node != sampler and self.is_encoder(node)]
+        found = (node for node in self.upstream(sampler, step) if node != sampler and self.is_encoder(node))
+        return list(islice(found, MOST_ENCODERS))
 
     def is_encoder(self, node: str) -> bool:
         """Whether `node` turns a text into a conditioning, which ends a way upstream."""
@@ -108,7 +114,11 @@ class Graph:
 
     def skip_of(self, encoder: str) -> object:
         """The number that the nearest node above `encoder` sets; None where none does, "?" where it isn't known."""
+        if encoder not in self._skips:
+            self._skips[encoder] = self._find_skip(encoder)
+        return self._skips[encoder]
 
+    def _find_skip(self, encoder: str) -> object:
         def step(node: str) -> Iterable[str]:
             links = self.links(node)
             clips = [other for name, other in links.items() if name.startswith("clip")]

@@ -17,9 +17,13 @@ from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number, Switch, Text
 from clip_skip.standalone.sampling.samplers import SAMPLERS
 
-__all__ = ["LAST_SEED", "OPTIONS", "SAME_SAMPLER", "STUDY", "Option", "check_values", "defaults"]
+__all__ = ["LARGEST_SEED", "LAST_SEED", "OPTIONS", "SAME_SAMPLER", "STUDY", "Option", "check_values", "defaults"]
 
 LAST_SEED = 2**32 - 1
+"""The largest that is drawn at random, as in the WebUI."""
+
+LARGEST_SEED = 2**64 - 1
+"""The largest that torch takes; ComfyUI draws such."""
 
 SAME_SAMPLER = Template("Use same sampler")
 
@@ -35,6 +39,7 @@ class Option:
     help:      what the command line says of it besides its default
     metavar:   what stands for its value there
     infotext:  its key in an infotext; "" where it is not a key and a value
+    infotext_of_ddim: its key where the sampler is DDIM, if that is another
     hires:     the field of `Hires` that it is
     element:   its id in the page, where the extension's script looks for it by the WebUI's
     row:       options of the same row stand side by side on the page
@@ -52,6 +57,7 @@ class Option:
     help: str = ""
     metavar: str = "N"
     infotext: str = ""
+    infotext_of_ddim: str = ""
     hires: str = ""
     element: str = ""
     row: str = ""
@@ -63,6 +69,10 @@ class Option:
     def argument(self) -> str:
         """Its name among the parsed arguments, and in STUDY.toml."""
         return self.flag.lstrip("-").replace("-", "_")
+
+    def key(self, sampler: str) -> str:
+        """Its key in the infotext of a picture that is made with `sampler`."""
+        return self.infotext_of_ddim if self.infotext_of_ddim and sampler == "DDIM" else self.infotext
 
     def default_for(self, demo: bool) -> Any:
         return self.demo if demo and self.demo is not None else self.default
@@ -94,7 +104,7 @@ OPTIONS = (
         in_study=True,
     ),
     Option(
-        *("seed", Template("Seed (-1 = random)"), Number(-1, LAST_SEED, whole=True), 2881122569),
+        *("seed", Template("Seed (-1 = random)"), Number(-1, LARGEST_SEED, whole=True), 2881122569),
         demo=1,
         flag="--seed",
         help="-1 is random",
@@ -222,6 +232,16 @@ OPTIONS = (
         metavar=f"{{{','.join(NOISES)}}}",
         row="emphasis",
         in_study=True,
+    ),
+    Option(
+        *("eta", Template("Eta (-1 = the sampler's own)"), Number(0, 1, none=-1), None),
+        flag="--eta",
+        help="how much noise the steps add, 0 to 1; default: 1 with ancestral and SDE samplers, 0 with DDIM",
+        infotext="Eta",
+        infotext_of_ddim="Eta DDIM",
+        in_study=True,
+        short=Template("Eta"),
+        left_out_by_default=True,
     ),
 )
 """In the order in which the page shows them."""

@@ -86,7 +86,8 @@ class Settings(CommonSettings):
         }
         for option in OPTIONS:
             if option.left_out_by_default and getattr(self, option.name) != option.default:
-                values[option.infotext] = getattr(self, option.name)
+                samplers = [self.sampler, self.hires.sampler or self.sampler] if self.hires else [self.sampler]
+                values |= {option.key(sampler): getattr(self, option.name) for sampler in samplers}
         if whole:
             values["Clip skip"] = whole
         if self.hires:

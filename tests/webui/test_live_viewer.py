@@ -45,16 +45,16 @@ def test_a_cells_value_becomes_the_tag_or_the_headers(swept):
     viewer = swept.frame_locator(FRAME)
     swept.locator(PROMPT).fill("a red cow <clipskip:7> at night")
     viewer.locator('[data-place="1,0"]').click()
-    viewer.get_by_role("button", name="Use clip skip 2 here").click()
+    viewer.get_by_role("button", name="Use clip skip 2").click()
     sync_api.expect(swept.locator(PROMPT)).to_have_value("a red cow <clipskip:2> at night", timeout=60_000)
     sync_api.expect(viewer.locator("#said")).to_have_text("Clip skip 2 is now the prompt's tag.")
     viewer.get_by_role("combobox", name="Pick its value").select_option("in the header")
-    viewer.get_by_role("button", name="Use clip skip 2 here").click()
+    viewer.get_by_role("button", name="Use clip skip 2").click()
     sync_api.expect(header(swept)).to_have_value("2", timeout=60_000)
     sync_api.expect(swept.locator(PROMPT)).to_have_value(re.compile("^a red cow +at night$"), timeout=60_000)
     viewer.locator("body").press("ArrowRight")  # the header takes no fraction
     assert viewer.locator("#as").input_value() == "tag"
-    viewer.get_by_role("button", name="Use clip skip 3.5 here").click()
+    viewer.get_by_role("button", name="Use clip skip 3.5").click()
     sync_api.expect(swept.locator(PROMPT)).to_have_value(re.compile("<clipskip:3.5>"), timeout=60_000)
 
 
@@ -90,7 +90,7 @@ def test_the_setting_takes_the_viewer_away(webui, page):  # noqa: F811
     assert page.locator("#clip_skip_completion").count() == 0 and page.locator("#clip_skip_readout").count() == 0
     page.evaluate("opts.clip_skip_readout = true")
     page.keyboard.type("2> a")
-    expect(page, "the tag <clipskip:2> decides")
+    expect(page, "set by the tag <clipskip:2>")
 
 
 def test_a_sweep_of_a_picture_in_the_gallery(swept):

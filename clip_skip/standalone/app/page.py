@@ -9,14 +9,16 @@ from typing import Any
 
 import gradio as gr
 
+from clip_skip.messages.message import reason
 from clip_skip.page.events import listen
+from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.fields import option_widgets
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
 from clip_skip.standalone.app.made_for_tab import MadeForTab
 from clip_skip.standalone.app.routes import add_routes
-from clip_skip.standalone.app.studio import Studio
+from clip_skip.standalone.app.studio import INTERRUPTED, Studio
 from clip_skip.standalone.app.sweep_tab import SweepTab
 from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import NAME
@@ -25,7 +27,7 @@ from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
-IS_DARK = "(name, prompt, dark) => [name, prompt, Boolean(document.querySelector('.dark'))]"
+IS_DARK = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 Given = dict[Any, Any]
@@ -53,7 +55,7 @@ class Page:
                         self._picture_tab()
                     with gr.Tab(tr("Sweep"), id="sweep"):
                         self.sweeps = SweepTab(studio, self.voice, self.at, self.start_button)
-                    with gr.Tab(tr("Layers"), id="layers"):
+                    with gr.Tab(tr(LAYERS), id="layers"):
                         self._layers_tab()
                     with gr.Tab(tr("Made for"), id="made_for"):
                         folder = studio.loading.loras
@@ -81,7 +83,7 @@ class Page:
     def _fields(self, values: Mapping[str, Any]) -> None:
         label, more = self.voice.tr("Drop a picture here to make it again"), taken(gr.File, height=110)
         self.dropped = gr.File(label=label, file_types=["image", ".txt"], elem_id="clip_skip_app_like", **more)
-        self.said = gr.HTML(elem_id="clip_skip_app_like_notes")
+        self.like_notes = gr.HTML(elem_id="clip_skip_app_like_notes")
         factor = self.studio.first.sizes.vae_factor
         self.at |= option_widgets(self.voice.tr, values, factor)
 
@@ -107,18 +109,20 @@ class Page:
     def _layers_tab(self) -> None:
         tr = self.voice.tr
         dark = gr.Checkbox(visible=False)  # set by IS_DARK
-        button = gr.Button(tr("Show layers"), variant="primary", elem_id="clip_skip_app_show_layers")
-        sentences = gr.Textbox(label=tr("Summary"), interactive=False, elem_id="clip_skip_app_sentences")
-        picture = image(tr("Layers"), "clip_skip_app_layers")
-        given = [self.at["checkpoint"], self.at["prompt"], dark]
-        listen(button.click, self.layers, given, [sentences, picture], IS_DARK)
+        button = gr.Button(tr(SHOW_LAYERS), variant="primary", elem_id="clip_skip_app_show_layers")
+        sentences = gr.Textbox(label=tr(SUMMARY), interactive=False, elem_id="clip_skip_app_sentences")
+        picture = image(tr(LAYERS), "clip_skip_app_layers")
+        words = gr.Textbox(label=tr(WORDS_TO_SHOW), elem_id="clip_skip_app_layers_words")
+        given = [self.at["checkpoint"], self.at["prompt"], words, dark]
+        for event in (button.click, words.submit):
+            listen(event, self.layers, given, [sentences, picture], IS_DARK)
 
     def _listen(self, tabs: Any) -> None:
         """What happens where a checkpoint is chosen, a picture is dropped, or the page is loaded anew."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
-        inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.said}
+        inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
@@ -138,19 +142,27 @@ class Page:
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
 
     def like(self, given: Given) -> Given:
-        """The fields as the infotext of the dropped picture has them, and what of it cannot be made again."""
-        told, dropped = self.voice.told, given[self.dropped]
-        infotext = told(read_infotext, Path(str(getattr(dropped, "name", dropped))))
-        wanted = told(recipe.of, infotext)
-        checkpoint, sentence = told(self.studio.checkpoints.like, infotext, given[self.at["checkpoint"]])
+        """The fields as the infotext of the dropped picture has them, and what of it cannot be made again.
+
+        Where it has none, or its checkpoint cannot be used, the fields stay as they are.
+        """
+        dropped = given[self.dropped]
+        path = Path(str(getattr(dropped, "name", dropped)))
+        try:
+            infotext = read_infotext(path)
+            wanted = recipe.of(infotext)
+            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]])
+        except (ValueError, OSError) as error:
+            problem = self.voice.translate(reason(error)).replace(str(path), path.name)
+            return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
         filled, more = reading.fields_of(wanted, checkpoint.family)
         if filled.get("hires_sampler") == "":
             filled["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
         filled["checkpoint"] = checkpoint.name
         about = sentences(facts_of(infotext))
-        said = [*about, *wanted.warnings, *([sentence] if sentence else []), *more]
+        warnings = [*about, *wanted.warnings, *([sentence] if sentence else []), *more]
         updates = {self.at[name]: value for name, value in filled.items()}
-        return {**updates, self.dropped: None, self.said: self.voice.notes(said)}
+        return {**updates, self.dropped: None, self.like_notes: self.voice.notes(warnings)}
 
     def generate(self, given: Given, progress: Any = PROGRESS) -> tuple[Any, ...]:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
@@ -161,8 +173,8 @@ class Page:
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:
             made = told(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
-        except Interrupted as interrupted:
-            return gr.update(), gr.update(), self.voice.notes([str(interrupted)])
+        except Interrupted:
+            return gr.update(), gr.update(), self.voice.notes([INTERRUPTED])
         return str(made.path), made.infotext, self.voice.notes(made.notes)
 
     def find_again(self, window: str) -> Iterator[Given]:
@@ -171,10 +183,10 @@ class Page:
             tab = {self.tabs: gr.update(selected="sweep")} if there else {}
             yield {self.at["window"]: window, **tab, **shown}
 
-    def layers(self, name: str, prompt: str, dark: bool) -> tuple[str, str]:
+    def layers(self, name: str, prompt: str, words: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
         checkpoint = self.voice.told(self.studio.checkpoints.find, name)
-        path, sentences = self.voice.told(self.studio.layers, checkpoint, prompt, dark, self.voice.translate)
+        path, sentences = self.voice.told(self.studio.layers, checkpoint, prompt, dark, self.voice.translate, words)
         return "\n".join(map(self.voice.translate, sentences)), str(path)
 
 

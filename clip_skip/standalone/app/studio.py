@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip.layers import figure as layers_figure
+from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, MessageError, Template, Translate
 from clip_skip.prompt import precedence
 from clip_skip.prompt.override import warn_replaced
@@ -30,13 +30,17 @@ from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import SweepError
-from clip_skip.sweep.rows import CFG, random_seeds
+from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
 CLIP_SKIP = Template("Clip skip")
+INTERRUPTED = Template("Interrupted.")
+INTERRUPTED_SWEEP = Template("Interrupted. Run the same sweep again with its seed to finish the rest.")
+NO_REPORT = Template("No report yet: it needs every cell.")
+OUT_OF_MEMORY = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Studio:
 
         def go_on() -> None:
             if self._closed or asked.stop.is_set():
-                raise Interrupted("Interrupted.")
+                raise Interrupted(INTERRUPTED)
 
         try:
             with self._busy:
@@ -173,12 +177,12 @@ class Studio:
         """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
         before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
 
-        Raises `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
+        Raises `FieldError`, `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
         """
         axes = replace(axes, seeds=random_seeds(axes.seeds))
         plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
         if plan.rows.kind.name == "hires" and settings.hires is None:
-            raise SweepError(f"{LABELS['rows']}: there is no hires pass, so its clip skip cannot be the rows")
+            raise SweepError.in_field(LABELS["rows"], HIRES_PASS_NEEDED)
         plan.rows.check(LABELS[axes.kind.field], settings.prompt, settings.negative)
         if plan.rows.kind == CFG:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
@@ -200,15 +204,19 @@ class Studio:
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
     def layers(
-        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str
-    ) -> tuple[Path, list[str]]:
-        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
+        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
+    ) -> tuple[Path, list[Message | str]]:
+        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences.
+
+        words: those whose curves are drawn, as `Layers.find_tokens` takes them. Raises LayersError.
+        """
         with self._alone("layers"):
             engine = self._maker.engine(checkpoint.path)
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
             measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
+        tokens = measured.find_tokens(words)
         path = self.out / "layers.png"
-        save_picture(layers_figure.draw(measured, dark, translate), path)
+        save_picture(draw_layers(measured, dark, translate, tokens), path)
         return path, list(measured.sentences())
 
     def _next(self, folder: str, seed: int) -> Path:
@@ -257,10 +265,10 @@ def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
         yield from encoder.too_deep(max(values))
 
 
-def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
+def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[Message | str]:
     if "out_of_memory" in figures:
-        yield f"Out of memory: the sweep went on with {figures['cells_per_batch']} cells per batch."
+        yield OUT_OF_MEMORY(size=figures["cells_per_batch"])
     if "interrupted" in figures:
-        yield "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing."
+        yield INTERRUPTED_SWEEP
         if report:
-            yield "The report needs every cell, so there is none."
+            yield NO_REPORT

@@ -26,8 +26,6 @@ __all__ = ["add_arguments", "run"]
 APP = tuple(option for option in OPTIONS if option.name == "emphasis")
 """What the page begins with."""
 
-HELP = "a page in the browser: pictures, sweeps, layers, and what LoRAs were made for"
-
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument

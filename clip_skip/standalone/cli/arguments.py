@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
+from clip_skip.messages.message import MessageError, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
 from clip_skip.standalone.cluster.errors import ClusterError
@@ -21,12 +21,15 @@ from clip_skip.standalone.options import Option, defaults
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 
 __all__ = [
+    "A_FOLDER",
     "DEMO_PROMPT",
+    "NOT_A_FOLDER",
     "ArgumentError",
     "add_cluster",
     "add_loading",
     "add_options",
     "check_folder",
+    "check_is_file",
     "check_png",
     "checked",
     "checkpoint",
@@ -44,6 +47,7 @@ __all__ = [
 DEMO_PROMPT = defaults(demo=True)["prompt"]
 
 NOT_A_FOLDER = Template("{path} is not a folder")
+A_FOLDER = Template("{path} is a folder; name a .safetensors file in it")
 NOT_A_SIZE = Template("{value} is not a size such as 512 or 512x768")
 NOT_A_MULTIPLE = Template("{width}x{height} is not a multiple of {factor} in both directions")
 NOT_A_DEVICE = Template("{value} is not cpu, gpu, cuda, cuda:1 or mps")
@@ -56,19 +60,16 @@ class ArgumentError(FieldError):
 
 
 NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
-NO_FOLDER = Template("there is no folder {name}")
 
 
 def check_png(option: str, path: Path) -> None:
-    """Raise `ArgumentError` unless a PNG can be written to `path`: its name ends in .png, and its folder is there."""
+    """Raise `ArgumentError` unless the name of `path`, where a picture is to be saved, ends in .png."""
     if path.suffix.lower() != ".png":
-        raise ArgumentError(FIELD_PROBLEM(field=option, problem=NOT_PNG))
-    if not path.parent.is_dir():
-        raise ArgumentError(FIELD_PROBLEM(field=option, problem=NO_FOLDER(name=str(path.parent))))
+        raise ArgumentError.of(option, NOT_PNG)
 
 
 def checkpoint(model: str) -> Path:
-    """The file of `--model`; "demo" is the model in the box."""
+    """The file of `--model`; "demo" is the bundled demo model."""
     return CHECKPOINT if model == "demo" else Path(model)
 
 
@@ -87,6 +88,7 @@ def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
 
 def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> Sizes:
     """The sizes of the checkpoint of `option`. ArgumentError if it is none, or makes no pictures of this size."""
+    check_is_file(option, path)
     with telling(option):
         sizes = inspect(path)
     if width % sizes.vae_factor or height % sizes.vae_factor:
@@ -133,6 +135,11 @@ def checked(flag: str, kind: Kind, value: Any) -> Any:
         return kind.check(value)
     except MessageError as error:
         raise ArgumentError.of(flag, error.message) from None
+
+
+def check_is_file(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise ArgumentError.of(option, A_FOLDER(path=str(path)))
 
 
 def size(text: str, option: str = "--size", least: int = 64) -> tuple[int, int]:

@@ -37,7 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, a picture, or a folder of them")
     add("--base", type=Path, metavar="FILE", help="the checkpoint that checkpoints were made from")
     add("--json", action="store_true", help="print JSON")
-    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file")
+    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file; its folder is created")
 
 
 def run(arguments: argparse.Namespace) -> int:

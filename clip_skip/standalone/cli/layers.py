@@ -10,7 +10,6 @@ from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "how alike the text encoder's layers are for a prompt"
 DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
 
 
@@ -19,22 +18,39 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
     add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
+    add(
+        "--words",
+        default="",
+        metavar="TEXT",
+        help='of the prompt, whose curves are drawn, as in "cow, red"; default: three',
+    )
     add("--dark", action="store_true", help="light on dark")
-    add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+    add(
+        "--out",
+        type=Path,
+        default=Path("layers.png"),
+        metavar="FILE.png",
+        help="default: %(default)s; its folder is created",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clip_skip.layers.figure import draw
+    from clip_skip.layers.figure import draw_layers
+    from clip_skip.layers.measure import LayersError
     from clip_skip.standalone.files import save_picture
     from clip_skip.standalone.layers import measure
 
     check_png("--out", arguments.out)
     try:
         measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
-    except (CheckpointError, OSError) as error:
+    except (CheckpointError, LayersError, OSError) as error:
         raise ArgumentError(f"--model: {error}") from error
     try:
-        save_picture(draw(measured, arguments.dark), arguments.out)
+        tokens = measured.find_tokens(arguments.words)
+    except LayersError as error:
+        raise ArgumentError(f"--words: {error}") from error
+    try:
+        save_picture(draw_layers(measured, arguments.dark, tokens=tokens, sentences=True), arguments.out)
     except OSError as error:
         raise ArgumentError(f"--out: {error}") from error
     print(*measured.sentences(), arguments.out, sep="\n")

@@ -21,7 +21,6 @@ from clip_skip.standalone.sweep.run import run as run_job
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "a grid of clip skips and CFG scales with one seed"
 DESCRIPTION = (
     "Make a grid of clip skips and CFG scales with one seed. The same command again makes only what is missing; "
     "another sweep never takes a folder that is in use."

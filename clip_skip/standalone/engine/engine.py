@@ -114,7 +114,7 @@ class Engine:
         """The latents that a pass makes, (B, channels, height, width), float32. `before` are those of the first one."""
         device = self.models.unet.device
         sampler, steps = hires.of(batch.sampler, batch.steps) if hires else (batch.sampler, batch.steps)
-        scheduler = new_scheduler(sampler, self.models.sizes.prediction)
+        scheduler = new_scheduler(sampler, self.models.sizes.prediction, batch.eta)
         picture: Tensor | None = None
         if hires and before is not None:
             all_steps = int(steps / min(hires.denoising, 0.999))

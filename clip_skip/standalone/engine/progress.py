@@ -37,7 +37,7 @@ class Progress:
         figures["cells_made"] = 0
         self._cells, self._steps, self._on_step = cells, steps, on_step
         self._begun, self._done, self._what = 0, 0, ""
-        self._bar = tqdm(total=cells * steps, unit="step", disable=None)
+        self._bar = tqdm(total=cells * steps, unit="step", smoothing=0, disable=None)
 
     def __enter__(self) -> Progress:
         return self

@@ -79,6 +79,7 @@ class SamplingOptions:
     """How pictures are sampled that are made together. Width and height are those of the first pass, in pixels.
 
     noise: one of `NOISES`
+    eta:   how much noise the steps add, of all that there is; None is the sampler's own
     """
 
     steps: int = 20
@@ -87,6 +88,7 @@ class SamplingOptions:
     sampler: str = "DPM++ 2M Karras"
     hires: Hires | None = None
     noise: str = "CPU"
+    eta: float | None = None
 
     def batch(self, shots: tuple[Shot, ...]) -> Batch:
         """The batch of `shots` that is sampled like this."""

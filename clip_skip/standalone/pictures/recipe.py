@@ -28,7 +28,7 @@ LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.
 TAKEN = Template("{reason} {native} is taken, as published.")
 
 READ = {
-    *(option.infotext for option in OPTIONS),
+    *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),
     *("Sampler", "Schedule type", "Size", "Model hash", "Model", "RNG"),
     *("Hires resize", "Hires sampler", "Hires schedule type"),
     *(one.infotext for one in FIELDS),
@@ -119,19 +119,22 @@ def of(infotext: Infotext) -> Recipe:
         options["hires_sampler"] = "" if sampler == options["sampler"] else sampler
         remarks += [Remark("hires_sampler", message) for message in about]
     for option in counting:
-        if option.infotext in found:
-            options[option.name], about = _value(option, infotext)
+        if (key := option.key(options["sampler"])) in found:
+            options[option.name], about = _value(option, key, infotext)
             remarks += [Remark(option.name, message) for message in about]
+        other = option.key(options.get("hires_sampler") or options["sampler"])
+        if found.get(other) != found.get(key):  # the samplers of the two passes go by different ones
+            setting = FIELD_PROBLEM(field=other, problem=shorten(found.get(other, "")))
+            remarks.append(Remark(option.name, LEFT_OUT(settings=setting)))
     return Recipe(options, tuple(remarks), infotext)
 
 
-def _value(option: Option, infotext: Infotext) -> tuple[Any, list[Message]]:
-    """What the infotext tells of `option`, and what to say where that cannot be made again."""
-    text = infotext.parameters[option.infotext]
+def _value(option: Option, key: str, infotext: Infotext) -> tuple[Any, list[Message]]:
+    """What the infotext says of `option` by its `key`, and what to say where that cannot be made again."""
+    text = infotext.parameters[key]
     if isinstance(option.kind, Number):
-        whole = option.kind.whole
-        return infotext.whole(option.infotext) if whole else infotext.number(option.infotext, 0), []
-    return _one_of(option.kind.names, option.infotext, text) if isinstance(option.kind, Choice) else (text, [])
+        return infotext.whole(key) if option.kind.whole else infotext.number(key, 0), []
+    return _one_of(option.kind.names, key, text) if isinstance(option.kind, Choice) else (text, [])
 
 
 def without_rng(infotext: Infotext) -> Iterator[Remark]:

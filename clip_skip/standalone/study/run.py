@@ -82,7 +82,7 @@ def add_scores(job: StudyJob, folder: StudyFolder, score: Score) -> None:
             of = results.scored(cell, pixels, of_first)
             if pixels and of_first and of not in known:
                 waiting.append((of, cell, first))
-    with tqdm(total=len(waiting), unit="picture", disable=None, desc=f"score {score.name}") as bar:
+    with tqdm(total=len(waiting), unit="picture", smoothing=0, disable=None, desc=f"score {score.name}") as bar:
         for start in range(0, len(waiting), SCORED_AT_ONCE):
             part = waiting[start : start + SCORED_AT_ONCE]
             published = {first: folder.picture(first) for first in dict.fromkeys(first for _, _, first in part)}
