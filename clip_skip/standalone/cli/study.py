@@ -30,6 +30,7 @@ from clip_skip.standalone.cli.sweep import prepare
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
 from clip_skip.standalone.option_kinds import NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
+from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 
@@ -93,8 +94,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
-    warnings = find_warnings([*map(parse, given.prompts), parse_negative(given.negative)])
-    for sentence in (*warnings, *warn_replaced(*given.prompts[:1])):
+    prompts = [parse(prompt) for prompt in given.prompts]
+    warnings = find_warnings([*prompts, parse_negative(given.negative)])
+    networks = network_warnings(prompt.clean for prompt in prompts)
+    for sentence in (*warnings, *networks, *warn_replaced(*given.prompts[:1])):
         print(sentence, file=sys.stderr)
     from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run as run_job

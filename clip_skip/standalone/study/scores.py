@@ -85,7 +85,7 @@ class Right:
 
         for prompt in prompts:
             try:
-                captions.read(prompt)
+                captions.read_caption(prompt)
             except captions.CaptionError as error:
                 raise ScoreError(str(error)) from None
 
@@ -99,7 +99,7 @@ class Right:
         scores = []
         for picture, prompt in zip(pictures, prompts):
             pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
-            verdict = checker.judge(pixels, *captions.read(prompt))
+            verdict = checker.judge(pixels, *captions.read_caption(prompt))
             judged = {
                 "right_colour": verdict.colours,
                 "right_shape": verdict.shapes,
