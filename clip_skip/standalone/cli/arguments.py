@@ -22,6 +22,7 @@ from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 __all__ = [
     "A_FOLDER",
     "DEMO_PROMPT",
+    "NEEDS_RAY",
     "NOT_A_FOLDER",
     "ArgumentError",
     "add_cluster",

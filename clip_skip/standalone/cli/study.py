@@ -59,6 +59,8 @@ DEFAULTS: dict[str, Any] = {
 }
 NUMBERS = ("batch", "actors", "actor_cpus")
 
+STOPPED = Template("Stopped. {done} of {pictures} pictures are in {folder}; the same command makes the others.")
+STUDY_MADE = Template("{made} pictures made, {kept} kept, in {seconds} s: {page}")
 ANOTHER_FOLDER = Template("{problem}; give another folder")
 NO_FILE = Template("there is no such file")
 NO_FILE_AT = Template("{path}: there is no such file")
@@ -112,13 +114,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        print(
-            f"\nStopped. {made + kept} of {wanted} pictures are in {job.out}; the same command makes the others.",
-            file=sys.stderr,
-        )
+        print(f"\n{STOPPED(done=made + kept, pictures=wanted, folder=str(job.out))}", file=sys.stderr)
         return 130
-    print("\n".join(figures["sentences"]))
-    print(f"{made} pictures made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
+    print("\n".join(map(str, figures["sentences"])))
+    seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
+    print(STUDY_MADE(made=made, kept=kept, seconds=seconds, page=page))
     return 0
 
 
