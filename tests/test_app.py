@@ -68,8 +68,8 @@ def sweep(studio, wanted, *args, **more):
     ("field", "message"),
     [
         ({"seed": None}, f"Seed: {NOTHING_GIVEN}"),
-        ({"seed": 2**32}, f"Seed: {OUTSIDE(value=2**32, low=-1, high=2**32 - 1)}"),
-        ({"seed": float("nan")}, f"Seed: {OUTSIDE(value='nan', low=-1, high=2**32 - 1)}"),
+        ({"seed": 2**64}, f"Seed: {OUTSIDE(value=2**64, low=-1, high=2**64 - 1)}"),
+        ({"seed": float("nan")}, f"Seed: {OUTSIDE(value='nan', low=-1, high=2**64 - 1)}"),
         ({"steps": 0}, f"Steps: {OUTSIDE(value=0, low=1, high=1000)}"),
         ({"steps": 2.5}, f"Steps: {NOT_WHOLE(value='2.5')}"),
         ({"width": 65}, f"Width: {NOT_A_MULTIPLE(value=65, factor=8)}"),
@@ -267,9 +267,9 @@ def test_rows_of_seeds_and_of_replaced_text(studio):
         studio, settings(studio, "a circle"), SweepSettings(rows="prompt", replacements="circle, ring", **common)
     )
     assert made.cells == 4 and made.figures["cells_made"] == 4
-    with pytest.raises(SweepError, match='Text to replace, and what takes its place: "cow" is neither in the prompt'):
+    with pytest.raises(SweepError, match=f'{sweep_settings.LABELS["replacements"]}: "cow" is neither in the prompt'):
         sweep(studio, settings(studio, "a hen"), SweepSettings(rows="prompt", replacements="cow, hen"))
-    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G"):
+    with pytest.raises(SweepError, match=re.escape(f"Rows: {sweep_settings.NEEDS_SDXL}")):
         sweep(studio, settings(studio), SweepSettings(rows="clip_g"))
 
 

@@ -9,14 +9,17 @@ from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages.catalogues import translated
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
-from clip_skip.standalone.app.checkpoints import Checkpoints
+from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
 from clip_skip.standalone.app.routes import describe, parts, suggestions_on
-from clip_skip.standalone.app.studio import NO_HIRES_ROWS, Studio
+from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.options import defaults
 from clip_skip.standalone.pictures import infotext, recipe
+from clip_skip.standalone.pictures.checkpoint import NOT_THERE
+from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.rows import HIRES_PASS_NEEDED
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
@@ -88,7 +91,7 @@ def test_a_sweep_of_another_checkpoint(studio):
     settings = reading.settings(FIELDS, xl)
     made = studio.sweep(xl, settings, SweepSettings("2, 3", rows="clip_g", clip_g_skips="2, 32"))
     assert made.figures["cells_made"] == 4
-    with pytest.raises(FieldError, match=f"Rows: {NO_HIRES_ROWS}"):
+    with pytest.raises(SweepError, match=f"Rows: {HIRES_PASS_NEEDED}"):
         studio.sweep(xl, settings, SweepSettings("2", rows="hires"))
     with_hires = reading.settings({**FIELDS, "hires": True}, studio.first)
     made = studio.sweep(studio.first, with_hires, SweepSettings("2", rows="hires", hires_skips="1, 12"))
@@ -153,7 +156,8 @@ def test_a_picture_of_a_checkpoint_that_is_not_there(studio):
     read = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     checkpoint, said = studio.checkpoints.like(read, "two")
     assert checkpoint.name == "two"
-    assert 'the checkpoint "other" (hash 0123456789) is not in the checkpoints of this page' in said
+    missing = NOT_THERE(name='"other"', hash="0123456789", place=OF_THIS_PAGE)
+    assert said == STANDS_IN(problem=missing)
 
 
 def test_the_tags_decide_part_by_part_and_step_by_step(studio):
@@ -177,7 +181,9 @@ def test_emphasis_is_the_pictures_own(studio):
 
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, language):
-    last = "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 00, Hires upscale: 2, VAE: x"
+    last = (
+        "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 0000000000, Hires upscale: 2, VAE: x"
+    )
     read = infotext.parse(f"a\n{last}, Hires upscaler: ESRGAN")
     wanted = recipe.of(read)
     said = [*wanted.warnings, studio.checkpoints.like(read, "two")[1], *reading.fields_of(wanted, "SD2")[1]]

@@ -23,8 +23,8 @@ from clip_skip.standalone.study.job import StudyJob  # noqa: E402
 from clip_skip.standalone.sweep.folder import NO_RECORD, NOT_A_RECORD, OTHER_VERSION, SweepFolder  # noqa: E402
 from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
 from clip_skip.study.plan import StudyPlan  # noqa: E402
-from clip_skip.sweep.plan import Plan  # noqa: E402
-from clip_skip.sweep.rows import KINDS, Rows  # noqa: E402
+from clip_skip.sweep.plan import SweepPlan  # noqa: E402
+from clip_skip.sweep.rows import ROW_KINDS, Rows  # noqa: E402
 from tests.random_model import SMALL_SDXL, random_weights  # noqa: E402
 from tests.test_families import HEADS  # noqa: E402
 from tests.test_loras import ALPHA, CHANGED, RANK  # noqa: E402
@@ -163,14 +163,14 @@ def test_every_field_of_what_is_made_counts():
 
 
 PLANS = {
-    "cfg": Plan((2.0,), Rows((7.0,))),
-    "clip_l": Plan((2.0,), Rows((7.0,)), "clip_l"),
+    "cfg": SweepPlan((2.0,), Rows((7.0,))),
+    "clip_l": SweepPlan((2.0,), Rows((7.0,)), "clip_l"),
     **{
-        name: Plan((2.0,), Rows((value,), KINDS[name]))
+        name: SweepPlan((2.0,), Rows((value,), ROW_KINDS[name]))
         for name, value in {"seed": 4, "negative": 3.0, "clip_g": 4.0, "hires": 3.0, "prompt": "cow"}.items()
     },
-    "lora a": Plan((2.0,), Rows((0.5,), KINDS["lora"], "a")),
-    "lora b": Plan((2.0,), Rows((0.5,), KINDS["lora"], "b")),
+    "lora a": SweepPlan((2.0,), Rows((0.5,), ROW_KINDS["lora"], "a")),
+    "lora b": SweepPlan((2.0,), Rows((0.5,), ROW_KINDS["lora"], "b")),
 }
 
 

@@ -6,6 +6,8 @@ import os
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -155,8 +157,9 @@ SCHEMES = {
         renamed(dotted(DIFFUSERS + ".lora_linear_layer.")(state), "UP", "up"), "DOWN", "down"
     ),
     "OneTrainer, OMI": up_and_down(r"clip_l.text_model.encoder.layers.\1.\2.\3."),
-    "ComfyUI, and OneTrainer for it": up_and_down(
-        r"text_encoders.clip_l.transformer.text_model.encoder.layers.\1.\2.\3."
+    "ComfyUI": up_and_down(r"text_encoders.clip_l.transformer.text_model.encoder.layers.\1.\2.\3."),
+    "OneTrainer, ComfyUI's": up_and_down(
+        r"text_encoders.clip_l.transformer.text_model.encoder.layers.\1.\2.\3.", "lora_B", "lora_A"
     ),
     "ComfyUI's own names": up_and_down(r"clip_l.transformer.text_model.encoder.layers.\1.\2.\3."),
     "PEFT alone": up_and_down(r"base_model.model.text_model.encoder.layers.\1.\2.\3.", "lora_B", "lora_A"),
@@ -183,11 +186,28 @@ def of_sd2(clip_skip):
     return lycoris_adapter("lora", clip_skip - 1, module=clip_tower(23), steps=1)
 
 
-@pytest.mark.parametrize("name", ["transformer_resblocks", "text_model_encoder_layers"])
-def test_sd2_in_both_orders_of_open_clip(tmp_path, name):
+def test_no_torch_is_imported_and_nothing_else_that_is_slow(tmp_path):
+    path = save(tmp_path / "a.safetensors", trained("lora", 2))
+    program = "import sys; from clip_skip.standalone.cli.main import main; code = main(sys.argv[1:]); "
+    program += "heavy = {'torch', 'transformers', 'diffusers', 'matplotlib'} & sys.modules.keys(); "
+    program += "sys.exit(code or sorted(heavy) or 0)"
+    command = [sys.executable, "-c", program, "inspect", path]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lora_te_transformer_resblocks",
+        "lora_te_text_model_encoder_layers",
+        "text_encoders.clip_h.transformer.text_model.encoder.layers",
+    ],
+)
+def test_sd2_in_all_names(tmp_path, name):
     for clip_skip in (2, 3):
         path = save(
-            tmp_path / f"{clip_skip}.safetensors", renamed(of_sd2(clip_skip), "text_model_encoder_layers", name)
+            tmp_path / f"{clip_skip}.safetensors", renamed(of_sd2(clip_skip), "lora_te_text_model_encoder_layers", name)
         )
         assert told(path) == ("LoRA", "SD2", clip_skip, "exact")
         assert len(inspect(path).weights.blocks["h"]) == 24
@@ -583,7 +603,7 @@ def test_the_command(tmp_path, capsys):
     save(tmp_path / "sub" / "two.safetensors", trained("loha", 2))
     checkpoint(tmp_path / "漢字.safetensors", tuned(2), HALF)
     (tmp_path / "notes.txt").write_text("x")
-    picture = tmp_path / "blocks.png"
+    picture = tmp_path / "figures" / "blocks.png"
     assert main(["inspect", str(tmp_path), "--base", str(CHECKPOINT), "--figure", str(picture)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -621,7 +641,6 @@ def test_the_json_is_as_documented(tmp_path, capsys):
         ["FILE", "--base", "gone.safetensors"],
         ["FILE", "--figure", "EMPTY"],
         ["FILE", "--figure", "blocks.xyz"],
-        ["FILE", "--figure", "no/such/folder/blocks.png"],
     ],
 )
 def test_arguments_that_cannot_be_used(tmp_path, capsys, arguments):

@@ -286,7 +286,7 @@ def test_a_lycoris_file_is_the_model_that_it_is_merged_into(kind, weights, folde
 
 
 def test_changes_are_those_of_lycoris():
-    """By the functions of its own library; `get_diff_weight` of its modules multiplies by the scale twice."""
+    """By the functions of its library; `get_diff_weight` of its module for LoHa multiplies by alpha / rank twice."""
     functional = pytest.importorskip("lycoris.functional", reason="lycoris_lora is not installed")
     generator = torch.Generator().manual_seed(1)
     random = lambda *shape: torch.randn(shape, generator=generator)
@@ -305,7 +305,7 @@ def test_changes_are_those_of_lycoris():
     found, _ = difference(
         Change(linear, False, {"lokr_w1": first, "lokr_w2_a": left, "lokr_w2_b": right, "alpha": alpha}), linear.weight
     )
-    expected = functional.lokr.diff_weight(first, None, None, None, left, right, None, gamma=ALPHA / RANK)
+    expected = functional.lokr.diff_weight(first, None, None, None, left, right, None, gamma=ALPHA)
     assert torch.allclose(found, expected, atol=1e-5)
 
 

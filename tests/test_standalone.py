@@ -18,7 +18,6 @@ from PIL import Image  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from clip_skip.out_of_memory import is_out_of_memory  # noqa: E402
 from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.arguments import A_FOLDER, NEEDS_RAY  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
@@ -34,8 +33,10 @@ from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.settings import TOO_LARGE, Settings  # noqa: E402
 from clip_skip.standalone.sweep.folder import SweepFolder  # noqa: E402
 from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
-from clip_skip.sweep.plan import Plan  # noqa: E402
+from clip_skip.sweep.axis import TOO_DEEP  # noqa: E402
+from clip_skip.sweep.plan import SweepPlan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
+from clip_skip.sweep.settings import NEEDS_SDXL  # noqa: E402
 from tests.random_model import SMALL, random_model  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 
@@ -371,14 +372,6 @@ def test_tags_do_not_reach_the_encoder(engine):
     assert largest_difference(one, other) == 0
 
 
-def test_what_counts_as_out_of_memory():
-    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate"))
-    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
-    assert is_out_of_memory(MemoryError())
-    assert not is_out_of_memory(RuntimeError("size mismatch"))
-    assert not is_out_of_memory(ValueError("out of memory"))
-
-
 # The folder and the command
 
 SETTINGS = Settings(20, 64, 96, "Euler a", model="m", prompt="<clipskip:5>a cow", negative="dark <clipskip:3>", seed=1)
@@ -403,7 +396,7 @@ def folder_of(path, plan, settings=SETTINGS):
 
 
 def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    plan = Plan((1.0, 2.0), Rows((7.0,)))
+    plan = SweepPlan((1.0, 2.0), Rows((7.0,)))
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     arguments = (plan.cells, pictures, np.zeros((2, 4, 1, 1)), ["one", "zwei ü"])
     replace, calls = os.replace, []
@@ -436,7 +429,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_only_complete_cells_with_the_same_settings_count(tmp_path):
-    plan = Plan((1.0, 2.0, 3.0), Rows((7.0,)))
+    plan = SweepPlan((1.0, 2.0, 3.0), Rows((7.0,)))
     folder = folder_of(tmp_path, plan)
     folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
     assert folder.missing(plan.cells) == []
@@ -530,11 +523,11 @@ def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, cap
     [
         (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
         (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
-        (["--rows", "negative", "--row-values", "99"], '--row-values: "99" is outside 1 to'),
+        (["--rows", "negative", "--row-values", "99"], f"--row-values: {TOO_DEEP(value=99, layers=12)}"),
         (["--rows", "prompt"], f"--row-values: {VALUES_NEEDED}"),
         (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
-        (["--rows", "clip_g"], "--rows: the loaded model has not both CLIP-L and CLIP-G"),
-        (["--columns", "clip_l"], "--columns: the loaded model has not both CLIP-L and CLIP-G"),
+        (["--rows", "clip_g"], f"--rows: {NEEDS_SDXL}"),
+        (["--columns", "clip_l"], f"--columns: {NEEDS_SDXL}"),
         (["--row-values", "nan"], '--row-values: "nan"'),
     ],
 )
@@ -626,10 +619,10 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
+        (["--skips", "1-13"], f"--skips: {TOO_DEEP(value=13, layers=12)}"),
         (["--skips", "x"], '--skips: "x"'),
         (["--skips", "0-3"], '--skips: "0-3" is outside 1 to 12'),
-        (["--skips", "1-99"], '--skips: "1-99" is outside 1 to 12'),
+        (["--skips", "1-99"], f"--skips: {TOO_DEEP(value=99, layers=12)}"),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
         (["--size", "1x2x3"], '--size: "1x2x3"'),

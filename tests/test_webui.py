@@ -542,6 +542,17 @@ def test_api_route(host):
     sd_models.model_data.sd_model = None
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_page_is_told_of_the_text_without_comments(host, enabled):
+    """The host leaves them out before it makes a picture, where its settings say so."""
+    from clip_skip.webui.page import routes
+
+    host.shared.opts.data["enable_prompt_comments"] = enabled
+    answer = routes.read({"prompt": "a cow # <clipskip:9>", "negative": "#<clipskip:x>\nbad"})
+    assert answer["tag"] == (None if enabled else "<clipskip:9>")
+    assert len(answer["boxes"]["negative"]) == (0 if enabled else 1)
+
+
 def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
     from modules import prompt_parser, sd_models, shared
 

@@ -14,13 +14,29 @@ from clip_skip.made_for.findings import Finding, changed_blocks, inspect
 from clip_skip.made_for.reading import Problem
 from clip_skip.messages.message import Template, Translate
 
-__all__ = ["CHOOSE", "DOWNLOAD", "HEADS", "IS_DARK", "NONE", "NO_BASE", "TYPES", "choices", "heads", "look", "table"]
+__all__ = [
+    "CHOOSE",
+    "DOWNLOAD",
+    "HEADS",
+    "IS_DARK",
+    "NONE",
+    "NO_BASE",
+    "TYPES",
+    "WIDTHS",
+    "choices",
+    "heads",
+    "look",
+    "table",
+]
 
 IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
 """Gives `look` its last argument, in the browser."""
 
 HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
 TYPES = ("str", "str", "number", "number", "number", "str")
+WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
+"""Of the columns, where gradio can be told: it would give a word of a head a letter's width."""
+
 NO_BASE = Template("No base")
 NONE = Template("No LoRAs were found.")
 CHOOSE = Template("Choose a LoRA or a checkpoint.")

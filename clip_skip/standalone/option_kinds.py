@@ -66,9 +66,9 @@ class Number:
             raise MessageError(NOT_A_NUMBER(value=shorten(str(value))))
         if isinstance(value, int):
             value = min(max(value, -(10**300)), 10**300)  # longer ones are no floats, and take long to write
-        shown = f"{value:.10g}"
+        shown = brief(value)
         if not self.low <= value <= self.high:
-            raise MessageError(OUTSIDE(value=shown, low=f"{self.low:.10g}", high=f"{self.high:.10g}"))
+            raise MessageError(OUTSIDE(value=shown, low=brief(self.low), high=brief(self.high)))
         if not self.whole:
             return float(value)
         if value != int(value):
@@ -105,3 +105,8 @@ class Switch:
 
 
 Kind = Text | Number | Choice | Switch
+
+
+def brief(value: float) -> str:
+    """`value` for a message: integers of up to twenty digits in full."""
+    return str(value) if isinstance(value, int) and abs(value) < 10**20 else f"{value:.10g}"

@@ -17,9 +17,13 @@ from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
 from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number, Switch, Text
 from clip_skip.standalone.sampling.samplers import SAMPLERS
 
-__all__ = ["LAST_SEED", "OPTIONS", "SAME_SAMPLER", "STUDY", "Option", "check_values", "defaults"]
+__all__ = ["LARGEST_SEED", "LAST_SEED", "OPTIONS", "SAME_SAMPLER", "STUDY", "Option", "check_values", "defaults"]
 
 LAST_SEED = 2**32 - 1
+"""The largest that is drawn at random, as in the WebUI."""
+
+LARGEST_SEED = 2**64 - 1
+"""The largest that torch takes; ComfyUI draws such."""
 
 SAME_SAMPLER = Template("Use same sampler")
 
@@ -100,7 +104,7 @@ OPTIONS = (
         in_study=True,
     ),
     Option(
-        *("seed", Template("Seed (-1 = random)"), Number(-1, LAST_SEED, whole=True), 2881122569),
+        *("seed", Template("Seed (-1 = random)"), Number(-1, LARGEST_SEED, whole=True), 2881122569),
         demo=1,
         flag="--seed",
         help="-1 is random",

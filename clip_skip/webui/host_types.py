@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from clip_skip.webui.state import State
 
 __all__ = [
     "CheckpointInfo",
-    "Denoiser",
+    "Chunk",
     "EncoderModule",
+    "Engine",
     "ForgeModel",
     "Model",
     "Options",
     "Processing",
-    "Runner",
     "Script",
 ]
 
@@ -56,15 +56,33 @@ class ForgeModel(Model, Protocol):
     forge_objects: ForgeObjects
 
 
+class Wrapped(Protocol):
+    """What AUTOMATIC1111 and reForge wrap: transformers' model, or open_clip's."""
+
+    transformer: nn.Module
+    model: nn.Module
+
+
 class EncoderModule(Protocol):
     """What a host wraps around a text encoder, or runs it with.
 
     A result of `encode_with_transformers`, (B, L, D), may have the full tower's vector (B, D) as attribute `pooled`.
     """
 
+    wrapped: Wrapped
     id_end: int
     encode_with_transformers: Callable[..., Tensor]
     tokenize_line: Callable[[str], tuple[Sequence[Chunk], int]]
+
+
+class Engine(EncoderModule, Protocol):
+    """A text processing engine of the Forge family."""
+
+    embedding_key: str
+    text_encoder: Wrapped
+    minimal_clip_skip: int
+    final_layer_norm: bool
+    return_pooled: bool
 
 
 class Embedding(Protocol):
@@ -87,14 +105,6 @@ class Denoiser(Protocol):
 
 class Sampler(Protocol):
     model_wrap_cfg: Denoiser
-
-
-class Component(Protocol):
-    """A component of gradio, made by a host or here."""
-
-    value: Any
-    elem_id: str | None
-    do_not_save_to_config: bool
 
 
 class Script(Protocol):

@@ -5,11 +5,9 @@ It runs with few of the scripts of the picture, those that ADetailer's setting n
 
 from __future__ import annotations
 
-from typing import Any
-
 from clip_skip.panel import Panel
 from clip_skip.webui import generation
-from clip_skip.webui.host_types import Processing
+from clip_skip.webui.host_types import Options, Processing
 from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
 from clip_skip.webui.state import state_of
 
@@ -20,13 +18,13 @@ SCRIPT = "clip_skip"
 ADMITTED = "clip_skip_in_adetailer"
 
 
-def admit(opts: Any) -> None:
-    """Adds our script to those that ADetailer runs in its passes, once: a user who takes it out is not given it back.
+def admit(opts: Options) -> None:
+    """Adds our script to those that ADetailer runs in its passes, once: it is not re-added once the user removes it.
 
     To be called when ADetailer's settings exist and before the page shows them.
     """
     names = opts.data.get(OPTION)
-    if names is None or opts.data.get(ADMITTED):
+    if not isinstance(names, str) or opts.data.get(ADMITTED):
         return
     opts.data[ADMITTED] = True
     if SCRIPT not in [name.strip() for name in names.split(",")]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from clip_skip.encoder import TextEncoder, not_loaded
-from clip_skip.messages.message import Template
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
@@ -19,6 +19,8 @@ __all__ = ["Checkpoint", "Checkpoints", "files"]
 
 CHECKPOINT = Template("Checkpoint")
 NOT_THERE = Template("{name} is not there any more")
+OF_THIS_PAGE = Template("the checkpoints of this page")
+STANDS_IN = Template("{problem}; the chosen one takes its place.")
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,17 @@ class Checkpoints:
         self._last = {name: self._first, **others}
         return self._last
 
-    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, str]:
-        """The one that a picture was made with, and a sentence where it is `otherwise` that stands in for it.
+    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, Message | None]:
+        """The one that a picture was made with, and a message where it is `otherwise` that stands in for it.
 
         It is found by its name, else by its hash. Raises as `find`.
         """
         paths = self.paths()
         try:
-            path, said = recipe.checkpoint(infotext, paths.values(), "the checkpoints of this page")
+            path, message = recipe.checkpoint(infotext, paths.values(), OF_THIS_PAGE)
         except InfotextError as error:
-            return self.find(otherwise), f"{error}; the chosen one takes its place."
-        return self.find(next(name for name, one in paths.items() if one == path)), said
+            return self.find(otherwise), STANDS_IN(problem=reason(error))
+        return self.find(next(name for name, one in paths.items() if one == path)), message
 
     def find(self, name: object) -> Checkpoint:
         """Raises `FieldError` where there is none, or `CheckpointError` where it cannot be used."""

@@ -11,7 +11,7 @@ from clip_skip.messages.message import Template, Translate
 from clip_skip.page import made_for
 from clip_skip.page.events import listen
 from clip_skip.standalone.app.checkpoints import Checkpoints, files
-from clip_skip.standalone.app.gradio_versions import PROGRESS, image
+from clip_skip.standalone.app.gradio_versions import PROGRESS, image, taken
 from clip_skip.standalone.files import save_picture
 
 __all__ = ["MadeForTab"]
@@ -54,6 +54,7 @@ class MadeForTab:
             interactive=False,
             wrap=True,
             visible=False,  # without rows, gradio shows one of zeros
+            **taken(gr.Dataframe.__init__, column_widths=[*made_for.WIDTHS]),
             elem_id="clip_skip_app_table",
         )
         dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK

@@ -11,6 +11,7 @@ import gradio as gr
 
 from clip_skip.messages.message import reason
 from clip_skip.page.events import listen
+from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.fields import option_widgets
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
@@ -155,7 +156,8 @@ class Page:
         if filled.get("hires_sampler") == "":
             filled["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
         filled["checkpoint"] = checkpoint.name
-        warnings = [*wanted.warnings, *([sentence] if sentence else []), *more]
+        about = sentences(facts_of(infotext))
+        warnings = [*about, *wanted.warnings, *([sentence] if sentence else []), *more]
         updates = {self.at[name]: value for name, value in filled.items()}
         return {**updates, self.dropped: None, self.like_notes: self.voice.notes(warnings)}
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from clip_skip.messages.message import Message, Template
 from clip_skip.standalone.app.checkpoints import Checkpoint
 from clip_skip.standalone.option_kinds import Choice, Number
 from clip_skip.standalone.options import LAST_SEED, OPTIONS, check_values
@@ -13,6 +14,11 @@ from clip_skip.standalone.pictures.recipe import Recipe
 from clip_skip.standalone.settings import Settings, settings_of
 
 __all__ = ["fields_of", "settings"]
+
+EXACT = 2**53
+"""A browser's numbers are exact up to here."""
+
+SEED_TOO_LARGE = Template("This page's seed is exact up to {most} only: the picture's, {seed}, needs the command line.")
 
 
 def settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
@@ -27,11 +33,13 @@ def settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
     return settings_of(Settings, values, model=checkpoint.path.stem, family=checkpoint.family)
 
 
-def fields_of(recipe: Recipe, family: str) -> tuple[dict[str, Any], list[str]]:
-    """The fields as `recipe` has them, "slider" among them, and sentences. What it does not say is not there."""
+def fields_of(recipe: Recipe, family: str) -> tuple[dict[str, Any], list[Message | str]]:
+    """The fields as `recipe` has them, "slider" among them, and messages. What it does not say is not there."""
     clip_skip, warnings = recipe.clip_skip(family)
     values = dict(recipe.options)
     for option in OPTIONS:
         if isinstance(option.kind, Number) and option.name in values and values[option.name] is None:
             values[option.name] = option.kind.none
+    if values.get("seed", 0) > EXACT:
+        warnings = [*warnings, SEED_TOO_LARGE(most=EXACT, seed=str(values.pop("seed")))]
     return {**values, **({"slider": clip_skip} if clip_skip.is_integer() else {})}, warnings

@@ -28,7 +28,8 @@ from clip_skip.standalone.settings import Settings
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
-from clip_skip.sweep.rows import CFG, random_seeds
+from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ INTERRUPTED = Template("Interrupted.")
 INTERRUPTED_SWEEP = Template("Interrupted. Run the same sweep again with its seed to finish the rest.")
 NO_REPORT = Template("No report yet: it needs every cell.")
 OUT_OF_MEMORY = Template("Out of memory: the sweep went on with {size} cells per batch.")
-NO_HIRES_ROWS = Template("turn on Hires. fix to use these rows")
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Studio:
         axes = replace(axes, seeds=random_seeds(axes.seeds))
         plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
         if plan.rows.kind.name == "hires" and settings.hires is None:
-            raise FieldError.of(Template(LABELS["rows"]), NO_HIRES_ROWS)
+            raise SweepError.in_field(LABELS["rows"], HIRES_PASS_NEEDED)
         plan.rows.check(LABELS[axes.kind.field], settings.prompt, settings.negative)
         if plan.rows.kind == CFG:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)

@@ -20,7 +20,7 @@ from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import Windows
 from clip_skip.standalone.sweep.job import ROWS
 from clip_skip.standalone.sweep.run import Interrupted
-from clip_skip.sweep.rows import CFG, KINDS
+from clip_skip.sweep.rows import CFG, ROW_KINDS
 from clip_skip.sweep.settings import LABELS, PLACEHOLDERS, SweepSettings
 
 __all__ = ["SHOWN", "SweepTab"]
@@ -45,7 +45,7 @@ class SweepTab:
     ) -> None:
         self.studio, self.voice = studio, voice
         self.windows = Windows()
-        kinds = [KINDS[name] for name in ROWS]
+        kinds = [ROW_KINDS[name] for name in ROWS]
         self.kinds = {voice.tr(kind.label): kind.name for kind in kinds}
         self.axes = ("clip_skips", "report", "rows", *(kind.field for kind in kinds))
         self.at: dict[str, Any] = {}

@@ -10,7 +10,8 @@ from typing import Any
 
 from clip_skip.messages.message import MessageError, Template, reason
 from clip_skip.skip import shorten
-from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
+from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
+from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
@@ -60,15 +61,12 @@ class ArgumentError(FieldError):
 
 
 NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
-NO_FOLDER = Template("there is no folder {name}")
 
 
 def check_png(option: str, path: Path) -> None:
-    """Raise `ArgumentError` unless a PNG can be written to `path`: its name ends in .png, and its folder is there."""
+    """Raise `ArgumentError` unless the name of `path`, where a picture is to be saved, ends in .png."""
     if path.suffix.lower() != ".png":
         raise ArgumentError.of(option, NOT_PNG)
-    if not path.parent.is_dir():
-        raise ArgumentError.of(option, NO_FOLDER(name=str(path.parent)))
 
 
 def checkpoint(model: str) -> Path:

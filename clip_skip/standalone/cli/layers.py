@@ -20,7 +20,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
     add("--tower", choices=("l", "g"), type=str.lower, help="which of SDXL's encoders; default: l")
     add("--dark", action="store_true", help="light on dark")
-    add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+    add(
+        "--out",
+        type=Path,
+        default=Path("layers.png"),
+        metavar="FILE.png",
+        help="default: %(default)s; its folder is created",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,9 @@ from clip_skip.standalone.cli import arguments as known
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.checkpoint import model_name
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, read
 
 __all__ = ["fill_from_picture"]
@@ -31,7 +33,8 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
     try:
         infotext = read(arguments.like)
         wanted = recipe.of(infotext)
-        warnings: list[Message | str] = list(wanted.warnings)
+        given = {option.name for option in OPTIONS if getattr(arguments, option.argument, None) is not None}
+        warnings: list[Message | str] = list(wanted.warnings_unless(given))
         if arguments.model is None:
             arguments.model, about_model = model(infotext, arguments.models)
             warnings += [about_model] if about_model else []
@@ -39,25 +42,26 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
     except (InfotextError, CheckpointError, OSError) as error:
         raise known.ArgumentError.of("--like", reason(error)) from error
     axes, about_skip = axes_of(wanted, family)
+    if arguments.skips is not None:
+        about_skip = []
     for name, value in axes.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     return wanted.options, [*warnings, *about_skip]
 
 
-def model(infotext: Infotext, folder: Path | None) -> tuple[str, str]:
-    """What `--model` is for the picture, and a sentence if its hash is another. Raises `InfotextError`."""
-    name = infotext.parameters.get("Model", "")
+def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:
+    """What `--model` is for the picture, and a message if its hash is another. Raises `InfotextError`."""
     if folder is not None:
-        path, warning = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
-        return str(path), warning
-    if name == CHECKPOINT.stem:
-        return "demo", ""
-    raise InfotextError(WHERE_IS_IT(name=skip.shorten(name)))
+        path, message = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
+        return str(path), message
+    if model_name(infotext).name == CHECKPOINT.stem:
+        return "demo", None
+    raise InfotextError(WHERE_IS_IT(name=skip.shorten(infotext.parameters.get("Model", ""))))
 
 
-def axes_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, str], list[str]]:
-    """The arguments of the axes, and a sentence where the picture's clip skip did nothing."""
+def axes_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, str], list[Message | str]]:
+    """The arguments of the axes, and a message where the picture's clip skip had no effect or isn't known."""
     clip_skip, warnings = wanted.clip_skip(family)
     axes = {"skips": skip.format(clip_skip)}
     if "cfg_scale" in wanted.options:

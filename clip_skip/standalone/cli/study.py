@@ -30,8 +30,8 @@ from clip_skip.standalone.cli.sweep import prepare
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
 from clip_skip.standalone.option_kinds import NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
-from clip_skip.sweep import rows
 from clip_skip.sweep.axis import parse_axis
+from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 
 __all__ = ["add_arguments", "run"]
 
@@ -224,7 +224,7 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
         models[path.stem] = path
         published[path.stem] = float(NATIVE[sizes.family])
         skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
-    seeds = rows.read(rows.KINDS["seed"], given.seeds, "--seeds").values
+    seeds = parse_rows(ROW_KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
     plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
     how = loading(given)

@@ -31,8 +31,8 @@ from clip_skip.standalone.options import LAST_SEED, OPTIONS, defaults
 from clip_skip.standalone.settings import Settings, settings_of
 from clip_skip.standalone.sweep.job import ROWS, SweepJob
 from clip_skip.sweep.axis import parse_axis
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import CFG, KINDS, random_seeds
+from clip_skip.sweep.plan import SweepPlan
+from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
 from clip_skip.sweep.settings import COLUMNS, SweepSettings
 
 __all__ = ["add_arguments", "job_of"]
@@ -134,10 +134,10 @@ def hires_values(text: str) -> dict[str, Any]:
     return values
 
 
-def plan_of(arguments: argparse.Namespace, rows: str, columns: str, towers: dict[str, int]) -> Plan:
+def plan_of(arguments: argparse.Namespace, rows: str, columns: str, towers: dict[str, int]) -> SweepPlan:
     """The cells; `towers` has the layers of each text encoder."""
-    kind = KINDS[rows]
-    names = dict.fromkeys((one.field for one in KINDS.values()), "--row-values")
+    kind = ROW_KINDS[rows]
+    names = dict.fromkeys((one.field for one in ROW_KINDS.values()), "--row-values")
     names |= {"clip_skips": "--skips", "rows": "--rows", "columns": "--columns", "apply_to": "--rows"}
     values = arguments.row_values
     if values is None and kind.name == "prompt":

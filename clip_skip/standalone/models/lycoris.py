@@ -21,25 +21,19 @@ from clip_skip.standalone.prompts.networks import LoraError
 
 __all__ = ["Adapter", "algorithm_of", "apply_adapters", "read_adapter"]
 
-READ = {
-    "hada_w1_a": Template("LoHa"),
-    "lokr_w1": Template("LoKr"),
-    "lokr_w1_a": Template("LoKr"),
-    "diff": Template("a full difference"),
-    "w_norm": Template("a change of norms"),
-}
-"""What is read here, by the ends of weights' names."""
+READ = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "Full", "w_norm": "Norm"}
+"""What is read here, by the ends of weights' names; the algorithms are called as LyCORIS calls them."""
 
 NOT_READ = {
-    "oft_blocks": Template("OFT"),
-    "oft_diag": Template("OFT"),
-    "a1.weight": Template("GLoRA"),
-    "on_input": Template("IA3"),
-    "lora_mid.weight": Template("a LoCon in Tucker form"),
+    "oft_blocks": "OFT",
+    "oft_diag": "OFT",
+    "a1.weight": "GLoRA",
+    "on_input": "IA3",
+    "lora_mid.weight": "LoCon (Tucker)",
 }
 """Other algorithms."""
 
-DORA = Template("DoRA")
+DORA = "DoRA"
 """An option of all of them, which is read by diffusers where it is a LoRA's."""
 
 NOT_SUPPORTED = Template("{file} is {algorithm}, which is not supported without a WebUI")
@@ -61,7 +55,7 @@ class Adapter:
     changes: tuple[Change, ...]
 
 
-def algorithm_of(names: Iterable[str]) -> Template | None:
+def algorithm_of(names: Iterable[str]) -> str | None:
     """What a file whose weights have these names is, if diffusers does not read it."""
     ends = {name.partition(".")[2] for name in names}
     found = next((algorithm for end, algorithm in READ.items() if end in ends), None)

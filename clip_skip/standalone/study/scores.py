@@ -71,7 +71,7 @@ class Difference:
         from clip_skip.sweep import report
 
         pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(pictures, published)]
-        return [{"rms": report.difference(*pair), "ssim": report.similarity(*pair)} for pair in pairs]
+        return [{"rms": report.root_mean_square(*pair), "ssim": report.picture_similarity(*pair)} for pair in pairs]
 
 
 class Right:

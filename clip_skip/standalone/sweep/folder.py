@@ -23,7 +23,7 @@ from clip_skip.standalone.files import (
 )
 from clip_skip.standalone.identity import FORMAT
 from clip_skip.standalone.sweep.job import SweepJob
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 
 __all__ = ["IDENTITY", "SweepFolder", "clear", "find_another_sweep"]
 
@@ -82,20 +82,20 @@ class SweepFolder:
         clear_unfinished(self.path)
         self._batches = Batches(self.cells)
 
-    def name(self, cell: Cell) -> str:
+    def name(self, cell: SweepCell) -> str:
         """The file name of a cell's picture. Raises `LoraError` where a text names a LoRA that is not there."""
         value = cell.value
         shown = slug(value, 24) if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:g}"
         kind = self.job.plan.rows.kind.name.replace("_", "-")
         return f"clip-skip-{skip.format(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
 
-    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
+    def missing(self, cells: Iterable[SweepCell]) -> list[SweepCell]:
         """Those of `cells` whose picture, or, for a report, whose latents, are not there whole."""
         return [
             cell for cell in cells if self.picture(cell) is None or (self.job.report and self._latent(cell) is None)
         ]
 
-    def picture(self, cell: Cell) -> Image.Image | None:
+    def picture(self, cell: SweepCell) -> Image.Image | None:
         """The finished picture of `cell`, or None."""
         path, identity = self.cells / self.name(cell), self.job.identity(cell)
         try:
@@ -105,20 +105,20 @@ class SweepFolder:
         except (OSError, SyntaxError, ValueError):
             return None
 
-    def rows(self, plan: Plan) -> Iterator[list[Image.Image | None]]:
+    def rows(self, plan: SweepPlan) -> Iterator[list[Image.Image | None]]:
         """The pictures of the grid, a row at a time."""
         columns = len(plan.clip_skips)
         for start in range(0, len(plan.cells), columns):
             yield [self.picture(cell) for cell in plan.cells[start : start + columns]]
 
-    def latents(self, plan: Plan) -> np.ndarray | None:
+    def latents(self, plan: SweepPlan) -> np.ndarray | None:
         """The latents of all cells, (rows, columns, channels, height, width) in float16; None if some are missing."""
         loaded = [latent for cell in plan.cells if (latent := self._latent(cell)) is not None]
         if len(loaded) < len(plan.cells):
             return None
         return np.stack(loaded).reshape(len(plan.rows), len(plan.clip_skips), *loaded[0].shape)
 
-    def _latent(self, cell: Cell) -> np.ndarray | None:
+    def _latent(self, cell: SweepCell) -> np.ndarray | None:
         try:
             loaded: np.ndarray = np.load((self.cells / self.name(cell)).with_suffix(".npy"))
         except (OSError, ValueError, EOFError):
@@ -126,7 +126,7 @@ class SweepFolder:
         return loaded
 
     def save(
-        self, cells: Sequence[Cell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
+        self, cells: Sequence[SweepCell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
     ) -> None:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
         with self._batches.batch() as folder:

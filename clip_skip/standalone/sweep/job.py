@@ -16,7 +16,7 @@ from clip_skip.standalone.identity import Identities, hash_of
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.settings import Settings
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 
 __all__ = ["ROWS", "SweepJob"]
 
@@ -33,7 +33,7 @@ class SweepJob:
 
     model: Path
     settings: Settings
-    plan: Plan
+    plan: SweepPlan
     device: str
     batch: int
     out: Path
@@ -46,7 +46,7 @@ class SweepJob:
     def __post_init__(self) -> None:
         object.__setattr__(self, "loading", replace(self.loading, emphasis=self.settings.emphasis))
 
-    def shot(self, cell: Cell) -> Shot:
+    def shot(self, cell: SweepCell) -> Shot:
         """What the picture of `cell` is made of."""
         rows, settings = self.plan.rows, self.settings
         prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
@@ -63,14 +63,14 @@ class SweepJob:
             number.get("hires"),
         )
 
-    def task(self, missing: tuple[Shot, ...], cells: Sequence[Cell]) -> Task:
+    def task(self, missing: tuple[Shot, ...], cells: Sequence[SweepCell]) -> Task:
         """The batch of `cells`; the texts of `missing`, which are all that are to be made, are encoded at once."""
         return Task(self.model, self.settings.batch(tuple(map(self.shot, cells))), missing)
 
-    def infotext(self, cell: Cell) -> str:
+    def infotext(self, cell: SweepCell) -> str:
         return self.settings.infotext(self.shot(cell))
 
-    def identity(self, cell: Cell) -> str:
+    def identity(self, cell: SweepCell) -> str:
         """What the picture of `cell` is known by: everything that it is made of. Raises `LoraError`."""
         return self._identities.of(self.model, self.settings.batch((self.shot(cell),)))
 

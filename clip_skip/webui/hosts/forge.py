@@ -5,29 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from types import ModuleType
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from clip_skip.encoder import NAMES, from_transformers
-from clip_skip.webui.host_types import ForgeModel, Processing
+from clip_skip.webui.host_types import Engine, ForgeModel, Processing
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "scale_each"]
 
+Result = TypeVar("Result")
+
 ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
-def encoders(model: Any) -> list[HostEncoder]:
+def encoders(model: object) -> list[HostEncoder]:
     """The encoders of `model`, a diffusion engine of Forge; none for SD3, Flux and later ones."""
     if not any(getattr(model, f"is_{kind}", False) for kind in ("sd1", "sd2", "sdxl")):
         return []
     return [describe(engine) for name in ENGINES if (engine := getattr(model, name, None))]
 
 
-def describe(engine: Any) -> HostEncoder:
+def describe(engine: Engine) -> HostEncoder:
     """The encoder of a text processing engine, whose clip skip counts the blocks that are stored."""
     tower = engine.embedding_key[-1]
     encoder = from_transformers(
@@ -37,7 +40,7 @@ def describe(engine: Any) -> HostEncoder:
     return HostEncoder(engine, encoder, engine.return_pooled, header=encoder.missing)
 
 
-def main_thread() -> Any:
+def main_thread() -> ModuleType | None:
     """The module of the Forge family that keeps all work with models on one thread; None elsewhere."""
     try:
         from modules_forge import main_thread as module
@@ -46,10 +49,13 @@ def main_thread() -> Any:
     return module
 
 
-def on_main_thread(function: Callable[..., Any], *args: Any) -> Any:
+def on_main_thread(function: Callable[..., Result], *args: object) -> Result | None:
     """What `function(*args)` returns, called where models may be worked with; in the Forge family None if it failed."""
-    module = main_thread()
-    return module.run_and_wait_result(function, *args) if module else function(*args)
+    try:
+        from modules_forge.main_thread import run_and_wait_result
+    except ImportError:
+        return function(*args)
+    return run_and_wait_result(function, *args)
 
 
 def loses_errors() -> bool:
@@ -84,7 +90,7 @@ def scale_each(p: Processing, scales: Sequence[float]) -> None:
     model.forge_objects.unet = unet
 
 
-def entry() -> Any:
+def entry() -> ModuleType | None:
     """Forge's module with the header's widgets, if this host has a clip-skip slider there."""
     try:
         from modules_forge import main_entry
@@ -104,22 +110,23 @@ def keep_slider() -> Callable[[], None]:
     Forge sets it to 1 with every preset and page load, which also overwrites the
     saved option, and hides it with presets in which it still acts.
     """
-    module = entry()
-    if module is None:
+    if not has_slider():
         return lambda: None
-    original = module.on_preset_change
+    from modules_forge import main_entry
 
-    def on_preset_change(*args: Any, **kwargs: Any) -> Any:
+    original = main_entry.on_preset_change
+
+    def on_preset_change(*args: object, **kwargs: object) -> list[object]:
         updates = original(*args, **kwargs)
         slider = updates[1]
         if isinstance(slider, dict) and slider.get("value") == 1:
             updates[1] = {**slider, "visible": True, "value": header_option()}
         return updates
 
-    module.on_preset_change = on_preset_change
+    main_entry.on_preset_change = on_preset_change
 
     def put_back() -> None:
-        if module.on_preset_change is on_preset_change:
-            module.on_preset_change = original
+        if main_entry.on_preset_change is on_preset_change:
+            main_entry.on_preset_change = original
 
     return put_back

@@ -11,7 +11,7 @@ from modules.infotext_utils import quote
 
 from clip_skip.messages.message import Template
 from clip_skip.sweep.rows import CFG
-from clip_skip.sweep.settings import INFOTEXT, TITLE
+from clip_skip.sweep.settings import INFOTEXT, SWEEP_TITLE
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 
@@ -35,5 +35,5 @@ def sweep_of(asked: Mapping[str, Any]) -> dict[str, str]:
     scale = re.search(r"\bCFG scale: ([\d.]+)", last)
     if settings.rows == CFG.name and scale:
         settings = replace(settings, cfg_scales=scale[1])
-    more = {"Script": TITLE, **settings.infotext()}
+    more = {"Script": SWEEP_TITLE, **settings.infotext()}
     return {"infotext": ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items())])}
