@@ -188,7 +188,7 @@ def test_a_file_of_options_that_is_not_there_or_not_toml_is_named(tmp_path, caps
         (["--models", "demo", "demo"], "two of them are called clip-skip-demo"),
         (["--prompts", "nowhere.txt"], "--prompts:"),
         (["--steps", "0"], "--steps: 0 is outside 1 to 1000"),
-        (["--sampler", "euler B"], '--sampler: "euler B" is not known; did you mean Euler?'),
+        (["--sampler", "euler B"], '--sampler: "euler B" is not known; did you mean Euler a?'),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_made(tmp_path, capsys, more, said):
