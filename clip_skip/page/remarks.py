@@ -1,4 +1,4 @@
-"""What there is to say of a text while it is being written, for the loaded model."""
+"""What is wrong with the tags of a text for the loaded model, while the text is being written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, find_warnings
 from clip_skip.prompt.tags import Tag
 from clip_skip.skip import shorten
 
-__all__ = ["remarks"]
+__all__ = ["NO_EFFECT", "TOO_DEEP", "remarks"]
 
 TOO_DEEP = Template("{tag} is deeper than the {layers} layers of {name}; {used} is used.")
 NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
@@ -19,21 +19,21 @@ NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
 def remarks(
     prompt: Prompt, encoders: Sequence[TextEncoder], model: str, networks: Collection[str] = ()
 ) -> list[Message | str]:
-    """A message for each problem of the tags in `prompt`, and for each that the `encoders` of `model` cannot follow.
+    """A message for each bad tag of `prompt`, and for each that names a layer or encoder that `model` lacks.
 
     networks: names of `<name:...>` tags that the host or another extension has
     """
     good = [tag for tag in prompt.tags if tag.skip]
-    found = dict.fromkeys(message for tag in good for message in beyond(tag, encoders, model))
+    found = dict.fromkeys(message for tag in good for message in out_of_reach(tag, encoders, model))
     return [*find_warnings([prompt], networks), *list(found)[:MOST_WARNINGS]]
 
 
-def beyond(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:
+def out_of_reach(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:
     assert tag.skip
     for encoder in encoders:
-        asked = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
-        if any(value is not None and value > encoder.layers for value in asked):
-            layers = encoder.layers
+        values = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
+        layers = encoder.layers
+        if any(value is not None and value > layers for value in values):
             yield TOO_DEEP(tag=shorten(tag.text), layers=layers, name=encoder.name, used=layers)
     towers = {encoder.tower for encoder in encoders}
     for tower, value in (("l", tag.skip.l), ("g", tag.skip.g)):

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip.layers import figure as layers_figure
+from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, MessageError, Template, Translate
 from clip_skip.prompt import precedence
 from clip_skip.prompt.override import warn_replaced
@@ -203,15 +203,19 @@ class Studio:
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
     def layers(
-        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str
-    ) -> tuple[Path, list[str]]:
-        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
+        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
+    ) -> tuple[Path, list[Message | str]]:
+        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences.
+
+        words: those whose curves are drawn, as `Layers.find_tokens` takes them. Raises LayersError.
+        """
         with self._alone("layers"):
             engine = self._maker.engine(checkpoint.path)
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
             measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
+        tokens = measured.find_tokens(words)
         path = self.out / "layers.png"
-        save_picture(layers_figure.draw(measured, dark, translate), path)
+        save_picture(draw_layers(measured, dark, translate, tokens), path)
         return path, list(measured.sentences())
 
     def _next(self, folder: str, seed: int) -> Path:

@@ -19,6 +19,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
     add("--tower", choices=("l", "g"), type=str.lower, help="which of SDXL's encoders; default: l")
+    add(
+        "--words",
+        default="",
+        metavar="TEXT",
+        help='of the prompt, whose curves are drawn, as in "cow, red"; default: three',
+    )
     add("--dark", action="store_true", help="light on dark")
     add(
         "--out",
@@ -30,7 +36,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clip_skip.layers.figure import draw
+    from clip_skip.layers.figure import draw_layers
+    from clip_skip.layers.measure import LayersError
     from clip_skip.standalone.files import save_picture
     from clip_skip.standalone.layers import measure
 
@@ -38,10 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     check_is_file("--model", checkpoint(arguments.model))
     try:
         measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
-    except (CheckpointError, OSError) as error:
+    except (CheckpointError, LayersError, OSError) as error:
         raise ArgumentError.of("--model", reason(error)) from error
     try:
-        save_picture(draw(measured, arguments.dark), arguments.out)
+        tokens = measured.find_tokens(arguments.words)
+    except LayersError as error:
+        raise ArgumentError.of("--words", reason(error)) from error
+    try:
+        save_picture(draw_layers(measured, arguments.dark, tokens=tokens, sentences=True), arguments.out)
     except OSError as error:
         raise ArgumentError.of("--out", reason(error)) from error
     print(*measured.sentences(), arguments.out, sep="\n")

@@ -18,6 +18,9 @@ from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study import page, statistics
 from clip_skip.study.plan import StudyCell
+from clip_skip.study.sentence import sentence
+from clip_skip.sweep import viewer
+from clip_skip.sweep.axis import Axis
 
 __all__ = ["cells_frame", "scored", "write", "write_record"]
 
@@ -61,12 +64,14 @@ def write(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[s
         if measures:
             for model, of_model in cells.groupby("model", sort=False):
                 some = [one for one in found[measures[0]] if one.model == model]
-                sentences.append(statistics.sentence(some, measures[0], len(of_model)))
+                sentences.append(str(sentence(some, measures[0], len(of_model))))
         settings = {
             **{name: value for name, value in asdict(job.settings).items() if value is not None},
             "cells": f"{len(cells)} of {len(job.plan.cells)}",
         }
-        folder.write("index.html", page.page(cells, found, job.plan, sentences, settings))
+        size = min(job.settings.width, job.settings.height)
+        empty = viewer.viewer_page("", "", Axis("", ()), Axis("", ()), [], size)
+        folder.write("index.html", page.study_page(cells, found, job.plan, sentences, settings, empty))
     return sentences
 
 
