@@ -12,13 +12,13 @@ from clip_skip.standalone.cli.arguments import (
     ArgumentError,
     add_loading,
     add_options,
+    as_argument_errors,
     check_folder,
     check_is_file,
     checkpoint,
     device,
     given_values,
     loading,
-    telling,
     within,
 )
 from clip_skip.standalone.options import OPTIONS, defaults
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ArgumentError.of("--out", reason(error)) from error
     try:
-        with telling():
+        with as_argument_errors():
             studio = Studio(checkpoint(arguments.model), name, arguments.out, how, arguments.models)
     except OSError as error:
         raise ArgumentError.of("--model", reason(error)) from error

@@ -17,13 +17,13 @@ from clip_skip.standalone.cli.arguments import (
     add_cluster,
     add_loading,
     add_options,
+    as_argument_errors,
     checkpoint,
     cluster_of,
     device,
     loading,
     size,
     sizes_for,
-    telling,
     within,
 )
 from clip_skip.standalone.cli.sweep import prepare
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.study.scores import ScoreError, find
 
     try:
-        with telling("--models", "--prompts"), cluster_of(given) as cluster:
+        with as_argument_errors("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
             if taken := find_another_study(job):

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
-from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
+from clip_skip.standalone.cli.arguments import ArgumentError, as_argument_errors, cluster_of
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         for sentence in (*left_out, *warnings(job, bool(arguments.like))):
             print(sentence, file=sys.stderr)
         try:
-            with telling():
+            with as_argument_errors():
                 prepare(job.out)
                 claim_folder(job, arguments.replace)
                 figures = run_job(job, cluster=cluster)
