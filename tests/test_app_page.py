@@ -1,6 +1,7 @@
 """The standalone page as `clip-skip app` serves it, in Chromium driven by Playwright."""
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from clip_skip.pictures.facts import MADE_AT_OWN
+from clip_skip.standalone.app.reading import SEED_TOO_LARGE
 from clip_skip.sweep.axis import TOO_DEEP
 from tests.random_model import SMALL_SDXL, random_weights
 
 from .test_families import HEADS
+from .test_pictures import graph
+from .test_pictures import png as picture_of
 
 pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
@@ -606,6 +611,19 @@ def test_a_dropped_picture_is_made_again(open_page, serve):
     sync_api.expect(other.locator(CHECKPOINT)).to_have_value("clip-skip-demo")
     expect(other, "clip skip 4 AND 6; negative prompt: clip skip 4; hires pass: clip skip 2")
     assert generate(other) == infotext and (newest(out) == pixels).all()
+
+
+def test_a_dropped_picture_of_comfyui_tells_its_clip_skip_and_fills_the_fields(open_page, tmp_path):
+    nodes = graph(-3, **{"1": ("CheckpointLoaderSimple", {"ckpt_name": "sub\\clip-skip-demo.safetensors"})})
+    nodes["5"]["inputs"] |= {"seed": 2**53 + 1, "steps": 7}
+    page = open_page()
+    drop(page, PROMPT, picture_of(tmp_path / "comfy.png", prompt=json.dumps(nodes)))
+    sync_api.expect(page.locator(PROMPT)).to_have_value("a cat", timeout=30_000)
+    sync_api.expect(page.locator(STEPS)).to_have_value("7")
+    sync_api.expect(page.locator(SLIDER)).to_have_value("3")
+    sync_api.expect(page.locator(CHECKPOINT)).to_have_value("clip-skip-demo")
+    expect(page, str(MADE_AT_OWN(tool="ComfyUI", value="3", number="-3")), "body")
+    expect(page, str(SEED_TOO_LARGE(most=2**53, seed=str(2**53 + 1))), "body")
 
 
 def test_a_dropped_file_without_infotext_is_named(open_page, serve, tmp_path):

@@ -18,9 +18,9 @@ __all__ = ["parts", "styled", "without_comments"]
 log = logging.getLogger("clip_skip")
 
 
-def without_comments(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`asked` with its texts as the host will have them, which may leave comments out."""
-    return {**asked, **{box: strip_comments(str(asked.get(box) or "")) for box in BOXES}}
+def without_comments(request: Mapping[str, Any]) -> dict[str, Any]:
+    """`request` with its texts as the host will have them, which may leave comments out."""
+    return {**request, **{box: strip_comments(str(request.get(box) or "")) for box in BOXES}}
 
 
 def strip_comments(text: str) -> str:
@@ -39,14 +39,14 @@ def styled(text: str, negative: bool, styles: list[str]) -> str:
         return text
 
 
-def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
+def parts(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
     """The values of each sub-prompt from step to step, by the host's own reading of the text.
 
-    asked: may have the "steps" of the first and the "hires_steps" of the hires pass.
+    request: may have the "steps" of the first and the "hires_steps" of the hires pass.
     """
     text = texts.marked()[negative]
-    steps = step_count(asked.get("steps")) or STEPS
-    hires = (step_count(asked.get("hires_steps")) or steps) if texts.hires else None
+    steps = step_count(request.get("steps")) or STEPS
+    hires = (step_count(request.get("hires_steps")) or steps) if texts.hires else None
     try:
         text = extra_networks.parse_prompt(text)[0]
         cut = [text] if negative else split_sub_prompts(text)
