@@ -181,7 +181,7 @@ def test_the_figure_is_drawn_light_and_dark(tokens):
 
 
 def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
-    out = tmp_path / "new" / "layers.png"
+    out = tmp_path / "layers.png"
     assert cli.main(["layers", "--prompt", "a red <clipskip:3> circle", "--out", str(out)]) == 0
     assert "biggest change" in capsys.readouterr().out
     assert out.read_bytes().startswith(b"\x89PNG")

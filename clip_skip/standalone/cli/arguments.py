@@ -24,11 +24,13 @@ from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 __all__ = [
     "A_FOLDER",
     "DEMO_PROMPT",
+    "NEEDS_RAY",
     "NOT_A_FOLDER",
     "ArgumentError",
     "add_cluster",
     "add_loading",
     "add_options",
+    "as_argument_errors",
     "check_folder",
     "check_is_file",
     "check_png",
@@ -41,7 +43,6 @@ __all__ = [
     "loading",
     "size",
     "sizes_for",
-    "telling",
     "within",
 ]
 
@@ -62,7 +63,7 @@ def checkpoint(model: str) -> Path:
 
 
 @contextmanager
-def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
+def as_argument_errors(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
     """What is wrong with a checkpoint, a LoRA or a textual inversion, told as a wrong argument."""
     try:
         yield
@@ -77,7 +78,7 @@ def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
 def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> Sizes:
     """The sizes of the checkpoint of `option`. ArgumentError if it is none, or makes no pictures of this size."""
     check_is_file(option, path)
-    with telling(option):
+    with as_argument_errors(option):
         sizes = inspect(path)
     if width % sizes.vae_factor or height % sizes.vae_factor:
         raise ArgumentError.of("--size", NOT_A_MULTIPLE(width=width, height=height, factor=sizes.vae_factor))

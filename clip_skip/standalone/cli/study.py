@@ -17,13 +17,13 @@ from clip_skip.standalone.cli.arguments import (
     add_cluster,
     add_loading,
     add_options,
+    as_argument_errors,
     checkpoint,
     cluster_of,
     device,
     loading,
     size,
     sizes_for,
-    telling,
     within,
 )
 from clip_skip.standalone.cli.sweep import prepare
@@ -60,6 +60,8 @@ DEFAULTS: dict[str, Any] = {
 }
 NUMBERS = ("batch", "actors", "actor_cpus")
 
+STOPPED = Template("Stopped. {done} of {pictures} pictures are in {folder}; the same command makes the others.")
+STUDY_MADE = Template("{made} pictures made, {kept} kept, in {seconds} s: {page}")
 ANOTHER_FOLDER = Template("{problem}; give another folder")
 NO_FILE = Template("there is no such file")
 NO_FILE_AT = Template("{path}: there is no such file")
@@ -104,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.study.scores import ScoreError, find
 
     try:
-        with telling("--models", "--prompts"), cluster_of(given) as cluster:
+        with as_argument_errors("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
             if taken := find_another_study(job):
@@ -115,13 +117,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        print(
-            f"\nStopped. {made + kept} of {wanted} pictures are in {job.out}; the same command makes the others.",
-            file=sys.stderr,
-        )
+        print(f"\n{STOPPED(done=made + kept, pictures=wanted, folder=str(job.out))}", file=sys.stderr)
         return 130
-    print("\n".join(figures["sentences"]))
-    print(f"{made} pictures made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
+    print("\n".join(map(str, figures["sentences"])))
+    seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
+    print(STUDY_MADE(made=made, kept=kept, seconds=seconds, page=page))
     return 0
 
 
