@@ -44,7 +44,6 @@ def test_every_sentence_is_translated_with_its_placeholders(language):
     assert SENTENCES[language].keys() == SENTENCES["ja_JP"].keys()
     for text, translation in SENTENCES[language].items():
         assert placeholders(text) == placeholders(translation), text
-        assert len({*placeholders(text)}) == len(placeholders(text)) and "}{" not in text, text
         assert translation != text or text in SAME, text
 
 
