@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from clip_skip.encoder import TextEncoder
 from clip_skip.messages.message import Message, Translate
+from clip_skip.page.named_encoders import example
 from clip_skip.page.remarks import remarks
 from clip_skip.prompt import writing
 from clip_skip.prompt.parsed import TOWERS, Values, parse, parse_negative, read_marked
@@ -21,6 +22,7 @@ __all__ = [
     "Parts",
     "count",
     "describe",
+    "describe_named",
     "in_turn",
     "put",
     "read",
@@ -63,6 +65,8 @@ class Host:
     parts:     of the prompt or the negative prompt of some texts
     styled:    a text, whether it is negative, and the styles' names: the text with the styles
     networks:  names of `<name:...>` tags that the host or another extension has
+    named:     the model's text encoders that only a tag with their name reaches
+    several:   whether the model takes several layers of its text encoder together
     """
 
     encoders: Sequence[TextEncoder]
@@ -71,12 +75,19 @@ class Host:
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
     networks: Collection[str] = ()
+    named: Sequence[TextEncoder] = ()
+    several: bool = False
 
 
 def describe(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
     """An encoder; `header` says what the header's value comes to there: it plus "offset", at least "least"."""
     fixed = {"name": encoder.name, "tower": encoder.tower, "layers": encoder.layers, "native": encoder.native}
     return {**fixed, "header": header}
+
+
+def describe_named(encoder: TextEncoder) -> dict[str, Any]:
+    """A text encoder that only a tag with its name reaches, and a tag that does."""
+    return {**describe(encoder, None), "deepest": encoder.deepest, "example": example(encoder)}
 
 
 def read(asked: Mapping[str, Any], host: Host) -> dict[str, Any]:
@@ -145,7 +156,7 @@ def styled(written: Mapping[str, str], styles: list[str], host: Host) -> dict[st
 
 def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
     prompt = parse_negative(text) if box.endswith("negative") else parse(text)
-    return remarks(prompt, host.encoders, host.model, host.networks)
+    return remarks(prompt, host.encoders, host.model, host.networks, host.named, host.several)
 
 
 def once(messages: Iterable[Item]) -> list[Item]:
