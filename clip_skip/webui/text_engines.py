@@ -1,7 +1,7 @@
 """Encodes with a host's text processing engine, each text at its own clip skip.
 
-An engine is called by `__call__`, which Python looks up on its class, so it is the model's attribute that is shadowed, by
-a `ShadowEngine`. The host's engines keep what they encoded by the text alone within a call, and one text may become
+An engine is called by `__call__`, which Python looks up on its class, so the model's attribute is shadowed, by a
+`ShadowEngine`. The host's engines keep what they encoded by the text alone within a call, and one text may become
 several rows (BREAK); so where the values differ, they get one text at a time.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -57,7 +58,20 @@ class ShadowEngine:
                 encoded[text, value] = self._encode(alone, value, *args, **kwargs)
         rows = [encoded[pair] for pair in zip(texts, values)]
         tensors = [each for each in rows if isinstance(each, Tensor)]
-        return torch.cat(tensors) if tensors else [row for each in rows for row in each]
+        if not tensors:
+            return [row for each in rows for row in each]
+        if len({each.shape[1:] for each in tensors}) > 1:
+            tensors = self._of_one_length(texts, values, [len(each) for each in tensors], *args, **kwargs)
+        return torch.cat(tensors)
+
+    def _of_one_length(
+        self, texts: list[str], values: list[float | None], counts: list[int], *args: Any, **kwargs: Any
+    ) -> list[Tensor]:
+        """The rows of each text, `counts` of them, where the host pads all texts of a call to the longest of them."""
+        whole = {value: self._encode(texts, value, *args, **kwargs) for value in dict.fromkeys(values)}
+        ends = list(accumulate(counts))
+        spans = zip(values, counts, ends)
+        return [torch.as_tensor(whole[value][end - count : end]) for value, count, end in spans]
 
     def _encode(self, texts: list[str], value: float | None, *args: Any, **kwargs: Any) -> Rows:
         with stop_at(self._named.encoder, value):
