@@ -32,12 +32,12 @@ BIOME = "@biomejs/biome@2.6.8"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 
 
-def run(*command: object) -> int:
-    """Runs a command in the repository, its output on the screen; returns its exit status."""
+def run(*command: object, folder: Path | None = ROOT) -> int:
+    """Runs a command in `folder`, None is where the user stands; its output is on the screen. Its exit status."""
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     program = shutil.which(str(command[0]), path=path) or str(command[0])
     arguments = [str(part) for part in command[1:]]
-    return subprocess.run([program, *arguments], cwd=ROOT, env={**os.environ, "PATH": path}).returncode
+    return subprocess.run([program, *arguments], cwd=folder, env={**os.environ, "PATH": path}).returncode
 
 
 def prepare() -> None:
@@ -64,11 +64,20 @@ def prepare() -> None:
 
 def demo(*arguments: str) -> int:
     own = any(argument.split("=")[0] in ("--model", "--prompt", "--out") for argument in arguments)
-    return run(PYTHON, "-m", "clip_skip", "sweep", *([] if own else ["--out", "demo"]), *arguments)
+    return clip_skip("sweep", *([] if own else ["--out", "demo"]), *arguments)
+
+
+def clip_skip(*arguments: str) -> int:
+    """The `clip-skip` command; relative paths among `arguments` are those of where the user stands."""
+    return run(PYTHON, "-m", "clip_skip", *arguments, folder=None)
 
 
 def app(*arguments: str) -> int:
-    return run(PYTHON, "-m", "clip_skip", "app", *arguments)
+    return clip_skip("app", *arguments)
+
+
+def run_anything(*command: str) -> int:
+    return run(*command, folder=None)
 
 
 def pictures(*arguments: str) -> int:
@@ -140,7 +149,7 @@ def main() -> int:
         return 0 if name in ("help", "-h", "--help") else 2
     prepare()
     try:
-        commands = {"demo": demo, "test": test, "check": check, "app": app, "pictures": pictures, "run": run}
+        commands = {"demo": demo, "test": test, "check": check, "app": app, "pictures": pictures, "run": run_anything}
         return commands[name](*arguments)
     except KeyboardInterrupt:  # what was run has said what there is to say
         return 130

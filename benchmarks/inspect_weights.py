@@ -23,7 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from clip_skip.made_for import findings
-from clip_skip.made_for.metadata import once
+from clip_skip.made_for.reading import once
 from clip_skip.standalone.models.sizes import TEXT, Sizes
 from tests.random_model import random_weights
 

@@ -33,7 +33,7 @@ from clip_skip.standalone.engine.engine import Engine
 from clip_skip.standalone.engine.shots import Batch, Shot
 from clip_skip.standalone.models.checkpoint import Models
 from clip_skip.standalone.sampling.samplers import SAMPLERS, scheduler
-from clip_skip.sweep.plan import Cell, Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import Rows
 
 SEED = 2881122569
@@ -52,14 +52,14 @@ def main() -> None:
     sizes, dtype = prepared(arguments)
     steps = arguments.steps or (20 if arguments.weights == "sd15" else 8)
     pixels = arguments.pixels or (512 if arguments.weights == "sd15" else 128)
-    plan = Plan(tuple(range(1, arguments.skips + 1)), Rows(tuple(arguments.cfg)))
+    plan = SweepPlan(tuple(range(1, arguments.skips + 1)), Rows(tuple(arguments.cfg)))
     models = random_models(sizes, arguments.device, dtype)
     bare, wrapped = word_tokenizer()
     pictures: dict[str, list[Image.Image]] = {}
 
     pipeline = _pipeline(models, wrapped, arguments.sampler)
 
-    def call(cell: Cell) -> list[Image.Image]:
+    def call(cell: SweepCell) -> list[Image.Image]:
         return pipeline(
             PROMPT,
             negative_prompt=NEGATIVE,
@@ -71,7 +71,7 @@ def main() -> None:
             latents=_noise(models, pixels).to(arguments.device, dtype),
         ).images
 
-    def ours(limit: int, plan: Plan = plan, steps: int = steps) -> list[Image.Image]:
+    def ours(limit: int, plan: SweepPlan = plan, steps: int = steps) -> list[Image.Image]:
         engine = Engine(models, bare)
         shot = lambda cell: Shot(PROMPT, f"<clipskip:1>{NEGATIVE}", cell.clip_skip, cell.value, SEED)
         engine.prepare([shot(cell) for cell in plan.cells])
@@ -93,7 +93,7 @@ def main() -> None:
     took = {"diffusers": timed("diffusers", loop, lambda: call(plan.cells[0]))}
     for limit in (1, arguments.batch):
         name = f"ours, {limit} per batch"
-        few = plan if limit > 1 else Plan(plan.clip_skips[:1], Rows(plan.rows.values[:1]))
+        few = plan if limit > 1 else SweepPlan(plan.clip_skips[:1], Rows(plan.rows.values[:1]))
         took[name] = timed(name, partial(ours, limit), partial(ours, limit, few, 2))
 
     cells = len(plan.cells)

@@ -30,8 +30,9 @@ from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import AS_USUAL
 from clip_skip.standalone.engine.makers import Maker, Supply, local
 from clip_skip.standalone.engine.progress import Progress
-from clip_skip.standalone.study.job import Common, Job
-from clip_skip.study.plan import Plan
+from clip_skip.standalone.settings import CommonSettings
+from clip_skip.standalone.study.job import StudyJob
+from clip_skip.study.plan import StudyPlan
 
 BATCH = 12
 FASTEST = 3
@@ -72,14 +73,14 @@ def main() -> None:
         waiting(arguments.waiting, arguments.seconds)
 
 
-def job(prompts: int, seeds: int, steps: int) -> Job:
+def job(prompts: int, seeds: int, steps: int) -> StudyJob:
     skips = {CHECKPOINT.stem: tuple(map(float, range(1, 13)))}
-    plan = Plan(skips, {CHECKPOINT.stem: 1.0}, DEMO[:prompts], tuple(range(1, seeds + 1)), (7.0,))
-    common = Common("", steps, 128, 128, "DPM++ 2M Karras")
-    return Job({CHECKPOINT.stem: CHECKPOINT}, common, plan, "cpu", Path())
+    plan = StudyPlan(skips, {CHECKPOINT.stem: 1.0}, DEMO[:prompts], tuple(range(1, seeds + 1)), (7.0,))
+    common = CommonSettings(steps, 128, 128)
+    return StudyJob({CHECKPOINT.stem: CHECKPOINT}, common, plan, "cpu", Path())
 
 
-def supply(asked: Job) -> Supply[Any]:
+def supply(asked: StudyJob) -> Supply[Any]:
     return Supply(asked.plan.cells, lambda cell: asked.models[cell.model], asked.task)
 
 
@@ -87,7 +88,7 @@ def progress() -> Progress:
     return Progress({}, 1, 1)
 
 
-def making(asked: Job, actors: list[int]) -> None:
+def making(asked: StudyJob, actors: list[int]) -> None:
     """The same pictures in this process, and with so many actors."""
     new = partial(Maker, partial(AS_USUAL.engine, device="cpu"), BATCH)
     alone, rate, cpu, start = timed(lambda: local(supply(asked), new(), progress()), 1)
@@ -103,7 +104,7 @@ def making(asked: Job, actors: list[int]) -> None:
         rows.append(
             (name, f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", f"{its_cpu:.3f}", f"{its_cpu / cpu:.2f}", told)
         )
-    print(f"\n{len(asked.plan.cells)} pictures, {asked.common.steps} steps, {BATCH} per batch\n")
+    print(f"\n{len(asked.plan.cells)} pictures, {asked.settings.steps} steps, {BATCH} per batch\n")
     heads = (
         "way",
         "s to the first batches",

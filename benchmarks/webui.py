@@ -48,6 +48,8 @@ def sweeps(url: str, settings: dict, runs: int) -> None:
         "sweep, 1 cell per batch": {"script_name": "clip skip sweep", "script_args": [{"cells_per_batch": 1}]},
         "sweep, automatic batch": {"script_name": "clip skip sweep", "script_args": [{}]},
     }
+    kept = call(url, "options")["clip_skip_finished_cells"]
+    call(url, "options", {"clip_skip_finished_cells": 0})  # every run makes all its cells
     call(url, "txt2img", settings)
     times: dict[str, list[float]] = {name: [] for name in ways}
     cells: dict[str, list[np.ndarray]] = {}
@@ -56,6 +58,7 @@ def sweeps(url: str, settings: dict, runs: int) -> None:
             seconds, answer = timed(url, {**settings, **script})
             times[name].append(seconds)
             cells[name] = [pixels(image) for image in answer["images"][1:]]
+    call(url, "options", {"clip_skip_finished_cells": kept})
     print(f"\n12 x 3 cells, {settings['width']} px, {settings['steps']} steps, median of {runs} runs")
     print(f"{'way':<26}{'seconds':>9}{'ratio':>8}{'largest pixel difference':>28}")
     for name in ways:

@@ -170,7 +170,7 @@ def stop_at(encoder: TextEncoder, value: float | None) -> Iterator[None]:
     if asked <= encoder.native:
         yield
         return
-    norm = encoder.norm
+    norm = encoder.norm if isinstance(encoder.norm, nn.Module) else None
     skips = (math.floor(asked), math.ceil(asked))
     states: dict[int, Tensor] = {}
 
@@ -180,13 +180,13 @@ def stop_at(encoder: TextEncoder, value: float | None) -> Iterator[None]:
 
         return hook
 
-    def replace(module: nn.Module, _inputs: object, output: Any) -> Any:
+    def replace(_module: nn.Module, _inputs: object, output: Any) -> Any:
         # the norm's own forward: calling the module would run this hook again
-        whole = {skip: module.forward(state) if module is norm else state for skip, state in states.items()}
+        whole = {skip: norm.forward(state) if norm else state for skip, state in states.items()}
         made = blend(whole, asked)
         return (made, *output[1:]) if isinstance(output, tuple) else made
 
-    place = norm if isinstance(norm, nn.Module) else encoder.blocks[encoder.block(encoder.native)]
+    place = norm or encoder.blocks[encoder.block(encoder.native)]
     hooks = [encoder.blocks[encoder.block(skip)].register_forward_hook(keep(skip)) for skip in set(skips)]
     hooks.append(place.register_forward_hook(replace))
     try:

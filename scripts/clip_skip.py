@@ -1,9 +1,19 @@
 """Registers the extension with the WebUI. This file runs again on Reload UI."""
 
+from __future__ import annotations
+
 import sys
 import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from modules import script_callbacks, scripts, shared
+
+if TYPE_CHECKING:
+    from modules.processing import Processed
+
+    from clip_skip.messages.message import Message
+    from clip_skip.webui.host_types import Processing
 
 for module in [name for name in sys.modules if name.partition(".")[0] == "clip_skip"]:
     del sys.modules[module]  # on Reload UI after an update these are still the old version's
@@ -19,103 +29,109 @@ else:
     from clip_skip import panel
     from clip_skip.prompt import tags
     from clip_skip.sweep import settings as sweep_settings
+    from clip_skip.sweep.cell_store import CellStore
     from clip_skip.webui import generation, host_settings, models_in_use, second_pass
     from clip_skip.webui.conditioning import Conditioning
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.page import routes
     from clip_skip.webui.sweep import batch as sweep_batch
     from clip_skip.webui.sweep import run as sweep_run
-    from clip_skip.webui.sweep.unfinished import Unfinished
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
-    problems_told = set()
-    presets = []
+    finished_cells = CellStore(host_settings.finished_cells_limit)
+    problems_told: set[Message | str] = set()
+    presets: list[preset_widgets.Presets] = []
 
     class ClipSkipScript(scripts.Script):
         """The panel, and what happens to every generation."""
 
-        def __init__(self):
-            self.under_way = lambda: None
+        def __init__(self) -> None:
+            self.under_way: Callable[[], Processing | None] = lambda: None
 
-        def title(self):
+        def title(self) -> str:
             return panel.TITLE
 
-        def show(self, is_img2img):
+        def show(self, is_img2img: bool) -> object:
             return scripts.AlwaysVisible
 
-        def ui(self, is_img2img):
+        def ui(self, is_img2img: bool) -> list[Any]:
             enabled, sliders = panel_widgets.build(self)
             self.infotext_fields = panel_widgets.restored(enabled, sliders)
             return [enabled, *sliders]
 
-        def before_process(self, p, *args):
+        def before_process(self, p: Processing, *args: object) -> None:
             conditioning.forget()
-            sweep_batch.watch(p)
+            sweep_batch.remember_host_texts(p)
 
-        def process(self, p, *args):
+        def process(self, p: Processing, *args: object) -> None:
             if not generation.begin(p, args):
                 return
             if second_pass.is_one(p):
                 second_pass.inherit(p, self.under_way())
             else:
                 self.under_way = weakref.ref(p)
-            sweep_batch.prepare(p)
+            sweep_batch.prepare_generation(p)
 
-        def before_process_batch(self, p, *args, **kwargs):
+        def before_process_batch(self, p: Processing, *args: object, **kwargs: object) -> None:
             if generation.mark_prompts(p):
                 conditioning.follow(p)
 
-        def after_extra_networks_activate(self, p, *args, extra_network_data=None, **kwargs):
+        def after_extra_networks_activate(
+            self, p: Processing, *args: object, extra_network_data: Any = None, **kwargs: object
+        ) -> None:
             conditioning.networks = str({k: [v.items for v in vs] for k, vs in (extra_network_data or {}).items()})
 
-        def process_batch(self, p, *args, **kwargs):
+        def process_batch(self, p: Processing, *args: object, **kwargs: object) -> None:
             generation.keep_hires_prompts(p)
             if p.iteration == 0:
                 generation.warn(p, models_in_use.find_messages(p, problems_told))
 
-        def process_before_every_sampling(self, p, *args, **kwargs):
+        def process_before_every_sampling(self, p: Processing, *args: object, **kwargs: object) -> None:
             cfg.scale_each(p)
 
-        def postprocess(self, p, processed, *args):
+        def postprocess(self, p: Processing, processed: Processed, *args: object) -> None:
             generation.end(p, processed)
 
     class ClipSkipSweepScript(scripts.Script):
         """The sweep, in the list of scripts."""
 
-        def __init__(self):
-            self.host_components = {}
-            self.unfinished = Unfinished()
+        def __init__(self) -> None:
+            self.host_components: dict[str, Any] = {}
 
-        def title(self):
-            return sweep_settings.TITLE
+        def title(self) -> str:
+            return sweep_settings.SWEEP_TITLE
 
-        def after_component(self, component, elem_id=None, **kwargs):
-            self.host_components[elem_id] = component
+        def after_component(self, component: Any, elem_id: str | None = None, **kwargs: object) -> None:
+            if elem_id:
+                self.host_components[elem_id] = component
 
-        def ui(self, is_img2img):
+        def ui(self, is_img2img: bool) -> list[Any]:
             presets.append(preset_widgets.Presets(self))
-            components, self.infotext_fields = sweep_widgets.build(self, self.host_components, presets[-1])
+            components, self.infotext_fields = sweep_widgets.build_sweep_widgets(
+                self, self.host_components, presets[-1]
+            )
             return components
 
-        def run(self, p, *args):
-            return sweep_run.run(p, sweep_run.given(self, p, args), conditioning.remember, self.unfinished)
+        def run(self, p: Processing, *args: object) -> object:
+            arguments = sweep_run.sweep_arguments(self, p, args)
+            return sweep_run.run_sweep(p, arguments, conditioning.remember, finished_cells)
 
-    def strip_for_token_counter(params):
+    def strip_for_token_counter(params: Any) -> None:
         params.prompt = tags.strip(params.prompt)
 
-    def before_ui():
+    def before_ui() -> None:
         header_slider.add_slider(shared.opts, forge.has_slider())
         xyz_axes.add_axes()
 
-    def ui_settings():
+    def ui_settings() -> None:
         host_settings.add()
         second_pass.admit(shared.opts)
 
-    def build_tab():
+    def build_tab() -> list[tuple[Any, str, str]]:
         return tab.build(presets)
 
-    def put_back():
+    def put_back() -> None:
         conditioning.remove()
         give_slider_back()
 

@@ -13,15 +13,20 @@ import pytest
 from PIL import Image
 
 from clip_skip import panel
+from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages import catalogues
 from clip_skip.messages.catalogues import translated
+from clip_skip.messages.message import reason
+from clip_skip.prompt.override import REPLACED
+from clip_skip.prompt.parsed import IGNORED
 from clip_skip.standalone.app import assets, reading
-from clip_skip.standalone.app.fields import SAME
-from clip_skip.standalone.app.reading import LABELS, FieldError
-from clip_skip.standalone.app.studio import Interrupted, Studio
+from clip_skip.standalone.app.studio import INTERRUPTED_SWEEP, NO_REPORT, OUT_OF_MEMORY, Interrupted, Studio
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.demo.model import CHECKPOINT
+from clip_skip.standalone.option_kinds import NOT_A_MULTIPLE, NOT_ONE_OF, NOT_WHOLE, NOTHING_GIVEN, OUTSIDE, FieldError
+from clip_skip.standalone.options import OPTIONS, SAME_SAMPLER
 from clip_skip.standalone.prompts import conditioning
+from clip_skip.standalone.sampling.samplers import SAMPLERS
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
@@ -36,11 +41,11 @@ def studio(tmp_path_factory):
 
 
 FIELDS = {
-    **{"prompt": PROMPT, "negative": "", "seed": 1, "steps": 2, "width": 64, "height": 64, "sampler": "Euler"},
-    **{"cfg_scale": 7, "emphasis": "Original", "noise": "CPU", "hires": False, "upscaler": "Latent", "scale": 2},
-    **{"resize_width": 0, "resize_height": 0, "denoising": 0.7, "hires_steps": 0, "hires_sampler": "as before"},
-    **{"hires_cfg_scale": 0, "hires_prompt": "", "hires_negative": ""},
+    **{option.name: option.kind.none if option.default is None else option.default for option in OPTIONS},
+    **{"prompt": PROMPT, "seed": 1, "steps": 2, "width": 64, "height": 64, "sampler": "Euler"},
+    "hires_sampler": "what the page calls it in the reader's language",
 }
+"""What the page has for each option."""
 
 
 def settings(studio, prompt=PROMPT, checkpoint=None, **fields):
@@ -59,21 +64,18 @@ def sweep(studio, wanted, *args, **more):
     return studio.sweep(studio.first, wanted, *args, **more)
 
 
-def test_the_fields_are_all_of_them():
-    assert FIELDS.keys() == LABELS.keys()
-
-
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ({"seed": None}, "Seed: nothing is given"),
-        ({"seed": 2**32}, "Seed: 4.29497e+09 is outside -1 to 4294967295"),
-        ({"seed": float("nan")}, "Seed: nan is outside"),
-        ({"steps": 0}, "Steps: 0 is outside 1 to 1000"),
-        ({"steps": 2.5}, "Steps: 2.5 is not a whole number"),
-        ({"width": 65}, "Width: 65 is not a multiple of 8"),
-        ({"height": True}, "Height: nothing is given"),
-        ({"sampler": "PLMS"}, 'Sampler: "PLMS" is not among DPM++ 2M Karras'),
+        ({"seed": None}, f"Seed: {NOTHING_GIVEN}"),
+        ({"seed": 2**64}, f"Seed: {OUTSIDE(value=2**64, low=-1, high=2**64 - 1)}"),
+        ({"seed": float("nan")}, f"Seed: {OUTSIDE(value='nan', low=-1, high=2**64 - 1)}"),
+        ({"steps": 0}, f"Steps: {OUTSIDE(value=0, low=1, high=1000)}"),
+        ({"steps": 2.5}, f"Steps: {NOT_WHOLE(value='2.5')}"),
+        ({"width": 65}, f"Width: {NOT_A_MULTIPLE(value=65, factor=8)}"),
+        ({"height": True}, 'Height: "True" is not a number'),
+        ({"sampler": "PLMS"}, "Sampler: " + str(NOT_ONE_OF(value='"PLMS"', choices=", ".join(SAMPLERS)))),
+        ({"sampler": "Euler b"}, 'Sampler: "Euler b" is not known; did you mean Euler a?'),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(studio, field, message):
@@ -95,7 +97,7 @@ def test_a_slider_out_of_bounds_is_named(studio, slider, cfg_scale):
         (["--port", "99999"], "--port: 99999 is outside 1 to 65535"),
         (["--port", "0"], "--port: 0 is outside 1 to 65535"),
         (["--device", "cpu:x"], "--device: "),
-        (["--device", "tpu"], "--device: 'tpu' is not cpu"),
+        (["--device", "tpu"], '--device: "tpu" is not cpu'),
         (["--language", "xx"], "argument --language: invalid choice: 'xx'"),
     ],
 )
@@ -132,8 +134,8 @@ def test_the_negative_prompt_follows_or_has_its_own(studio):
 def test_what_is_wrong_with_a_tag_is_told(studio):
     made = picture(studio, "<clipskip:abc> <clipskip:99> a circle 円")
     assert (pixels(made.path) == pixels(picture(studio, "a circle 円", slider=12).path)).all()
-    assert any('"<clipskip:abc>" was ignored' in note for note in made.notes)
-    assert "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used." in made.notes
+    assert [note.template for note in made.notes] == [IGNORED, TOO_DEEP]
+    assert TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12) in made.notes
     assert Image.open(made.path).info["parameters"].lstrip().startswith("a circle 円\n")
 
 
@@ -146,7 +148,7 @@ def test_a_cell_of_a_sweep_is_the_picture_of_its_settings(studio):
     made = sweep(studio, settings(studio), SweepSettings("1, 2.5, 12", "4, 7", report=True))
     assert made.figures["cells_made"] == 6 and made.figures["encoder_passes"] <= 2 and made.notes == []
     for skip, cfg_scale in [(1, 4), (12, 7)]:
-        cell = made.folder / "cells" / f"clip-skip-{skip}_cfg-{cfg_scale}.png"
+        (cell,) = made.folder.glob(f"cells/clip-skip-{skip}_cfg-{cfg_scale}_*.png")
         assert np.abs(pixels(cell) - pixels(picture(studio, slider=skip, cfg_scale=cfg_scale).path)).max() <= 2
     assert Image.open(made.report).width > 500
     again = sweep(studio, settings(studio), SweepSettings("1, 2.5, 12", "4, 7"))
@@ -172,10 +174,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(studio):
     made = sweep(studio, wanted, SweepSettings("1-12", "4, 7", report=True), interrupt_in_the_second_batch)
     assert made.figures["cells_made"] == 12 and made.report is None
     assert dict.fromkeys(made_before) == {"cell 1 to 12 of 24": None, "cell 13 to 24 of 24": None}
-    assert [note.split(":")[0] for note in made.notes] == [
-        "Interrupted",
-        "The report needs every cell, so there is none.",
-    ]
+    assert made.notes == [INTERRUPTED_SWEEP, NO_REPORT]
     grid = pixels(made.folder / "grid.png")
     again = sweep(studio, wanted, SweepSettings("1-12", "4, 7", report=True))
     assert again.figures["cells_kept"] == 12 and again.figures["cells_made"] == 12 and again.report.is_file()
@@ -261,24 +260,24 @@ def test_no_report_of_another_sweep_stays_beside_a_grid(studio):
 def test_rows_of_seeds_and_of_replaced_text(studio):
     common = {"clip_skips": "1, 12", "report": True}
     made = sweep(studio, settings(studio), SweepSettings(rows="seed", seeds="83, 84", cfg_scales="?", **common))
-    cell = made.folder / "cells" / "clip-skip-12_seed-84.png"
+    (cell,) = made.folder.glob("cells/clip-skip-12_seed-84_*.png")
     assert np.abs(pixels(cell) - pixels(picture(studio, slider=12, seed=84).path)).max() <= 2
     assert made.cells == 4 and made.report.is_file()
     made = sweep(
         studio, settings(studio, "a circle"), SweepSettings(rows="prompt", replacements="circle, ring", **common)
     )
     assert made.cells == 4 and made.figures["cells_made"] == 4
-    with pytest.raises(SweepError, match='Text to replace, and what takes its place: "cow" is neither in the prompt'):
+    with pytest.raises(SweepError, match=f'{sweep_settings.LABELS["replacements"]}: "cow" is neither in the prompt'):
         sweep(studio, settings(studio, "a hen"), SweepSettings(rows="prompt", replacements="cow, hen"))
-    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G"):
+    with pytest.raises(SweepError, match=re.escape(f"Rows: {sweep_settings.NEEDS_SDXL}")):
         sweep(studio, settings(studio), SweepSettings(rows="clip_g"))
 
 
 def test_a_sweep_tells_what_it_makes_of_tags(studio):
     notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
-        'The sweep\'s values replaced the tag "<clipskip:5>".',
-        "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
+        REPLACED(tag='"<clipskip:5>"'),
+        TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12),
     ]
 
 
@@ -299,7 +298,7 @@ def test_out_of_memory_is_told(studio, monkeypatch):
 
     monkeypatch.setattr(engine, "make", short_of_memory)
     made = sweep(studio, settings(studio, seed=78), SweepSettings("1-3", "7"))
-    assert made.notes == ["Out of memory: the sweep went on with 1 cells per batch."]
+    assert made.notes == [OUT_OF_MEMORY(size=1)]
     assert made.figures["cells_made"] == 3
 
 
@@ -386,7 +385,12 @@ def test_every_label_of_the_page_is_translated(language):
         for node in calls
         if ast.unparse(node.func) in functions and isinstance(node.args[0], ast.Constant)
     }
-    asked |= {SAME, panel.FIELDS[0].label, *LABELS.values(), *sweep_settings.LABELS.values()}
+    asked |= {
+        SAME_SAMPLER,
+        panel.FIELDS[0].label,
+        *(option.label for option in OPTIONS),
+        *sweep_settings.LABELS.values(),
+    }
     assert len(asked) > 20
     assert asked - words.keys() == set()
 
@@ -394,25 +398,27 @@ def test_every_label_of_the_page_is_translated(language):
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
     messages = [
-        'The sweep\'s values replaced the tag "<clipskip:5>".',
+        REPLACED(tag='"<clipskip:5>"'),
         "cell 1 to 12 of 36",
         "Interrupted.",
-        "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing.",
+        INTERRUPTED_SWEEP,
+        NO_REPORT,
+        OUT_OF_MEMORY(size=3),
     ]
     for field in ({"seed": None}, {"steps": 0}, {"steps": 2.5}, {"width": 65}):
         with pytest.raises(FieldError) as wrong:
             settings(studio, **field)
-        messages.append(str(wrong.value))
+        messages.append(wrong.value.message)
     huge = "1," * 20_000
     for axis in ("", "x", "99", "1-3 (0)", "1-3 (-1)", "1-3 [0]", "1-9 (+0.001)", "1-9 (+0.01), 1-9 (+0.0101)", huge):
         with pytest.raises(SweepError) as wrong:
             sweep(studio, settings(studio), SweepSettings(axis, "7"))
-        messages.append(str(wrong.value))
+        messages.append(reason(wrong.value))
     for message in messages:
         told = translated(message, language)
-        assert told != message and "{" not in told, message
+        assert told != str(message) and "{" not in told, message
         assert not re.search(r"\b(is|the|values?|given|of|to|cells)\b", re.sub(r'"[^"]*"', "", told)), told
-        assert all(quoted in told for quoted in re.findall(r'"[^"]*"', message)), told
+        assert all(quoted in told for quoted in re.findall(r'"[^"]*"', str(message))), told
 
 
 def test_a_sweep_in_chinese(studio):

@@ -5,17 +5,21 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages.catalogues import translated
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
-from clip_skip.standalone.app.checkpoints import Checkpoints
-from clip_skip.standalone.app.reading import FieldError
-from clip_skip.standalone.app.routes import describe, parts
+from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
+from clip_skip.standalone.app.routes import describe, parts, suggestions_on
 from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.option_kinds import FieldError
+from clip_skip.standalone.options import defaults
 from clip_skip.standalone.pictures import infotext, recipe
+from clip_skip.standalone.pictures.checkpoint import NOT_THERE
 from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.rows import HIRES_PASS_NEEDED
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
@@ -79,7 +83,7 @@ def test_another_checkpoint_takes_the_place_of_the_one_before(studio):
 def test_a_value_goes_as_deep_as_each_encoder_of_sdxl(studio):
     deep = picture(studio, "more/xl", prompt="a circle <clipskip:20>")
     assert (pixels(deep) == pixels(picture(studio, "more/xl", prompt="a circle <clipskip:l=12:g=20>"))).all()
-    assert deep.notes == ["clip skip 20 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used."]
+    assert deep.notes == [TOO_DEEP(value="20", layers=12, name="CLIP ViT-L/14", used=12)]
 
 
 def test_a_sweep_of_another_checkpoint(studio):
@@ -87,7 +91,7 @@ def test_a_sweep_of_another_checkpoint(studio):
     settings = reading.settings(FIELDS, xl)
     made = studio.sweep(xl, settings, SweepSettings("2, 3", rows="clip_g", clip_g_skips="2, 32"))
     assert made.figures["cells_made"] == 4
-    with pytest.raises(SweepError, match="Rows: there is no hires pass"):
+    with pytest.raises(SweepError, match=f"Rows: {HIRES_PASS_NEEDED}"):
         studio.sweep(xl, settings, SweepSettings("2", rows="hires"))
     with_hires = reading.settings({**FIELDS, "hires": True}, studio.first)
     made = studio.sweep(studio.first, with_hires, SweepSettings("2", rows="hires", hires_skips="1, 12"))
@@ -108,10 +112,10 @@ def test_what_the_page_is_told_of_a_checkpoint_without_loading_it(studio):
     [
         ({"scale": 0.5}, "Upscale by: 0.5 is outside 1 to 8"),
         ({"denoising": 0}, "Denoising strength: 0 is outside 0.0001 to 1"),
-        ({"upscaler": "ESRGAN"}, 'Upscaler: "ESRGAN" is not among Latent'),
+        ({"upscaler": "ESRGAN"}, 'Upscaler: "ESRGAN" is not one of Latent'),
         ({"hires_steps": 1.5}, "Hires steps: 1.5 is not a whole number"),
         ({"width": 4096, "scale": 4}, "Hires. fix: 16384x256 is more than 8192"),
-        ({"noise": "NV"}, 'Noise from: "NV" is not among CPU, GPU'),
+        ({"noise": "NV"}, 'Noise from: "NV" is not one of CPU, GPU'),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(studio, fields, message):
@@ -141,7 +145,7 @@ def test_a_dropped_picture_fills_the_fields_that_make_it_again(studio, fields):
     made = picture(studio, slider=3, **fields)
     read = infotext.read(made.path)
     checkpoint, said = studio.checkpoints.like(read, "two")
-    filled, more = reading.filled(recipe.of(read), checkpoint.family)
+    filled, more = reading.fields_of(recipe.of(read), checkpoint.family)
     assert checkpoint.name == CHECKPOINT.stem and not said and not more
     slider = filled.pop("slider")
     again = studio.picture(checkpoint, reading.settings({**FIELDS, **filled}, checkpoint), slider)
@@ -152,7 +156,8 @@ def test_a_picture_of_a_checkpoint_that_is_not_there(studio):
     read = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     checkpoint, said = studio.checkpoints.like(read, "two")
     assert checkpoint.name == "two"
-    assert 'the checkpoint "other" (hash 0123456789) is not in the checkpoints of this page' in said
+    missing = NOT_THERE(name='"other"', hash="0123456789", place=OF_THIS_PAGE)
+    assert said == STANDS_IN(problem=missing)
 
 
 def test_the_tags_decide_part_by_part_and_step_by_step(studio):
@@ -176,20 +181,66 @@ def test_emphasis_is_the_pictures_own(studio):
 
 @pytest.mark.parametrize("language", ["ja_JP", "ko_KR", "zh_CN", "zh_TW"])
 def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, language):
-    last = "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 00, Hires upscale: 2, VAE: x"
+    last = (
+        "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 0000000000, Hires upscale: 2, VAE: x"
+    )
     read = infotext.parse(f"a\n{last}, Hires upscaler: ESRGAN")
     wanted = recipe.of(read)
-    said = [*wanted.said, studio.checkpoints.like(read, "two")[1], *reading.filled(wanted, "SD2")[1]]
+    said = [*wanted.warnings, studio.checkpoints.like(read, "two")[1], *reading.fields_of(wanted, "SD2")[1]]
     other = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     said.append(studio.checkpoints.like(other, "two")[1])
     for fields in ({"scale": 0.5}, {"upscaler": "ESRGAN"}, {"width": 4096, "scale": 4}):
         with pytest.raises(FieldError) as wrong:
             picture(studio, hires=True, **fields)
-        said.append(str(wrong.value))
+        said.append(wrong.value.message)
     with pytest.raises(FieldError) as wrong:
         studio.checkpoints.find("gone")
-    said.append(str(wrong.value))
+    said.append(wrong.value.message)
     assert len(said) == 11
     for sentence in said:
         told = translated(sentence, language)
-        assert told != sentence and "{" not in told, sentence
+        assert told != str(sentence) and "{" not in told, sentence
+
+
+@pytest.fixture(scope="module")
+def page(studio):
+    pytest.importorskip("gradio", reason="gradio is not installed: no page")
+    from clip_skip.standalone.app.page import Page
+
+    return Page(studio, defaults(demo=True))
+
+
+def drop(page, path):
+    """What dropping the file at `path` changes, by the names of the fields, and what is said."""
+    given = {page.dropped: str(path), page.at["checkpoint"]: CHECKPOINT.stem}
+    changed = page.like(given)
+    names = {widget: name for name, widget in page.at.items()}
+    return {names[widget] for widget in changed if widget in names}, changed[page.like_notes]
+
+
+def test_a_dropped_picture_without_infotext_changes_no_field_and_is_named_alone(page, studio, tmp_path):
+    path = tmp_path / "of-nobody.png"
+    Image.new("RGB", (8, 8)).save(path)
+    fields, notes = drop(page, path)
+    assert fields == set() and path.name in notes and str(tmp_path) not in notes
+    path.write_text("a\nSteps: many, Seed: 1, Size: 8x8, Sampler: Euler")
+    assert drop(page, path)[0] == set()
+    fields, notes = drop(page, picture(studio).path)
+    assert {"prompt", "seed", "sampler", "eta", "checkpoint"} <= fields and path.name not in notes
+
+
+def test_the_page_names_a_lora_that_was_made_for_another_value(tmp_path):
+    """As the WebUI's route does; nothing of one that is not there or has no weight, and nothing on SDXL."""
+    metadata = {"ss_clip_skip": "2", "ss_base_model_version": "sd_v1", "ss_sd_model_name": "x"}
+    save_file({"lora_unet_x.lora_up.weight": np_to_tensor(1)}, tmp_path / "mine.safetensors", metadata)
+    checkpoint = Checkpoints(CHECKPOINT).first
+
+    def suggested(prompt, value=1, of=checkpoint):
+        found = suggestions_on(of, {"prompt": prompt, "value": value}, tmp_path, str)
+        return [(one["kind"], one["value"]) for one in found["suggestions"]]
+
+    assert suggested("a cow <lora:mine:0.8>") == [("LoRA", 2)]
+    assert suggested("a cow <lora:mine:0.8>", 2) == suggested("a <clipskip:2> <lora:mine:0.8>") == []
+    assert suggested("a <lora:mine:0>") == suggested("a <lora:gone:1>") == suggested("# <lora:mine:1>") == []
+    sdxl = type("SDXL", (), {"family": "SDXL"})
+    assert suggested("a cow <lora:mine:0.8>", of=sdxl) == []

@@ -5,7 +5,12 @@ The long ones want CLIP_SKIP_RAY_LONG=1.
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -19,8 +24,10 @@ ray = pytest.importorskip("ray", reason="ray is not installed")
 
 from clip_skip.standalone.cluster import connection, spread  # noqa: E402
 from clip_skip.standalone.cluster.actor import RemoteMaker, contents, local_file  # noqa: E402
+from clip_skip.standalone.cluster.errors import ClusterError  # noqa: E402
+from clip_skip.standalone.cluster.node_files import NOT_OURS, full_digest, keep  # noqa: E402
 from clip_skip.standalone.engine.makers import Supply, Task  # noqa: E402
-from clip_skip.standalone.engine.progress import Progress  # noqa: E402
+from clip_skip.standalone.engine.progress import OUT_OF_MEMORY, Progress  # noqa: E402
 from clip_skip.standalone.models import header  # noqa: E402
 
 LONG = pytest.mark.skipif(not os.environ.get("CLIP_SKIP_RAY_LONG"), reason="takes long: CLIP_SKIP_RAY_LONG=1 runs it")
@@ -43,9 +50,10 @@ def nodes():
 class Far(RemoteMaker):
     """On a node that has no file of this machine's."""
 
-    def ready(self, task, digest, files=None):
+    def ready(self, task, digest, *more):
         tempfile.tempdir = str(task.model.parent / f"node-{ray.get_runtime_context().get_node_id()}")
-        return super().ready(replace(task, model=Path("/nowhere") / task.model.name), digest, files)
+        Path(tempfile.tempdir).mkdir(exist_ok=True)
+        return super().ready(replace(task, model=Path("/nowhere") / task.model.name), digest, *more)
 
 
 class Maker:
@@ -111,8 +119,8 @@ class Heard(Progress):
         super().__init__({}, 1, 1)
         self.heard, self.counts = [], []
 
-    def tell(self, sentence):
-        self.heard.append(sentence)
+    def tell(self, message):
+        self.heard.append(message)
 
     def makers(self, count):
         self.counts.append(count)
@@ -154,17 +162,17 @@ def test_a_maker_that_dies_loses_nothing_and_none_takes_all(nodes, tmp_path):
 def test_makers_that_always_die_end_it(nodes, tmp_path, monkeypatch):
     monkeypatch.setattr(spread, "DEATHS", 1)
     progress = Heard()
-    with pytest.raises(connection.ClusterError, match="2 actors have died one after the other") as error:
+    with pytest.raises(ClusterError, match="2 actors have died one after the other") as error:
         run(tmp_path, never, progress=progress)
     assert "exit" in str(error.value)  # how they died
-    assert len(progress.heard) == 1 and "The other actors go on: 1." in progress.heard[0]
+    assert len(progress.heard) == 1 and dict(progress.heard[0].values)["others"] == 1
 
 
 def test_too_little_memory_makes_smaller_batches(nodes, tmp_path):
     progress = Heard()
     batches = run(tmp_path, Short, cells=4, progress=progress)
     assert {len(cells) for cells in batches} == {1}
-    assert set(progress.heard) == {"Out of memory: going on with 1 cells per batch. --batch 1 avoids the wait."}
+    assert set(progress.heard) == {OUT_OF_MEMORY(count=1)}
 
 
 @LONG
@@ -175,15 +183,16 @@ def test_what_is_wrong_with_a_checkpoint_is_told_as_it_is(nodes, tmp_path):
 
 
 def test_a_cluster_without_room_says_so(nodes, tmp_path):
-    with pytest.raises(connection.ClusterError, match="no node has room for an actor, which takes 64 CPU, 0 GPU"):
+    with pytest.raises(ClusterError) as error:
         run(tmp_path, Maker, cpus=64)
+    assert dict(error.value.message.values)["wanted"] == spread.RESOURCES(cpus="64", gpus="0")
 
 
 @LONG
 def test_a_cluster_whose_room_is_taken_says_so(nodes, tmp_path, monkeypatch):
     class Freeing(Heard):
-        def tell(self, sentence):
-            super().tell(sentence)
+        def tell(self, message):
+            super().tell(message)
             for holder in holders:
                 ray.kill(holder)
 
@@ -196,18 +205,121 @@ def test_a_cluster_whose_room_is_taken_says_so(nodes, tmp_path, monkeypatch):
     monkeypatch.setattr(spread, "PATIENCE", 0)
     progress = Freeing()
     run(tmp_path, Maker, progress=progress)
-    assert progress.heard == ["No actor is ready yet. Free on the cluster: 0 CPU, 0 GPU. Ctrl+C stops."]
+    assert progress.heard == [spread.NONE_READY(free=spread.RESOURCES(cpus="0", gpus="0"))]
 
 
-def test_a_checkpoint_is_written_whole_with_what_is_beside_it(tmp_path, monkeypatch):
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A node whose folder of temporary files is this one, and a checkpoint that it lacks."""
+    (tmp_path / "node").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
     model = tmp_path / "model.safetensors"
     model.write_bytes(b"weights" * 1000)
     model.with_suffix(".yaml").write_text("sizes")
-    digest, files = header.digest(model), contents(model)
-    assert local_file(model, digest) == model
+    question = model, header.digest(model), full_digest(model)
+    files = contents(model)
+    assert full_digest(files) == question[2] and local_file(*question) == model
     model.unlink()
-    assert local_file(model, digest) is None
-    copy = local_file(model, digest, files)
+    return *question, files
+
+
+def test_a_checkpoint_is_written_whole_with_what_is_beside_it(node):
+    *question, files = node
+    assert local_file(*question) is None
+    copy = local_file(*question, files)
     assert copy.read_bytes() == files["model.safetensors"] and copy.with_suffix(".yaml").read_text() == "sizes"
-    assert local_file(model, digest) == copy
+    assert local_file(*question) == copy and local_file(*question[:2]) is None
+    assert copy.parent.name == question[2]
+    if os.name == "posix":
+        assert copy.parent.parent.stat().st_mode & 0o777 == 0o700 and copy.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("changed", ["model.safetensors", "model.yaml"])
+def test_what_has_been_changed_on_a_node_is_not_used(changed, node):
+    *question, files = node
+    copy = local_file(*question, files)
+    (copy.parent / changed).write_bytes(b"other" * 1000)
+    assert local_file(*question) is None
+    assert local_file(*question, files) == copy and copy.read_bytes() == files["model.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes as on Linux")
+def test_links_on_a_node_are_not_followed(node, tmp_path):
+    *question, files = node
+    copy = local_file(*question, files)
+    victim = tmp_path / "victim"
+    for name in ("folder", "file"):
+        shutil.rmtree(copy.parent)
+        if name == "folder":
+            (tmp_path / "elsewhere").mkdir()
+            copy.parent.symlink_to(tmp_path / "elsewhere")
+        else:
+            copy.parent.mkdir()
+            copy.symlink_to(victim)
+        victim.write_bytes(files["model.safetensors"])
+        assert local_file(*question) is None
+        victim.write_bytes(b"precious")
+        assert local_file(*question, files) == copy and not copy.is_symlink()
+        assert victim.read_bytes() == b"precious" and list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes as on Linux")
+def test_a_folder_of_others_is_not_used(node, tmp_path):
+    *question, files = node
+    folder = local_file(*question, files).parent.parent
+    folder.chmod(0o777)
+    with pytest.raises(ClusterError) as error:
+        local_file(*question)
+    assert error.value.message == NOT_OURS(folder=str(folder))
+    shutil.rmtree(folder)
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ClusterError):
+        local_file(*question, files)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_has_not_been_used_for_a_while_is_removed(node):
+    *question, files = node
+    copy = local_file(*question, files)
+    other = copy.parent.with_name("0" * 64)
+    other.mkdir()
+    os.utime(other, (0, 0))
+    (copy.parent.parent / "file").touch()
+    os.utime(copy.parent.parent / "file", (0, 0))
+    os.utime(copy.parent, (0, 0))
+    assert local_file(*question) == copy  # which is in use again
+    keep("another.safetensors", full_digest({"another.safetensors": b"x"}), {"another.safetensors": b"x"})
+    assert copy.is_file() and not other.exists() and not (copy.parent.parent / "file").exists()
+
+
+LISTENING = """
+import json, sys
+import psutil
+from clip_skip.standalone.cluster.connection import LOCAL, connected
+
+with connected(LOCAL, limit_cpus=1):
+    import ray
+    assert ray.get(ray.remote(lambda: 1).remote()) == 1
+    raylet = ray._raylet
+    has_tokens = hasattr(raylet, "AuthenticationMode")
+    asks = raylet.get_authentication_mode() == raylet.AuthenticationMode.TOKEN if has_tokens else None
+    here = psutil.Process()
+    found = {
+        connection.laddr.ip
+        for process in [here, *here.children(recursive=True)]
+        for connection in getattr(process, "net_connections", process.connections)("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+print(json.dumps([asks, sorted(found)]))
+"""
+
+
+def test_a_local_cluster_listens_to_this_machine_alone():
+    pytest.importorskip("psutil", reason="psutil is not installed")
+    root = Path(__file__).parents[1]
+    made = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, cwd=root)
+    assert made.returncode == 0, made.stderr
+    asks_for_a_token, addresses = json.loads(made.stdout.splitlines()[-1])
+    assert addresses and all(ipaddress.ip_address(a.removeprefix("::ffff:")).is_loopback for a in addresses), addresses
+    assert asks_for_a_token in (True, None)  # versions before 2.52 have no tokens

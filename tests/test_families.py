@@ -22,8 +22,9 @@ from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, sizes  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.study.job import Common, Job  # noqa: E402
-from clip_skip.study.plan import Plan  # noqa: E402
+from clip_skip.standalone.settings import CommonSettings  # noqa: E402
+from clip_skip.standalone.study.job import StudyJob  # noqa: E402
+from clip_skip.study.plan import StudyPlan  # noqa: E402
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 from tests.webui import checkpoints  # noqa: E402
@@ -72,7 +73,7 @@ def largest_difference(one, other):
 def test_sizes_are_read_from_the_shapes_that_belong_to_them(wanted):
     second = replace(wanted.second, heads=0) if wanted.second else None
     expected = replace(wanted, unet_heads=0, text_heads=0, head_channels=0, second=second, prediction="epsilon")
-    assert sizes.read(shapes(wanted)) == expected
+    assert sizes.sizes_of(shapes(wanted)) == expected
 
 
 def test_published_sizes():
@@ -118,13 +119,13 @@ def test_loading_reads_each_weight_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("small", [SMALL_SD2, SMALL_SDXL])
 def test_what_the_weights_do_not_tell_is_told_or_the_file_is_refused(small, tmp_path):
     path = saved(small, tmp_path / "m.safetensors", None)
-    with pytest.raises(CheckpointError, match="attention heads its UNet has cannot be told: 32-64-64"):
+    with pytest.raises(CheckpointError, match="attention heads of its UNet is unknown: 32-64-64"):
         checkpoint.load(path)
     for key in HEADS[small.family]:
         if "text" in key:
             others = {name: value for name, value in HEADS[small.family].items() if name != key}
             saved(small, path, others)
-            with pytest.raises(CheckpointError, match="attention heads its text encoder has cannot be told"):
+            with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown"):
                 checkpoint.load(path)
 
 
@@ -134,7 +135,7 @@ def test_the_yaml_says_what_is_predicted_and_the_scale(tmp_path):
     path.with_suffix(".yaml").write_text("model:\n  params:\n    parameterization: v\n    scale_factor: 0.5\n")
     assert (header.inspect(path).prediction, header.inspect(path).vae_scale) == ("v_prediction", 0.5)
     path.with_suffix(".yaml").write_text("model:\n  params:\n    scale_factor: half\n")
-    with pytest.raises(CheckpointError, match=r"scale_factor in m\.yaml is 'half', not a number"):
+    with pytest.raises(CheckpointError, match=r'scale_factor in m\.yaml is "half", not a number'):
         header.inspect(path)
     scaling = "sgm.modules.diffusionmodules.denoiser_scaling.VScaling"
     path = saved(SMALL_SDXL, tmp_path / "x.safetensors", HEADS["SDXL"])
@@ -156,7 +157,7 @@ def test_small_checkpoints_for_a_webui_are_what_their_yaml_says(tmp_path, capsys
         path = tmp_path / "models" / "Stable-diffusion" / f"{name}.safetensors"
         assert header.inspect(path) == wanted
         path.with_suffix(".yaml").unlink()
-        with pytest.raises(CheckpointError, match="cannot be told"):
+        with pytest.raises(CheckpointError, match="is unknown"):
             header.inspect(path)
 
 
@@ -166,7 +167,7 @@ def test_sd2_without_a_yaml_is_tried_out():
     with torch.no_grad():
         model.unet.conv_out.weight.zero_()
         model.unet.conv_out.bias.fill_(-2.0)
-    assert checkpoint.tried_out(model.unet) == "v_prediction"
+    assert checkpoint.try_out(model.unet) == "v_prediction"
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -254,8 +255,8 @@ def test_the_size_that_sdxl_is_told_changes_the_picture(sdxl):
 
 def test_a_study_says_the_clip_skip_of_sdxl_as_a_tag(tmp_path):
     path = saved(SMALL_SDXL, tmp_path / "m.safetensors", HEADS["SDXL"])
-    plan = Plan({"m": (2.0, 3.0)}, {"m": 2.0}, ("a cow",), (1,), (7.0,))
-    job = Job({"m": path}, Common("", 2, 64, 64, "Euler"), plan, "cpu", tmp_path)
+    plan = StudyPlan({"m": (2.0, 3.0)}, {"m": 2.0}, ("a cow",), (1,), (7.0,))
+    job = StudyJob({"m": path}, CommonSettings(2, 64, 64, "Euler"), plan, "cpu", tmp_path)
     text = job.infotext(plan.cells[1])
     assert text.startswith("<clipskip:3>a cow\n") and "Clip skip" not in text
 
@@ -315,8 +316,8 @@ def test_clip_l_against_clip_g(tmp_path):
         for cell in json.loads((tmp_path / folder / "sweep.json").read_text(encoding="utf-8"))["cells"]:
             with Image.open(tmp_path / folder / cell["file"]) as picture:
                 made[cell["file"]] = np.asarray(picture)
-                wanted = cell["file"].removesuffix(".png").split("clip-g-")
-                clip_g = float(wanted[1]) if len(wanted) > 1 else 2.0
+                wanted = cell["file"].split("clip-g-")
+                clip_g = float(wanted[1].partition("_")[0]) if len(wanted) > 1 else 2.0
                 assert np.array_equal(made[cell["file"]], alone(cell["clip_skip"], clip_g)), cell["file"]
                 assert f":g={clip_g:g}>" in cell["infotext"]
     assert len({picture.tobytes() for picture in made.values()}) == 4

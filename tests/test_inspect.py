@@ -6,6 +6,8 @@ import os
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -19,15 +21,17 @@ from safetensors.torch import save_file
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")
 
-from clip_skip.made_for import blocks_figure, metadata
+from clip_skip.made_for import blocks_figure, findings, reading, safetensors_file, verdict
 from clip_skip.made_for.findings import inspect
-from clip_skip.made_for.metadata import Problem
+from clip_skip.made_for.kinds import FIRST_OF_SEVERAL, G_ALONE
 from clip_skip.made_for.naming import parse
+from clip_skip.made_for.reading import Problem, complaint
 from clip_skip.made_for.verdict import FAINT, top
 from clip_skip.standalone.cli.main import main
 from clip_skip.standalone.demo.model import CHECKPOINT
 
 from .host_models import clip_tower
+from .random_model import SMALL_SD2, random_weights
 from .trained import LAYERS, TEXT, demo_weights, fine_tuned, lycoris_adapter, peft_adapter
 
 HALF, BRAIN = torch.float16, torch.bfloat16
@@ -37,7 +41,7 @@ OTHERS = {"diag-oft": "OFT", "glora": "GLoRA"}
 
 @pytest.fixture(autouse=True)
 def forget():
-    metadata.once.cache_clear()
+    reading.once.cache_clear()
 
 
 @cache
@@ -126,6 +130,17 @@ def dotted(put):
 
 
 DIFFUSERS = r"text_encoder.text_model.encoder.layers.\1.\2.\3"
+
+
+def underscored(start):
+    """sd-scripts' names with another beginning."""
+    return lambda state: renamed(state, "^lora_te_", start)
+
+
+def up_and_down(put, up="lora_up", down="lora_down"):
+    return lambda state: renamed(renamed(dotted(put)(state), "UP", up), "DOWN", down)
+
+
 SCHEMES = {
     "sd-scripts": lambda state: state,
     "PEFT": lambda state: renamed(renamed(dotted(DIFFUSERS + ".")(state), "UP", "lora_B"), "DOWN", "lora_A"),
@@ -141,9 +156,15 @@ SCHEMES = {
     "diffusers, lora_linear_layer": lambda state: renamed(
         renamed(dotted(DIFFUSERS + ".lora_linear_layer.")(state), "UP", "up"), "DOWN", "down"
     ),
-    "OneTrainer": lambda state: renamed(
-        renamed(dotted(r"clip_l.text_model.encoder.layers.\1.\2.\3.")(state), "UP", "lora_up"), "DOWN", "lora_down"
+    "OneTrainer, OMI": up_and_down(r"clip_l.text_model.encoder.layers.\1.\2.\3."),
+    "ComfyUI": up_and_down(r"text_encoders.clip_l.transformer.text_model.encoder.layers.\1.\2.\3."),
+    "OneTrainer, ComfyUI's": up_and_down(
+        r"text_encoders.clip_l.transformer.text_model.encoder.layers.\1.\2.\3.", "lora_B", "lora_A"
     ),
+    "ComfyUI's own names": up_and_down(r"clip_l.transformer.text_model.encoder.layers.\1.\2.\3."),
+    "PEFT alone": up_and_down(r"base_model.model.text_model.encoder.layers.\1.\2.\3.", "lora_B", "lora_A"),
+    "transformers 5": up_and_down(r"text_encoder.encoder.layers.\1.\2.\3.", "lora_B", "lora_A"),
+    "LyCORIS alone": underscored("lycoris_"),
 }
 
 
@@ -165,14 +186,135 @@ def of_sd2(clip_skip):
     return lycoris_adapter("lora", clip_skip - 1, module=clip_tower(23), steps=1)
 
 
-@pytest.mark.parametrize("name", ["transformer_resblocks", "text_model_encoder_layers"])
-def test_sd2_in_both_orders_of_open_clip(tmp_path, name):
+def test_no_torch_is_imported_and_nothing_else_that_is_slow(tmp_path):
+    path = save(tmp_path / "a.safetensors", trained("lora", 2))
+    program = "import sys; from clip_skip.standalone.cli.main import main; code = main(sys.argv[1:]); "
+    program += "heavy = {'torch', 'transformers', 'diffusers', 'matplotlib'} & sys.modules.keys(); "
+    program += "sys.exit(code or sorted(heavy) or 0)"
+    command = [sys.executable, "-c", program, "inspect", path]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lora_te_transformer_resblocks",
+        "lora_te_text_model_encoder_layers",
+        "text_encoders.clip_h.transformer.text_model.encoder.layers",
+    ],
+)
+def test_sd2_in_all_names(tmp_path, name):
     for clip_skip in (2, 3):
         path = save(
-            tmp_path / f"{clip_skip}.safetensors", renamed(of_sd2(clip_skip), "text_model_encoder_layers", name)
+            tmp_path / f"{clip_skip}.safetensors", renamed(of_sd2(clip_skip), "lora_te_text_model_encoder_layers", name)
         )
         assert told(path) == ("LoRA", "SD2", clip_skip, "exact")
         assert len(inspect(path).weights.blocks["h"]) == 24
+
+
+UNET = "input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+DOTTED = "input_blocks.4.1.transformer_blocks.0.attn2.to_k"
+
+
+@pytest.mark.parametrize(
+    ("start", "unet", "inputs", "model"),
+    [
+        ("lora_te_", f"lora_unet_{UNET}", 768, "SD1"),
+        ("lora_te1_", f"lora_unet_{UNET}", 2048, "SDXL"),
+        ("lora_te1_", "lora_unet_double_blocks_0_img_attn_proj", 3072, "Flux"),
+        ("lora_te1_", "lora_unet_joint_blocks_0_x_block_attn_proj", 1536, "SD3"),
+        ("lora_te1_", "lora_te3_encoder_block_0_layer_0_SelfAttention_q", 4096, "SD3 or Flux"),
+        ("text_encoders.clip_l.transformer.", f"diffusion_model.{DOTTED}", 768, "SD1"),
+        ("text_encoders.clip_l.transformer.", f"diffusion_model.{DOTTED}", 2048, "SDXL"),
+        ("text_encoders.clip_l.transformer.", "diffusion_model.joint_blocks.0.x_block.attn.proj", 1536, "SD3"),
+        ("text_encoders.clip_l.transformer.", "diffusion_model.double_blocks.0.img_attn.proj", 3072, "Flux"),
+        (
+            "text_encoders.clip_l.transformer.",
+            "text_encoders.t5xxl.transformer.encoder.block.0.layer.0",
+            4096,
+            "SD3 or Flux",
+        ),
+        ("clip_l.", f"unet.{DOTTED}", 768, "SD1"),
+    ],
+)
+def test_a_first_text_encoder_beside_a_unet(tmp_path, start, unet, inputs, model):
+    state = renamed(trained("lora", 2), "^lora_te_", start)
+    if "." in start:
+        state = renamed(state, r"text_model_encoder_layers_(\d+)_(mlp|self_attn)_", r"text_model.encoder.layers.\1.\2.")
+    found = inspect(save(tmp_path / "a.safetensors", state | named_lora(unet, inputs=inputs)))
+    assert found.model == model
+    assert found.verdict.clip_skip == (2 if model == "SD1" else None)
+
+
+@pytest.mark.parametrize(
+    ("clip_skip", "value", "sentence"),
+    [
+        (1, None, verdict.POOLED(tower="CLIP-L")),
+        (2, None, verdict.AS_PUBLISHED(model=FIRST_OF_SEVERAL)),
+        (4, 4, verdict.CHANGED(edge=9, count=12, value=4)),
+    ],
+)
+def test_a_numbered_text_encoder_alone_is_never_sd1s(tmp_path, clip_skip, value, sentence):
+    found = inspect(save(tmp_path / "a.safetensors", underscored("lora_te1_")(trained("lora", clip_skip))))
+    assert (found.model, found.verdict.clip_skip) == (FIRST_OF_SEVERAL, value)
+    assert found.verdict.sentences == (sentence,)
+    named = save(
+        tmp_path / "b.safetensors", underscored("lora_te1_")(trained("lora", 2)), ss_base_model_version="sdxl_"
+    )
+    assert inspect(named).model == "SDXL"
+
+
+def clip_g(start):
+    tower = clip_tower(32).state_dict()
+    return {f"{start}{name}": one for name, one in tower.items() if "encoder.layers" in name}
+
+
+@pytest.mark.parametrize("start", ["", "clip_g.", "text_encoders.clip_g.transformer."])
+def test_a_clip_g_alone(tmp_path, start):
+    state = renamed(clip_g(start), r"(^|\.)encoder", r"\1text_model.encoder")
+    path = save(tmp_path / "a.safetensors", state)
+    assert told(path) == ("text encoder", "SDXL" if start else G_ALONE, None, "none")
+    changed = {name: one + 0.01 for name, one in state.items()}
+    if not start:
+        found = inspect(save(tmp_path / "b.safetensors", changed), path)
+        assert found.verdict.sentences == (verdict.POOLED(tower="CLIP-G"),)
+
+
+def test_a_clip_g_of_full_width_is_known_by_its_width(tmp_path):
+    state = {"text_model.encoder.layers.0.self_attn.q_proj.weight": torch.zeros(8, 1280)}
+    assert told(save(tmp_path / "a.safetensors", state))[:2] == ("text encoder", G_ALONE)
+
+
+@pytest.mark.parametrize(("clip_skip", "value"), [(2, None), (3, 3), (4, 4)])
+def test_what_two_or_more_untouched_blocks_of_sdxls_clip_l_show(tmp_path, clip_skip, value):
+    """OneTrainer and diffusers' advanced script train SDXL at a chosen clip skip."""
+    state = underscored("lora_te1_")(trained("lora", clip_skip)) | named_lora(f"lora_unet_{UNET}", inputs=2048)
+    settings = {"model_type": "STABLE_DIFFUSION_XL_10_BASE", "text_encoder_layer_skip": clip_skip - 2}
+    path = save(tmp_path / "a.safetensors", state, ss_base_model_version="sdxl_", ot_config=json.dumps(settings))
+    found = inspect(path)
+    assert (found.model, found.verdict.clip_skip, found.metadata.value) == ("SDXL", value, clip_skip)
+    source = f"text_encoder_layer_skip {clip_skip - 2}, a.safetensors"
+    assert found.verdict.sentences[1] == verdict.SAYS(value=clip_skip, source=source)
+
+
+def test_settings_are_all_there_is_in_a_lora_without_a_text_encoder(tmp_path):
+    settings = json.dumps({"model_type": "STABLE_DIFFUSION_15", "text_encoder_layer_skip": 1})
+    path = save(tmp_path / "a.safetensors", named_lora(f"lora_unet_{UNET}"), ot_config=settings)
+    found = inspect(path)
+    source = "text_encoder_layer_skip 1, a.safetensors"
+    assert found.verdict.sentences == (verdict.NO_TEXT_ENCODER, verdict.SAYS(value=2, source=source))
+
+
+def test_a_small_sd2_checkpoint_is_what_the_sweep_calls_it(tmp_path):
+    from clip_skip.standalone.models.header import inspect as sweeps_inspect
+
+    state, heads = dict(random_weights(SMALL_SD2)), {"clip_skip.unet_head_channels": "16", "clip_skip.text_heads": "4"}
+    path = save(tmp_path / "a.safetensors", state, **heads)
+    assert told(path)[:2] == ("checkpoint", sweeps_inspect(Path(path)).family) == ("checkpoint", "SD2")
+    trained = [f"resblocks.{number}." for number in range(SMALL_SD2.text_layers - 2)]
+    changed = {name: one + 0.01 if any(block in name for block in trained) else one for name, one in state.items()}
+    assert told(save(tmp_path / "b.safetensors", changed), path)[2:] == (3, "exact")
 
 
 def test_sdxl_is_said_and_nothing_follows(tmp_path):
@@ -181,7 +323,7 @@ def test_sdxl_is_said_and_nothing_follows(tmp_path):
     found = inspect(save(tmp_path / "a.safetensors", state, ss_clip_skip="1", ss_base_model_version="sdxl_base_v1-0"))
     assert (found.model, found.weights.clip_skip, found.verdict.clip_skip) == ("SDXL", 2, None)
     assert {name: len(blocks) for name, blocks in found.weights.blocks.items()} == {"l": 12, "g": 32}
-    assert "published clip skip 2" in found.verdict.reason and found.metadata is None
+    assert found.verdict.sentences == (verdict.AS_PUBLISHED(model="SDXL"),) and found.metadata is None
 
 
 LORA = {"lora_up.weight": (4, 2), "lora_down.weight": (2, 768)}
@@ -220,11 +362,12 @@ def test_a_text_encoder_of_another_model_is_left_alone(tmp_path):
 def test_the_weights_come_before_the_metadata(tmp_path):
     path = save(tmp_path / "a.safetensors", trained("lora", 2), ss_clip_skip="1", ss_base_model_version="sd_v1")
     found = inspect(path)
-    assert found.verdict.clip_skip == 2 and found.as_json()["metadata"] == {"clip_skip": 1, "source": "ss_clip_skip"}
-    weights, said = found.verdict.sentences
-    assert "clip skip 2" in weights and said == "But its metadata says clip skip 1 (ss_clip_skip)."
+    assert found.verdict.clip_skip == 2
+    assert found.as_json()["metadata"] == {"clip_skip": 1, "source": "ss_clip_skip", "how": "trained"}
+    changed = verdict.CHANGED(edge=11, count=12, value=2)
+    assert found.verdict.sentences == (changed, verdict.BUT_SAYS(value=1, source="ss_clip_skip, a.safetensors"))
     same = inspect(save(tmp_path / "b.safetensors", trained("lora", 2), ss_clip_skip="2"))
-    assert same.verdict.sentences[1].startswith("Its metadata says clip skip 2")
+    assert same.verdict.sentences[1] == verdict.SAYS(value=2, source="ss_clip_skip, b.safetensors")
 
 
 def test_merges_of_loras(tmp_path):
@@ -242,7 +385,7 @@ def test_merges_of_loras(tmp_path):
 
     for share, clip_skip in ((0.5, 1), (0.1, 2), (0.01, 2)):
         path = save(tmp_path / f"{share}.safetensors", merged(share))
-        assert told(path)[2:] == (clip_skip, "likely") and "at least one part" in inspect(path).verdict.reason
+        assert told(path)[2:] == (clip_skip, "likely") and "at least part" in inspect(path).verdict.reason
     both = {name: two[name] + (trained("lora", 4)[name] if "up" in name else 0) for name in two}
     assert told(save(tmp_path / "b.safetensors", both))[2:] == (2, "exact")
 
@@ -270,7 +413,7 @@ def test_cleared_blocks_are_said(tmp_path):
     assert (top_cleared.clip_skip, top_cleared.certainty) == (
         2,
         "likely",
-    ) and "zero in every factor" in top_cleared.reason
+    ) and top_cleared.sentences == (verdict.CLEARED_ABOVE(edge=11, count=12, value=2),)
     assert told(save(tmp_path / "d.safetensors", cleared(1, range(12), up)))[2:] == (None, "none")
     left_out = {name: one for name, one in trained("lora", 2).items() if "layers_11_" not in name}
     assert told(save(tmp_path / "e.safetensors", left_out))[2:] == (2, "likely")
@@ -321,13 +464,14 @@ def test_merges_with_the_base(tmp_path, clip_skip, share):
 def test_what_cannot_be_compared(tmp_path):
     copy = checkpoint(tmp_path / "copy.safetensors", {}, HALF)
     assert told(copy, CHECKPOINT)[2:] == (None, "none")
-    assert inspect(copy, copy).verdict.reason == "It is the base itself."
+    assert inspect(copy, copy).verdict.sentences == (findings.BASE_ITSELF,)
     lora = save(tmp_path / "lora.safetensors", trained("lora", 2))
     assert told(lora, CHECKPOINT)[2:] == (2, "exact")
-    assert "not a checkpoint for the same model" in inspect(copy, lora).verdict.reason
+    assert inspect(copy, lora).verdict.sentences == (findings.OTHER_BASE,)
     sizes = {name: one[:32] if "q_proj.weight" in name else one for name, one in demo_weights().items()}
     save_file({name: one.contiguous() for name, one in sizes.items()}, tmp_path / "sizes.safetensors")
-    assert "other sizes" in inspect(str(tmp_path / "sizes.safetensors"), str(CHECKPOINT)).verdict.reason
+    resized = inspect(str(tmp_path / "sizes.safetensors"), str(CHECKPOINT))
+    assert resized.verdict.sentences == (verdict.OTHER_SIZES,)
     with pytest.raises(Problem, match=r"gone"):
         inspect(copy, str(tmp_path / "gone.safetensors"))
 
@@ -378,7 +522,7 @@ def test_values_that_are_no_numbers(tmp_path, value, end):
     state = {name: one.clone() for name, one in trained("lora", 2).items()}
     state[f"lora_te_text_model_encoder_layers_3_mlp_fc1.{end}"].view(-1)[0] = value
     found = inspect(save(tmp_path / "a.safetensors", state))
-    assert found.verdict.certainty == "none" and "not finite" in found.verdict.reason
+    assert found.verdict.certainty == "none" and found.verdict.sentences == (verdict.NOT_FINITE,)
     assert json.loads(json.dumps(found.as_json(), allow_nan=False))["weights"]["blocks"]["l"][3] is None
 
 
@@ -386,7 +530,7 @@ def test_a_checkpoint_with_values_that_are_no_numbers(tmp_path):
     state = {name: one.clone() for name, one in tuned(2).items()}
     state[f"{TEXT}encoder.layers.3.mlp.fc1.weight"][0, 0] = math.nan
     found = inspect(checkpoint(tmp_path / "a.safetensors", state, HALF), str(CHECKPOINT))
-    assert found.verdict.certainty == "none" and "not finite" in found.verdict.reason
+    assert found.verdict.certainty == "none" and found.verdict.sentences == (verdict.NOT_FINITE,)
 
 
 @pytest.mark.parametrize("algo", ["lora", "loha", "lokr"])
@@ -441,10 +585,16 @@ def test_hostile_files(tmp_path, capsys):
     out, err = capsys.readouterr()
     answers = {os.path.basename(one["file"]): one for one in json.loads(out)}
     assert len(answers) == 10 and answers.pop("good.safetensors")["verdict"]["clip_skip"] == 2
+    reasons = {
+        "cut.safetensors": safetensors_file.CUT_SHORT,
+        "long.safetensors": safetensors_file.LONG_HEADER(size=99),
+        "pickle.pt": findings.NEVER_A_PICKLE,
+        "gone.safetensors": reading.NO_FILE,
+    }
     for name, answer in answers.items():
-        assert answer.keys() == {"file", "problem"} and answer["problem"].startswith(f'"{name}" could not be read: ')
+        reason = reasons.get(name, safetensors_file.NOT_SAFETENSORS)
+        assert answer.keys() == {"file", "problem"} and answer["problem"] == str(complaint(name, reason))
         assert answer["problem"] in err
-    assert "99 MB" in answers["long.safetensors"]["problem"] and "pickle" in answers["pickle.pt"]["problem"]
 
 
 def test_the_command(tmp_path, capsys):
@@ -462,7 +612,7 @@ def test_the_command(tmp_path, capsys):
     assert re.split(r"  +", lines[0]) == ["one.safetensors", "SD1, LoRA", "2", "12 of 12 blocks", "1 (likely)"]
     assert re.split(r"  +", lines[2]) == ["two.safetensors", "SD1, LoHa", "-", "11 of 12 blocks", "2"]
     assert re.split(r"  +", lines[4]) == ["漢字.safetensors", "SD1, checkpoint", "-", "11 of 12 blocks", "2"]
-    assert lines[1].startswith("    The top block of 12 was changed") and len(lines) == 6
+    assert lines[1].startswith(f"    {verdict.TOP_CHANGED(count=12)}") and len(lines) == 7 and lines[6] == str(picture)
     with Image.open(picture) as drawn:
         assert drawn.width > 1000 and len(drawn.convert("RGB").getcolors(1 << 20)) > 10
 
@@ -473,7 +623,7 @@ def test_the_json_is_as_documented(tmp_path, capsys):
     (answer,) = json.loads(capsys.readouterr().out)
     levels = answer["weights"]["blocks"].pop("l")
     assert len(levels) == 12 and levels[11] == 0 and min(levels[:11]) > 0
-    reason = "The lower 11 of 12 blocks were changed, none above: it was trained at clip skip 2."
+    reason = str(verdict.CHANGED(edge=11, count=12, value=2))
     assert answer == {
         "file": path,
         "kind": "LoRA",
@@ -485,7 +635,13 @@ def test_the_json_is_as_documented(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["EMPTY"], ["FILE", "--base", "gone.safetensors"], ["FILE", "--figure", "EMPTY"]]
+    "arguments",
+    [
+        ["EMPTY"],
+        ["FILE", "--base", "gone.safetensors"],
+        ["FILE", "--figure", "EMPTY"],
+        ["FILE", "--figure", "blocks.xyz"],
+    ],
 )
 def test_arguments_that_cannot_be_used(tmp_path, capsys, arguments):
     (tmp_path / "empty").mkdir()
@@ -506,36 +662,20 @@ def test_the_picture_has_a_bar_for_every_changed_block(tmp_path):
     row = row[np.argmax(row.sum(1))]
     assert (np.diff(row.astype(int)) == 1).sum() == 9
     assert blocks_figure.draw([found] * 13, dark=True).height < 2000
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match=blocks_figure.NO_BLOCKS):
         blocks_figure.draw([])
 
 
 def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
-    import safetensors
-
     state = trained("lora", 2) | named_lora("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k")
     path = save(tmp_path / "a.safetensors", state)
-    read, original = [], safetensors.safe_open
+    read, stored = [], safetensors_file.SafetensorsFile.stored
 
-    class Spy:
-        def __init__(self, path, **how):
-            self.file = original(path, **how)
+    def spy(file, name, *part):
+        read.append(name)
+        return stored(file, name, *part)
 
-        def __enter__(self):
-            self.file.__enter__()
-            return self
-
-        def __exit__(self, *error):
-            return self.file.__exit__(*error)
-
-        def get_tensor(self, name):
-            read.append(name)
-            return self.file.get_tensor(name)
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-    monkeypatch.setattr(safetensors, "safe_open", Spy)
+    monkeypatch.setattr(safetensors_file.SafetensorsFile, "stored", spy)
     for _ in range(2):
         assert told(path)[2] == 2
     assert len(read) == len({*read}) and all(name.startswith("lora_te_") for name in read)

@@ -1,6 +1,6 @@
 """Japanese, Korean and Chinese: complete, with their placeholders, and reached by every message."""
 
-import ast
+import importlib
 import json
 import re
 import time
@@ -8,22 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip import panel
+from clip_skip import panel, skip
 from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import notes_on, notes_on_prompt
 from clip_skip.messages.catalogues import HOST_WORDS, catalogue, languages, translated
+from clip_skip.messages.message import Template
 from clip_skip.page import made_for
-from clip_skip.prompt import tags
+from clip_skip.page.remarks import beyond
+from clip_skip.prompt.override import warn_replaced
+from clip_skip.prompt.parsed import find_warnings, parse
+from clip_skip.prompt.tags import scan
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep import viewer
 from clip_skip.sweep.presets import BUILT_IN
-from clip_skip.sweep.rows import CFG, KINDS
+from clip_skip.sweep.rows import CFG, ROW_KINDS
 
 ROOT = Path(__file__).parents[1]
 WEBUI = ROOT / "clip_skip" / "webui"
 LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
 SENTENCES = {name: catalogue(name) for name in LANGUAGES}
-SAME = {"Clip Skip", "Clip skip", "LoRA"}
+SAME = {"Clip Skip", "Clip skip", "LoRA", "LoRA {name}"}
 
 
 def placeholders(text):
@@ -63,7 +67,7 @@ def test_every_text_of_the_page_has_a_translation():
     assert len(asked) > 8
     labels = {
         panel.TITLE,
-        sweep_settings.TITLE,
+        sweep_settings.SWEEP_TITLE,
         *(text for field in panel.FIELDS for text in (field.label, field.info) if text),
     }
     labels |= {
@@ -72,13 +76,13 @@ def test_every_text_of_the_page_has_a_translation():
         made_for.NO_BASE,
         *sweep_settings.LABELS.values(),
         *(label for choices in sweep_settings.CHOICES.values() for label in choices.values()),
-        *(kind.factor for kind in KINDS.values() if kind != CFG),
+        *(kind.factor for kind in ROW_KINDS.values() if kind != CFG),
     }
     widgets = [file.read_text() for file in (WEBUI / "widgets").glob("*.py")]
     labels |= {*BUILT_IN, *re.findall(r'Setting\("\w+", "([^"]+)"', (WEBUI / "host_settings.py").read_text())}
-    labels |= {f"The panel starts: {field.label}" for field in panel.FIELDS} | {"The panel starts: ticked"}
-    labels |= {f"The sweep starts: {sweep_settings.LABELS[name]}" for name in ("clip_skips", "cfg_scales", "report")}
-    labels |= {f"The sweep starts: {sweep_settings.LABELS[name]}" for name in ("save_cells", "legend")}
+    labels |= {f"Panel default: {field.label}" for field in panel.FIELDS} | {"Panel default: ticked"}
+    labels |= {f"Sweep default: {sweep_settings.LABELS[name]}" for name in ("clip_skips", "cfg_scales", "report")}
+    labels |= {f"Sweep default: {sweep_settings.LABELS[name]}" for name in ("save_cells", "legend")}
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
     standalone = (ROOT / "clip_skip" / "standalone" / "app" / "made_for_tab.py").read_text()
     labels |= {*re.findall(r'(?:translate\(|NO_FOLDER = )"([^"]+)"', standalone)}
@@ -87,7 +91,7 @@ def test_every_text_of_the_page_has_a_translation():
 
 
 def test_every_word_of_the_viewer_and_of_the_figures_has_a_translation():
-    words = {*viewer.WORD.findall(viewer.source(".js")), *viewer.PLACE.findall(viewer.source(".html"))}
+    words = {*viewer.WORD.findall(viewer.viewer_source(".js")), *viewer.PLACE.findall(viewer.viewer_source(".html"))}
     assert len(words) > 25
     figures = [ROOT / "clip_skip" / part for part in ("layers/figure.py", "sweep/report_figure.py")]
     said = {text for file in figures for text in re.findall(r'say\("([^"]+)"\)', file.read_text())}
@@ -100,61 +104,29 @@ HOSTILE += ["<clipskip>", "<clipskip:2:3>", "<clipskip:l=1:l=2>", "<clipskip:{ta
 MESSAGES = [
     "The pictures could not be saved: [Errno 28] No space left on device",
     "The grid could not be saved: [Errno 28] No space left on device",
-    *tags.warnings(HOSTILE[:8]),
-    *tags.warnings(HOSTILE[8:]),
-    *tags.warnings(f"<clipskip:a{n}>" for n in range(30))[-1:],
-    *tags.warnings(["<clipskip:2 a cow", "<clip_skip:2>"]),
-    '"<clipskip:99>" is deeper than the 12 layers of CLIP ViT-L/14; 12 is used.',
-    'g= in "<clipskip:2:g=3>" has no effect on SD1.',
-    "clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used.",
-    "tags and the panel have no effect on SD3, whose text encoders stop where they were made to.",
-    'LoRA "two" was trained at clip skip 2; this picture used 1.',
-    'LoRA "two" was trained at clip skip 2, as its weights tell; now it is 1.',
-    'LoRA "two" was trained, at least in part, at clip skip 2, as its weights tell; this picture used 1.',
-    made_for.NONE,
-    "36 pictures: 12 by 3, as many at once as fit",
-    "108 pictures: 12 by 3, for 3 seeds, as many at once as fit",
-    "108 pictures: 12 by 3, for 3 seeds, in 15 batches",
-    'LoRA "two" was trained at clip skip 2, as its weights tell, though its metadata says 3; now it is 1.',
-    "Choose a LoRA or a checkpoint.",
-    'Checkpoint "model" recommends clip skip 2; now it is 1.5.',
-    "another extension encodes pieces of the prompt by itself, for all pictures of the batch; "
-    "these ask for different values, so the WebUI's own was used.",
+    *find_warnings(map(parse, HOSTILE[:8])),
+    *find_warnings(map(parse, HOSTILE[8:])),
+    *find_warnings(parse(f"<clipskip:a{n}>") for n in range(30))[-1:],
+    *find_warnings(map(parse, ["<clipskip:2 a cow", "<clip_skip:2>", "＜clipskip:2＞", "<clipskip:2><clipskip:3>"])),
+    *beyond(scan("<clipskip:99:g=3>")[1][0], [TextEncoder("CLIP ViT-L/14", "l", [0] * 12, None)], "SD1"),
+    *TextEncoder("CLIP ViT-L/14", "l", [0] * 12, None).too_deep(99),
+    *warn_replaced("<clipskip:2>a cow"),
     "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch.",
-    '"two.safetensors" could not be read: header too small.',
-    "Of what differs between the pixels of these pictures, 80% goes with clip skip, 15% with CFG, "
-    "and 5% with the two together.",
-    "Of what differs between the latents of these pictures, 80% goes with clip skip, 15% with the hires pass's, "
-    "and 5% with the two together.",
-    "Over 6 seeds the picture changes from clip skip 1 to 2, by 34.5 of 255 (95% interval 7.2 to 81.7).",
-    "Over 6 seeds the picture changes most from clip skip 11 to 12, by 134.5 of 255 (95% interval 87.2 to 181.7); "
-    "least from clip skip 6 to 7, by 3.0 of 255 (95% interval 1.3 to 4.8).",
-    "Over 6 seeds, of what differs between pictures of one seed, 80% (95% interval 71% to 89%) goes with clip skip, "
-    "15% (95% interval 12% to 18%) with CFG, and 5% (95% interval 0% to 11%) with the two together.",
     "The report is of 2 of 3 seeds: the others lack cells.",
-    "Rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has",
-    "Apply to: the rows are the negative prompt's, so the columns cannot be",
-    "Rows: there is no hires pass, so its clip skip cannot be the rows",
-    'Seeds: "1.5" is not a whole number',
-    'LoRA weights: the prompt has more than one LoRA, so it must be said which, as in "one: 0, 0.5, 1"',
     "The rows are seeds, so the batch count made no more grids.",
-    "Likeness to the picture at clip skip 1.5 (SSIM: 1 is equal; the colours begin at 0.3)",
-    "Likeness to the picture at clip skip 1 (SSIM: 1 is equal), mean over the seeds and its 95% interval",
     "How far each token is from itself at the last layer (1 - cosine similarity); "
     "a row is 0.42 high; dotted: the mean of all tokens",
-    'Preset: there is no "mine"',
     'Preset "mine" was saved.',
     "30 steps",
     "seed 7",
     "CFG scale 7.5",
-    "2 of 4 cells are made. The same sweep, started again with seeds 5, 7, makes the others.",
 ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_comes_out_translated(language):
     for message in MESSAGES:
-        told = translated(message, language)
+        told, message = translated(message, language), str(message)
         assert told != message, message
         assert not re.search(r"\b(ignored|number|deeper|trained|could)\b", told), told
         assert all(text in told for text in re.findall(r'"[^"]*"', message)), (message, told)
@@ -175,46 +147,6 @@ def test_the_layers_sentences_come_out_translated(language):
         assert {*re.findall(r"\d+(?:\.\d+)?", sentence)} <= {*re.findall(r"\d+(?:\.\d+)?", told)}, told
 
 
-def verdicts():
-    """Every sentence of a verdict."""
-    from clip_skip.made_for.adapters import MISSING, Block
-    from clip_skip.made_for.kinds import Kind
-    from clip_skip.made_for.metadata import Recommendation
-    from clip_skip.made_for.verdict import judge, silent, told_by, weigh
-
-    on, off, faint, tiny = Block(1.0), Block(0.0), Block(0.01), Block(1.0, "tiny")
-    noted = [Block(0.0, "cleared"), Block(0.1, "rounding"), MISSING]
-    stacks = [[on] * 11 + [last] for last in (on, off, faint, *noted)]
-    stacks += [[on] * 5 + [off] + [on] * 5 + [off], [tiny] * 11 + [off], [off] * 12, [MISSING] * 12, [noted[1]] * 12]
-    stacks += [[on] * 11 + [Block(None, note)] for note in ("broken", "halves", "sizes")]
-    sentences = [told_by(stack, adapter, 0)[2] for stack in stacks for adapter in (True, False)]
-    sd1 = {0: "l"}
-    for kind in (("textual inversion", "SD1", sd1), ("LoRA", "Flux", {}), ("LoRA", "another model", {})):
-        sentences.append(silent(Kind(*kind)))
-    sentences += [silent(Kind(kind, "SD1", sd1)) for kind in ("unknown", "checkpoint", "LoRA")]
-    sentences += judge(Kind("LoRA", "SDXL", {}), None, None).sentences
-    kind = Kind("LoRA", "SD1", sd1)
-    for value in (1, 2):
-        weights = weigh(kind, {"l": tuple(stacks[1])})
-        sentences += judge(kind, weights, Recommendation(value, "ss_clip_skip", "a.safetensors")).sentences
-    source = (ROOT / "clip_skip" / "made_for" / "findings.py").read_text(encoding="utf8")
-    return dict.fromkeys([*sentences, *re.findall(r'return None, "([^"]+)"', source)])
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_verdicts_come_out_translated(language):
-    sentences = verdicts()
-    assert len(sentences) > 20
-    for sentence in sentences:
-        told = translated(sentence, language)
-        assert told != sentence, sentence
-        assert not re.search(r"\b(blocks?|changed|trained|model|of|is|the|said)\b", told), told
-        assert {*re.findall(r"\d+(?:\.\d+)?%?", sentence)} <= {*re.findall(r"\d+(?:\.\d+)?%?", told)}, told
-    for reason in ("only .safetensors files are opened, and never a pickle", "there is no such file"):
-        told = translated(f'"a.ckpt" could not be read: {reason}.', language)
-        assert reason not in told and "a.ckpt" in told
-
-
 def test_other_languages_and_other_texts_stay_as_they_are(standins):
     from clip_skip.webui.host_language import translate
 
@@ -228,42 +160,32 @@ def test_other_languages_and_other_texts_stay_as_they_are(standins):
 @pytest.mark.parametrize("name", ["girl to woman", "pixels", "a value", "x; now it is 3", "{name}", "\\1 (.+)* $"])
 def test_names_and_what_was_typed_stay_as_they_are(language, name):
     messages = [
-        f'LoRA "{name}" was trained at clip skip 2; this picture used 1.',
-        f'Checkpoint "{name}" recommends clip skip 2; now it is 1.',
         f'"{name}.safetensors" could not be read: failed to open the file.',
-        *tags.warnings([f"<clipskip:{name}>"]),
+        *find_warnings([parse(f"<clipskip:{name}>")]),
     ]
     for message in messages:
-        told = translated(message, language)
+        told, message = translated(message, language), str(message)
         assert told != message and all(text in told for text in re.findall(r'"[^"]*"', message)), told
-    assert "failed to open the file" in translated(messages[2], language)
+    assert "failed to open the file" in translated(messages[0], language)
 
 
-def messages_in(source, *calls):
-    """The texts that the functions `calls` are given in `source`, with 7 for what varies."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in calls:
-            parts = [part for part in node.args if isinstance(part, (ast.Constant, ast.JoinedStr))]
-            for part in parts:
-                pieces = part.values if isinstance(part, ast.JoinedStr) else [part]
-                yield "".join(str(piece.value) if isinstance(piece, ast.Constant) else "7" for piece in pieces)
+TEMPLATES = ["skip", "panel", "encoder", "prompt.tags", "prompt.parsed", "prompt.override", "page.remarks"]
+TEMPLATES += [f"webui.{name}" for name in ("generation", "hosts.encoders", "page.from_picture")]
+TEMPLATES += [f"standalone.models.{name}" for name in ("errors", "header", "heads", "config_files", "text_encoders")]
+TEMPLATES += [f"standalone.models.{name}" for name in ("loras", "lora_files", "lycoris")]
+TEMPLATES += [f"standalone.prompts.{name}" for name in ("networks", "embeddings")]
+TEMPLATES += [f"webui.widgets.{name}" for name in ("layers_tab", "preset_widgets", "sweep_widgets")]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_message_in_the_sources_is_known(language):
-    asked = {"generation.py": "tell", "widgets/layers_tab.py": "LookupError", "sweep/run.py": "translate"}
-    asked |= {"sweep/results.py": "translate"}
-    found = [
-        message
-        for file, call in asked.items()
-        for message in messages_in((WEBUI / file).read_text(encoding="utf8"), call)
-    ]
-    for file in ("skip.py", "prompt/tags.py"):  # the reasons of a bad tag
-        source = (ROOT / "clip_skip" / file).read_text(encoding="utf8")
-        found += [text for text in messages_in(source, "ValueError") if not text.startswith(("kohya", "unknown tool"))]
-    assert len(found) > 10
-    untold = {text for text in found if translated(text, language) == text}
-    assert untold <= {"7 is not a number"}  # a value that no text can have
+def test_every_template_is_translated(standins):
+    modules = [importlib.import_module(f"clip_skip.{name}") for name in TEMPLATES]
+    values = [value for module in modules for value in vars(module).values()]
+    values += [entry for value in values if isinstance(value, dict) for entry in value.values()]
+    found = {value for value in values if isinstance(value, Template)}
+    unseen = {skip.IGNORED_BY_KOHYA, skip.UNKNOWN_TOOL}  # said of other tools' numbers, by no page
+    assert len(found) > 30
+    for language in LANGUAGES:
+        assert found - unseen - SENTENCES[language].keys() == set()
 
 
 def test_a_long_message_is_quick():

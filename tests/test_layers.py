@@ -16,7 +16,7 @@ from clip_skip.layers import measure as layers
 from clip_skip.standalone import layers as layers_command
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.demo.model import CHECKPOINT
-from clip_skip.standalone.models.configs import text_config
+from clip_skip.standalone.models.configs import encoder_config
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.prompts import tokens as bpe
@@ -166,7 +166,7 @@ def save(path, metadata, **parts):
 def large_clip(width, layers):
     """CLIP's text encoder with heads of 64 and the whole vocabulary."""
     sizes = Sizes(text=width, text_inner=2 * width, text_layers=layers, text_heads=width // 64)
-    model = CLIPTextModel(text_config(sizes))
+    model = CLIPTextModel(encoder_config(sizes.texts[0], "quick_gelu"))
     return randomize(getattr(model, "text_model", model)).half().float()
 
 
@@ -190,10 +190,10 @@ def test_the_command_on_sdxl_and_sd2_files(tmp_path):
     check(layers_command.measure(xl, "a red <clipskip:2>cow", "g"), states, None)
     check(layers_command.measure(sd2, "a red cow"), states, tower.ln_final)
     assert layers_command.measure(xl, "a red cow").tokens == LABELS
-    with pytest.raises(CheckpointError, match="no tower g, but h"):
+    with pytest.raises(CheckpointError, match="no text encoder g, but h"):
         layers_command.measure(sd2, "a red cow", "g")
     save(sd2, {}, **{"cond_stage_model.model.": tower})
-    with pytest.raises(CheckpointError, match="attention heads its text encoder has cannot be told: width 128"):
+    with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown: width 128"):
         layers_command.measure(sd2, "a red cow")
 
 

@@ -13,8 +13,8 @@ from clip_skip.messages import catalogues, lines
 from clip_skip.messages import fonts as lettering
 from clip_skip.messages.catalogues import translated
 from clip_skip.sweep import grid, report, report_figure
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import KINDS, Rows
+from clip_skip.sweep.plan import SweepPlan
+from clip_skip.sweep.rows import ROW_KINDS, Rows
 
 from .helpers import growth
 
@@ -75,9 +75,13 @@ def figures(translate):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph")
         cells = [Image.fromarray(picture) for picture in pictures[1]]
-        for rows in (Rows((4, 7, 11)), Rows((4, 7, 11), KINDS["seed"]), Rows(("牛", "🐄", "猫"), KINDS["prompt"])):
-            measured = report.measure(pictures, Plan((1, 2, 3, 4), rows), pictures)
-            yield report_figure.draw(measured, ["赤い牛 붉은 소 红色的牛 🐄"], cells, translate)
+        for rows in (
+            Rows((4, 7, 11)),
+            Rows((4, 7, 11), ROW_KINDS["seed"]),
+            Rows(("牛", "🐄", "猫"), ROW_KINDS["prompt"]),
+        ):
+            measured = report.measure_grid(pictures, SweepPlan((1, 2, 3, 4), rows), pictures)
+            yield report_figure.draw_report(measured, ["赤い牛 붉은 소 红色的牛 🐄"], cells, translate)
         yield figure.draw(made_up(0.98, 0.95, 0.42), translate=translate)
 
 
@@ -117,12 +121,12 @@ def test_a_grid_with_a_chinese_prompt():
         "漂亮的女孩，坐在窗边，阳光照进房间里，背景是一片绿色的田野",
         "漂亮的女孩，坐在山边，阳光照进房间里，背景是一片绿色的田野",
     )
-    one, other = (grid.draw(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in titles)
+    one, other = (grid.draw_grid(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in titles)
     assert one.size == other.size and one.tobytes() != other.tobytes()  # two letters differ, and are not both a box
 
 
 def test_a_grid_without_a_font_has_question_marks(no_cjk):
-    one, other = (grid.draw(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in ("漂亮的女孩", "?????"))
+    one, other = (grid.draw_grid(cells(), ["1", "2", "3"], ["7"], title=[title]) for title in ("漂亮的女孩", "?????"))
     assert np.asarray(one).mean() > 0 and lettering.single_font("漂亮") == lettering.OWN
     assert one.size == other.size
 

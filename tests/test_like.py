@@ -1,22 +1,34 @@
 """--like: the infotext of pictures of a WebUI, what of it is understood, and what is made of it."""
 
+import argparse
 import hashlib
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from clip_skip.messages.message import FIELD_PROBLEM, Template, join
+from clip_skip.pictures import container, reader
+from clip_skip.pictures import infotext as infotexts
+from clip_skip.pictures.numbering import NEO_UNWRITTEN
+from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.main import main
+from clip_skip.standalone.cli.sweep_arguments import NO_HIRES, NO_HIRES_ROWS, add_arguments, option_values
 from clip_skip.standalone.engine.shots import Hires
+from clip_skip.standalone.pictures import checkpoint as checkpoints
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
+from clip_skip.standalone.sampling.samplers import SAMPLERS
+from clip_skip.standalone.settings import Settings, hires_of, settings_of
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("open_clip")
 
 from tests.random_model import random_model
+from tests.test_pictures import encode, graph, last_layer
 
 PROMPT, NEGATIVE = "a (cow:1.2), [red|blue]\nsecond line: x", "dark, ünïcode 🐄"
 LAST = (
@@ -25,6 +37,19 @@ LAST = (
     'Hires steps: 3, Hires upscaler: Latent (nearest), Lora hashes: "x: 1, y: 2", Version: v1.10.1'
 )
 TEXT = f"{PROMPT}\nNegative prompt: {NEGATIVE}\n{LAST}"
+
+
+FIRST = next(iter(SAMPLERS))
+
+
+def left_out(*settings):
+    """The message that names what cannot be made again."""
+    parts = [FIELD_PROBLEM(field=name, problem=f'"{value}"') for name, value in settings]
+    return recipe.LEFT_OUT(settings=join(parts, ", "))
+
+
+def number_problem(name, value):
+    return FIELD_PROBLEM(field=name, problem=infotexts.NOT_A_NUMBER(value=f'"{value}"'))
 
 
 def png(path, text):
@@ -53,10 +78,13 @@ def test_infotext_is_read_from_every_kind_of_file(name, tmp_path):
     assert found.parameters["Hires prompt"] == 'a "dog", far' and found.parameters["Lora hashes"] == "x: 1, y: 2"
     assert found.size("Size") == (64, 96) and found.number("CFG scale", 1) == 5.5 and found.number("Nothing", 1) == 1
     hires = Hires(1.5, upscaler="Latent (nearest)", denoising=0.5, steps=3, prompt='a "dog", far')
-    assert recipe.of(found) == recipe.Recipe(
-        *(PROMPT, NEGATIVE, 3.0, 5.5, 7, 2, (64, 96), "Euler a Karras", "Original", "GPU", hires, False),
-        ("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.",),
+    wanted = recipe.of(found)
+    settings = settings_of(Settings, wanted.options, model="m")
+    assert settings == Settings(
+        *(2, 64, 96, "Euler a Karras", hires, "GPU"),
+        **{"model": "m", "prompt": PROMPT, "negative": NEGATIVE, "seed": 7, "cfg_scale": 5.5},
     )
+    assert wanted.clip_skip("SD1") == (3.0, []) and wanted.warnings == (recipe.NO_RNG,)
 
 
 @pytest.mark.parametrize(
@@ -100,52 +128,72 @@ def test_what_is_written_is_read(values):
 )
 def test_a_hires_pass_is_read_as_it_is_written(hires):
     found = Infotext("a", "", {"Sampler": "DDIM", **{name: str(value) for name, value in of_hires(hires).items()}})
-    assert recipe.of(found).hires == hires
+    assert hires_of(recipe.of(found).options) == hires
     line = parameters({"Steps": 1, "Sampler": "DDIM", "Seed": 2, **of_hires(hires)})
-    assert recipe.of(parse(f"a\n{line}")).hires == hires
+    assert hires_of(recipe.of(parse(f"a\n{line}")).options) == hires
 
 
 def test_files_without_infotext_are_named(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "none.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\xff\xfe")
-    for name, message in (("no.png", "there is no such file"), ("none.png", "no infotext"), ("broken.png", "neither")):
-        with pytest.raises(InfotextError, match=message):
+    messages = {"no.png": container.NO_FILE, "none.png": reader.NO_INFOTEXT, "broken.png": container.NEITHER}
+    for name, template in messages.items():
+        with pytest.raises(InfotextError) as error:
             read(tmp_path / name)
+        assert error.value.message == template(file=str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        ("Variation seed: 5", 'Variation seed: "5" cannot be made again here, and was left out.'),
-        ("Refiner: r", 'Refiner: "r" cannot be made again here, and was left out.'),
-        ("Sampler: Heun", 'Sampler: "Heun" cannot be run here; DPM++ 2M Karras takes its place.'),
-        ("Sampler: Euler, Schedule type: Simple", 'Sampler: "Euler Simple" cannot be run here; Euler takes its place.'),
-        ("Emphasis: Loud", 'Emphasis: "Loud" cannot be made here; Original takes its place.'),
+        ("Variation seed: 5", left_out(("Variation seed", "5"))),
+        ("Refiner: r, ENSD: 31337", left_out(("Refiner", "r"), ("ENSD", "31337"))),
+        ("Sampler: Heun", recipe.NOT_RUN(field="Sampler", text='"Heun"', other=FIRST)),
+        (
+            "Sampler: Euler, Schedule type: Simple",
+            recipe.NOT_RUN(field="Sampler", text='"Euler Simple"', other="Euler"),
+        ),
+        ("Emphasis: Loud", recipe.NOT_MADE(field="Emphasis", text='"Loud"', other="Original")),
         (
             "Hires upscale: 2, Hires upscaler: ESRGAN",
-            'Hires upscaler: "ESRGAN" cannot be made here; Latent takes its place.',
+            recipe.NOT_MADE(field="Hires upscaler", text='"ESRGAN"', other="Latent"),
         ),
         (
             "Hires upscale: 2, Hires sampler: PLMS",
-            'Hires Sampler: "PLMS" cannot be run here; DPM++ 2M Karras takes its place.',
+            recipe.NOT_RUN(field="Hires Sampler", text='"PLMS"', other=FIRST),
         ),
     ],
 )
 def test_what_cannot_be_made_again_is_said(last, said):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).said == (said,)
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).warnings == (said,)
+
+
+def test_what_changes_no_pixel_is_not_mentioned():
+    harmless = (
+        'Version: v1.10.1, Hashes: {"model": "0123456789"}, Lora hashes: "a: b", Created Date: 2025-11-28T09:18:43Z, '
+        'Civitai resources: [{"type":"checkpoint","modelName":"Some: Model, v2"}], Civitai metadata: {"a": {"b": 1}}, '
+        "draft: false, workflow: txt2img, User: me, ENSD: 0, VAE hash: 01, Index: 1x1, App: x, Styles: y"
+    )
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {harmless}")).warnings == ()
+    many = ", ".join(f"Unknown {number}: 1" for number in range(100))
+    assert len(recipe.of(parse(f"a\nSteps: 1, Seed: 2, RNG: CPU, {many}")).warnings) == 1
 
 
 @pytest.mark.parametrize(
-    ("last", "message"),
+    ("last", "problem"),
     [
-        ("Size: big", 'Size: "big" is not a size such as 512x768'),
-        ("Steps: many, Seed: 3", 'Steps: "many" is not a number'),
-        ("Hires resize: 2", 'Hires resize: "2" is not a size'),
+        ("Size: big", Template("Size: {value} is not a size such as 512x768")(value='"big"')),
+        ("Steps: many, Seed: 3", number_problem("Steps", "many")),
+        ("Steps: 1e400, Seed: 3", number_problem("Steps", "1e400")),
+        ("Seed: nan", number_problem("Seed", "nan")),
+        ("CFG scale: inf", number_problem("CFG scale", "inf")),
+        ("Hires resize: 2", Template("Hires resize: {value} is not a size such as 512x768")(value='"2"')),
     ],
 )
-def test_what_is_no_number_is_named(last, message):
-    with pytest.raises(InfotextError, match=message):
+def test_what_is_no_number_is_named(last, problem):
+    with pytest.raises(InfotextError) as error:
         recipe.of(parse(f"a\nSteps: 1, Seed: 2, CFG scale: 7, {last}"))
+    assert str(error.value) == str(problem)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +215,107 @@ def test_where_the_headers_value_acted(infotext, family, value, says):
     assert (tagged, said) == (5.0, [])
 
 
+@pytest.mark.parametrize(
+    ("settings", "family", "value"),
+    [
+        ("CLiP-skip: 2, App: SD.Next", "SD1", 2.0),
+        ("CLiP-skip: 2, App: SD.Next", "SDXL", 3.0),
+        ("Clip skip: 2, Version: ComfyUI", "SDXL", 2.0),
+        ("Clip skip: -3", "SD1", 3.0),
+        ("Clip skip: 0", "SD1", 1.0),
+        ("Clip skip: nan", "SD1", 1.0),
+    ],
+)
+def test_another_tools_number_is_taken_for_the_checkpoint_that_is_used(settings, family, value):
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).clip_skip(family)[0] == value
+
+
+def test_what_is_not_known_is_as_published_and_said():
+    value, said = recipe.of(parse("a\nSteps: 1, Seed: 2, RNG: CPU, Version: neo-2.26")).clip_skip("SDXL")
+    assert value == 2.0 and said == [recipe.TAKEN(reason=NEO_UNWRITTEN, native="2")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sampler"),
+    [
+        ("Sampler: DPM++ 2M Karras", "DPM++ 2M Karras"),
+        ("Sampler: dpmpp_2m_sde_karras", "DPM++ 2M SDE Karras"),
+        ("Sampler: dpmpp_2m_sde_gpu, Scheduler: karras", "DPM++ 2M SDE Karras"),
+        ("Sampler: euler_ancestral", "Euler a"),
+        ("Sampler: euler, Scheduler: normal", "Euler Uniform"),
+        ("Sampler: Undefined", FIRST),
+    ],
+)
+def test_samplers_by_the_names_of_other_tools(settings, sampler):
+    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).options["sampler"] == sampler
+
+
+def test_seeds_of_64_bits_are_exact():
+    for seed in (2**32, 2**53 + 1, 2**64 - 1):
+        assert recipe.of(parse(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).options["seed"] == seed
+
+
+@pytest.mark.parametrize("noise", ["CPU", "NV"])
+def test_a_seed_of_64_bits_is_used_and_written_exactly(tmp_path, noise):
+    """An NVIDIA GPU's noise is another one than that of its lower half; torch's on a CPU takes that half alone."""
+    text = f"a red circle\nSteps: 1, Sampler: Euler, CFG scale: 7, Size: 64x64, Model: clip-skip-demo, RNG: {noise}"
+    pixels = {}
+    for seed in (2**64 - 1, 2**64 - 2, 2**32 - 1):
+        picture = png(tmp_path / "p.png", f"{text}, Seed: {seed}")
+        assert main(["sweep", "--like", str(picture), "--device", "cpu", "--out", str(tmp_path / str(seed))]) == 0
+        (cell,) = (tmp_path / str(seed) / "cells").glob("*.png")
+        with Image.open(cell) as made:
+            assert f"Seed: {seed}," in made.info["parameters"]
+            pixels[seed] = made.convert("RGB").tobytes()
+    assert len(set(pixels.values())) == (2 if noise == "CPU" else 3)
+    with pytest.raises(SystemExit):
+        main(["sweep", "--like", str(picture), "--seed", str(2**64), "--out", str(tmp_path / "x")])
+
+
+def test_the_page_leaves_out_a_seed_that_a_browser_rounds():
+    from clip_skip.standalone.app import reading
+
+    wanted = recipe.of(parse("a\nSteps: 1, Size: 8x8, RNG: CPU, Seed: 9007199254740993"))
+    fields, said = reading.fields_of(wanted, "SD1")
+    assert "seed" not in fields
+    assert said == [reading.SEED_TOO_LARGE(most=2**53, seed="9007199254740993")]
+    fields, said = reading.fields_of(recipe.of(parse("a\nSteps: 1, Size: 8x8, Seed: 4294967296")), "SD1")
+    assert fields["seed"] == 2**32 and said == []
+
+
+def test_a_picture_of_comfyui_is_made_again_with_its_own_values(tmp_path):
+    def like(nodes):
+        info = PngImagePlugin.PngInfo()
+        info.add_text("prompt", json.dumps(nodes))
+        Image.new("RGB", (8, 8)).save(tmp_path / "p.png", pnginfo=info)
+        return recipe.of(read(tmp_path / "p.png"))
+
+    found = like(graph(-3))
+    options = {"sampler": "DPM++ 2M SDE Karras", "noise": "CPU", "seed": 2**64 - 1, "width": 512, "height": 768}
+    assert {name: found.options[name] for name in options} == options
+    assert found.warnings == () and found.clip_skip("SD1") == (3.0, [])
+    parts = like(graph(-3, **{"8": last_layer(-4, ["1", 1]), "3": encode("dark", ["8", 0])}))
+    assert (parts.options["prompt"], parts.options["negative"]) == ("<clipskip:3>a cat", "<clipskip:4>dark")
+
+
+def test_a_noise_that_is_given_is_not_spoken_of(tmp_path):
+    picture = png(tmp_path / "p.png", TEXT)
+    for noise, expected in (([], (recipe.NO_RNG,)), (["--noise", "cpu"], ()), (["--noise", "GPU"], ())):
+        command = argparse.ArgumentParser()
+        add_arguments(command)
+        arguments = command.parse_args(["--like", str(picture), "--model", "demo", *noise])
+        options, warnings = fill_from_picture(arguments)
+        assert options["noise"] == "GPU"
+        assert tuple(message for message in warnings if message == recipe.NO_RNG) == expected
+        assert option_values(arguments, options)["noise"] == ("CPU" if "cpu" in noise else "GPU")
+
+
 def test_what_the_panel_said_becomes_tags():
     last = "Steps: 1, Seed: 2, Clip skip panel: 2.5, Clip skip negative: 4, Clip skip hires: 3, RNG: CPU"
     found = recipe.of(parse(f"a <clipskip:7>\nNegative prompt: dark\n{last}"))
-    assert (found.prompt, found.negative) == ("<clipskip:2.5:hires=3>a <clipskip:7>", "<clipskip:4:hires=3>dark")
-    assert found.clip_skip("SD1") == (7.0, []) and found.said == ()
+    assert found.options["prompt"] == "<clipskip:2.5:hires=3>a <clipskip:7>"
+    assert found.options["negative"] == "<clipskip:4:hires=3>dark"
+    assert found.clip_skip("SD1") == (7.0, []) and found.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -202,11 +346,24 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
         infotext = parse(f"a\nSteps: 1, Seed: 1, Model: {name}, Model hash: {number}")
         return recipe.checkpoint(infotext, files, "this folder")
 
-    assert found("m", told[1]) == (files[1], "")
-    assert found("renamed", told[2]) == (files[2], "")
-    assert found("m", "0123456789")[1] == "m.safetensors has another hash than the picture's checkpoint, 0123456789."
-    with pytest.raises(InfotextError, match=r'the checkpoint "gone" \(hash 0123456789\) is not in this folder'):
-        found("gone", "0123456789")
+    assert found("m", told[1]) == (files[1], None)
+    assert found("renamed", told[2]) == (files[2], None)
+    assert found("m", "0123456789") == (files[0], checkpoints.OTHER_HASH(file="m.safetensors", hash="0123456789"))
+    for name in ("m.safetensors", "M.SAFETENSORS", "M", "m.ckpt", "other/m", "m [0123456789]"):
+        assert found(name, "")[0] == files[0]
+    for name in ("sub/m", "sub\\m.safetensors", "SUB\\M.safetensors"):
+        assert found(name, "")[0] == files[1]
+    whole = hashlib.sha256(files[2].read_bytes()).hexdigest()
+    for spelling in (whole, whole.upper(), f"0x{whole}", whole[:10].upper(), whole[:12]):
+        assert found("renamed", spelling) == (files[2], None)
+    assert found("other_fp16", told[2]) == (files[2], None)
+    for name, known in (("gone", "0123456789"), ("other_fp16", "0123456789"), ("other_fp16", ""), ("", "")):
+        with pytest.raises(InfotextError) as error:
+            found(name, known)
+        known = known or checkpoints.NO_HASH
+        assert error.value.message == checkpoints.NOT_THERE(name=f'"{name}"', hash=known, place="this folder")
+    among_all = parse(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
+    assert recipe.checkpoint(among_all, files, "this folder") == (files[2], None)
 
 
 def test_the_command_makes_a_picture_again(tmp_path, capsys):
@@ -216,7 +373,7 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
     arguments += ["--device", "cpu", "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
     told = capsys.readouterr().err
-    assert "clip-skip-random.safetensors has another hash" in told and 'Refiner: "r" cannot be made again' in told
+    assert "clip-skip-random.safetensors has another hash" in told and str(left_out(("Refiner", "r"))) in told
     (cell,) = (tmp_path / "out" / "cells").glob("*.png")
     with Image.open(cell) as made:
         assert made.size == (96, 144)
@@ -225,7 +382,7 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
     assert (again.prompt, again.negative) == (first.prompt, first.negative)
     for name in ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Hires steps"):
         assert again.parameters[name] == first.parameters[name]
-    assert recipe.of(again).hires == recipe.of(first).hires
+    assert hires_of(recipe.of(again).options) == hires_of(recipe.of(first).options)
     assert again.parameters["RNG"] == "NV"
 
 
@@ -235,19 +392,19 @@ def test_what_is_given_on_the_command_line_wins(tmp_path, capsys):
     like += ["--model", str(model), "--device", "cpu", "--out", str(tmp_path / "out")]
     assert main([*like, "--skips", "1-2", "--cfg", "4", "--size", "64", "--steps", "1", "--prompt", "a dog"]) == 0
     cells = sorted((tmp_path / "out" / "cells").glob("*.png"))
-    assert [cell.stem for cell in cells] == ["clip-skip-1_cfg-4", "clip-skip-2_cfg-4"]
+    assert [cell.stem.rpartition("_")[0] for cell in cells] == ["clip-skip-1_cfg-4", "clip-skip-2_cfg-4"]
     with Image.open(cells[0]) as made:
         found = parse(made.info["parameters"])
     assert (found.prompt, found.negative, found.parameters["Seed"]) == ("a dog", NEGATIVE, "7")
     for more, message in (
         (["--like", str(tmp_path / "gone.png")], "--like: "),
-        (["--hires", "x"], "--hires: 'x' is not a size"),
-        (["--hires", "2", "--hires-upscaler", "ESRGAN"], "--hires-upscaler: 'ESRGAN' is not one of Latent"),
-        (["--denoising", "2", "--hires", "2"], "--denoising: 2.0 is outside"),
-        (["--emphasis", "loud"], "argument --emphasis: invalid choice: 'loud'"),
-        (["--hires-steps", "3"], "--hires-steps: there is no hires pass without --hires"),
-        (["--rows", "hires"], "--rows: there is no hires pass (--hires), so its clip skip cannot be the rows"),
-        (["--hires", "2", "--hires-sampler", "PLMS"], "--hires-sampler: 'PLMS' is not one of"),
+        (["--hires", "x"], '--hires: "x" is not a size'),
+        (["--hires", "2", "--hires-upscaler", "ESRGAN"], '--hires-upscaler: "ESRGAN" is not one of Latent'),
+        (["--denoising", "2", "--hires", "2"], "--denoising: 2 is outside"),
+        (["--emphasis", "loud"], '--emphasis: "loud" is not one of Original'),
+        (["--hires-steps", "3"], f"--hires-steps: {NO_HIRES}"),
+        (["--rows", "hires"], f"--rows: {NO_HIRES_ROWS}"),
+        (["--hires", "2", "--hires-sampler", "PLMS"], '--hires-sampler: "PLMS" is not one of'),
         (["--loras", str(tmp_path / "gone")], "--loras: "),
         (
             ["--prompt", "<lora:x:1>", "--skips", "1", "--steps", "1", "--out", str(tmp_path / "b")],

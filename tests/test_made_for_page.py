@@ -3,19 +3,25 @@
 import base64
 import csv
 import io
+import pkgutil
 import re
 import sys
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("lycoris")
 
-from clip_skip.made_for import metadata
+import clip_skip.made_for as package
+from clip_skip.made_for import findings, reading, suggestions, verdict
 from clip_skip.made_for.suggestions import NOW, File, suggest
+from clip_skip.messages.catalogues import catalogue, translator
+from clip_skip.messages.message import Template
 from clip_skip.page import made_for
+from clip_skip.skip import shorten
 from clip_skip.standalone.demo.model import CHECKPOINT
 
 from .test_inspect import trained, tuned
@@ -25,7 +31,7 @@ SD1 = {"ss_base_model_version": "sd_v1"}
 
 @pytest.fixture(autouse=True)
 def forget():
-    metadata.once.cache_clear()
+    reading.once.cache_clear()
 
 
 @pytest.fixture
@@ -45,32 +51,46 @@ def suggested(path, in_effect):
     return [(one["value"], one["source"], one["text"]) for one in suggest([File("LoRA", "x", path)], in_effect, NOW)]
 
 
+def sentence(template, value, in_effect, **others):
+    """What is said of the LoRA "x"."""
+    file = suggestions.FILES["LoRA"](name='"x"')
+    return template(file=file, value=value, comparison=NOW(value=in_effect), **others)
+
+
 def test_a_lora_without_metadata_is_suggested_by_its_weights(lora):
-    text = 'LoRA "x" was trained at clip skip 2, as its weights tell; now it is 1.'
+    text = sentence(suggestions.BY_WEIGHTS, 2, "1")
+    assert str(text) == 'LoRA "x" was trained at clip skip 2, according to its weights; you are using 1.'
     assert suggested(lora("two", 2), 1.0) == [(2, "weights", text)]
     assert suggested(lora("two", 2), 2.0) == []
     assert suggested(lora("one", 1), 1.0) == []
     (likely,) = suggested(lora("one", 1), 2.0)
-    assert likely[2] == 'LoRA "x" was trained, at least in part, at clip skip 1, as its weights tell; now it is 2.'
+    assert likely[2] == sentence(suggestions.IN_PART, 1, "2")
     assert suggested(lora("none", 2, ss_clip_skip="None"), 1.0) == [(2, "weights", text)]
 
 
 def test_weights_go_before_metadata_that_contradicts_them(lora):
     path = lora("liar", 2, ss_clip_skip="1")
     (told,) = suggested(path, 1.0)
-    assert told[0] == 2 and "as its weights tell, though its metadata says 1; now it is 1." in told[2]
+    assert told == (2, "weights", sentence(suggestions.CONTRADICTS, 2, "1", stated=1))
     assert suggested(path, 2.0) == []
     (agreed,) = suggested(lora("honest", 2, ss_clip_skip="2"), 1.0)
-    assert agreed[1:] == ("ss_clip_skip in honest.safetensors", 'LoRA "x" was trained at clip skip 2; now it is 1.')
+    assert agreed[1:] == ("ss_clip_skip in honest.safetensors", sentence(suggestions.TRAINED, 2, "1"))
 
 
-def test_metadata_goes_before_weights_that_do_not_tell_exactly(lora):
-    """An extraction, or another start than zero, can touch all blocks: docs/made-for.md."""
+def test_nothing_is_suggested_where_blocks_changed_that_the_metadata_says_were_not_trained(lora):
+    """Either is possible: an extraction or another start than zero touches all blocks (docs/made-for.md), and
+    sd-scripts before its pull request 580 ignored the clip skip of weighted captions."""
     path = lora("touched", 1, ss_clip_skip="2")
-    assert suggested(path, 2.0) == []
-    assert suggested(path, 1.0) == [
-        (2, "ss_clip_skip in touched.safetensors", 'LoRA "x" was trained at clip skip 2; now it is 1.')
-    ]
+    for in_effect in (1.0, 2.0, 3.0):
+        assert suggested(path, in_effect) == []
+
+
+def test_metadata_goes_before_blocks_that_a_tool_may_have_cleared(lora, tmp_path):
+    path = lora("cleared", 1, ss_clip_skip="1")
+    state = {name: one * ("layers_11_" not in name) for name, one in load_file(path).items()}
+    save_file(state, path, metadata={**SD1, "ss_clip_skip": "1"})
+    assert suggested(path, 1.0) == []
+    assert suggested(path, 2.0) == [(1, "ss_clip_skip in cleared.safetensors", sentence(suggestions.TRAINED, 1, "2"))]
 
 
 def test_metadata_speaks_where_the_weights_are_silent(lora, tmp_path):
@@ -91,8 +111,8 @@ def test_no_suggestion_from_the_weights_of_another_model(tmp_path):
 def test_the_verdict_and_the_picture_of_one_file(lora, tmp_path):
     sentences, picture = made_for.look(lora("two", 2, ss_clip_skip="1"), None, False, str)
     assert sentences.splitlines() == [
-        "The lower 11 of 12 blocks were changed, none above: it was trained at clip skip 2.",
-        "But its metadata says clip skip 1 (ss_clip_skip).",
+        str(verdict.CHANGED(edge=11, count=12, value=2)),
+        str(verdict.BUT_SAYS(value=1, source="ss_clip_skip, two.safetensors")),
     ]
     dark = made_for.look(str(tmp_path / "two.safetensors"), None, True, str)[1]
     assert picture.size == dark.size and sum(dark.getpixel((1, 1))) < 150 < sum(picture.getpixel((1, 1)))
@@ -104,7 +124,7 @@ def test_the_verdict_and_the_picture_of_one_file(lora, tmp_path):
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     said, picture = made_for.look(str(tmp_path / "junk.safetensors"), None, False, str)
     assert '"junk.safetensors" could not be read' in said and picture is None
-    assert made_for.look(None, None, False, str) == ("Choose a LoRA or a checkpoint.", None)
+    assert made_for.look(None, None, False, str) == (made_for.CHOOSE, None)
 
 
 def test_the_table_and_its_file(lora, tmp_path):
@@ -118,8 +138,8 @@ def test_the_table_and_its_file(lora, tmp_path):
         ["=two", "SD1, LoRA", 2, 11, 2],
         ["old", "", "", "", ""],
     ]
-    assert "never a pickle" in found[2][5]
-    assert link == made_for.link(made_for.HEADS, found, "Download as CSV")
+    assert findings.NEVER_A_PICKLE in found[2][5]
+    assert link == made_for.link(made_for.HEADS, found, made_for.DOWNLOAD)
     address = re.search(
         r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', made_for.link(made_for.HEADS, found, "a<b")
     )
@@ -142,17 +162,18 @@ def test_the_part_of_the_webuis_tab(standins, monkeypatch, lora, tmp_path):
     assert [(title, name) for _, title, name in tab.build()] == [("Clip Skip", "clip_skip")]
     assert made_for_tab.names() == ["LoRA: Eins", "LoRA: zwei", "Checkpoint: demo.safetensors"]
     assert made_for_tab.queued()
-    verdict, picture = made_for_tab.look("LoRA: zwei", made_for.NO_BASE, False)
-    assert "trained at clip skip 2" in verdict and picture.width > 100
-    verdict, picture = made_for_tab.look("Checkpoint: demo.safetensors", "demo.safetensors", False)
-    assert (verdict, picture) == ("It is the base itself.", None)
-    assert made_for_tab.look("gone", None, False) == ("Choose a LoRA or a checkpoint.", None)
-    rows, link = made_for_tab.all_loras()
-    assert [row[0] for row in rows] == ["Eins", "zwei"] and "Download as CSV" in link
+    sentences, picture = made_for_tab.look("LoRA: zwei", made_for.NO_BASE, False)
+    assert sentences == str(verdict.CHANGED(edge=11, count=12, value=2)) and picture.width > 100
+    sentences, picture = made_for_tab.look("Checkpoint: demo.safetensors", "demo.safetensors", False)
+    assert (sentences, picture) == (findings.BASE_ITSELF, None)
+    assert made_for_tab.look("gone", None, False) == (made_for.CHOOSE, None)
+    table, link = made_for_tab.all_loras()
+    assert table["visible"] and [row[0] for row in table["value"]] == ["Eins", "zwei"] and made_for.DOWNLOAD in link
     refreshed = made_for_tab.refreshed()
     assert looked == ["LoRAs"] and refreshed[1]["choices"] == ["No base", "demo.safetensors"]
     entries.clear()
-    assert made_for_tab.all_at_once()[1] == "No LoRAs are known."
+    table, link = made_for_tab.all_at_once()
+    assert (table["visible"], link) == (False, made_for.NONE)
 
 
 @pytest.mark.parametrize("queue", [True, False])
@@ -169,3 +190,38 @@ def test_without_a_queue_nothing_shows_progress(standins, monkeypatch, queue):
     made_for_tab.build()
     defaults = [default for function in clicked for default in function.__defaults__ or ()]
     assert any(isinstance(default, gradio.Progress) for default in defaults) == queue
+
+
+LANGUAGES = ("ja_JP", "ko_KR", "zh_CN", "zh_TW")
+
+
+def templates():
+    """Every template of the room and of its page, by where it is."""
+    rooms = [import_module(f"clip_skip.made_for.{found.name}") for found in pkgutil.iter_modules(package.__path__)]
+    for room in (*rooms, made_for):
+        for name, value in vars(room).items():
+            for one in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(one, Template):
+                    yield f"{room.__name__}.{name}", one
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_template_is_translated_and_keeps_its_values(language):
+    known, values = catalogue(language), {"count": 12, "edge": 11, "value": 2}
+    found = dict(templates())
+    assert len(found) > 40
+    for place, template in found.items():
+        assert template in known, place
+        message = template(**{name: values.get(name, f"{name}7") for name in template.names})
+        text = translator(language)(message)
+        assert text != str(message) or template == suggestions.FILES["LoRA"], place
+        assert not re.search(r"\b(blocks?|changed|trained|model|of|is|the)\b", text), text
+        assert all(str(value) in text for _, value in message.values), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["girl to woman", "a value", "x; you are using 3", "{name}", "\\1 (.+)* $"])
+def test_a_name_stays_as_it_is(language, name):
+    file = suggestions.FILES["checkpoint"](name=shorten(name))
+    text = translator(language)(suggestions.RECOMMENDS(file=file, value=2, comparison=NOW(value="1.5")))
+    assert f'"{name}"' in text and "1.5" in text and "recommends" not in text

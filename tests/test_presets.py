@@ -17,10 +17,10 @@ def test_the_reference_sweep_is_the_first_and_every_preset_can_be_planned():
 def test_saved_and_read_again():
     mine = SweepSettings(clip_skips="1, 2", rows="seed", seeds="1-3", report=True)
     saved = presets.with_preset(None, " mine ", mine)
-    assert presets.all_of(saved)["mine"] == mine
-    assert list(presets.all_of(saved)) == [*presets.BUILT_IN, "mine"]
+    assert presets.all_presets(saved)["mine"] == mine
+    assert list(presets.all_presets(saved)) == [*presets.BUILT_IN, "mine"]
     other = presets.with_preset(saved, "mine", SweepSettings())
-    assert presets.all_of(other)["mine"] == SweepSettings() and saved["mine"] != other["mine"]
+    assert presets.all_presets(other)["mine"] == SweepSettings() and saved["mine"] != other["mine"]
     assert presets.without_preset(other, "mine") == {}
 
 
@@ -36,12 +36,12 @@ def test_names_that_cannot_be(name):
 
 @pytest.mark.parametrize("saved", [None, 3, "x", {"a": 1}, {"a": {"clip_skips": 3}}, {"a": {"nothing": "1"}}])
 def test_what_is_no_preset_does_not_get_in_the_way(saved):
-    assert presets.all_of(saved) == presets.BUILT_IN
+    assert presets.all_presets(saved) == presets.BUILT_IN
 
 
 def test_a_user_cannot_replace_what_is_built_in():
     name = next(iter(presets.BUILT_IN))
-    assert presets.all_of({name: {"clip_skips": "3"}})[name] == SweepSettings()
+    assert presets.all_presets({name: {"clip_skips": "3"}})[name] == SweepSettings()
 
 
 @pytest.fixture
@@ -121,11 +121,11 @@ def test_presets_in_the_host(standins):
     from clip_skip.webui.widgets import preset_widgets
 
     values = vars(SweepSettings(clip_skips="2, 3")).values()
-    shown, said = preset_widgets.save("mine", *values)
+    shown, said = preset_widgets.save_preset("mine", *values)
     assert shown["value"] == "mine" and "mine" in shown["choices"] and said == "Preset &quot;mine&quot; was saved."
     assert shared.opts.saved[1]["clip_skip_sweep_presets"]["mine"]["clip_skips"] == "2, 3"
-    assert preset_widgets.save("", *values)[1] == "Preset: it needs a name"
-    assert preset_widgets.save("<b>", *values)[1] == "Preset &quot;&lt;b&gt;&quot; was saved."
-    assert preset_widgets.delete("mine")[0]["value"] is None and "mine" not in preset_widgets.known()
+    assert preset_widgets.save_preset("", *values)[1] == f"Preset: {presets.NO_NAME}"
+    assert preset_widgets.save_preset("<b>", *values)[1] == "Preset &quot;&lt;b&gt;&quot; was saved."
+    assert preset_widgets.delete_preset("mine")[0]["value"] is None and "mine" not in preset_widgets.known_presets()
     shared.opts.save = lambda name: (_ for _ in ()).throw(AssertionError("changing settings is frozen"))
-    assert "frozen" in preset_widgets.save("other", *values)[1]
+    assert "frozen" in preset_widgets.save_preset("other", *values)[1]

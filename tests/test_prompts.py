@@ -1,19 +1,22 @@
 """The WebUI's prompt syntax without a WebUI. `prompts.json` holds what AUTOMATIC1111 v1.10.1 makes of prompts, most of
 them random: texts by step (of 10, and of 6 in a hires pass after 10), pieces with weights, sub-prompts with weights."""
 
+import gc
 import json
 import math
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
-pytest.importorskip("lark")
 
 from hypothesis import example, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from clip_skip.prompt.comments import strip_comments  # noqa: E402
 from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.loading import EMPHASES  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Shot  # noqa: E402
@@ -22,6 +25,8 @@ from clip_skip.standalone.prompts import emphasis, tokens  # noqa: E402
 from clip_skip.standalone.prompts.chunks import EMPTY, chunks  # noqa: E402
 from clip_skip.standalone.prompts.conditioning import sub_prompts  # noqa: E402
 from clip_skip.standalone.prompts.emphasis import BREAK, pieces  # noqa: E402
+from clip_skip.standalone.prompts.networks import LoraError, read_networks  # noqa: E402
+from clip_skip.standalone.prompts.open_clip_tokens import open_clip_encode  # noqa: E402
 from clip_skip.standalone.prompts.schedule import schedule  # noqa: E402
 from tests.random_model import SMALL, random_weights  # noqa: E402
 
@@ -56,6 +61,85 @@ def test_a_prompt_says_what_it_says_in_the_webui(known):
     if known["pieces"] is not None:  # v1.10.1 ends with an error there
         assert [list(piece) for piece in pieces(prompt)] == known["pieces"]
     assert [[text, weight] for weight, text in sub_prompts(prompt)] == known["parts"]
+
+
+SYNTAX = st.lists(
+    st.sampled_from(
+        ["a", " ", *"()[]:|\\", "[", "]", ":", "|", "0.5", " 3 ", "[a:b:3]", "(x:1.3)", "\n", "\\(", "1e400", "-1e400"]
+    ),
+    max_size=16,
+).map("".join)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SYNTAX, st.sampled_from([0, 10]))
+@example("[a|b:0.5] [c:3]", 0)
+@example("([a|(b]:3)|c)]", 0)
+@example("[a:b:c:3][[d:5]", 10)
+def test_prompt_editing_is_what_a_grammar_makes_of_it(text, first_pass):
+    lark_schedule = pytest.importorskip("tests.lark_schedule", reason="lark is not installed")
+    assert schedule(text, 6, first_pass) == lark_schedule.schedule(text, 6, first_pass)
+
+
+def read_without_errors(text):
+    with suppress(LoraError):
+        return read_networks(text)
+
+
+REPEATED = {
+    "letters": "a",
+    "words": "cow ",
+    "spaces": " ",
+    "x": "x ",
+    "colons": ":",
+    "spaces and colons": "  :  ",
+    "digits": ":1",
+    "weights": ": 1.1.1",
+    "square": "[",
+    "round": "(",
+    "closing": ")",
+    "nested": "(a[",
+    "pairs": "([a:b:3])",
+    "edits": "[a:b:0.5] ",
+    "alternations": "[a|b]",
+    "broken edits": "[a:b:0.5",
+    "breaks": "a BREAK  ",
+    "ands": "a AND  ",
+    "backslashes": "\\\\",
+    "networks": "<a:",
+    "LoRAs": "<lora:a:1",
+    "comments": "#",
+}
+
+
+READERS = {
+    "schedule": lambda text: schedule(text, 4),
+    "pieces": pieces,
+    "sub_prompts": sub_prompts,
+    "networks": read_without_errors,
+    "comments": strip_comments,
+    "OpenCLIP": open_clip_encode(tokens.tokenizer()),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("repeated", REPEATED.values(), ids=REPEATED)
+def test_the_time_grows_with_the_length_of_a_prompt(read, repeated):
+    """Ten times the length takes about ten times as long; a hundred times as long, if it were quadratic."""
+
+    def seconds(length):
+        text = (repeated * (length // len(repeated) + 1))[: length - 1] + "z"
+        taken = []
+        gc.disable()  # it takes the longer, the more there is
+        for _ in range(3):
+            schedule.cache_clear()
+            begin = time.perf_counter()
+            read(text)
+            taken.append(time.perf_counter() - begin)
+        gc.enable()
+        return min(taken)
+
+    assert seconds(100_000) < 50 * seconds(10_000) + 0.01
 
 
 @settings(deadline=None)

@@ -20,18 +20,22 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from clip_skip.prompt.tags import strip  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.demo.model import write_encoder  # noqa: E402
-from clip_skip.standalone.engine.engine import Engine, is_out_of_memory  # noqa: E402
+from clip_skip.standalone.cli.sweep_arguments import VALUES_NEEDED  # noqa: E402
+from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder  # noqa: E402
+from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint, header, heads, sizes  # noqa: E402
 from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.sweep.folder import Folder  # noqa: E402
-from clip_skip.standalone.sweep.job import Settings  # noqa: E402
-from clip_skip.sweep.plan import Plan  # noqa: E402
+from clip_skip.standalone.settings import Settings  # noqa: E402
+from clip_skip.standalone.sweep.folder import SweepFolder  # noqa: E402
+from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
+from clip_skip.sweep.axis import TOO_DEEP  # noqa: E402
+from clip_skip.sweep.plan import SweepPlan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
+from clip_skip.sweep.settings import NEEDS_SDXL  # noqa: E402
 from tests.random_model import SMALL, random_model  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 
@@ -84,7 +88,7 @@ def largest_difference(one, other):
     ],
 )
 def test_sizes_are_read_from_the_shapes_that_belong_to_them(wanted):
-    assert sizes.read(shapes(wanted)) == replace(wanted, unet_heads=0, text_heads=0)
+    assert sizes.sizes_of(shapes(wanted)) == replace(wanted, unet_heads=0, text_heads=0)
 
 
 def test_published_size_of_stable_diffusion_1():
@@ -136,7 +140,7 @@ def test_other_spellings_of_the_same_checkpoint(model, models, tmp_path):
         ({"lora_unet_x.lora_up.weight"}, "a LoRA"),
         ({"model.diffusion_model.double_blocks.0.x"}, "Flux"),
         ({"emb_params"}, "textual inversion"),
-        ({"something"}, "no UNet and no VAE and no text encoder"),
+        ({"something"}, "no UNet, no VAE, no text encoder"),
     ],
 )
 def test_other_models_are_named(names, message, tmp_path):
@@ -173,7 +177,7 @@ def test_broken_files_are_refused(model, tmp_path):
         with pytest.raises(CheckpointError, match=r"not a complete \.safetensors file"):
             checkpoint.load(path)
     save_file(load_file(model), path, metadata={"clip_skip.unet_heads": "4", "clip_skip.text_heads": "many"})
-    with pytest.raises(CheckpointError, match="'many', not a number of heads"):
+    with pytest.raises(CheckpointError, match='"many", not a number of heads'):
         checkpoint.load(path)
 
 
@@ -190,27 +194,27 @@ def yaml_beside(path, unet="num_heads: 4", encoder="encoder"):
 def test_heads_are_told_or_the_checkpoint_is_refused(model, models, tmp_path):
     path = tmp_path / "m.safetensors"
     save_file(load_file(model), path)
-    with pytest.raises(CheckpointError, match="attention heads its UNet has cannot be told: 32-64-64-64 channels"):
+    with pytest.raises(CheckpointError, match="attention heads of its UNet is unknown: 32-64-64-64 channels"):
         checkpoint.load(path)
     yaml_beside(path)
     assert checkpoint.load(path).sizes == models.sizes
     yaml_beside(path, encoder="openai/clip-vit-large-patch14")
-    with pytest.raises(CheckpointError, match="attention heads its text encoder has cannot be told: width 64"):
+    with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown: width 64"):
         checkpoint.load(path)
     yaml_beside(path, encoder=tmp_path / "encoder")
     assert checkpoint.load(path).sizes == models.sizes
     for unet, message in (
-        ("num_heads: many", "num_heads in m.yaml is 'many', not a number of heads"),
+        ("num_heads: many", 'num_heads in m.yaml is "many", not a number of heads'),
         ("num_heads: 7", "7 attention heads do not divide the UNet's 64 channels"),
         ("num_head_channels: 48", "48 channels per attention head do not divide"),
         ("num_heads: [", "m.yaml cannot be read"),
-        ("- a", "cannot be told"),
+        ("- a", "is unknown"),
     ):
         yaml_beside(path, unet)
         with pytest.raises(CheckpointError, match=message):
             checkpoint.load(path)
     path.with_suffix(".yaml").write_text("just a text")
-    with pytest.raises(CheckpointError, match="cannot be told"):
+    with pytest.raises(CheckpointError, match="is unknown"):
         checkpoint.load(path)
     assert heads.unet_heads(path, {}, Sizes().unet) == 8 and heads.text_heads(path, {}, Sizes().text) == 12
 
@@ -367,17 +371,9 @@ def test_tags_do_not_reach_the_encoder(engine):
     assert largest_difference(one, other) == 0
 
 
-def test_what_counts_as_out_of_memory():
-    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate"))
-    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
-    assert is_out_of_memory(MemoryError())
-    assert not is_out_of_memory(RuntimeError("size mismatch"))
-    assert not is_out_of_memory(ValueError("out of memory"))
-
-
 # The folder and the command
 
-SETTINGS = Settings("m", "<clipskip:5>a cow", "dark <clipskip:3>", 1, 20, 64, 96, "Euler a")
+SETTINGS = Settings(20, 64, 96, "Euler a", model="m", prompt="<clipskip:5>a cow", negative="dark <clipskip:3>", seed=1)
 
 
 def test_infotext_is_that_of_the_webui():
@@ -394,8 +390,12 @@ def test_infotext_is_that_of_the_webui():
     assert "Denoising strength: 0.7, Hires upscale: 1.5, Hires steps: 7, Hires upscaler: Latent" in more
 
 
+def folder_of(path, plan, settings=SETTINGS):
+    return SweepFolder(SweepJob(CHECKPOINT, settings, plan, "cpu", 0, path, True))
+
+
 def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    plan = Plan((1.0, 2.0), Rows((7.0,)))
+    plan = SweepPlan((1.0, 2.0), Rows((7.0,)))
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     arguments = (plan.cells, pictures, np.zeros((2, 4, 1, 1)), ["one", "zwei ü"])
     replace, calls = os.replace, []
@@ -410,7 +410,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
         return patched
 
     for count in range(6):
-        folder = Folder(tmp_path / str(count), {"seed": 1}, plan.rows)
+        folder = folder_of(tmp_path / str(count), plan)
         calls.clear()
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", killed_at(count))
@@ -418,7 +418,7 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
                 folder.save(*arguments)
             except KeyboardInterrupt:
                 assert count < 5
-        again = Folder(tmp_path / str(count), {"seed": 1}, plan.rows)
+        again = folder_of(tmp_path / str(count), plan)
         assert len(again.missing(plan.cells)) == (0 if count else 2)
         assert (again.latents(plan) is not None) == bool(count)
         if not count:
@@ -428,15 +428,15 @@ def test_a_batch_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_only_complete_cells_with_the_same_settings_count(tmp_path):
-    plan = Plan((1.0, 2.0, 3.0), Rows((7.0,)))
-    folder = Folder(tmp_path, {"seed": 1}, plan.rows)
+    plan = SweepPlan((1.0, 2.0, 3.0), Rows((7.0,)))
+    folder = folder_of(tmp_path, plan)
     folder.save(plan.cells, [Image.new("RGB", (64, 64))] * 3, np.zeros((3, 4, 1, 1)), [""] * 3)
     assert folder.missing(plan.cells) == []
     whole = (folder.cells / folder.name(plan.cells[0])).read_bytes()
     (folder.cells / folder.name(plan.cells[0])).write_bytes(whole[:-20])
     (folder.cells / folder.name(plan.cells[1])).write_bytes(b"")
     assert folder.missing(plan.cells) == list(plan.cells[:2])
-    assert Folder(tmp_path, {"seed": 2}, plan.rows).missing(plan.cells) == list(plan.cells)
+    assert folder_of(tmp_path, plan, replace(SETTINGS, seed=2)).missing(plan.cells) == list(plan.cells)
 
 
 def sweep(model, out, *more):
@@ -522,11 +522,11 @@ def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, cap
     [
         (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
         (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
-        (["--rows", "negative", "--row-values", "99"], '--row-values: "99" is outside 1 to'),
-        (["--rows", "prompt"], "--row-values: the first value is what is searched for"),
+        (["--rows", "negative", "--row-values", "99"], f"--row-values: {TOO_DEEP(value=99, layers=12)}"),
+        (["--rows", "prompt"], f"--row-values: {VALUES_NEEDED}"),
         (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
-        (["--rows", "clip_g"], "--rows: the loaded model has not both CLIP-L and CLIP-G"),
-        (["--columns", "clip_l"], "--columns: the loaded model has not both CLIP-L and CLIP-G"),
+        (["--rows", "clip_g"], f"--rows: {NEEDS_SDXL}"),
+        (["--columns", "clip_l"], f"--columns: {NEEDS_SDXL}"),
         (["--row-values", "nan"], '--row-values: "nan"'),
     ],
 )
@@ -618,18 +618,18 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
+        (["--skips", "1-13"], f"--skips: {TOO_DEEP(value=13, layers=12)}"),
         (["--skips", "x"], '--skips: "x"'),
         (["--skips", "0-3"], '--skips: "0-3" is outside 1 to 12'),
-        (["--skips", "1-99"], '--skips: "1-99" is outside 1 to 12'),
+        (["--skips", "1-99"], f"--skips: {TOO_DEEP(value=99, layers=12)}"),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
-        (["--size", "1x2x3"], "--size: '1x2x3'"),
-        (["--size", "8"], "--size: 8 is outside"),
+        (["--size", "1x2x3"], '--size: "1x2x3"'),
+        (["--size", "8"], "--size: 8 is outside 64 to 4096"),
         (["--steps", "0"], "--steps: 0 is outside"),
-        (["--seed", "-1"], "--seed: -1 is outside"),
-        (["--sampler", "PLMS"], "--sampler: 'PLMS' is not one of DPM++ 2M Karras"),
-        (["--device", "tpu"], "--device: 'tpu'"),
+        (["--seed", "-2"], "--seed: -2 is outside"),
+        (["--sampler", "PLMS"], '--sampler: "PLMS" is not one of DPM++ 2M Karras'),
+        (["--device", "tpu"], '--device: "tpu"'),
         (["--model", "missing.safetensors"], "--model: missing.safetensors: there is no such file"),
     ],
 )

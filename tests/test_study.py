@@ -167,7 +167,7 @@ def test_the_options_may_be_a_file(made, tmp_path, capsys):
         (["--score", "clip"], "--score clip needs --clip MODEL:FILE"),
         (["--score", "clip", "--clip", "ViT-B-32:none.pt"], "there is no file none.pt"),
         (["--score", "clip", "--clip", "NoSuch:none.pt"], "open_clip has no model 'NoSuch'"),
-        (["--sampler", "Heun"], "--sampler: 'Heun' is not one of"),
+        (["--sampler", "Heun"], '--sampler: "Heun" is not one of'),
         (["--models", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--models", "demo", "demo"], "two of them are called clip-skip-demo"),
         (["--prompts", "nowhere.txt"], "--prompts:"),

@@ -11,7 +11,7 @@ pytest.importorskip("statsmodels")
 
 from clip_skip.study import page as study_page  # noqa: E402
 from clip_skip.study import statistics  # noqa: E402
-from clip_skip.study.plan import Plan  # noqa: E402
+from clip_skip.study.plan import StudyPlan  # noqa: E402
 
 MEASURE = statistics.Measure("right", "what is right in the picture")
 PROMPTS = tuple(f"<b>prompt</b> {number}" for number in range(35))
@@ -21,7 +21,7 @@ PROMPTS = tuple(f"<b>prompt</b> {number}" for number in range(35))
 def file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("a study")
     Image.new("RGB", (8, 8)).save(folder / "one #1.png")
-    plan = Plan({"model": tuple(range(1, 13))}, {"model": 1}, PROMPTS, (1, 2, 3, 4), (4.0, 7.0, 11.0))
+    plan = StudyPlan({"model": tuple(range(1, 13))}, {"model": 1}, PROMPTS, (1, 2, 3, 4), (4.0, 7.0, 11.0))
     cells = pd.DataFrame(vars(cell) for cell in plan.cells)
     noise = np.random.default_rng(0).normal(0, 0.01, len(cells))
     cells["right"] = 0.5 + noise - 0.02 * cells["clip_skip"] * (cells["prompt"] == PROMPTS[7])

@@ -1,13 +1,23 @@
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip.sweep.axis import MAX_VALUES, SweepError, parse_axis
-from clip_skip.sweep.plan import Cell, Plan, run
-from clip_skip.sweep.rows import KINDS, Rows, networks, random_seeds, read
-from clip_skip.sweep.settings import SweepSettings
+from clip_skip.sweep.axis import MAX_VALUES, NO_VALUE, TOO_DEEP, TOO_DEEP_FOR, SweepError, parse_axis
+from clip_skip.sweep.plan import SweepCell, SweepPlan, run_batches
+from clip_skip.sweep.rows import (
+    NAMED_WEIGHTS,
+    NOTHING_TO_SEARCH,
+    ROW_KINDS,
+    WHICH_LORA,
+    Rows,
+    network_tags,
+    parse_rows,
+    random_seeds,
+)
+from clip_skip.sweep.settings import NEEDS_SDXL, NEGATIVE_TWICE, SweepSettings
 
 
 def axis(text):
@@ -42,8 +52,8 @@ def test_syntax(text, values):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", '""'),
-        (" , ,", "names no value"),
+        ("", NO_VALUE),
+        (" , ,", NO_VALUE),
         ("1, x", '"x"'),
         ("nan", '"nan"'),
         ("inf", '"inf"'),
@@ -70,6 +80,7 @@ def test_errors_name_the_field_and_quote_the_part(text, part):
     assert str(caught.value).startswith("clip skips: ")
     assert part in str(caught.value)
     assert len(str(caught.value)) < 200
+    assert dict(caught.value.message.values)["field"] == "clip skips"
 
 
 @pytest.mark.parametrize(
@@ -104,13 +115,13 @@ def test_written_values_come_back(values):
     assert axis(", ".join(f"{value:.3f}" for value in values)) == tuple(values)
 
 
-PLAN = Plan((1, 2, 3), Rows((4, 7)))
+PLAN = SweepPlan((1, 2, 3), Rows((4, 7)))
 
 
 def test_cells_are_row_by_row():
     assert PLAN.cells == (
-        Cell(0, 0, 1, 4), Cell(1, 0, 2, 4), Cell(2, 0, 3, 4),
-        Cell(0, 1, 1, 7), Cell(1, 1, 2, 7), Cell(2, 1, 3, 7),
+        SweepCell(0, 0, 1, 4), SweepCell(1, 0, 2, 4), SweepCell(2, 0, 3, 4),
+        SweepCell(0, 1, 1, 7), SweepCell(1, 1, 2, 7), SweepCell(2, 1, 3, 7),
     )  # fmt: skip
 
 
@@ -126,12 +137,12 @@ def test_a_limit_below_one_is_refused():
     with pytest.raises(ValueError, match="at least one cell"):
         list(PLAN.batches(0))
     with pytest.raises(ValueError, match="at least one cell"):
-        list(run(PLAN.cells, 0, len, lambda error: True))
+        list(run_batches(PLAN.cells, 0, len, lambda error: True))
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40))
 def test_out_of_memory_halves_the_batch_and_loses_no_cell(limit, fits, count):
-    cells = Plan(tuple(range(1, count + 1)), Rows((7,))).cells
+    cells = SweepPlan(tuple(range(1, count + 1)), Rows((7,))).cells
     tried, limits = [], []
 
     def make(batch):
@@ -140,7 +151,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_cell(limit, fits, count):
             raise MemoryError
         return [cell.clip_skip for cell in batch]
 
-    done = list(run(cells, limit, make, lambda error: isinstance(error, MemoryError), limits.append))
+    done = list(run_batches(cells, limit, make, lambda error: isinstance(error, MemoryError), limits.append))
     assert [cell for batch, _ in done for cell in batch] == list(cells)
     assert all(result == [cell.clip_skip for cell in batch] for batch, result in done)
     assert limits == sorted(limits, reverse=True)
@@ -152,10 +163,10 @@ def test_out_of_memory_at_one_cell_and_other_errors_are_raised():
         raise MemoryError(len(batch))
 
     with pytest.raises(MemoryError) as caught:
-        list(run(PLAN.cells, 4, fail, lambda error: True))
+        list(run_batches(PLAN.cells, 4, fail, lambda error: True))
     assert caught.value.args == (1,)
     with pytest.raises(MemoryError) as caught:
-        list(run(PLAN.cells, 4, fail, lambda error: False))
+        list(run_batches(PLAN.cells, 4, fail, lambda error: False))
     assert caught.value.args == (4,)
 
 
@@ -167,7 +178,7 @@ def test_what_was_made_before_an_error_has_been_handed_out():
 
     made = []
     with pytest.raises(KeyError):
-        for batch, _ in run(PLAN.cells, 3, make, lambda error: False):
+        for batch, _ in run_batches(PLAN.cells, 3, make, lambda error: False):
             made += batch
     assert tuple(made) == PLAN.cells[:3]
 
@@ -188,8 +199,9 @@ SDXL, SD1 = {"l": 12, "g": 32}, {"l": 12}
     ],
 )
 def test_rows(kind, text, values, labels):
-    rows = read(KINDS[kind], text, "rows", SDXL)
-    assert rows.values == values and rows.axis.labels == labels and rows.axis.title == KINDS[kind].label
+    rows = parse_rows(ROW_KINDS[kind], text, "rows", SDXL)
+    assert rows.values == values and rows.axis.labels == labels and rows.axis.title == ROW_KINDS[kind].label
+    assert len(rows.names) == len(values)
     assert len(rows) == len(values)
 
 
@@ -199,12 +211,14 @@ def test_rows(kind, text, values, labels):
         ("cfg", "101", None, 'here: "101" is outside 0 to 100'),
         ("seed", "1.5", None, 'here: "1.5" is not a whole number'),
         ("seed", "4294967296", None, 'here: "4294967296" is outside 0 to'),
-        ("negative", "1-13", SD1, 'here: "1-13" is outside 1 to 12'),
+        ("negative", "1-13", SD1, f"here: {TOO_DEEP(value=13, layers=12)}"),
         ("negative", "33", None, 'here: "33" is outside 1 to 32'),
-        ("hires", "13", SD1, 'here: "13" is outside 1 to 12'),
-        ("clip_g", "33", SDXL, 'here: "33" is outside 1 to 32'),
-        ("prompt", "", None, "here: the first value is what is searched for, and it is empty"),
-        ("prompt", ", cow", None, "here: the first value is what is searched for, and it is empty"),
+        ("hires", "13", SD1, f"here: {TOO_DEEP(value=13, layers=12)}"),
+        ("hires", "0", SD1, 'here: "0" is outside 1 to 12'),
+        ("clip_g", "33", SDXL, f"here: {TOO_DEEP_FOR(value=33, encoder='CLIP-G', layers=32)}"),
+        ("negative", "33", SDXL, f"here: {TOO_DEEP(value=33, layers=32)}"),
+        ("prompt", "", None, f"here: {NOTHING_TO_SEARCH}"),
+        ("prompt", ", cow", None, f"here: {NOTHING_TO_SEARCH}"),
         ("prompt", "cow," * 9000, None, "here: 36,000 characters are too many"),
         ("lora", "name: x", None, 'here: "x" is neither a number nor a range'),
         ("lora", "11", None, 'here: "11" is outside -10 to 10'),
@@ -212,14 +226,14 @@ def test_rows(kind, text, values, labels):
 )
 def test_rows_that_cannot_be(kind, text, towers, message):
     with pytest.raises(SweepError) as error:
-        read(KINDS[kind], text, "here", towers)
+        parse_rows(ROW_KINDS[kind], text, "here", towers)
     assert str(error.value).startswith(message)
 
 
-@given(st.sampled_from(list(KINDS)), st.text(max_size=60) | st.text(alphabet='0123456789.-+ ()[],:"', max_size=30))
+@given(st.sampled_from(list(ROW_KINDS)), st.text(max_size=60) | st.text(alphabet='0123456789.-+ ()[],:"', max_size=30))
 def test_any_text_is_rows_or_a_sweep_error(kind, text):
     try:
-        rows = read(KINDS[kind], text, "rows", SDXL)
+        rows = parse_rows(ROW_KINDS[kind], text, "rows", SDXL)
     except SweepError as error:
         assert str(error).startswith("rows: ")
         return
@@ -227,7 +241,7 @@ def test_any_text_is_rows_or_a_sweep_error(kind, text):
 
 
 def test_text_is_replaced_as_in_the_plot():
-    rows = read(KINDS["prompt"], "cow, hen", "rows")
+    rows = parse_rows(ROW_KINDS["prompt"], "cow, hen", "rows")
     assert rows.texts("a cow, a cowl", "no cow", "hen") == ("a hen, a henl", "no hen")
     assert rows.texts("a cow", "", "cow") == ("a cow", "")
     rows.check("rows", "", "no cow")
@@ -238,20 +252,20 @@ def test_text_is_replaced_as_in_the_plot():
 
 def test_weight_of_a_lora():
     prompt = "a <lora:one:1> b <lora:two:0.5:0.7>"
-    rows = read(KINDS["lora"], "two: 0, 0.25", "rows")
+    rows = parse_rows(ROW_KINDS["lora"], "two: 0, 0.25", "rows")
     rows.check("rows", prompt, "")
     assert rows.texts(prompt, "bad", 0.25) == ("a <lora:one:1> b <lora:two:0.25>", "bad")
-    assert rows.axis.title == "LoRA weight: two"
-    only = read(KINDS["lora"], "0, 1", "rows")
+    assert str(rows.axis.title) == "LoRA weight: two"
+    only = parse_rows(ROW_KINDS["lora"], "0, 1", "rows")
     only.check("rows", "<lora:one:1> a <lora:one:2>", "")
     assert only.texts("<lora:one> a <lora:one:2>", "", 0.0)[0] == "<lora:one:0> a <lora:one:0>"
     for rows, text, message in (
-        (only, prompt, 'more than one LoRA, so it must be said which, as in "one: 0, 0.5, 1"'),
+        (only, prompt, str(WHICH_LORA(example='"one: 0, 0.5, 1"'))),
         (only, "a cow", '"<lora:...>" is not in the prompt'),
-        (read(KINDS["lora"], "three: 1", "rows"), prompt, '"three" is not in the prompt'),
-        (only, "<lora:one:te=1>", "has weights with names"),
+        (parse_rows(ROW_KINDS["lora"], "three: 1", "rows"), prompt, '"three" is not in the prompt'),
+        (only, "<lora:one:te=1>", NAMED_WEIGHTS),
     ):
-        with pytest.raises(SweepError, match=message):
+        with pytest.raises(SweepError, match=re.escape(message)):
             rows.check("rows", text, "")
 
 
@@ -261,12 +275,12 @@ def test_random_seeds():
     for text in drawn:
         first, middle, last = text.split(",")
         assert middle == " 4-8 (+2)" and first != last.strip()
-        assert len(read(KINDS["seed"], text, "rows")) == 5
+        assert len(parse_rows(ROW_KINDS["seed"], text, "rows")) == 5
     assert random_seeds("1-1, 3, -10") == "1-1, 3, -10"
 
 
 def test_networks_of_a_prompt():
-    assert networks("<clipskip:2>a <lora:x:1> <hypernet:y:0.5> <not") == ("<lora:x:1>", "<hypernet:y:0.5>")
+    assert network_tags("<clipskip:2>a <lora:x:1> <hypernet:y:0.5> <not") == ("<lora:x:1>", "<hypernet:y:0.5>")
 
 
 def overrides(layers=SDXL, **fields):
@@ -287,13 +301,13 @@ def test_what_a_cell_sets():
     settings, plan, (one, _) = overrides(clip_skips="3", columns="clip_l", rows="seed", seeds="5, 6")
     assert (one.prompt, one.negative, one.keep_g) == (3, 3, True) and plan.axes[0].title == "Clip skip of CLIP-L"
     assert settings.values(plan)["g"] == set()
-    with pytest.raises(SweepError, match="Apply to: the rows are the negative prompt's"):
+    with pytest.raises(SweepError, match=f"Apply to: {NEGATIVE_TWICE}"):
         overrides(rows="negative", apply_to="negative")
-    with pytest.raises(SweepError, match="Columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"):
+    with pytest.raises(SweepError, match=re.escape(f"Columns: {NEEDS_SDXL}")):
         overrides(SD1, columns="clip_l")
-    with pytest.raises(SweepError, match="Rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"):
+    with pytest.raises(SweepError, match=re.escape(f"Rows: {NEEDS_SDXL}")):
         overrides({}, rows="clip_g")
-    with pytest.raises(SweepError, match='Clip skips: "13" is outside 1 to 12'):
+    with pytest.raises(SweepError, match=f"Clip skips: {TOO_DEEP_FOR(value=13, encoder='CLIP-L', layers=12)}"):
         overrides(columns="clip_l", clip_skips="13")  # CLIP-L's own layers, not CLIP-G's
 
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.rows import KINDS, Rows
-from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, SweepSettings
+from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.plan import SweepPlan
+from clip_skip.sweep.rows import HIRES_PASS_NEEDED, NOTHING_TO_SEARCH, ROW_KINDS, Rows
+from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, LABELS, NEEDS_SDXL, SweepSettings
 
 from .test_webui import Host
 
@@ -42,7 +43,8 @@ class Batches:
         names = ("seed", "subseed", "while_sampling")
         more = {name: getattr(p, name) for name in names if hasattr(p, name)}
         done = self.host.generate([p.prompt] * p.batch_size, [p.negative_prompt] * p.batch_size, overrides_of=p, **more)
-        p.extra_generation_params, p.all_prompts = done.extra_generation_params, done.all_prompts
+        for name in ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds", "extra_generation_params"):
+            setattr(p, name, getattr(done, name))
         p.clip_skip_state = done.clip_skip_state
         self.made.append((p, done))
         texts = [
@@ -52,8 +54,16 @@ class Batches:
         return processing.Processed(p, [self.picture() for _ in texts], p.seed, infotexts=texts)
 
 
+class HostJob(SimpleNamespace):
+    """The host's processing object, with the attributes that it has for a user's request."""
+
+    def comment(self, text):
+        self.comments[text] = 1
+
+
 def job(host, **more):
-    p = SimpleNamespace(
+    kind = type("HostJob", (HostJob,), {"make": staticmethod(Batches(host))})
+    p = kind(
         prompt="a cow",
         negative_prompt="bad",
         seed=-1,
@@ -70,11 +80,10 @@ def job(host, **more):
         do_not_save_grid=False,
         do_not_save_samples=False,
         outpath_grids="grids",
+        outpath_samples="samples",
         extra_generation_params={},
         comments={},
-        make=Batches(host),
     )
-    p.comment = lambda text: p.comments.update({text: 1})
     p.__dict__.update(more)
     return p
 
@@ -161,6 +170,7 @@ def test_out_of_memory_halves_the_batch(host):
     assert [batch.batch_size for batch, _ in p.make.made] == [2, 2, 2, 2]
     assert len(result.images) == 9
     assert "Out of memory: the sweep went on with 2 cells per batch." in p.comments
+    p = job(host, seed=6)
     p.make.fail_above = 0
     with pytest.raises(torch.cuda.OutOfMemoryError):
         host.sweep_script.run(p, {"clip_skips": "1-8", "cfg_scales": "7"})
@@ -187,39 +197,150 @@ def test_interrupt_and_skip(host):
     assert len(p.make.made) == 4 and len(result.images) == 1 + 6
 
 
-def test_the_same_sweep_again_makes_the_other_cells(host):
-    state = host.shared.state
+@pytest.fixture
+def sweep(host):
+    """Runs a sweep, interrupted in batch `interrupt`; returns the host's object and its answer."""
+
+    def run(arguments, interrupt=None, **more):
+        p = job(host, **{"seed": 5, **more})
+        p.make.before = lambda: setattr(host.shared.state, "interrupted", len(p.make.made) == interrupt)
+        try:
+            return p, host.sweep_script.run(p, arguments)
+        finally:
+            host.shared.state.interrupted = False
+
+    return run
+
+
+def sizes(p):
+    return [batch.batch_size for batch, _ in p.make.made]
+
+
+def test_the_same_sweep_again_makes_the_other_cells(host, sweep):
+    from clip_skip.webui.sweep.results import CELLS_DONE, REUSED, RUN_AGAIN
+
     arguments = {"clip_skips": "1-8", "cfg_scales": "7", "cells_per_batch": 2}
-
-    def sweep(interrupt=None, **more):
-        p = job(host, seed=5, **more)
-
-        def before():
-            state.interrupted = len(p.make.made) == interrupt
-
-        p.make.before = before
-        result = host.sweep_script.run(p, arguments)
-        state.interrupted = False
-        return p, result
-
-    p, result = sweep(interrupt=3)
+    p, result = sweep(arguments, interrupt=3)
     assert len(result.images) == 1 + 6
-    assert "⚠ 6 of 8 cells are made. The same sweep, started again with seed 5, makes the others." in p.comments
-    told = json.loads(result.js())["clip_skip_warnings"]
-    assert any(message.startswith("6 of 8 cells") for message in told)
-    other, _ = sweep(interrupt=1, prompt="a hen")
-    assert len(other.make.made) == 2
-    p, result = sweep(interrupt=3)
-    assert len(p.make.made) == 4  # another sweep came between
-    p, result = sweep()
-    assert [batch.batch_size for batch, _ in p.make.made] == [2] and len(result.images) == 1 + 8
-    assert not any("cells are made" in comment for comment in p.comments)
+    message = str(RUN_AGAIN(made=6, wanted=8, seed="5"))
+    assert f"⚠ {message}" in p.comments and message in json.loads(result.js())["clip_skip_warnings"]
+    other, _ = sweep(arguments, interrupt=1, prompt="a hen")
+    assert sizes(other) == [2, 2]
+    p, result = sweep(arguments)
+    assert sizes(p) == [2] and len(result.images) == 1 + 8  # another sweep came between
+    assert str(REUSED(count=6, wanted=8)) in p.comments and not any("are done" in comment for comment in p.comments)
     assert result.infotexts[0].startswith("a cow\n") and "Script: Clip skip sweep" in result.infotexts[0]
-    p, _ = sweep()
-    assert len(p.make.made) == 4  # a finished one is made anew
-    sweep(interrupt=1, script_args=(object(),))
-    p, _ = sweep(script_args=(object(),))
-    assert len(p.make.made) == 4  # what cannot be compared is not the same
+    p, again = sweep(arguments)
+    assert sizes(p) == [] and again.infotexts == result.infotexts  # all cells are finished
+    p, _ = sweep(arguments, interrupt=1, script_args=(object(),))
+    assert f"⚠ {CELLS_DONE(made=2, wanted=8)}" in p.comments
+    p, _ = sweep(arguments, script_args=(object(),))
+    assert sizes(p) == [2, 2, 2, 2]  # what cannot be compared is never the same
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 3), (3, 1), (3, 3)])
+def test_an_interrupted_sweep_goes_on_with_another_batch_count(host, sweep, first, second):
+    arguments = {"clip_skips": "1-3", "cfg_scales": "7", "cells_per_batch": 1}
+    sweep(arguments, interrupt=2, n_iter=first)
+    p, result = sweep(arguments, n_iter=second)
+    assert len(p.make.made) == 3 * second - 2
+    assert result.index_of_first_image == second and len(result.images) == second + 3 * second
+    assert not any("are done" in comment for comment in p.comments)
+    assert [re.search(r"Seed: (\d+)", text)[1] for text in result.infotexts[:second]] == ["5", "6", "7"][:second]
+
+
+def test_a_cell_is_a_cell_whatever_sweep_wants_it(host, sweep):
+    sweep({"clip_skips": "1-12", "cfg_scales": "4, 7, 11"})
+    p, result = sweep({"clip_skips": "1-12", "cfg_scales": "4, 7, 12"})
+    assert sizes(p) == [12] and p.make.made[0][0].cfg_scale == 12 and len(result.images) == 1 + 36
+    assert [re.search(r"CFG scale: (\d+)", text)[1] for text in result.infotexts[1:]] == [
+        scale for scale in ("4", "7", "12") for _ in range(12)
+    ]
+    for changed in ({"legend": False}, {"margin": 8}, {"cells_per_batch": 3}, {"include_cells": False}):
+        p, _ = sweep({"clip_skips": "1-12", "cfg_scales": "7", **changed})
+        assert sizes(p) == []
+    p, _ = sweep({"clip_skips": "2", "rows": "seed", "row_values": "5, 9"})
+    assert sizes(p) == [1] and p.make.made[0][1].all_seeds == [9]
+    p, _ = sweep({"clip_skips": "2", "rows": "prompt", "row_values": "cow, hen"})
+    assert [done.all_prompts for _, done in p.make.made] == [["a hen"]]
+    p, _ = sweep({"clip_skips": "2", "rows": "negative", "row_values": "2, 3"})
+    assert sizes(p) == [1]  # 2 for both is what the columns of the others were
+    p, _ = sweep({"clip_skips": "2", "cfg_scales": "7", "apply_to": "prompt"})
+    assert sizes(p) == [1]  # the negative prompt follows the header
+
+
+def test_a_reused_cell_says_what_it_said(host, sweep):
+    _, before = sweep({"clip_skips": "1, 2", "rows": "prompt", "row_values": "cow, hen"}, prompt="<clipskip:x> a cow")
+    p, after = sweep({"clip_skips": "1, 2", "cfg_scales": "7"}, prompt="<clipskip:x> a hen")
+    assert sizes(p) == [] and after.infotexts[1:] == before.infotexts[3:]
+    assert after.infotexts[0].startswith("<clipskip:x> a hen\n") and "Sweep rows" not in after.infotexts[0]
+    warnings = json.loads(after.js())["clip_skip_warnings"]
+    assert any("<clipskip:x>" in message for message in warnings)
+    assert any("<clipskip:x>" in comment for comment in p.comments) and not any("cells" in m for m in warnings)
+
+
+def test_cells_whose_texts_another_extension_has_changed_are_made_again(host, sweep):
+    host.others_process = lambda p: p.__dict__.update(all_prompts=[f"{text} of the day" for text in p.all_prompts])
+    arguments = {"clip_skips": "1, 2", "cfg_scales": "7"}
+    assert sizes(sweep(arguments)[0]) == [2]
+    assert sizes(sweep(arguments)[0]) == [2]
+
+
+def test_reused_cells_are_saved_where_new_ones_would_be(host, sweep, tmp_path):
+    from modules import images
+
+    arguments = {"clip_skips": "1, 2", "cfg_scales": "7"}
+    images.saved.clear()
+    _, result = sweep(arguments, do_not_save_grid=True)
+    assert images.saved == []  # cells are not to be saved
+    sweep({**arguments, "save_cells": True}, do_not_save_grid=True, outpath_samples=str(tmp_path))
+    assert [(path, settings["seed"], settings["prompt"]) for path, _, settings in images.saved] == [
+        (str(tmp_path), 5, "a cow")
+    ] * 2
+    assert [settings["info"] for _, _, settings in images.saved] == result.infotexts[1:]
+    images.saved.clear()
+    for number, picture in enumerate(result.images[1:]):
+        picture.already_saved_as = str(tmp_path / f"{number}.png")
+    (tmp_path / "0.png").write_bytes(b"")
+    sweep({**arguments, "save_cells": True}, do_not_save_grid=True, outpath_samples=str(tmp_path))
+    assert [settings["info"] for _, _, settings in images.saved] == [result.infotexts[2]]  # the other is still there
+    images.saved.clear()
+    host.shared.opts.data["samples_save"] = False
+    sweep({**arguments, "save_cells": True}, do_not_save_grid=True)
+    assert images.saved == []
+
+
+def test_interrupted_and_skipped_cells_are_never_used_again(host, sweep):
+    arguments = {"clip_skips": "1-4", "cfg_scales": "7", "cells_per_batch": 2}
+    sweep(arguments, interrupt=1)
+    skipped = job(host, seed=5)
+    skipped.make.before = lambda: setattr(host.shared.state, "skipped", True)
+    host.sweep_script.run(skipped, arguments)
+    host.shared.state.skipped = False
+    assert sizes(skipped) == [2]  # of the second batch there is nothing
+    p, result = sweep(arguments)
+    assert sizes(p) == [2] and len(result.images) == 1 + 4
+
+
+def test_the_memory_for_finished_cells_is_a_setting(host, sweep):
+    one = 16 * 16 * 3
+    arguments = {"clip_skips": "1-4", "cfg_scales": "7"}
+    host.shared.opts.data["clip_skip_finished_cells"] = 2.5 * one / 2**20
+    sweep(arguments)
+    p, _ = sweep(arguments)
+    assert sizes(p) == [2]  # the last two are kept
+    host.shared.opts.data["clip_skip_finished_cells"] = 0
+    sweep(arguments)
+    assert sizes(sweep(arguments)[0]) == [4]
+
+
+def test_nothing_large_is_kept_beside_the_pictures(host, sweep):
+    p, _ = sweep(
+        {"clip_skips": "1, 2", "cfg_scales": "7"}, init_images=[Image.new("RGB", (8, 8))], init_latent=torch.ones(1)
+    )
+    (batch, _), *_ = p.make.made
+    assert batch.init_images is None and batch.init_latent is None
+    assert p.init_images is not None  # of the user's own request nothing is taken
 
 
 def test_a_sweep_that_failed_keeps_its_cells(host):
@@ -235,7 +356,7 @@ def test_a_sweep_that_failed_keeps_its_cells(host):
         host.sweep_script.run(p, arguments)
     p = job(host, seed=5)
     result = host.sweep_script.run(p, arguments)
-    assert [batch.batch_size for batch, _ in p.make.made] == [2] and len(result.images) == 1 + 6
+    assert sizes(p) == [2] and len(result.images) == 1 + 6
 
 
 def test_a_full_disk_costs_no_cell(host, tmp_path):
@@ -278,9 +399,7 @@ def test_the_report_comes_second(host):
     assert result.images[1].width > 500 and result.images[2].size == (16, 16)
 
 
-@pytest.mark.parametrize(
-    ("rows", "told"), [("4, 7", "% (95% interval "), ("7", "the picture changes from clip skip 1 to 2")]
-)
+@pytest.mark.parametrize(("rows", "told"), [("4, 7", "% (95% interval "), ("7", "the change from clip skip 1 to 2 is")])
 def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told):
     p = job(host, width=16, height=16, n_iter=3, seed=10)
     noise = np.random.default_rng(1)
@@ -297,32 +416,39 @@ def test_the_report_leaves_out_seeds_that_lack_cells(host):
     from clip_skip.webui.sweep import results as sweep_results
 
     p = job(host, width=16, height=16, n_iter=3, seed=10)
-    cells = Plan((1, 2), Rows((4, 7))).cells
+    cells = SweepPlan((1, 2), Rows((4, 7))).cells
     picture = Image.new("RGB", (16, 16))
     grids = []
     for number in range(3):
         one = copy(p)
-        one.seed, one.clip_skip_state = 10 + number, State(job=SweepJob(SweepSettings(), Plan((1, 2), Rows((4, 7)))))
+        one.seed, one.clip_skip_state = (
+            10 + number,
+            State(job=SweepJob(SweepSettings(), SweepPlan((1, 2), Rows((4, 7))))),
+        )
         grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
-    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids) is not None
+    assert sweep_results.draw_figure(p, SweepPlan((1, 2), Rows((4, 7))), grids) is not None
     assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
-    assert sweep_results.draw_report(p, Plan((1, 2), Rows((4, 7))), grids[1:2]) is None
+    assert sweep_results.draw_figure(p, SweepPlan((1, 2), Rows((4, 7))), grids[1:2]) is None
 
 
 def test_how_many_pictures_is_said_before(host, capsys):
-    from clip_skip.webui.widgets.sweep_widgets import counted
+    from modules import sd_models
+
+    from clip_skip.webui.widgets.sweep_widgets import count_text
+
+    sd_models.model_data.sd_model = host.model
 
     def told(grids=1, **settings):
-        return counted(*dataclasses.astuple(SweepSettings(**settings)), grids)
+        return count_text(*dataclasses.astuple(SweepSettings(**settings)), grids)
 
     assert told() == "36 pictures (12 × 3), batched to fit memory"
     assert told(cells_per_batch=8) == "36 pictures (12 × 3), in 5 batches"
     assert told(cells_per_batch=36) == "36 pictures (12 × 3), in 1 batch"
+    assert told(clip_skips="2", cfg_scales="7") == "1 picture"
     assert told(3, cells_per_batch=8) == "108 pictures (12 × 3, 3 seeds), in 15 batches"
     assert told(3, rows="seed", seeds="1-5, -1") == "72 pictures (12 × 6), batched to fit memory"
-    assert told(rows="prompt", replacements="") == (
-        "Text to replace, and what takes its place: the first value is what is searched for, and it is empty"
-    )
+    assert told(rows="prompt", replacements="") == f"{LABELS['replacements']}: {NOTHING_TO_SEARCH}"
+    assert told(clip_skips="1-13") == f"Clip skips: {TOO_DEEP(value=13, layers=12)}"
     assert told(
         clip_skips="1-x", cfg_scales="<b>"
     ) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + ("1-3 (+0.5) or 1-12 [4]")
@@ -346,7 +472,7 @@ def test_the_example_can_be_taken_back(host):
     gradio.Button = button
     try:
         presets = preset_widgets.Presets(host.sweep_script)
-        sweep_widgets.build(host.sweep_script, {"txt2img_prompt": prompt, "txt2img_seed": seed}, presets)
+        sweep_widgets.build_sweep_widgets(host.sweep_script, {"txt2img_prompt": prompt, "txt2img_seed": seed}, presets)
     finally:
         gradio.Button = make
     example, back = (one.clicked for one in buttons[-2:])
@@ -401,21 +527,21 @@ def test_wrong_arguments(host, args, named):
 def test_a_page_that_shows_no_errors_shows_the_words(host, monkeypatch, thread, lost):
     """As in reForge and Forge Classic; Forge shows them."""
     monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_thread=SimpleNamespace(**thread)))
-    wrong, said = {"clip_skips": "1-13"}, 'lip skips: "1-13" is outside 1 to 12'
+    wrong, said = {"clip_skips": "1-13"}, "lip skips: 13 is too deep: the loaded model has 12 layers"
     if lost:
         p = job(host)
         assert host.sweep_script.run(p, wrong).images == [] and [*p.comments] == [f"Clip Skip: C{said}"]
     for p in (job(host, is_api=True), *([] if lost else [job(host)])):
-        with pytest.raises(ValueError, match="is outside 1 to 12"):
+        with pytest.raises(ValueError, match="is too deep"):
             host.sweep_script.run(p, wrong)
 
 
 def test_the_api_answers_with_the_fields_name(host):
     for args, detail in (
-        ({"clip_skips": "1-13"}, 'clip_skips: "1-13" is outside 1 to 12'),
+        ({"clip_skips": "1-13"}, "clip_skips: 13 is too deep: the loaded model has 12 layers"),
         ({"cfg_scales": "x"}, 'cfg_scales: "x" is neither'),
         ({"clip_skips": 5}, 'clip_skips: "5" is not a text'),
-        ({"margin": 10**400}, "margin: 1000"),
+        ({"margin": 10**400}, 'margin: "1000'),
         ({"sauce": 1}, '"sauce" is not a field'),
         ({"cfg_scales": "0-100", "clip_skips": "1-12 (+0.01)"}, "clip_skips: "),
         ({"cfg_scales": "0-100"}, "clip_skips, cfg_scales: the grid would be too large"),
@@ -429,7 +555,7 @@ def test_the_api_answers_with_the_fields_name(host):
 
 def test_deeper_than_a_model_that_is_loaded_with_the_first_cell(host):
     p = job(host, override_settings={"sd_model_checkpoint": "other"}, is_api=True)
-    with pytest.raises(ValueError, match='clip_skips: "1-20" is outside 1 to 12') as error:
+    with pytest.raises(ValueError, match="clip_skips: 20 is too deep: the loaded model has 12 layers") as error:
         host.sweep_script.run(p, {"clip_skips": "1-20", "cfg_scales": "7", "cells_per_batch": 4})
     assert error.value.status_code == 422 and p.make.made == []
 
@@ -463,7 +589,7 @@ def test_public_names_stay():
     assert SweepSettings() == SweepSettings("1-12", "4, 7, 11", "both", 0, True, True, False, 0, False, "cfg")
     assert list(INFOTEXT.values()) == ["Sweep clip skips", "Sweep CFG scales", "Sweep apply to"]
     assert (*INFOTEXT_ROWS, INFOTEXT_COLUMNS) == ("Sweep rows", "Sweep row values", "Sweep columns")
-    assert list(KINDS) == ["cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora"]
+    assert list(ROW_KINDS) == ["cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora"]
 
 
 def test_ui(host):
@@ -481,12 +607,12 @@ def test_ui(host):
 def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
     host.sweep_script.is_img2img = False
     components = dict(zip(SweepSettings.__dataclass_fields__, host.sweep_script.ui(False)))
-    rows, boxes = components["rows"], [components[kind.field] for kind in KINDS.values()]
+    rows, boxes = components["rows"], [components[kind.field] for kind in ROW_KINDS.values()]
     assert [box.visible for box in boxes] == [True] + [False] * 6
-    from clip_skip.webui.widgets.sweep_widgets import shown
+    from clip_skip.webui.widgets.sweep_widgets import row_box_updates
 
-    assert [update["visible"] for update in shown("Prompt S/R")] == [False] * 5 + [True, False]
-    assert all("value" not in update for update in shown("Seed"))
+    assert [update["visible"] for update in row_box_updates("Prompt S/R")] == [False] * 5 + [True, False]
+    assert all("value" not in update for update in row_box_updates("Seed"))
     rows.init_field("Seed")  # what the host does where the user has saved that as the default
     assert [box.visible for box in boxes] == [False, True] + [False] * 5
     host.sweep_script.is_img2img = True
@@ -496,14 +622,14 @@ def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
 
 def test_arguments_that_the_host_has_filled_up(host):
     """Its API puts what it was given in the place of the script's arguments, so the next script's move up."""
-    from clip_skip.webui.sweep.run import given
+    from clip_skip.webui.sweep.run import sweep_arguments
 
     script = SimpleNamespace(args_from=3, args_to=20)
     p = SimpleNamespace(script_args=[0] * 15, scripts=SimpleNamespace(inputs=[None] * 30))
-    assert given(script, p, ["1, 2", "7", *"abcdefghijklmno"]) == ["1, 2", "7"]
+    assert sweep_arguments(script, p, ["1, 2", "7", *"abcdefghijklmno"]) == ["1, 2", "7"]
     p.script_args = [0] * 30
-    assert given(script, p, list(range(17))) == list(range(17))
-    assert given(script, SimpleNamespace(), [{}]) == [{}]
+    assert sweep_arguments(script, p, list(range(17))) == list(range(17))
+    assert sweep_arguments(script, SimpleNamespace(), [{}]) == [{}]
 
 
 @pytest.mark.parametrize(
@@ -550,7 +676,7 @@ def test_rows_of_loras_have_a_batch_each(host):
     assert [batch.prompt for batch, _ in p.make.made] == ["a <lora:x:0> cow", "a <lora:x:0.5> cow"]
     assert host.shared.state.job_count == 2
     p = job(host, prompt="a <lora:x:1> cow")
-    rows = {"rows": "prompt", "row_values": "x:1, x:0.5, y:1"}
+    rows = {"rows": "prompt", "row_values": "x:1, x:0.25, y:1"}
     host.sweep_script.run(p, {"clip_skips": "2, 3", **rows})
     assert [batch.batch_size for batch, _ in p.make.made] == [2, 2, 2]
 
@@ -563,11 +689,11 @@ def test_replaced_texts_share_no_batch_where_another_extension_cuts_the_prompt_a
 
 
 def test_replaced_text_stands_in_styles_and_in_what_others_have_changed(host):
-    from clip_skip.sweep.rows import read
+    from clip_skip.sweep.rows import parse_rows
     from clip_skip.webui.overrides import put_texts
     from clip_skip.webui.state import RowTexts, State, SweepBatch
 
-    rows = read(KINDS["prompt"], "cow, hen", "rows")
+    rows = parse_rows(ROW_KINDS["prompt"], "cow, hen", "rows")
     p = SimpleNamespace(
         clip_skip_state=State(batch=SweepBatch([0] * 3, RowTexts(rows, ["cow", "hen", "hen"], "a cow", "bad"))),
         all_prompts=["a cow, cowboy style", "a cow, cowboy style", "cow changed"],
@@ -585,6 +711,9 @@ def test_replaced_text_stands_in_styles_and_in_what_others_have_changed(host):
 
 
 def test_random_seeds_are_drawn_once_and_named(host):
+    from clip_skip.webui.sweep.results import RUN_AGAIN_WITH_SEEDS
+    from clip_skip.webui.sweep.run import ROWS_ARE_SEEDS
+
     state = host.shared.state
     p = job(host, n_iter=2)
     p.make.before = lambda: setattr(state, "interrupted", len(p.make.made) == 1)
@@ -594,9 +723,8 @@ def test_random_seeds_are_drawn_once_and_named(host):
     state.interrupted = False
     drawn = re.search(r"Sweep row values: (\d+), 7", result.infotexts[0])[1]
     assert p.make.made[0][1].all_seeds == [int(drawn)] * 2 and f"Seed: {drawn}" in result.infotexts[1]
-    said = f"⚠ 2 of 4 cells are made. The same sweep, started again with seeds {drawn}, 7, makes the others."
-    assert said in p.comments
-    assert "The rows are seeds, so the batch count made no more grids." in p.comments
+    assert f"⚠ {RUN_AGAIN_WITH_SEEDS(made=2, wanted=4, seeds=f'{drawn}, 7')}" in p.comments
+    assert ROWS_ARE_SEEDS in p.comments
     p = job(host)
     host.sweep_script.run(p, {"clip_skips": "1, 2", "rows": "seed", "row_values": f"{drawn}, 7", "cells_per_batch": 2})
     assert [done.all_seeds for _, done in p.make.made] == [[7, 7]]
@@ -605,10 +733,10 @@ def test_random_seeds_are_drawn_once_and_named(host):
 @pytest.mark.parametrize(
     ("args", "detail"),
     [
-        ({"rows": "clip_g", "row_values": "2"}, "rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
-        ({"columns": "clip_l"}, "columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
-        ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
-        ({"rows": "negative", "row_values": "13"}, 'row_values: "13" is outside 1 to 12'),
+        ({"rows": "clip_g", "row_values": "2"}, f"rows: {NEEDS_SDXL}"),
+        ({"columns": "clip_l"}, f"columns: {NEEDS_SDXL}"),
+        ({"rows": "hires", "row_values": "2"}, f"rows: {HIRES_PASS_NEEDED}"),
+        ({"rows": "negative", "row_values": "13"}, "row_values: 13 is too deep: the loaded model has 12 layers"),
         ({"rows": "seed", "seeds": "x"}, 'seeds: "x" is neither a number'),
         ({"rows": "prompt", "row_values": "dog, hen"}, 'row_values: "dog" is neither in the prompt nor'),
         ({"rows": "lora", "row_values": "1"}, 'row_values: "<lora:...>" is not in the prompt'),

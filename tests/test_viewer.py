@@ -19,9 +19,9 @@ def picture(size=32):
 
 
 def page(**changes):
-    source = viewer.embed(2, (32, 32))
-    cells = [viewer.View(0, 0, source(picture()), HOSTILE), viewer.View(1, 0, source(picture()), "plain")]
-    return viewer.page("A title", HOSTILE, COLUMNS, ROWS, cells, 32, **changes)
+    source = viewer.picture_embedder(2, (32, 32))
+    cells = [viewer.ViewerCell(0, 0, source(picture()), HOSTILE), viewer.ViewerCell(1, 0, source(picture()), "plain")]
+    return viewer.viewer_page("A title", HOSTILE, COLUMNS, ROWS, cells, 32, **changes)
 
 
 def data(text):
@@ -57,16 +57,16 @@ def test_every_element_the_script_asks_for_exists():
 
 
 def test_pictures_are_embedded_exactly_when_they_are_few():
-    address = viewer.embed(36, (32, 32))(picture())
+    address = viewer.picture_embedder(36, (32, 32))(picture())
     kind, content = address.split(",")
     assert kind == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(content))).tobytes() == picture().tobytes()
 
 
 def test_and_small_when_they_are_many():
-    address = viewer.embed(1000, (512, 512))(picture(256))
+    address = viewer.picture_embedder(1000, (512, 512))(picture(256))
     assert address.startswith("data:image/webp;base64,")
-    assert len(address) < len(viewer.embed(1, (256, 256))(picture(256)))
+    assert len(address) < len(viewer.picture_embedder(1, (256, 256))(picture(256)))
 
 
 @pytest.mark.parametrize("reference", [0, 1])

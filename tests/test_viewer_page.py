@@ -16,11 +16,11 @@ def picture(number):
 
 @pytest.fixture
 def page(browser, tmp_path):
-    source = viewer.embed(6, (32, 32))
+    source = viewer.picture_embedder(6, (32, 32))
     places = [(column, row) for row in range(2) for column in range(3) if (column, row) != (2, 1)]
-    views = [viewer.View(c, r, source(picture(c + 3 * r)), f"infotext of {c}, {r}") for c, r in places]
+    views = [viewer.ViewerCell(c, r, source(picture(c + 3 * r)), f"infotext of {c}, {r}") for c, r in places]
     file = tmp_path / "index.html"
-    file.write_text(viewer.page("A sweep", "its settings", COLUMNS, ROWS, views, 32), encoding="utf8")
+    file.write_text(viewer.viewer_page("A sweep", "its settings", COLUMNS, ROWS, views, 32), encoding="utf8")
     page = browser.new_page()
     errors = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -108,11 +108,11 @@ def test_the_focus_is_where_one_expects_it(page):
 
 
 def test_twelve_columns_fit_and_the_cell_size_is_the_width(browser, tmp_path):
-    columns, source = Axis("Clip skip", tuple(map(str, range(1, 13)))), viewer.embed(36, (128, 128))
+    columns, source = Axis("Clip skip", tuple(map(str, range(1, 13)))), viewer.picture_embedder(36, (128, 128))
     image = source(Image.new("RGB", (128, 128), "teal"))
-    views = [viewer.View(column, row, image, "") for row in range(3) for column in range(12)]
+    views = [viewer.ViewerCell(column, row, image, "") for row in range(3) for column in range(12)]
     rows = Axis("CFG scale", ("4", "7", "11"))
-    (tmp_path / "index.html").write_text(viewer.page("A sweep", "", columns, rows, views, 128), encoding="utf8")
+    (tmp_path / "index.html").write_text(viewer.viewer_page("A sweep", "", columns, rows, views, 128), encoding="utf8")
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((tmp_path / "index.html").as_uri())
     assert page.locator("#scroll").evaluate("place => place.scrollWidth <= place.clientWidth")

@@ -271,51 +271,6 @@ def test_a_last_batch_without_pictures(host):
     assert p.prompts == [] and p.all_prompts == ["<clipskip:3>a cow"]
 
 
-OPTIONS = [("2", 2), (2.0, 2), ("3", 3), (3.0, 3), (None, 1), ("CPU", 1), (0, 1), (-2, 1), (True, 1), (99, 99)]
-OPTIONS += [(float("nan"), 1), (float("inf"), 1), ([2], 1), ("9" * 5000, 1)]
-
-
-@pytest.mark.parametrize(("value", "number"), OPTIONS, ids=lambda value: repr(value)[:20])
-def test_whatever_the_option_is_nothing_of_ours_fails(host, value, number, caplog):
-    """A client or a saved file may have put anything there; Forge Neo casts it, and makes the picture."""
-    from clip_skip.webui import infotext, models_in_use
-    from clip_skip.webui.hosts.encoders import describe_model
-    from clip_skip.webui.hosts.header_option import header_option
-
-    wanted = {skip: host.at(skip, "a cow") for skip in (4, 5)}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(host.shared.opts.data, "CLIP_stop_at_last_layers", value)
-        assert header_option() == number and describe_model(host.model).header_skip == number
-        assert infotext.hosts_own() == (str(number) if number > 1 else None)
-        host.stage.encode_with_transformers = cast_as_neo(host.stage.encode_with_transformers)
-        p = host.generate(["<clipskip:5>a cow", "<clipskip:2.5>a"], ["", ""])
-        entry = p.extra_generation_params["Clip skip"]
-        written = [entry(p=p, index=index, all_prompts=p.all_prompts) for index in range(2)]
-        assert written == ["5", str(number) if number > 1 else None]
-        assert torch.allclose(conditioning(p), wanted[5], atol=1e-5)
-        p = host.generate(["a cow"], args=[{"enabled": True, "clip_skip": 4}], is_api=True)
-        assert torch.allclose(conditioning(p), wanted[4], atol=1e-5)
-        assert models_in_use.answer(host.model, "a cow", None) == {"suggestions": [], "problems": []}
-    assert not caplog.records
-
-
-def cast_as_neo(original):
-    def encode_with_transformers(tokens):
-        from modules.shared import opts
-
-        value = opts.data["CLIP_stop_at_last_layers"]
-        try:
-            opts.data["CLIP_stop_at_last_layers"] = min(max(int(value), 1), 12)
-        except (TypeError, ValueError, OverflowError):
-            opts.data["CLIP_stop_at_last_layers"] = 1
-        try:
-            return original(tokens)
-        finally:
-            opts.data["CLIP_stop_at_last_layers"] = value
-
-    return encode_with_transformers
-
-
 def count_calls(function, *names):
     """How often the functions of these names run while `function` does; of `scan` the texts."""
     counts, scanned = Counter(), Counter()
@@ -586,6 +541,17 @@ def test_api_route(host):
     torn._parameters = None  # as reForge leaves it while it loads another
     assert answer()["model"] is None
     sd_models.model_data.sd_model = None
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_page_is_told_of_the_text_without_comments(host, enabled):
+    """The host leaves them out before it makes a picture, where its settings say so."""
+    from clip_skip.webui.page import routes
+
+    host.shared.opts.data["enable_prompt_comments"] = enabled
+    answer = routes.read({"prompt": "a cow # <clipskip:9>", "negative": "#<clipskip:x>\nbad"})
+    assert answer["tag"] == (None if enabled else "<clipskip:9>")
+    assert len(answer["boxes"]["negative"]) == (0 if enabled else 1)
 
 
 def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):

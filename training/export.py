@@ -30,7 +30,7 @@ def trained_vae(folder: Path) -> AutoencoderKL:
 
 
 def trained_text(folder: Path) -> CLIPTextModel:
-    return _trained(CLIPTextModel(configs.text_config(SIZES)), folder / "text-weights.pt")
+    return _trained(CLIPTextModel(configs.encoder_config(SIZES.texts[0], "quick_gelu")), folder / "text-weights.pt")
 
 
 def trained_unet(folder: Path) -> UNet2DConditionModel:

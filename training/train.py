@@ -209,7 +209,7 @@ def train_clip(args: argparse.Namespace) -> None:
     pictures = torch.stack([F.avg_pool2d(data.draw(scene, framed=False), 2) * 255 for scene in scenes]).byte()
     towers = nn.ModuleDict(
         {
-            "text": CLIPTextModel(configs.text_config(SIZES)),
+            "text": CLIPTextModel(configs.encoder_config(SIZES.texts[0], "quick_gelu")),
             "caption": nn.Linear(SIZES.text, 64, bias=False),
             "word": nn.Linear(SIZES.text, 64, bias=False),
             "image": ImageTower(64),

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clip_skip.made_for.naming import Name
+from clip_skip.made_for.safetensors_file import SafetensorsFile
 
-__all__ = ["Block", "Open", "adapter_blocks"]
+__all__ = ["Block", "adapter_blocks"]
 
-Open = Any
-"""A file as `safetensors.safe_open` gives it, with torch's tensors."""
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ RANKS = ("down", "hada_w1_b", "lokr_w2_b", "lokr_w1_b", "b2")
 """Factors whose first dimension is the rank."""
 
 
-def adapter_blocks(file: Open, places: Mapping[str, Name], encoder: int, depth: int) -> tuple[Block, ...]:
+@np.errstate(all="ignore")  # what is not finite is reported as such
+def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: int, depth: int) -> tuple[Block, ...]:
     """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
     layers: dict[int, dict[str, dict[str, str]]] = {}
     for name, place in places.items():
@@ -84,7 +88,7 @@ def adapter_blocks(file: Open, places: Mapping[str, Name], encoder: int, depth: 
 
 
 def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
-    """What is known of a whole from its parts. One that has changed is enough; that none has, all must say."""
+    """What is known of a whole: changed if any part changed; unchanged only if all are known unchanged."""
     notes = {part.note for part in parts}
     known = [part for part in parts if part.largest is not None]
     largest = combine([part.largest or 0.0 for part in known]) if known else None
@@ -98,7 +102,7 @@ def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) 
     return Block(largest, telling.pop() if len(telling) == 1 else "")
 
 
-def layer_change(file: Open, tensors: Mapping[str, str]) -> Block:
+def layer_change(file: SafetensorsFile, tensors: Mapping[str, str]) -> Block:
     """The change of one layer, whose factors are in `tensors` by their names in the file."""
     factors = dict(tensors)
     if "on_input" in factors and "weight" in factors:  # LyCORIS' (IA)3 keeps its scale, less one, as a weight
@@ -127,14 +131,14 @@ def only_one(product: tuple[str, ...], factors: Mapping[str, str]) -> bool:
     return kind in ("hada", "lokr") and len(sides) == 1
 
 
-def multiplied(file: Open, groups: Sequence[tuple[str, ...]], factors: Mapping[str, str]) -> Block:
+def multiplied(file: SafetensorsFile, groups: Sequence[tuple[str, ...]], factors: Mapping[str, str]) -> Block:
     """A bound of the largest element of a product, times its scale; exactly 0 where it is zero.
 
     A pair's largest element is at most the longest row of the one times the longest column of the other.
     """
-    tensors = {name: file.get_tensor(factors[name]) for group in groups for name in group}
+    tensors = {name: file.values(factors[name]) for group in groups for name in group}
     if tensors.keys() & FROM_ONE:
-        tensors = {name: tensor.float() - 1 for name, tensor in tensors.items()}
+        tensors = {name: tensor - 1 for name, tensor in tensors.items()}
     largest = {name: peak(tensor) for name, tensor in tensors.items()}
     if not all(math.isfinite(one) for one in largest.values()):
         return Block(None, "broken")
@@ -146,31 +150,27 @@ def multiplied(file: Open, groups: Sequence[tuple[str, ...]], factors: Mapping[s
         for name in group:
             paired = len(group) == 2 and tensors[name].ndim > 1
             value *= length(tensors[name], largest[name], name == group[0]) if paired else largest[name]
-    tiny = any(tensors[name].element_size() == 2 and one < TINY for name, one in largest.items())
+    tiny = any(file.type(factors[name]) in ("F16", "BF16") and one < TINY for name, one in largest.items())
     return Block(value, "tiny" if tiny else "")
 
 
-def peak(tensor: Any) -> float:
+def peak(tensor: Array) -> float:
     """The largest absolute value; NaN if there is one."""
-    if not tensor.numel():
-        return 0.0
-    if not tensor.is_floating_point() or tensor.element_size() < 4:  # torch 2.1 compares no float16, none 8-bit floats
-        tensor = tensor.float()
-    low, high = tensor.aminmax()
-    return max(abs(float(low)), abs(float(high))) if low == low and high == high else math.nan
+    return max(float(tensor.max()), -float(tensor.min())) if tensor.size else 0.0
 
 
-def length(tensor: Any, largest: float, rows: bool) -> float:
+def length(tensor: Array, largest: float, rows: bool) -> float:
     """The length of the longest row, or column, of a matrix whose largest absolute value is `largest`."""
-    scaled = tensor.flatten(1).float() / largest
-    return math.sqrt(float(scaled.square_().sum(1 if rows else 0).amax())) * largest
+    scaled = tensor.reshape(len(tensor), -1) / np.float32(largest)
+    lengths = np.einsum("rc,rc->r" if rows else "rc,rc->c", scaled, scaled)
+    return math.sqrt(float(lengths.max())) * largest
 
 
-def scale(file: Open, factors: Mapping[str, str]) -> float:
+def scale(file: SafetensorsFile, factors: Mapping[str, str]) -> float:
     """Alpha by rank, which the change is multiplied by; 1 where the file has no alpha."""
     if "alpha" not in factors:
         return 1.0
     with_rank = next((factors[name] for name in RANKS if name in factors), None)
-    shape = file.get_slice(with_rank).get_shape() if with_rank else []
-    alpha = file.get_tensor(factors["alpha"])
-    return abs(float(alpha)) / shape[0] if shape and shape[0] and alpha.numel() == 1 else 1.0
+    shape = file.shape(with_rank) if with_rank else ()
+    alpha = file.values(factors["alpha"])
+    return abs(float(alpha.item())) / shape[0] if shape and shape[0] and alpha.size == 1 else 1.0

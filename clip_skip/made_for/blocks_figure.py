@@ -12,15 +12,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from clip_skip.layers.figure import DARK, LIGHT, Colours, Say, paint
+from clip_skip.layers.figure import DARK, LIGHT, Colours, paint
 from clip_skip.made_for.adapters import Block
 from clip_skip.made_for.findings import Finding
 from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.fonts import replace_missing_letters
 from clip_skip.messages.lines import wrap
-from clip_skip.messages.message import Translate
+from clip_skip.messages.message import MessageError, Template, Translate
 
-__all__ = ["MOST", "draw"]
+__all__ = ["LEGEND", "MOST", "NO_BLOCKS", "draw"]
+
+LEGEND = Template("bars: each block's largest change relative to the file's maximum   ○ not changed   × unknown")
+NO_BLOCKS = Template("no file contains blocks of a text encoder, so there is no picture")
 
 MOST = 400
 """Files in one picture."""
@@ -39,14 +42,14 @@ def draw(findings: Sequence[Finding], dark: bool = False, translate: Translate =
     """The picture (RGB) of the first `MOST` of those `findings` whose weights tell of blocks; at least one must.
 
     A bar is as high as the block's largest change, where the file's most changed block is 1; an encoder of SDXL has
-    bars of its own.
+    bars of its own. Raises MessageError where none does.
 
     translate: its words, into another language
     """
     say = partial(translate_for_picture, translate=translate)
     shown = [(one, name) for one in findings if one.weights for name in one.weights.blocks][:MOST]
     if not shown:
-        raise ValueError("no file tells of blocks, so there is no picture")
+        raise MessageError(NO_BLOCKS)
     colours = DARK if dark else LIGHT
     columns = 1 if len(shown) < 3 else 2 if len(shown) < 13 else 3
     rows = -(-len(shown) // columns)
@@ -67,14 +70,13 @@ def draw(findings: Sequence[Finding], dark: bool = False, translate: Translate =
                 size, weight = (9, "bold") if line == 0 else (8, "normal")
                 figure.text(left, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
         top -= height
-    legend = "bars: each block's largest change, by the file's largest   ○ not changed   × not told"
-    figure.text(0.06 / columns, 0.12 / total, say(legend), fontsize=8, color=colours.faint)
+    figure.text(0.06 / columns, 0.12 / total, say(LEGEND), fontsize=8, color=colours.faint)
     paint(figure, colours)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def heading(finding: Finding, tower: str, say: Say) -> list[str]:
+def heading(finding: Finding, tower: str, say: Translate) -> list[str]:
     """The file's name, its kind and the reason of the verdict, in lines."""
     encoder = {"l": "CLIP-L", "h": "OpenCLIP-H", "g": "OpenCLIP-G"}[tower]
     name = os.path.basename(finding.file)

@@ -7,11 +7,15 @@ float32 count as bfloat16: else the rounding of the file would be taken for trai
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clip_skip.made_for.adapters import MISSING, Block, Open
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_skip.made_for.adapters import MISSING, Block
 from clip_skip.made_for.naming import Name
+from clip_skip.made_for.safetensors_file import PRECISIONS, SafetensorsFile, round_to
 
 __all__ = ["compared_blocks"]
 
@@ -33,23 +37,33 @@ ULPS = 2
 Part = tuple[str, int | None]
 """A tensor's name in the file, and which third of it, if not all."""
 
-Pair = tuple[Any, Any]
+Array = NDArray[Any]
+
+Pair = tuple[Array, Array]
 
 
+@np.errstate(all="ignore")  # what is not finite is reported as such
 def compared_blocks(
-    file: Open, base: Open, places: Mapping[str, Name], base_places: Mapping[str, Name], encoder: int, depth: int
+    file: SafetensorsFile,
+    base: SafetensorsFile,
+    places: Mapping[str, Name],
+    base_places: Mapping[str, Name],
+    encoder: int,
+    depth: int,
 ) -> tuple[Block, ...]:
     """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
     ours, theirs = parts(places, encoder), parts(base_places, encoder)
     shared = [key for key in ours if key in theirs]
     if not shared:
         return (MISSING,) * depth
-    largest = max(shared, key=lambda key: math.prod(file.get_slice(ours[key][0]).get_shape()))
-    precision = coarser(stored(read(file, ours[largest])), stored(read(base, theirs[largest])))
+    largest = max(shared, key=lambda key: math.prod(file.shape(ours[key][0])))
+    found = precision_of(file, ours[largest][0]), precision_of(base, theirs[largest][0])
+    precision = max(found, key=lambda name: PRECISIONS[name][0])
     blocks = []
     for block in range(depth):
         keys = [key for key in shared if key[0] == block]
-        blocks.append(differing(((read(file, ours[key]), read(base, theirs[key])) for key in keys), precision))
+        pairs = ((read(file, ours[key], precision), read(base, theirs[key], precision)) for key in keys)
+        blocks.append(differing(pairs, precision))
     return tuple(blocks)
 
 
@@ -66,63 +80,45 @@ def parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str]
     return found
 
 
-def read(file: Open, part: Part) -> Any:
+def read(file: SafetensorsFile, part: Part, precision: str) -> Array:
+    """The numbers of a part, in the precision in which it is compared."""
     name, third = part
-    if third is None:
-        return file.get_tensor(name)
-    rows = file.get_slice(name)
-    size = rows.get_shape()[0] // 3
-    return rows[third * size : (third + 1) * size]
+    values = file.values(name) if third is None else file.values(name, third, len(THIRDS))
+    return values if file.type(name) == precision else round_to(values, precision)
 
 
-def stored(tensor: Any) -> Any:
-    """The precision that the values have, which may be coarser than that of the file: a dtype of torch."""
-    import torch
-
-    for dtype in (torch.bfloat16, torch.float16):
-        is_coarser = torch.finfo(dtype).eps > torch.finfo(tensor.dtype).eps
-        if is_coarser and bool((tensor.to(dtype) == tensor).all()):
-            return dtype
-    return tensor.dtype
-
-
-def coarser(one: Any, other: Any) -> Any:
-    import torch
-
-    return max(one, other, key=lambda dtype: torch.finfo(dtype).eps)
+def precision_of(file: SafetensorsFile, name: str) -> str:
+    """The precision that the values of a tensor have, which may be coarser than that of the file."""
+    values = file.values(name)
+    stored = file.type(name) if file.type(name) in PRECISIONS else "F32"
+    for precision in ("BF16", "F16"):
+        is_coarser = PRECISIONS[precision][0] > PRECISIONS[stored][0]
+        if is_coarser and np.array_equal(round_to(values, precision), values):
+            return precision
+    return stored
 
 
-def differing(pairs: Iterable[Pair], precision: Any) -> Block:
+def differing(pairs: Iterable[Pair], precision: str) -> Block:
     """A block from its tensors and the base's."""
-    largest, rounding, told = 0.0, True, False
-    for one, other in pairs:
-        if one.shape != other.shape:
+    largest, rounding, compared = 0.0, True, False
+    for ours, theirs in pairs:
+        if ours.shape != theirs.shape:
             return Block(None, "sizes")
-        told = True
-        for ours, theirs in rounded(one, other, precision):
-            apart = (ours - theirs).abs_()
-            value = float(apart.max()) if apart.numel() else 0.0
-            if not math.isfinite(value):
-                return Block(None, "broken")
-            if value and rounding:
-                rounding = within_rounding(apart, theirs, precision)
-            largest = max(largest, value)
-    if not told:
+        compared = True
+        if np.array_equal(ours, theirs):  # which NaNs are not
+            continue
+        apart = np.abs(ours - theirs)
+        value = float(apart.max())
+        if not math.isfinite(value):
+            return Block(None, "broken")
+        if value and rounding:
+            rounding = within_rounding(apart, theirs, precision)
+        largest = max(largest, value)
+    if not compared:
         return MISSING
     return Block(largest, "rounding" if largest and rounding else "")
 
 
-def rounded(one: Any, other: Any, precision: Any) -> Iterator[Pair]:
-    """Both in float32 after `precision`; nothing where they are equal as they are, and finite."""
-    import torch
-
-    if one.dtype == other.dtype and torch.equal(one, other) and bool(torch.isfinite(one.sum(dtype=torch.float32))):
-        return
-    yield one.to(precision).float(), other.to(precision).float()
-
-
-def within_rounding(apart: Any, values: Any, precision: Any) -> bool:
-    import torch
-
-    info = torch.finfo(precision)
-    return bool((apart <= values.abs().mul_(ULPS * info.eps).add_(ULPS * info.smallest_normal * info.eps)).all())
+def within_rounding(apart: Array, values: Array, precision: str) -> bool:
+    eps, smallest = PRECISIONS[precision]
+    return bool((apart <= ULPS * eps * np.abs(values) + ULPS * smallest * eps).all())

@@ -11,17 +11,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from clip_skip.made_for.adapters import Open, adapter_blocks
+from clip_skip.made_for.adapters import adapter_blocks
 from clip_skip.made_for.compared import compared_blocks
 from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, Kind, kind_of
-from clip_skip.made_for.metadata import Problem, Recommendation, complaint, recommended, remembered, trained_at
+from clip_skip.made_for.metadata import stated
 from clip_skip.made_for.naming import Name, parse
-from clip_skip.made_for.verdict import Verdict, Weights, judge, weigh
+from clip_skip.made_for.reading import NO_FILE, Problem, Unreadable, complaint, remembered
+from clip_skip.made_for.recommendation import Recommendation
+from clip_skip.made_for.safetensors_file import SafetensorsFile
+from clip_skip.made_for.verdict import NO_TEXT_ENCODER, Verdict, Weights, judge, weigh
+from clip_skip.messages.message import Template, reason
 
-__all__ = ["Finding", "changed_blocks", "inspect"]
+__all__ = ["BASE_ITSELF", "OTHER_BASE", "Finding", "changed_blocks", "inspect"]
 
-LONGEST_HEADER = 32_000_000
-"""Bytes; the longest that was met has four million, most of it the captions of a training."""
+NEVER_A_PICKLE = Template("only .safetensors files are opened, and never a pickle")
+OTHER_BASE = Template("The base is not a checkpoint for the same model.")
+BASE_ITSELF = Template("It is the base itself.")
+
+STORED_H = 23
+"""Blocks of an OpenCLIP-H that was stored without its last one, which no SD2 runs."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Finding:
             "file": self.file,
             "kind": self.kind,
             "model": self.model,
-            "metadata": metadata and {"clip_skip": metadata.value, "source": metadata.source},
+            "metadata": metadata and {"clip_skip": metadata.value, "source": metadata.source, "how": metadata.how},
             "weights": weights
             and {
                 "clip_skip": weights.clip_skip,
@@ -73,9 +81,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Opened:
-    file: Open
+    file: SafetensorsFile
     places: Mapping[str, Name]
     kind: Kind
+
+    def stored_blocks(self, place: int) -> int:
+        """How many blocks the text encoder at `place` has, as a whole tower: SD2's last one may not be in the file."""
+        count = 1 + max((name.block for name in self.places.values() if name.encoder == place), default=-1)
+        return count + (self.kind.towers[place] == "h" and count == STORED_H)
 
 
 def inspect(path: str, base: str | None = None) -> Finding:
@@ -87,21 +100,30 @@ def inspect(path: str, base: str | None = None) -> Finding:
     weights, problem = found.weights, None
     if base is not None and found.kind.kind not in ADAPTERS and found.kind.towers:
         weights, problem = compare(path, base, found, seen(base))
-    read = trained_at if found.kind.kind in ADAPTERS else recommended
     try:
-        metadata = read(path)
-    except Problem:  # what is wrong with a JSON beside it is told where a model is used, and no reason to stop here
+        metadata = stated(path)
+    except Problem:  # a problem with a file beside it is reported where a model is used, and no reason to stop here
+        metadata = None
+    if metadata and not is_for(metadata, found.kind.model):
         metadata = None
     verdict = judge(found.kind, weights, metadata, problem)
     return Finding(path, found.kind.kind, found.kind.model, metadata, weights, verdict)
 
 
+def is_for(metadata: Recommendation, model: str | None) -> bool:
+    """Whether what the metadata says is about this model; what it says about an unknown one is in SD1's numbering."""
+    named = metadata.model or "SD1"
+    return model is None or named in model.split(", ") or named == model
+
+
 def seen(path: str) -> Look:
+    if not os.path.exists(path):
+        raise Problem(complaint(path, NO_FILE))
     if not path.lower().endswith(".safetensors"):
-        raise Problem(complaint(path, "only .safetensors files are opened, and never a pickle"))
+        raise Problem(complaint(path, NEVER_A_PICKLE))
     found = remembered(look, path)
     if found is None:
-        raise Problem(complaint(path, "there is no such file"))
+        raise Problem(complaint(path, NO_FILE))
     return found
 
 
@@ -116,39 +138,36 @@ def look(path: str) -> Look:
         return Look(one.kind, weights, bool(one.places))
 
 
-def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | None, str | None]:
-    """What the checkpoint's difference from its base says; or why there is none to be had."""
+def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | None, Template | None]:
+    """What the checkpoint's difference from its base says; or why nothing can be said. Raises Problem."""
     kind = found.kind
     if not found.in_blocks:
-        return None, "Nothing of a text encoder is in it."
+        return None, NO_TEXT_ENCODER
     if kind.model != other.kind.model or other.kind.kind in ADAPTERS:
-        return None, "The base is not a checkpoint for the same model."
+        return None, OTHER_BASE
     if os.path.samefile(path, base):
-        return None, "It is the base itself."
+        return None, BASE_ITSELF
     try:
         with opened(path) as one, opened(base) as two:
             blocks = {
-                tower: compared_blocks(one.file, two.file, one.places, two.places, place, DEPTHS[tower])
+                tower: compared_blocks(
+                    one.file,
+                    two.file,
+                    one.places,
+                    two.places,
+                    place,
+                    max(one.stored_blocks(place), two.stored_blocks(place)),
+                )
                 for place, tower in kind.towers.items()
             }
-    except Problem:
-        raise
-    except Exception as error:  # safetensors' own error class differs between versions
-        raise Problem(complaint(path, str(error) or type(error).__name__)) from error
+    except (Unreadable, OSError) as error:
+        raise Problem(complaint(path, reason(error))) from error
     return weigh(kind, blocks), None
 
 
 @contextmanager
 def opened(path: str) -> Iterator[Opened]:
-    """The file with its names read. Raises ValueError where the header is absurd, and safetensors' own errors."""
-    from safetensors import safe_open
-
-    with open(path, "rb") as raw:
-        length = int.from_bytes(raw.read(8), "little")
-    if LONGEST_HEADER < length <= os.path.getsize(path):
-        raise ValueError(f"its header has {length / 1e6:.0f} MB, more than any model needs")
-    with safe_open(path, framework="pt") as file:
-        names = list(file.keys())
-        places = {name: place for name in names if (place := parse(name))}
-        kind = kind_of(names, places, lambda name: tuple(file.get_slice(name).get_shape()), file.metadata() or {})
-        yield Opened(file, places, kind)
+    """The file with its names parsed. Raises Unreadable and OSError."""
+    with SafetensorsFile(path) as file:
+        places = {name: place for name in file.tensors if (place := parse(name))}
+        yield Opened(file, places, kind_of(file.tensors, places, file.shape, file.metadata))

@@ -6,44 +6,52 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from clip_skip.made_for.naming import FIRST, SECOND, THIRD, Name, factor_of
-from clip_skip.skip import shorten
+from clip_skip.made_for.headers import header_model
+from clip_skip.made_for.naming import FIRST, SECOND, THIRD, Name, checkpoint_family, factor_of
 
-__all__ = ["ADAPTERS", "DEPTHS", "Kind", "kind_of"]
+__all__ = ["ADAPTERS", "DEPTHS", "FIRST_OF_SEVERAL", "G_ALONE", "Kind", "kind_of"]
 
 DEPTHS = {"l": 12, "h": 24, "g": 32}
 """Blocks of CLIP ViT-L/14, OpenCLIP ViT-H/14 and OpenCLIP ViT-bigG/14."""
+
+FIRST_OF_SEVERAL = "SDXL, SD3 or Flux"
+"""Of a LoRA for CLIP-L alone that numbers it as one of several text encoders: SD1 has one, which has no number."""
+
+G_ALONE = "SDXL or SD3"
+"""Of a CLIP-G alone."""
 
 TOWERS = {
     "SD1": {FIRST: "l"},
     "SD2": {FIRST: "h"},
     "SDXL": {FIRST: "l", SECOND: "g"},
     "SDXL refiner": {FIRST: "g"},
+    FIRST_OF_SEVERAL: {FIRST: "l"},
+    G_ALONE: {FIRST: "g"},
 }
 """The text encoders of the models whose clip skip means something."""
 
+TOWER_WIDTHS = {1024: "SD2", 1280: G_ALONE}
+"""How wide a text encoder is, where that alone tells the model."""
+
 WIDTHS = {768: "SD1", 1024: "SD2", 1280: "SDXL refiner", 2048: "SDXL"}
-"""How wide the text is that a UNet looks at, and the vectors of an embedding."""
+"""The width of the text that a UNet attends to, and of an embedding's vectors."""
 
 OTHERS = {
     "joint_blocks": "SD3",
-    "text_encoders.clip_l.": "SD3",
-    "lora_te3_": "SD3",
-    "text_encoder_3.": "SD3",
     "double_blocks": "Flux",
     "single_transformer_blocks": "Flux",
+    "text_encoder_3.": "SD3",
     "lora_prior_": "Stable Cascade",
+    "lora_te3_": "SD3 or Flux",
+    "t5xxl.": "SD3 or Flux",
 }
-"""Pieces of names that tell models whose text encoders stop where they were made to."""
+"""Pieces of names that tell models whose text encoders stop at a fixed layer; the first that is met counts."""
 
 FOREIGN = re.compile(
     r"(?:transformer|lora_transformer|diffusion_model|lora_unet|model\.diffusion_model)[._](?:blocks|layers"
     r"|transformer_blocks|single_blocks)[._]\d|(?:model|language_model)\.layers\.\d|.*encoder[._]block[._]\d"
 )
 """Transformers of other models than those with a UNet, and language models."""
-
-ARCHITECTURES = {"stable-diffusion-v1": "SD1", "stable-diffusion-v2": "SD2", "stable-diffusion-xl": "SDXL"}
-VERSIONS = {"sd_v1": "SD1", "sd_v2": "SD2", "sdxl": "SDXL", "sd_1": "SD1", "sd_2": "SD2"}
 
 FACTORS = {
     "hada_w1_a": "LoHa",
@@ -129,38 +137,46 @@ def family(
     names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str], kind: str
 ) -> str | None:
     """The model's name: from the weights, and where they do not tell it, from the header."""
-    for name in names:
-        other = next((model for piece, model in OTHERS.items() if piece in name), None)
-        if other:
-            return other
+    other = next((model for piece, model in OTHERS.items() if any(piece in name for name in names)), None)
+    if other:
+        return other
     if kind == "textual inversion":
-        return "SDXL" if "clip_g" in names else WIDTHS.get(shape(next(iter(names)))[-1])
+        return "SDXL" if "clip_g" in names else WIDTHS.get((shape(next(iter(names))) or (0,))[-1])
     if any(FOREIGN.match(name) for name in names):
-        return said(metadata) or "another model"
+        return header_model(metadata) or "another model"
     if any(name.startswith("conditioner.embedders.0.model.") for name in names):
         return "SDXL refiner"
+    found = checkpoint_family(names) if kind == "checkpoint" else None
+    if found in ("SD2", "SDXL"):  # SD1's names are those of an SD2 in the names of transformers, too
+        return found
     encoders = {place.encoder for place in places.values()}
     text = text_width(names, shape)
     if THIRD in encoders or any(place.block >= DEPTHS["g"] for place in places.values()):
         return "another model"
     if SECOND in encoders or text == 2048:
         return "SDXL"
-    if encoders and (max(place.block for place in places.values()) >= 12 or width(places, shape) == 1024):
-        return "SD2"
-    return WIDTHS.get(text or 0) or said(metadata) or ("SD1" if encoders else None)
+    return WIDTHS.get(text or 0) or (
+        tower_alone(names, places, shape, metadata) if encoders else header_model(metadata)
+    )
 
 
-def said(metadata: Mapping[str, str]) -> str | None:
-    """The model that the header names."""
-    for key, known in (("modelspec.architecture", ARCHITECTURES), ("ss_base_model_version", VERSIONS)):
-        text = metadata.get(key, "")
-        if text:
-            return next((model for start, model in known.items() if text.startswith(start)), shorten(text, 60)[1:-1])
-    return None
+def tower_alone(
+    names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]
+) -> str | None:
+    """The model of a first text encoder of which no UNet tells more."""
+    blocks = 1 + max(place.block for place in places.values())
+    by_depth = G_ALONE if blocks > DEPTHS["h"] else "SD2" if blocks > DEPTHS["l"] else None
+    found = by_depth or TOWER_WIDTHS.get(width(places, shape) or 0)
+    if found:
+        return found
+    said = header_model(metadata)
+    if any(name.startswith("lora_te1_") for name in names):
+        return said if said and said != "SD1" else FIRST_OF_SEVERAL
+    return said or "SD1"
 
 
 def text_width(names: Collection[str], shape: Shape) -> int | None:
-    """How wide the text is that the UNet looks at, from the inputs of its cross attention."""
+    """Cross-attention context width."""
     for name in names:
         if "attn2" in name and ("to_k" in name or "to_v" in name):
             size = shape(name)

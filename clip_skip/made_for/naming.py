@@ -1,21 +1,16 @@
 """What a tensor's name stands for: which block of which text encoder, and which factor of an adapter.
 
-Schemes that are met in files:
-- kohya's sd-scripts and LyCORIS: `lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight`, for SDXL `lora_te1_` and
-  `lora_te2_`; OneTrainer writes these too, or `clip_l.text_model.encoder.layers.0.mlp.fc1.lora_up.weight`;
-- diffusers and PEFT: `text_encoder.text_model.encoder.layers.0.mlp.fc1.lora_B.weight`, with `text_encoder_2.` for
-  SDXL's second; older ones end in `.lora_linear_layer.up.weight`, `_lora.up.weight` or `.lora.up.weight`; files that
-  PEFT wrote alone begin with `base_model.model.`;
-- checkpoints: `cond_stage_model.` (SD1, SD2), `conditioner.embedders.` (SDXL), or a text encoder alone.
-OpenCLIP's blocks are `transformer.resblocks.0.` in some and `text_model.encoder.layers.0.` in others.
+docs/files.md has the schemes, each with the tool that writes it. OpenCLIP's blocks are `transformer.resblocks.0.` in
+some files and `text_model.encoder.layers.0.` in others.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["FIRST", "SECOND", "THIRD", "Name", "factor_of", "parse"]
+__all__ = ["FIRST", "PREFIXES", "SECOND", "THIRD", "Name", "checkpoint_family", "factor_of", "parse"]
 
 FIRST, SECOND, THIRD = 0, 1, 2
 """A model's text encoders in their order: SDXL's first is CLIP-L, its second OpenCLIP-G."""
@@ -26,6 +21,7 @@ BLOCK = re.compile(
 )
 
 ENCODERS = {
+    "": FIRST,
     "lora_te": FIRST,
     "oft_te": FIRST,
     "lycoris": FIRST,
@@ -37,14 +33,23 @@ ENCODERS = {
     "text_encoder_3": THIRD,
     "clip_l": FIRST,
     "clip_g": SECOND,
-    "": FIRST,
-    "cond_stage_model_transformer": FIRST,
+    "clip_h": FIRST,
     "cond_stage_model": FIRST,
-    "conditioner_embedders_0_transformer": FIRST,
     "conditioner_embedders_0": FIRST,
     "conditioner_embedders_1": SECOND,
 }
-"""What the beginning of a name says, with _ for every point. The embedder 0 without a transformer is the refiner's."""
+"""What the beginning of a name says, with _ for every point, without what `WRAPPERS` finds. The embedder 0 with
+OpenCLIP's names is the refiner's."""
+
+WRAPPERS = re.compile(r"^base_model_model_?|^text_encoders_(?=clip_)|_?transformer$")
+"""What PEFT puts before a name, ComfyUI before that of a text encoder, and what names transformers' module."""
+
+PREFIXES = {
+    "SD1": ("cond_stage_model.transformer.text_model.",),
+    "SD2": ("cond_stage_model.model.",),
+    "SDXL": ("conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."),
+}
+"""How the names of the text encoders' weights begin in the checkpoints of a family; `.model.` are OpenCLIP's names."""
 
 FACTOR = re.compile(
     r"(?P<layer>.*?)[._](?P<factor>"
@@ -76,8 +81,7 @@ def parse(name: str) -> Name | None:
     found = BLOCK.fullmatch(name)
     if not found:
         return None
-    start = found["start"].replace(".", "_").strip("_").removeprefix("base_model_model").strip("_")
-    encoder = ENCODERS.get(start)
+    encoder = ENCODERS.get(WRAPPERS.sub("", found["start"].replace(".", "_").strip("_")))
     if encoder is None:
         return None
     layer, factor = factor_of(found["rest"])
@@ -94,6 +98,15 @@ def factor_of(name: str) -> tuple[str, str]:
             factor = LORA.get(last, last)
         return found["layer"], "diff_b" if found["end"] == "bias" else factor
     for end in ("weight", "bias"):
-        if name.endswith(f"{end}"):
+        if name.endswith(end):
             return name[: -len(end)].rstrip("._"), end
     return name, ""
+
+
+def checkpoint_family(names: Iterable[str]) -> str | None:
+    """The family of a checkpoint whose weights have these names; None where it has not all its text encoders."""
+    known = list(names)
+    for family, prefixes in PREFIXES.items():
+        if all(any(name.startswith(prefix) for name in known) for prefix in prefixes):
+            return family
+    return None

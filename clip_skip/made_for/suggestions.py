@@ -8,14 +8,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from clip_skip.made_for.findings import inspect
-from clip_skip.made_for.metadata import Problem, recommended, trained_at
+from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.reading import Problem
+from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.verdict import Weights
+from clip_skip.messages.message import Message, Template
 from clip_skip.skip import format, shorten
 
 __all__ = ["NOW", "THIS_PICTURE", "File", "suggest"]
 
-THIS_PICTURE, NOW = "this picture used", "now it is"
-"""What leads to the value in effect at the end of a suggestion."""
+THIS_PICTURE = Template("this picture used {value}")
+NOW = Template("you are using {value}")
+
+FILES = {"LoRA": Template("LoRA {name}"), "checkpoint": Template("Checkpoint {name}")}
+
+TRAINED = Template("{file} was trained at clip skip {value}; {comparison}.")
+RECOMMENDS = Template("{file} recommends clip skip {value}; {comparison}.")
+PICTURES = Template("Most example pictures of {file} were made at clip skip {value}; {comparison}.")
+BY_WEIGHTS = Template("{file} was trained at clip skip {value}, according to its weights; {comparison}.")
+IN_PART = Template(
+    "{file} was trained, at least in part, at clip skip {value}, according to its weights; {comparison}."
+)
+CONTRADICTS = Template(
+    "{file} was trained at clip skip {value}, according to its weights, although its metadata says {stated}; "
+    "{comparison}."
+)
+
+WAYS = {"trained": TRAINED, "recommended": RECOMMENDS, "pictures": PICTURES}
 
 
 @dataclass(frozen=True)
@@ -28,71 +47,94 @@ class File:
 
 
 def suggest(
-    files: Iterable[File], in_effect: float, used: str = THIS_PICTURE, from_weights: bool = True
+    files: Iterable[File], in_effect: float, used: Template = THIS_PICTURE, from_weights: bool = True
 ) -> list[dict[str, Any]]:
     """A suggestion for each of `files` that was made for another clip skip than `in_effect`.
 
-    Each is {"file", "kind", "value", "source", "text"}, or {"problem"} for a file that could not be read.
-    from_weights: whether LoRAs are opened, where their metadata does not tell.
+    Each is {"file", "kind", "value", "source", "text"}, or {"problem"} for a file that could not be read; "text" and
+    "problem" are messages.
+    used: THIS_PICTURE or NOW, for what has the value in effect
+    from_weights: whether LoRAs are opened, where their metadata does not tell
     """
     suggestions: list[dict[str, Any]] = []
     for file in files:
         try:
             found = of_lora(file.path, from_weights) if file.kind == "LoRA" else of_checkpoint(file.path)
         except Problem as problem:
-            suggestions.append({"problem": f"{problem}."})
+            suggestions.append({"problem": problem.message})
             continue
         if found and found.value != in_effect:
-            lead = f"{file.kind[0].upper()}{file.kind[1:]} {shorten(file.name, 100)} {found.said}"
+            named = FILES[file.kind](name=shorten(file.name, 100))
             suggestions.append(
                 {
                     "file": os.path.basename(file.path),
                     "kind": file.kind,
                     "value": found.value,
                     "source": found.source,
-                    "text": f"{lead}; {used} {format(in_effect)}.",
+                    "text": found.sentence(named, used(value=format(in_effect))),
                 }
             )
     return suggestions
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a file was made for, in words, and where that is from."""
+class Basis:
+    """What a file was made for, and where that is from. stated: what its metadata says instead."""
 
     value: int
     source: str
-    said: str
+    template: Template
+    stated: int | None = None
+
+    def sentence(self, file: Message, comparison: Message) -> Message:
+        stated = {} if self.stated is None else {"stated": self.stated}
+        return self.template(file=file, value=self.value, comparison=comparison, **stated)
 
 
-def of_checkpoint(path: str) -> Told | None:
-    found = recommended(path)
-    if found is None:
+def of_checkpoint(path: str) -> Basis | None:
+    found = stated(path)
+    return from_metadata(found) if found and is_for_sd1(found) else None
+
+
+def of_lora(path: str, from_weights: bool = True) -> Basis | None:
+    """By its weights where these tell it exactly, else by its metadata, else by what its weights tell at least.
+
+    Nothing where blocks were changed that the metadata says were not trained: one of the two is wrong.
+    """
+    problem = None
+    try:
+        metadata = stated(path)
+    except Problem as error:
+        metadata, problem = None, error
+    if metadata and not is_for_sd1(metadata):
         return None
-    return Told(found.value, f"{found.source} in {found.file}", f"recommends clip skip {found.value}")
-
-
-def of_lora(path: str, from_weights: bool = True) -> Told | None:
-    """By its weights where these tell it exactly, else by its metadata, else by what its weights tell at least."""
-    metadata = trained_at(path)
     try:
         weights = weights_of(path) if from_weights else None
-    except Problem:
-        if metadata is None:
-            raise
-        weights = None
-    exact = weights is not None and weights.certainty == "exact"
+    except Problem as error:
+        weights, problem = None, problem or error
     value = weights.clip_skip if weights else None
-    if value and metadata and exact and metadata.value != value:
-        said = f"was trained at clip skip {value}, as its weights tell, though its metadata says {metadata.value}"
-        return Told(value, "weights", said)
+    trained = metadata is not None and metadata.how == "trained"
+    if value and weights and weights.certainty == "exact":
+        if metadata and metadata.value == value:
+            return from_metadata(metadata)
+        if metadata and trained:
+            return Basis(value, "weights", CONTRADICTS, metadata.value)
+        return Basis(value, "weights", BY_WEIGHTS)
     if metadata:
-        source = f"{metadata.source} in {metadata.file}"
-        return Told(metadata.value, source, f"was trained at clip skip {metadata.value}")
+        return None if trained and value and value < metadata.value else from_metadata(metadata)
     if value:
-        part = "" if exact else ", at least in part,"
-        return Told(value, "weights", f"was trained{part} at clip skip {value}, as its weights tell")
+        return Basis(value, "weights", IN_PART)
+    if problem:
+        raise problem
     return None
+
+
+def from_metadata(found: Recommendation) -> Basis:
+    return Basis(found.value, f"{found.source} in {found.file}", WAYS[found.how])
+
+
+def is_for_sd1(found: Recommendation) -> bool:
+    return found.model in (None, "SD1")
 
 
 def weights_of(path: str) -> Weights | None:

@@ -12,13 +12,65 @@ from statistics import median
 from typing import Literal
 
 from clip_skip.made_for.adapters import Block
-from clip_skip.made_for.kinds import ADAPTERS, Kind
-from clip_skip.made_for.metadata import TRAINED, Recommendation
+from clip_skip.made_for.kinds import ADAPTERS, FIRST_OF_SEVERAL, Kind
+from clip_skip.made_for.recommendation import Recommendation
+from clip_skip.messages.message import Message, Template
 
-__all__ = ["FAINT", "Verdict", "Weights", "judge", "weigh"]
+__all__ = ["FAINT", "NO_TEXT_ENCODER", "Verdict", "Weights", "judge", "judge_blocks", "nothing_to_tell", "weigh"]
 
 FAINT = 0.25
 """A block that has changed by less than this share of the blocks below it tells of a merge, or of rounding."""
+
+NO_TEXT_ENCODER = Template("It contains no text-encoder weights.")
+NOT_FINITE = Template("The text encoder has values that are not finite numbers.")
+OTHER_SIZES = Template("The text encoder and the base's differ in size.")
+HALVES = Template("Some tensors of the text encoder lack their counterparts.")
+ONLY_ROUNDING = Template("The text encoder differs from the base's only by rounding.")
+UNCHANGED = Template("The text encoder was not changed.")
+TOP_CHANGED = Template("The top block of {count} was changed: at least part of it was trained at clip skip 1.")
+TOP_DIFFERS = Template(
+    "The top block of {count} differs from the base's: at least part of it was trained at clip skip 1, if this is its "
+    "base."
+)
+ROUNDING_ABOVE = Template(
+    "The lower {edge} of {count} blocks differ from the base's, those above only by rounding: at least part of it was "
+    "trained at clip skip {value}."
+)
+FAINT_ABOVE = Template(
+    "The lower {edge} of {count} blocks were changed, those above only {share} as much: at least part of it was "
+    "trained at clip skip {value}."
+)
+MISSING_ABOVE = Template(
+    "The lower {edge} of {count} blocks were changed, those above are not in the file: it was trained at clip skip "
+    "{value}, or without them."
+)
+CLEARED_ABOVE = Template(
+    "The lower {edge} of {count} blocks were changed, those above are zero in every factor, as after an extraction or "
+    "where a tool has cleared blocks: if no tool did, it was trained at clip skip {value}."
+)
+SOME_CHANGED = Template(
+    "Only some of the lower {edge} of {count} blocks were changed, none above, as where a tool has cleared blocks: if "
+    "no tool did, it was trained at clip skip {value}."
+)
+TINY_CHANGES = Template(
+    "The lower {edge} of {count} blocks were changed, none above, but so little that the file's precision may have "
+    "lost the rest: if not, it was trained at clip skip {value}."
+)
+CHANGED = Template("The lower {edge} of {count} blocks were changed, none above: it was trained at clip skip {value}.")
+
+AS_PUBLISHED = Template(
+    "Its CLIP-L was trained at clip skip 2, where {model} stops as published, so this tells us nothing."
+)
+POOLED = Template("{tower}'s pooled output trains all of its blocks, so this tells us nothing.")
+FIXED = Template("It is for {model}, whose text encoders stop at a fixed layer.")
+INVERSION = Template("A textual inversion contains no text-encoder weights.")
+UNKNOWN_KIND = Template("This kind of file is not supported.")
+NEEDS_BASE = Template("To judge a checkpoint, also choose the base model it was made from.")
+
+SAYS = Template("Its metadata says clip skip {value} ({source}).")
+BUT_SAYS = Template("But its metadata says clip skip {value} ({source}).")
+RECOMMENDED = Template("Its author recommends clip skip {value} ({source}).")
+PICTURES = Template("Most of its example pictures were made at clip skip {value} ({source}).")
 
 Certainty = Literal["exact", "likely", "none"]
 
@@ -34,79 +86,82 @@ class Weights:
     clip_skip: int | None
     untouched: int | None
     certainty: Certainty
-    reason: str
+    reason: Message | str
     blocks: Mapping[str, tuple[Block, ...]]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """sentences: why, each to be translated alone; the file's own weights first, then its metadata."""
+    """sentences: why; the file's own weights first, then what is said of it."""
 
     clip_skip: int | None
     certainty: Certainty
-    sentences: tuple[str, ...]
+    sentences: tuple[Message | str, ...]
 
     @property
     def reason(self) -> str:
-        return " ".join(self.sentences)
+        """The sentences in English."""
+        return " ".join(map(str, self.sentences))
 
 
 def weigh(kind: Kind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
     """What the `blocks` of a file's text encoders say. That of SDXL is its CLIP-L: OpenCLIP-G's pooled vector comes
     from the full tower, and trains it."""
     tower = next(iter(kind.towers.values()))
-    value, certainty, reason = told_by(blocks[tower], kind.kind in ADAPTERS, 1 if tower == "h" else 0)
+    value, certainty, reason = judge_blocks(blocks[tower], kind.kind in ADAPTERS, 1 if tower == "h" else 0)
     return Weights(value, value and value - 1, certainty, reason, blocks)
 
 
-def told_by(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int | None, Certainty, str]:
+def judge_blocks(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int | None, Certainty, Message | str]:
     """The clip skip, how surely, and a sentence.
 
     cut: so many blocks at the top are not in the files of some trainers, which never run them (SD2 stops at its
     published layer).
     """
-    notes = {block.note for block in blocks}
-    count = len(blocks)
-    if notes == {"missing"}:
-        return None, "none", "Nothing of a text encoder is in it."
-    if "broken" in notes:
-        return None, "none", "The text encoder has values that are not finite numbers."
-    if "sizes" in notes:
-        return None, "none", "The text encoder has other sizes than the base's."
-    levels = [0.0 if block.note == "rounding" else block.largest or 0.0 for block in blocks]
-    edge = top(levels)
-    above = blocks[edge:]
-    if any(block.note == "halves" for block in above):
-        return None, "none", "Tensors of the text encoder lack their other half."
-    if not edge and any(block.largest for block in blocks):
-        return None, "none", "The text encoder differs from the base's by rounding alone."
-    if not edge:
-        return None, "none", "The text encoder was not changed."
-    value = count - edge + 1
-    lower = f"the lower {edge} of {count} blocks"
-    part = f"at least one part of it was trained at clip skip {value}"
-    if value == 1 and adapter:
-        return 1, "likely", f"The top block of {count} was changed: {part}."
+    problem = unusable(blocks)
+    if problem:
+        return None, "none", problem
+    levels = changes(blocks)
+    edge, count = top(levels), len(blocks)
+    value, above = count - edge + 1, blocks[edge:]
     if value == 1:
-        return 1, "likely", f"The top block of {count} differs from the base's: {part}, if this is its base."
+        return 1, "likely", (TOP_CHANGED if adapter else TOP_DIFFERS)(count=count)
+    said = {"edge": edge, "count": count, "value": value}
     if any(block.note == "rounding" for block in above):
-        return value, "likely", f"T{lower[1:]} differ from the base's, those above by rounding alone: {part}."
+        return value, "likely", ROUNDING_ABOVE(**said)
     if any(block.largest for block in above):
         share = max(levels[edge:]) / median(level for level in levels[:edge] if level)
-        return value, "likely", f"T{lower[1:]} were changed, those above by {100 * share:.2g}% as much: {part}."
-    trained = f"it was trained at clip skip {value}"
+        return value, "likely", FAINT_ABOVE(**said, share=f"{100 * share:.2g}%")
     if any(block.note == "missing" for block in above[: len(above) - cut]):
-        return value, "likely", f"T{lower[1:]} were changed, those above are not in it: {trained}, or without them."
+        return value, "likely", MISSING_ABOVE(**said)
     if any(block.note == "cleared" for block in above):
-        zero = "those above are zero in every factor, as in an extraction, or where a tool clears blocks"
-        return value, "likely", f"T{lower[1:]} were changed, {zero}: if none did, {trained}."
+        return value, "likely", CLEARED_ABOVE(**said)
     if not all(levels[:edge]):
-        odd = "none above, as where a tool clears blocks: if none did"
-        return value, "likely", f"Only some of {lower} were changed, {odd}, {trained}."
+        return value, "likely", SOME_CHANGED(**said)
     if all(block.note == "tiny" for block in blocks[:edge]):
-        lost = "none above, but so little that its precision may have lost the rest"
-        return value, "likely", f"T{lower[1:]} were changed, {lost}: if not, {trained}."
-    return value, "exact", f"T{lower[1:]} were changed, none above: {trained}."
+        return value, "likely", TINY_CHANGES(**said)
+    return value, "exact", CHANGED(**said)
+
+
+def unusable(blocks: Sequence[Block]) -> Template | None:
+    """Why the `blocks` tell nothing; None where they tell something."""
+    notes = {block.note for block in blocks}
+    if notes <= {"missing"}:
+        return NO_TEXT_ENCODER
+    if "broken" in notes:
+        return NOT_FINITE
+    if "sizes" in notes:
+        return OTHER_SIZES
+    edge = top(changes(blocks))
+    if any(block.note == "halves" for block in blocks[edge:]):
+        return HALVES
+    if edge:
+        return None
+    return ONLY_ROUNDING if any(block.largest for block in blocks) else UNCHANGED
+
+
+def changes(blocks: Sequence[Block]) -> list[float]:
+    return [0.0 if block.note == "rounding" else block.largest or 0.0 for block in blocks]
 
 
 def top(levels: Sequence[float]) -> int:
@@ -122,28 +177,47 @@ def top(levels: Sequence[float]) -> int:
     return highest
 
 
-def judge(kind: Kind, weights: Weights | None, metadata: Recommendation | None, problem: str | None = None) -> Verdict:
-    """The verdict on a file. problem: why its weights could not be asked, if they were not."""
-    if kind.model in ("SDXL", "SDXL refiner"):
-        fixed = f"{kind.model} is trained at its published clip skip 2 by every trainer: nothing follows from it."
-        return Verdict(None, "none", (fixed,))
-    value = weights.clip_skip if weights else None
-    sentences = [problem or (weights.reason if weights else silent(kind))]
-    if metadata:
-        shifted = metadata.value + (kind.model == "SD2" and metadata.source in TRAINED)
-        but = "But its" if value is not None and shifted != value else "Its"
-        sentences.append(f"{but} metadata says clip skip {metadata.value} ({metadata.source}).")
-    return Verdict(value, weights.certainty if weights else "none", tuple(sentences))
+def judge(
+    kind: Kind, weights: Weights | None, metadata: Recommendation | None, problem: Template | None = None
+) -> Verdict:
+    """The verdict on a file. problem: why its weights tell nothing, if that is known already."""
+    value, certainty = (weights.clip_skip, weights.certainty) if weights else (None, "none")
+    sentence: Message | str = problem or (weights.reason if weights else nothing_to_tell(kind))
+    published = published_way(kind, value) if value else None
+    if published:
+        value, certainty, sentence = None, "none", published
+    if metadata is None:
+        return Verdict(value, certainty, (sentence,))
+    return Verdict(value, certainty, (sentence, said_of(metadata, value)))
 
 
-def silent(kind: Kind) -> str:
+def published_way(kind: Kind, value: int) -> Message | None:
+    """Why `value` says nothing of a model after SD2: it is what training gives where nothing was chosen."""
+    if kind.model in ("SD1", "SD2"):
+        return None
+    if "l" not in kind.towers.values():
+        return POOLED(tower="CLIP-G")
+    if value == 1 and kind.model == FIRST_OF_SEVERAL:  # SD3 and Flux use that of CLIP-L
+        return POOLED(tower="CLIP-L")
+    return AS_PUBLISHED(model=str(kind.model)) if value == 2 else None
+
+
+def said_of(metadata: Recommendation, value: int | None) -> Message:
+    """What is said of a file whose weights tell `value`."""
+    number = f" {metadata.written}" if metadata.written not in ("", str(metadata.value)) else ""
+    source = f"{metadata.source}{number}, {metadata.file}"
+    if metadata.how != "trained":
+        return (PICTURES if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)
+    template = SAYS if value in (None, metadata.value) else BUT_SAYS
+    return template(value=metadata.value, source=source)
+
+
+def nothing_to_tell(kind: Kind) -> Message | str:
     """Why a file of this kind tells nothing."""
     if kind.kind == "textual inversion":
-        return "A textual inversion has no blocks of a text encoder."
+        return INVERSION
     if kind.model and not kind.towers:
-        return f"It is for {kind.model}, whose text encoders stop where they were made to."
+        return FIXED(model=kind.model)
     if kind.kind == "unknown":
-        return "It is of a kind that is not known here."
-    if kind.kind not in ADAPTERS:
-        return "A checkpoint tells it only beside the base that it was made from."
-    return "Nothing of a text encoder is in it."
+        return UNKNOWN_KIND
+    return NO_TEXT_ENCODER if kind.kind in ADAPTERS else NEEDS_BASE

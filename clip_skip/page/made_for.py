@@ -11,24 +11,42 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from PIL import Image
 
 from clip_skip.made_for.findings import Finding, changed_blocks, inspect
-from clip_skip.made_for.metadata import Problem
-from clip_skip.messages.message import Translate
+from clip_skip.made_for.reading import Problem
+from clip_skip.messages.message import Template, Translate
 
-__all__ = ["IS_DARK", "NONE", "NO_BASE", "TYPES", "choices", "heads", "look", "table"]
+__all__ = [
+    "CHOOSE",
+    "DOWNLOAD",
+    "HEADS",
+    "IS_DARK",
+    "NONE",
+    "NO_BASE",
+    "TYPES",
+    "WIDTHS",
+    "choices",
+    "heads",
+    "look",
+    "table",
+]
 
 IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
 """Gives `look` its last argument, in the browser."""
 
-HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Why so")
+HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
 TYPES = ("str", "str", "number", "number", "number", "str")
-NO_BASE = "No base"
-NONE = "No LoRAs are known."
+WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
+"""Of the columns, where gradio can be told: it would give a word of a head a letter's width."""
+
+NO_BASE = Template("No base")
+NONE = Template("No LoRAs were found.")
+CHOOSE = Template("Choose a LoRA or a checkpoint.")
+DOWNLOAD = Template("Download as CSV")
 
 Each = Callable[[list[str]], Iterable[str]]
 
 
 def choices(loras: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[str, str]:
-    """The files that can be looked at, by what the page calls them."""
+    """The paths of the files that can be inspected, by what the page calls them."""
     return {
         **{f"LoRA: {name}": path for name, path in loras.items()},
         **{f"Checkpoint: {name}": path for name, path in checkpoints.items()},
@@ -36,22 +54,22 @@ def choices(loras: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[st
 
 
 def look(path: str | None, base: str | None, dark: bool, translate: Translate) -> tuple[str, Image.Image | None]:
-    """The verdict on the file at `path` in sentences, and the picture of its blocks where it tells of any."""
+    """The verdict on the file at `path` in sentences, and the picture of its blocks where it has any."""
     if path is None:
-        return translate("Choose a LoRA or a checkpoint."), None
+        return translate(CHOOSE), None
     try:
         finding = inspect(path, base)
     except Problem as problem:
-        return translate(f"{problem}."), None
+        return translate(problem.message), None
     if finding.weights is None or not finding.weights.blocks:
-        return told(finding, translate), None
-    # matplotlib takes its time, which is not to be the host's at its start
+        return reasons(finding, translate), None
+    # matplotlib is slow to import, which would delay the host's start
     from clip_skip.made_for import blocks_figure
 
-    return told(finding, translate), blocks_figure.draw([finding], dark, translate)
+    return reasons(finding, translate), blocks_figure.draw([finding], dark, translate)
 
 
-def told(finding: Finding, translate: Translate) -> str:
+def reasons(finding: Finding, translate: Translate) -> str:
     return "\n".join(map(translate, finding.verdict.sentences))
 
 
@@ -60,7 +78,7 @@ def heads(translate: Translate) -> list[str]:
 
 
 def table(
-    files: Mapping[str, str], translate: Translate, each: Each = list, none: str = NONE
+    files: Mapping[str, str], translate: Translate, each: Each = list, none: Template = NONE
 ) -> tuple[list[list[str | int]] | None, str]:
     """A row of cells, as HEADS has them, for each of `files`, paths by their names; what is not known is "".
 
@@ -68,25 +86,28 @@ def table(
     each: goes through the names, and shows how far it is.
     """
     if not files:
-        return None, translate(none)
-    found = [[name, *cells(files[name], translate)] for name in each(list(files))]
-    return found, link(heads(translate), found, translate("Download as CSV"))
+        return None, html.escape(translate(none))
+    rows = [[name, *cells(files[name], translate)] for name in each(list(files))]
+    return rows, link(heads(translate), rows, translate(DOWNLOAD))
 
 
 def cells(path: str, translate: Translate) -> list[str | int]:
     try:
         found = inspect(path)
     except Problem as problem:
-        return ["", "", "", "", translate(f"{problem}.")]
+        return ["", "", "", "", translate(problem.message)]
     changed = changed_blocks(found)
-    said = found.metadata.value if found.metadata else ""
-    numbers = [said, changed[0] if changed else "", found.verdict.clip_skip or ""]
-    return [f"{found.model or '?'}, {found.kind}", *numbers, told(found, translate)]
+    numbers = [
+        found.metadata.value if found.metadata else "",
+        changed[0] if changed else "",
+        found.verdict.clip_skip or "",
+    ]
+    return [f"{found.model or '?'}, {found.kind}", *numbers, reasons(found, translate)]
 
 
-def link(heads: Iterable[str], found: Iterable[Sequence[object]], text: str) -> str:
+def link(heads: Iterable[str], rows: Iterable[Sequence[object]], text: str) -> str:
     """A link that downloads the table; it is in the link itself, so that no file is written anywhere."""
     table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([[*heads], *found])
+    csv.writer(table, lineterminator="\n").writerows([[*heads], *rows])
     data = base64.b64encode(b"\xef\xbb\xbf" + table.getvalue().encode()).decode()
     return f'<a href="data:text/csv;charset=utf-8;base64,{data}" download="loras.csv">{html.escape(text)}</a>'

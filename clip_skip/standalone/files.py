@@ -1,12 +1,15 @@
-"""Files that are never seen half-written."""
+"""Files that are never seen half-written, and records that may be anything."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, PngImagePlugin
 
@@ -17,9 +20,30 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished
+        flush_to_disk(unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Has the content of `path` on the disk, so that a power cut after it has been renamed leaves no empty file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def read_made_with(path: Path) -> dict[str, Any] | None:
+    """What the record at `path`, a sweep.json or a study.json, was made with; None where it is not such a record."""
+    try:
+        made_with = json.loads(path.read_text(encoding="utf-8"))["made_with"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return made_with if isinstance(made_with, dict) else None
+
+
+def slug(text: str, most: int = 40) -> str:
+    """`text` as a part of a file's name: lower-case letters, digits and hyphens. It may be empty."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:most].strip("-")
 
 
 def clear_unfinished(folder: Path) -> None:
@@ -46,6 +70,9 @@ class Batches:
         """A folder to write to; when the block ends without an error, its files are in their places."""
         self._unfinished.mkdir()
         yield self._unfinished
+        for file in self._unfinished.rglob("*"):
+            if file.is_file():
+                flush_to_disk(file)
         os.replace(self._unfinished, self._finished)
         self._move()
 

@@ -12,18 +12,18 @@ from clip_skip.encoder import TextEncoder
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
 from clip_skip.layers.measure import measure as measure_layers
 from clip_skip.prompt import tags
-from clip_skip.standalone.models.text_encoders import load
+from clip_skip.standalone.models.text_encoders import load_text_encoder
 from clip_skip.standalone.prompts.tokens import END, chunks, tokenizer
 
 __all__ = ["measure", "measure_loaded"]
 
 
 def measure(model: Path, prompt: str, tower: str | None = None) -> Layers:
-    """The layers for the first chunk of `prompt`, whose clip-skip tags do not count, from one pass.
+    """The layers for the first chunk of `prompt`, whose clip-skip tags are ignored, from one pass.
 
     tower: "l" or "g", where SDXL has both; None is the first one. Raises `CheckpointError`.
     """
-    described, module = load(model, tower)
+    described, module = load_text_encoder(model, tower)
     return measure_loaded(described, module, tokenizer(), prompt, model.stem)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from clip_skip.study import statistics
-from clip_skip.study.plan import Plan
+from clip_skip.study.plan import StudyPlan
 from clip_skip.study.plot import Line, lines
 from clip_skip.study.statistics import Compared, Measure
 
@@ -27,7 +27,7 @@ Found = Mapping[Measure, Sequence[Compared]]
 
 
 def page(
-    cells: pd.DataFrame, found: Found, plan: Plan, sentences: Sequence[str], settings: Mapping[str, object]
+    cells: pd.DataFrame, found: Found, plan: StudyPlan, sentences: Sequence[str], settings: Mapping[str, object]
 ) -> str:
     """The page as text, to be written in UTF-8 beside the folder of pictures.
 
@@ -106,7 +106,7 @@ def numbers(found: Sequence[Compared]) -> str:
     return f"<div class=wide tabindex=0 role=region aria-label='The numbers'>{table}</div>"
 
 
-def settings_list(plan: Plan, settings: Mapping[str, object]) -> str:
+def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
     known = {
         "checkpoints": ", ".join(plan.skips),
         "prompts": len(plan.prompts),
@@ -117,7 +117,7 @@ def settings_list(plan: Plan, settings: Mapping[str, object]) -> str:
     return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or '(none)'}</dd>" for name, value in known.items())
 
 
-def data(cells: pd.DataFrame, found: Found, plan: Plan) -> dict[str, object]:
+def data(cells: pd.DataFrame, found: Found, plan: StudyPlan) -> dict[str, object]:
     """What the script reads: the pictures of each prompt, and which prompts are shown first."""
     main = next(iter(found), None)
     pictures: dict[str, list[list[object]]] = {}

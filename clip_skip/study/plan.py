@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Cell", "Plan"]
+__all__ = ["StudyCell", "StudyPlan"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyCell:
     """One picture: everything that differs between the pictures of a study."""
 
     model: str
@@ -20,7 +20,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """skips:     the clip skips of each checkpoint, by its name; the published one is among them
     published: the clip skip at which each checkpoint was published
     """
@@ -32,10 +32,10 @@ class Plan:
     cfg_scales: tuple[float, ...]
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[StudyCell, ...]:
         """Every cell, by checkpoint, prompt, seed and CFG scale: what has a text in common is together."""
         return tuple(
-            Cell(model, prompt, seed, cfg_scale, clip_skip)
+            StudyCell(model, prompt, seed, cfg_scale, clip_skip)
             for model, skips in self.skips.items()
             for prompt in self.prompts
             for seed in self.seeds

@@ -18,7 +18,7 @@ BLANK = (240, 240, 242)
 SMALLEST_TYPE = 9
 
 
-def draw(
+def draw_grid(
     pictures: Iterable[Iterable[Image.Image | None]],
     column_labels: Sequence[str],
     row_labels: Sequence[str],
@@ -32,7 +32,7 @@ def draw(
 
     `pictures` holds a row per entry of `row_labels`, and each row a picture, or None where there is none, per entry
     of `column_labels`. `margin` is the space between cells in pixels; every line of `title` stands above the grid,
-    and what the columns and the rows are, `column_title` and `row_title`, once beside their labels.
+    and `column_title` and `row_title` beside their labels.
     With `cell_size` (width, height) given, rows are taken one at a time, so that a generator keeps memory low;
     without it the cells are as large as the largest picture. Smaller pictures are centred in their cells.
     """
@@ -111,7 +111,7 @@ class _Labels:
 
 
 def _lettered(labels: Sequence[str]) -> tuple[list[str], str]:
-    """`labels` in letters that there is a font for, and that font; "" where Pillow's own has all of them."""
+    """`labels` in letters of one installed font, and that font; "" where Pillow's own has all of them."""
     text = "".join(labels)
     if all(ord(letter) < 256 or letter == "…" for letter in text):
         return [*labels], ""

@@ -1,4 +1,4 @@
-"""A grid that was made with several seeds, in numbers: its report for each seed, and how surely it holds for others.
+"""The measures of a grid made with several seeds: its report for each seed, and how far it holds for others.
 
 The seeds are a sample. Each measure is taken within the grid of one seed; over the seeds it has a mean and the 95 %
 interval of Student's t.
@@ -11,14 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clip_skip.sweep.plan import Plan
-from clip_skip.sweep.report import Interval, Report, intervals, measure
-from clip_skip.sweep.rows import KINDS, Rows
+from clip_skip.messages.message import Message, Template
+from clip_skip.sweep.plan import SweepPlan
+from clip_skip.sweep.report import (
+    NOTHING_CHANGES,
+    ONE_COLUMN,
+    Interval,
+    Report,
+    measure_grid,
+    percent,
+    t_intervals,
+)
+from clip_skip.sweep.rows import ROW_KINDS, Rows
 
-__all__ = ["PARTS", "OverSeeds", "conclusion", "one_row", "over_seeds"]
+__all__ = ["PARTS", "OverSeeds", "conclude_over_seeds", "measure_over_seeds", "seeds_as_rows"]
 
 PARTS = ("clip_skip", "rows", "interaction")
-"""The shares, in the order in which they are told."""
+"""The shares, in the order of the sentence."""
+
+SHARES_OVER_SEEDS = Template(
+    "Over {count} seeds, clip skip explains {skip} of the pixel differences, {factor} {rows}, "
+    "and their interaction {both}."
+)
+SHARE = Template("{share} (95% interval {low} to {high})")
 
 
 @dataclass(frozen=True)
@@ -29,13 +44,13 @@ class OverSeeds:
 
     @property
     def first(self) -> Report:
-        """For what all have in common."""
+        """For everything that the reports have in common."""
         return self.reports[0]
 
     @property
     def shares(self) -> list[Interval]:
-        """What of the variation between the pixels goes with each of `PARTS`."""
-        return intervals([[getattr(one.pixels, part) for part in PARTS] for one in self.reports])
+        """The share of each of `PARTS` in the variation between the pixels."""
+        return t_intervals([[getattr(one.pixels, part) for part in PARTS] for one in self.reports])
 
     @property
     def varies(self) -> bool:
@@ -43,33 +58,35 @@ class OverSeeds:
 
     def change(self) -> list[list[Interval]]:
         """As in `Report`: R x (C - 1)."""
-        return [intervals(row) for row in np.array([one.change for one in self.reports]).swapaxes(0, 1)]
+        return [t_intervals(row) for row in np.array([one.change for one in self.reports]).swapaxes(0, 1)]
 
     def similarity(self) -> list[list[Interval]]:
         """As in `Report`: R x C."""
-        return [intervals(row) for row in np.array([one.similarity for one in self.reports]).swapaxes(0, 1)]
+        return [t_intervals(row) for row in np.array([one.similarity for one in self.reports]).swapaxes(0, 1)]
 
 
-def over_seeds(grids: Sequence[np.ndarray], plan: Plan) -> OverSeeds:
+def measure_over_seeds(grids: Sequence[np.ndarray], plan: SweepPlan) -> OverSeeds:
     """The measures of two or more `grids` of one plan, each of pictures (R, C, height, width, 3) in uint8."""
-    return OverSeeds([measure(grid, plan) for grid in grids])
+    return OverSeeds([measure_grid(grid, plan) for grid in grids])
 
 
-def one_row(grids: Sequence[np.ndarray], plan: Plan, seeds: Sequence[int]) -> Report:
-    """The report of grids of a single row: they are one grid, whose rows are the seeds."""
-    return measure(np.concatenate(grids), Plan(plan.clip_skips, Rows(tuple(seeds), KINDS["seed"]), plan.columns))
-
-
-def conclusion(found: OverSeeds) -> str:
-    """The answer in one sentence."""
-    if not found.varies:
-        return "Nothing changes: all pictures are equal."
-    (skip, rows, both), factor = (told(share) for share in found.shares), found.first.factor
-    return (
-        f"Over {len(found.reports)} seeds, of what differs between pictures of one seed, {skip} goes with clip skip, "
-        f"{rows} with {factor}, and {both} with the two together."
+def seeds_as_rows(grids: Sequence[np.ndarray], plan: SweepPlan, seeds: Sequence[int]) -> Report:
+    """The report of grids of a single row each, taken as one grid whose rows are the seeds."""
+    return measure_grid(
+        np.concatenate(grids), SweepPlan(plan.clip_skips, Rows(tuple(seeds), ROW_KINDS["seed"]), plan.columns)
     )
 
 
-def told(share: Interval) -> str:
-    return f"{share.mean:.0%} (95% interval {max(share.low, 0):.0%} to {min(share.high, 1):.0%})"
+def conclude_over_seeds(found: OverSeeds) -> Message:
+    """The answer in one sentence."""
+    if not found.varies:
+        return NOTHING_CHANGES()
+    factor = found.first.factor
+    if len(found.first.clip_skips) == 1:
+        return ONE_COLUMN(factor=factor)
+    skip, rows, both = map(_share, found.shares)
+    return SHARES_OVER_SEEDS(count=len(found.reports), skip=skip, factor=factor, rows=rows, both=both)
+
+
+def _share(share: Interval) -> Message:
+    return SHARE(share=percent(share.mean), low=percent(max(share.low, 0)), high=percent(min(share.high, 1)))

@@ -6,17 +6,20 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from clip_skip.messages.message import Template
 from clip_skip.skip import format
 from clip_skip.sweep.axis import Axis
 from clip_skip.sweep.rows import Rows, Value
+
+CLIP_SKIP, CLIP_SKIP_OF_L = Template("Clip skip"), Template("Clip skip of CLIP-L")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One picture of the grid: where it stands, the clip skip of its column, and what its row stands for."""
+class SweepCell:
+    """One picture of the grid: its place, the clip skip of its column, and the value of its row."""
 
     column: int
     row: int
@@ -25,10 +28,10 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A grid with a column per clip skip and a row per value of `rows`.
 
-    columns: whose clip skip it is, "clip_skip" or "clip_l", which is CLIP-L's alone
+    columns: whose clip skip it is: "clip_skip", or "clip_l" for CLIP-L's alone
     """
 
     clip_skips: tuple[float, ...]
@@ -36,10 +39,10 @@ class Plan:
     columns: str = "clip_skip"
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[SweepCell, ...]:
         """Every cell, row by row."""
         return tuple(
-            Cell(column, row, clip_skip, value)
+            SweepCell(column, row, clip_skip, value)
             for row, value in enumerate(self.rows.values)
             for column, clip_skip in enumerate(self.clip_skips)
         )
@@ -48,7 +51,7 @@ class Plan:
     def axes(self) -> tuple[Axis, Axis]:
         """The columns and the rows."""
         of_l = self.columns == "clip_l" or self.rows.kind.name == "clip_g"
-        title = "Clip skip of CLIP-L" if of_l else "Clip skip"
+        title = CLIP_SKIP_OF_L if of_l else CLIP_SKIP
         return Axis(title, tuple(map(format, self.clip_skips))), self.rows.axis
 
     @property
@@ -56,7 +59,7 @@ class Plan:
         """The column that the others are compared with."""
         return self.clip_skips.index(min(self.clip_skips))
 
-    def batches(self, limit: int, done: Container[Cell] = ()) -> Iterator[tuple[Cell, ...]]:
+    def batches(self, limit: int, done: Container[SweepCell] = ()) -> Iterator[tuple[SweepCell, ...]]:
         """The cells that are not in `done`, in order, at most `limit` at a time."""
         _check_limit(limit)
         waiting = [cell for cell in self.cells if cell not in done]
@@ -64,7 +67,7 @@ class Plan:
             yield tuple(waiting[start : start + limit])
 
 
-def run(
+def run_batches(
     cells: Sequence[Item],
     limit: int,
     make: Callable[[tuple[Item, ...]], Result],
@@ -73,8 +76,8 @@ def run(
 ) -> Iterator[tuple[tuple[Item, ...], Result]]:
     """Make all `cells` in order, at most `limit` at a time, and yield each batch with what `make` returned for it.
 
-    When a batch runs out of memory it is halved and tried again, and later batches keep the smaller limit, which
-    `on_limit` is told. A batch of one that runs out of memory, and every other error, is raised as it came.
+    When a batch runs out of memory it is halved and tried again, and later batches keep the smaller limit;
+    `on_limit` is called with it. A batch of one that runs out of memory, and every other error, is raised unchanged.
     """
     _check_limit(limit)
     start = 0

@@ -6,13 +6,22 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from clip_skip.messages.message import Template
 from clip_skip.skip import shorten
+from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
 
-__all__ = ["BUILT_IN", "LONGEST", "all_of", "read", "with_preset", "without_preset"]
+__all__ = ["BUILT_IN", "LONGEST", "all_presets", "parse_preset", "with_preset", "without_preset"]
 
 LONGEST = 60
 """Letters of a name."""
+
+PRESET = Template("Preset")
+NOT_VALUES = Template("a preset is a set of named values")
+NO_PRESET = Template("there is no {name}")
+NO_NAME = Template("enter a name")
+LONG_NAME = Template("a name has up to {count} letters")
+IS_BUILT_IN = Template("{name} is built in and cannot be changed")
 
 BUILT_IN = {
     "Reference: 1-12 by CFG 4, 7, 11": SweepSettings(),
@@ -20,48 +29,48 @@ BUILT_IN = {
     "Between 1 and 3, in quarters": SweepSettings(clip_skips="1-3 (+0.25)", cfg_scales="7"),
     "On 8 seeds: 1-4, with report": SweepSettings(clip_skips="1-4", rows="seed", seeds="1-8", report=True),
 }
-"""The reference sweep, and answers to what people ask next."""
+"""The reference sweep, and answers to the questions that usually follow it."""
 
 
-def all_of(saved: Any) -> dict[str, SweepSettings]:
-    """Those that are built in, then those of `saved`, as the host keeps them; what is no preset there is left out."""
+def all_presets(saved: Any) -> dict[str, SweepSettings]:
+    """The built-in presets, then those in `saved`, the host's option; entries that are not presets are left out."""
     own = saved.items() if isinstance(saved, Mapping) else ()
     presets = dict(BUILT_IN)
     for name, values in own:
         try:
-            presets.setdefault(str(name), read(values))
+            presets.setdefault(str(name), parse_preset(values))
         except ValueError:
             continue
     return presets
 
 
-def read(values: Any) -> SweepSettings:
-    """A preset from what was saved of it. ValueError says what is wrong."""
+def parse_preset(values: Any) -> SweepSettings:
+    """A saved preset's settings. SweepError says what is wrong with it."""
     if not isinstance(values, Mapping):
-        raise ValueError("a preset is a set of named values")
+        raise SweepError.in_field(PRESET, NOT_VALUES)
     return SweepSettings.from_args([values])
 
 
 def with_preset(saved: Any, name: str, settings: SweepSettings) -> dict[str, Any]:
-    """`saved` with a preset more, or another one of that name. ValueError says why the name cannot be."""
-    name = checked(name)
+    """`saved` with the preset `name` added or replaced. SweepError says why the name cannot be used."""
+    name = check_preset_name(name)
     return {**(saved if isinstance(saved, Mapping) else {}), name: asdict(settings)}
 
 
 def without_preset(saved: Any, name: str) -> dict[str, Any]:
-    """`saved` without the preset `name`. ValueError where there is none of the user's."""
-    name = checked(name)
+    """`saved` without the preset `name`. SweepError if the user has no such preset."""
+    name = check_preset_name(name)
     if not isinstance(saved, Mapping) or name not in saved:
-        raise ValueError(f"Preset: there is no {shorten(name)}")
+        raise SweepError.in_field(PRESET, NO_PRESET(name=shorten(name)))
     return {other: values for other, values in saved.items() if other != name}
 
 
-def checked(name: str) -> str:
+def check_preset_name(name: str) -> str:
     name = (name or "").strip()
     if not name:
-        raise ValueError("Preset: it needs a name")
+        raise SweepError.in_field(PRESET, NO_NAME)
     if len(name) > LONGEST:
-        raise ValueError(f"Preset: a name has up to {LONGEST} letters")
+        raise SweepError.in_field(PRESET, LONG_NAME(count=LONGEST))
     if name in BUILT_IN:
-        raise ValueError(f"Preset: {shorten(name)} is built in")
+        raise SweepError.in_field(PRESET, IS_BUILT_IN(name=shorten(name)))
     return name

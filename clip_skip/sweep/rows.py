@@ -12,51 +12,84 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 
+from clip_skip.messages.message import Message, Template
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt.tags import find_networks
 from clip_skip.skip import format, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
 
-__all__ = ["CFG", "KINDS", "LAST_SEED", "Kind", "Rows", "Value", "networks", "random_seeds", "read"]
+__all__ = [
+    "CFG",
+    "HIRES_PASS_NEEDED",
+    "LAST_SEED",
+    "ROW_KINDS",
+    "RowKind",
+    "Rows",
+    "Value",
+    "network_tags",
+    "parse_rows",
+    "random_seeds",
+]
 
 Value = float | int | str
 """What a row stands for: a number, or the text that takes the place of another."""
 
 LAST_SEED = 2**32 - 1
 
+LORA_TITLE = Template("LoRA weight: {name}")
+NOTHING = "(nothing)"
+NOT_WHOLE = Template("{text} is not a whole number")
+NOT_A_LIST = Template("{text} is not a list of values separated by commas ({reason})")
+NOTHING_TO_SEARCH = Template("the first value is the text to search for, and it is empty")
+NOT_IN_PROMPTS = Template("{text} is neither in the prompt nor in the negative prompt")
+NOT_IN_PROMPT = Template("{text} is not in the prompt")
+WHICH_LORA = Template("the prompt has more than one LoRA: name the one to use, as in {example}")
+NAMED_WEIGHTS = Template("the LoRA has named weights, such as te=; use Prompt S/R for it")
+HIRES_PASS_NEEDED = Template("turn on Hires. fix to use these rows")
+
 _LORA = re.compile(r"<lora:([^:>]*)([^>]*)>")
 
 
 @dataclass(frozen=True)
-class Kind:
+class RowKind:
     """What rows may be.
 
     name:   what the API and the command line call it
     label:  what the page and a grid call it
-    factor: what it is called in the report's sentence
-    short:  what stands before a value where there is little room
-    field:  that of `SweepSettings` which has the values
+    factor: what the report's sentence calls it
+    short:  a row with its {value}, where there is little room; None if the value is a text that a person typed
+    field:  the field of `SweepSettings` that has the values
     """
 
     name: str
     label: str
-    factor: str
-    short: str
+    factor: Template
+    short: Template | None
     field: str
 
 
-CFG = Kind("cfg", "CFG scale", "CFG", "CFG ", "cfg_scales")
+def _kind(name: str, label: str, factor: str, short: str | None, field: str) -> RowKind:
+    return RowKind(name, label, Template(factor), Template(short) if short else None, field)
 
-KINDS = {
+
+CFG = _kind("cfg", "CFG scale", "CFG", "CFG {value}", "cfg_scales")
+
+ROW_KINDS = {
     kind.name: kind
     for kind in (
         CFG,
-        Kind("seed", "Seed", "seed", "seed ", "seeds"),
-        Kind("negative", "Clip skip of the negative prompt", "the negative prompt's", "negative ", "negative_skips"),
-        Kind("clip_g", "Clip skip of CLIP-G (SDXL)", "CLIP-G's", "CLIP-G ", "clip_g_skips"),
-        Kind("hires", "Clip skip of the hires pass", "the hires pass's", "hires ", "hires_skips"),
-        Kind("prompt", "Prompt S/R", "the prompt", "", "replacements"),
-        Kind("lora", "LoRA weight", "the LoRA's weight", "LoRA ", "lora_weights"),
+        _kind("seed", "Seed", "the seed", "seed {value}", "seeds"),
+        _kind(
+            "negative",
+            "Clip skip of the negative prompt",
+            "the negative prompt's clip skip",
+            "negative {value}",
+            "negative_skips",
+        ),
+        _kind("clip_g", "Clip skip of CLIP-G (SDXL)", "CLIP-G's clip skip", "CLIP-G {value}", "clip_g_skips"),
+        _kind("hires", "Clip skip of the hires pass", "the hires pass's clip skip", "hires {value}", "hires_skips"),
+        _kind("prompt", "Prompt S/R", "the prompt", None, "replacements"),
+        _kind("lora", "LoRA weight", "the LoRA's weight", "LoRA {value}", "lora_weights"),
     )
 }
 """By name, in the order of the list."""
@@ -70,7 +103,7 @@ class Rows:
     """
 
     values: tuple[Value, ...]
-    kind: Kind = field(default=CFG)
+    kind: RowKind = field(default=CFG)
     lora: str = ""
 
     def __len__(self) -> int:
@@ -78,8 +111,14 @@ class Rows:
 
     @property
     def axis(self) -> Axis:
-        title = f"{self.kind.label}: {self.lora}" if self.lora else self.kind.label
-        return Axis(title, tuple(label(value) for value in self.values))
+        title = LORA_TITLE(name=self.lora) if self.lora else self.kind.label
+        return Axis(title, tuple(value_label(value) for value in self.values))
+
+    @property
+    def names(self) -> list[str | Message]:
+        """Each row, where there is little room; a text that a person typed stays as it is."""
+        short = self.kind.short
+        return [short(value=label) if short else label for label in self.axis.labels]
 
     def texts(self, prompt: str, negative: str, value: Value) -> tuple[str, str]:
         """Prompt and negative prompt of the row of `value`."""
@@ -91,50 +130,52 @@ class Rows:
         return prompt, negative
 
     def check(self, name: str, prompt: str, negative: str) -> None:
-        """SweepError, which calls the field `name`, where the rows find nothing in the prompt to change."""
+        """SweepError in the field `name` where the prompt has nothing that the rows could change."""
         search = str(self.values[0])
         if self.kind.name == "prompt" and search not in prompt and search not in negative:
-            raise SweepError(f"{name}: {shorten(search)} is neither in the prompt nor in the negative prompt")
+            raise SweepError.in_field(name, NOT_IN_PROMPTS(text=shorten(search)))
         if self.kind.name != "lora":
             return
         named = list(dict.fromkeys(tag[1] for tag in _LORA.finditer(prompt)))
         if not named or (self.lora and self.lora not in named):
-            raise SweepError(f"{name}: {shorten(self.lora or '<lora:...>')} is not in the prompt")
+            raise SweepError.in_field(name, NOT_IN_PROMPT(text=shorten(self.lora or "<lora:...>")))
         if len(named) > 1 and not self.lora:
             example = shorten(f"{named[0]}: 0, 0.5, 1")
-            raise SweepError(f"{name}: the prompt has more than one LoRA, so it must be said which, as in {example}")
+            raise SweepError.in_field(name, WHICH_LORA(example=example))
         if any("=" in tag[2] and tag[1] == (self.lora or named[0]) for tag in _LORA.finditer(prompt)):
-            raise SweepError(f"{name}: the LoRA has weights with names, such as te=; use Prompt S/R for it")
+            raise SweepError.in_field(name, NAMED_WEIGHTS)
 
     def _weighed(self, tag: re.Match[str], weight: float) -> str:
         return f"<lora:{tag[1]}:{weight:g}>" if tag[1] == (self.lora or tag[1]) else tag[0]
 
 
-def read(kind: Kind, text: str, name: str, towers: Mapping[str, int] | None = None) -> Rows:
+def parse_rows(kind: RowKind, text: str, name: str, towers: Mapping[str, int] | None = None) -> Rows:
     """The rows of `kind` that `text` names, in the syntax of `parse_axis`, Prompt S/R in that of the X/Y/Z plot.
 
-    towers: the layers of each text encoder, deeper than which no clip skip may be; None is not known
-    SweepError calls the field `name` and quotes the part that is wrong.
+    towers: the number of layers of each text encoder, which is the deepest clip skip; None if it is not known
+    SweepError names the field, `name`, and quotes the part that is wrong.
     """
     deepest = max((towers or {}).values(), default=DEEPEST)
+    known = bool(towers)
     if kind.name == "cfg":
         return Rows(parse_axis(text, name, 0, 100), kind)
     if kind.name == "seed":
         return Rows(_seeds(text, name), kind)
     if kind.name == "clip_g":
-        return Rows(parse_axis(text, name, 1, (towers or {}).get("g", DEEPEST)), kind)
+        of_g = (towers or {}).get("g", DEEPEST)
+        return Rows(parse_axis(text, name, 1, of_g, "CLIP-G" if known else None), kind)
     if kind.name == "prompt":
         return Rows(_replacements(text, name), kind)
     if kind.name == "lora":
         lora, colon, weights = text.rpartition(":")
         return Rows(parse_axis(weights, name, -10, 10), kind, lora.strip() if colon else "")
-    return Rows(parse_axis(text, name, 1, deepest), kind)
+    return Rows(parse_axis(text, name, 1, deepest, "" if known else None), kind)
 
 
-def label(value: Value) -> str:
-    """A value in words."""
+def value_label(value: Value) -> str:
+    """A value as a grid shows it."""
     if isinstance(value, str):
-        return value or "(nothing)"
+        return value or NOTHING
     return str(value) if isinstance(value, int) else format(value)
 
 
@@ -143,8 +184,8 @@ def random_seeds(text: str) -> str:
     return re.sub(r"(^|[,\n])(\s*)-1(?=\s*(?:[,\n]|$))", lambda m: f"{m[1]}{m[2]}{random.randrange(LAST_SEED)}", text)
 
 
-def networks(prompt: str) -> tuple[str, ...]:
-    """The prompt's tags of LoRAs and the like, which the WebUIs take from the first prompt of a batch alone."""
+def network_tags(prompt: str) -> tuple[str, ...]:
+    """The prompt's tags of LoRAs and other networks, which the WebUIs read from the first prompt of a batch alone."""
     return tuple(tag[0] for tag in find_networks(prompt) if tag[1] != "clipskip")
 
 
@@ -152,18 +193,18 @@ def _seeds(text: str, name: str) -> tuple[int, ...]:
     values = parse_axis(text, name, 0, LAST_SEED)
     for value in values:
         if not value.is_integer():
-            raise SweepError(f"{name}: {shorten(format(value))} is not a whole number")
+            raise SweepError.in_field(name, NOT_WHOLE(text=shorten(format(value))))
     return tuple(map(int, values))
 
 
 def _replacements(text: str, name: str) -> tuple[str, ...]:
-    """What is searched for, and what takes its place, in the syntax of the X/Y/Z plot's Prompt S/R: CSV."""
+    """The text to search for and its replacements, in the syntax of the X/Y/Z plot's Prompt S/R: CSV."""
     check_length(text, name)
     try:
         lines = list(csv.reader(StringIO(text), skipinitialspace=True))
     except csv.Error as error:
-        raise SweepError(f"{name}: {shorten(text)} is no list between commas ({error})") from None
+        raise SweepError.in_field(name, NOT_A_LIST(text=shorten(text), reason=str(error))) from None
     values = [value.strip() for line in lines for value in line]
     if not values or not values[0]:
-        raise SweepError(f"{name}: the first value is what is searched for, and it is empty")
+        raise SweepError.in_field(name, NOTHING_TO_SEARCH)
     return tuple(values)

@@ -6,46 +6,62 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from clip_skip.messages.message import Template
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt.override import Override
 from clip_skip.skip import shorten
-from clip_skip.sweep import rows
-from clip_skip.sweep.axis import SweepError, parse_axis
-from clip_skip.sweep.plan import Cell, Plan
-from clip_skip.sweep.rows import CFG, KINDS, Kind
+from clip_skip.sweep.axis import OUTSIDE, SweepError, parse_axis
+from clip_skip.sweep.plan import SweepCell, SweepPlan
+from clip_skip.sweep.rows import CFG, ROW_KINDS, RowKind, parse_rows
 
-__all__ = ["APPLY_TO", "COLUMNS", "INFOTEXT", "LABELS", "PASTED", "PLACEHOLDERS", "REFERENCE", "TITLE", "SweepSettings"]
+__all__ = [
+    "APPLY_TO",
+    "COLUMNS",
+    "INFOTEXT",
+    "LABELS",
+    "PASTED",
+    "PLACEHOLDERS",
+    "REFERENCE",
+    "SWEEP_TITLE",
+    "SweepSettings",
+]
 
-TITLE = "Clip skip sweep"
+SWEEP_TITLE = Template("Clip skip sweep")
 
 APPLY_TO = {"both": "Prompt and negative prompt", "prompt": "Prompt", "negative": "Negative prompt"}
 
 COLUMNS = {"clip_skip": "Clip skip", "clip_l": "Clip skip of CLIP-L alone (SDXL)"}
 
-ROWS = {kind.name: kind.label for kind in KINDS.values()}
+ROW_LABELS = {kind.name: kind.label for kind in ROW_KINDS.values()}
 
 ROW_VALUES = "row_values"
-"""What the API may call the values of the rows, whatever their kind."""
+"""The API's name for the values of the rows, whatever their kind."""
 
 LABELS = {
-    "clip_skips": "Clip skips",
-    "cfg_scales": "CFG scales",
-    "apply_to": "Apply to",
-    "cells_per_batch": "Cells per batch (0 = automatic)",
-    "legend": "Draw legend",
-    "include_cells": "Include cell pictures",
-    "save_cells": "Save cell pictures and a page to view them",
-    "margin": "Margin in pixels",
-    "report": "Report",
-    "rows": "Rows",
-    "seeds": "Seeds",
-    "negative_skips": "Clip skips of the negative prompt",
-    "clip_g_skips": "Clip skips of CLIP-G",
-    "hires_skips": "Clip skips of the hires pass",
-    "replacements": "Text to replace, and what takes its place",
-    "lora_weights": "LoRA weights",
-    "columns": "Columns",
+    "clip_skips": Template("Clip skips"),
+    "cfg_scales": Template("CFG scales"),
+    "apply_to": Template("Apply to"),
+    "cells_per_batch": Template("Cells per batch (0 = automatic)"),
+    "legend": Template("Draw legend"),
+    "include_cells": Template("Include cell pictures"),
+    "save_cells": Template("Save cell pictures and a page to view them"),
+    "margin": Template("Margin in pixels"),
+    "report": Template("Report"),
+    "rows": Template("Rows"),
+    "seeds": Template("Seeds"),
+    "negative_skips": Template("Clip skips of the negative prompt"),
+    "clip_g_skips": Template("Clip skips of CLIP-G"),
+    "hires_skips": Template("Clip skips of the hires pass"),
+    "replacements": Template("Search and replace: original, replacements"),
+    "lora_weights": Template("LoRA weights"),
+    "columns": Template("Columns"),
 }
+
+NOT_A_FIELD = Template("{name} is not a field; the fields are {names}")
+NEEDS_SDXL = Template("needs an SDXL model (CLIP-L and CLIP-G)")
+NEGATIVE_TWICE = Template("the rows set the clip skip of the negative prompt, so the columns cannot")
+WRONG_TYPE = Template("{value} is not {type}")
+NOT_A_CHOICE = Template("it must be one of {names}")
 
 PLACEHOLDERS = {
     "clip_skips": "1-12, 1-3 (+0.5), 1-12 [4]",
@@ -57,7 +73,7 @@ PLACEHOLDERS = {
     "replacements": "cow, horse, red hen",
     "lora_weights": "0-1 (+0.25), name: 0, 0.5, 1",
 }
-"""Examples of what the texts may be."""
+"""Examples of the texts."""
 
 INFOTEXT = {
     "clip_skips": "Sweep clip skips",
@@ -81,17 +97,20 @@ REFERENCE = {
     "sampling": "DPM++ 2M",
     "scheduler": "Karras",
 }
-"""The rest of the sweep that made people curious, by what the host calls the fields."""
+"""The rest of the reference sweep, by the host's names of the fields."""
 
 
-KINDS_OF_VALUES = {str: "a text", int: "a whole number", bool: "true or false"}
+TYPES = {str: Template("a text"), int: Template("a whole number"), bool: Template("true or false")}
+
+MOST = 1000
+"""The largest whole number that a field takes."""
 
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What the sweep is set to. The axes are texts, as `parse_axis` and `rows.read` take them.
+    """The settings of a sweep. The axes are texts in the syntax of `parse_axis` and `parse_rows`.
 
-    Each kind of rows has a text of its own; `rows` says which one counts.
+    Each kind of rows has a text of its own; `rows` says which one is used.
     """
 
     clip_skips: str = "1-12"
@@ -116,31 +135,31 @@ class SweepSettings:
     def from_args(cls, args: Sequence[Any]) -> SweepSettings:
         """The settings from a script's arguments: one mapping, or the values in order.
 
-        None is "not given". ValueError names the field that is wrong.
+        None is "not given". SweepError names the field that is wrong.
         """
         names = [field.name for field in fields(cls)]
         given = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
         if given.get(ROW_VALUES) is not None:
-            kind = KINDS[read("rows", given.get("rows") or CFG.name)]
-            given[kind.field] = read(kind.field, given.pop(ROW_VALUES), ROW_VALUES)
+            kind = ROW_KINDS[check_setting("rows", given.get("rows") or CFG.name)]
+            given[kind.field] = check_setting(kind.field, given.pop(ROW_VALUES), ROW_VALUES)
         for name in given:
             if name not in (*names, ROW_VALUES):
                 listed = ", ".join((*names, ROW_VALUES))
-                raise ValueError(f"{shorten(str(name))} is not a field; the fields are {listed}")
+                raise SweepError(NOT_A_FIELD(name=shorten(str(name)), names=listed))
         given.pop(ROW_VALUES, None)
-        return cls(**{name: read(name, value) for name, value in given.items() if value is not None})
+        return cls(**{name: check_setting(name, value) for name, value in given.items() if value is not None})
 
     @staticmethod
     def names(args: Sequence[Any]) -> dict[str, str]:
-        """What the API calls the fields where `args` are given: by their names, and rows' values as they are there."""
-        names = dict(zip(LABELS, LABELS))
+        """The API's names of the fields: their own, and the one that `args` use for the values of the rows."""
+        names = {name: name for name in LABELS}
         if args and isinstance(args[0], Mapping) and ROW_VALUES in args[0]:
-            names.update({kind.field: ROW_VALUES for kind in KINDS.values()})
+            names.update({kind.field: ROW_VALUES for kind in ROW_KINDS.values()})
         return names
 
     @property
-    def kind(self) -> Kind:
-        return KINDS[self.rows]
+    def kind(self) -> RowKind:
+        return ROW_KINDS[self.rows]
 
     @property
     def towers_apart(self) -> bool:
@@ -152,34 +171,47 @@ class SweepSettings:
         """The text of the rows' values."""
         return str(getattr(self, self.kind.field))
 
-    def plan(self, towers: Mapping[str, int] | None = None, names: Mapping[str, str] = LABELS) -> Plan:
-        """The cells. SweepError, a ValueError, names the axis and the part that is wrong.
+    def plan(self, towers: Mapping[str, int] | None = None, names: Mapping[str, str] = LABELS) -> SweepPlan:
+        """The cells. SweepError names the field and the part that is wrong.
 
-        towers: the layers of each text encoder of the loaded model, deeper than which no clip skip may be; None is
-                not known, none is a model on which clip skip has no effect.
-        names:  what to call the fields.
+        towers: the number of layers of each text encoder of the loaded model, which is the deepest clip skip; None if
+                it is not known, empty for a model on which clip skip has no effect.
+        names:  the names of the fields, for errors.
         """
         of_l = self.towers_apart
         field = names["columns" if self.columns == "clip_l" else "rows"]
         if of_l and towers is not None and not {"l", "g"} <= towers.keys():
-            raise SweepError(f"{field}: the loaded model has not both CLIP-L and CLIP-G, as SDXL has")
+            raise SweepError.in_field(field, NEEDS_SDXL)
         if self.rows == "negative" and self.apply_to == "negative":
-            raise SweepError(f"{names['apply_to']}: the rows are the negative prompt's, so the columns cannot be")
-        deepest = max((towers or {}).values(), default=DEEPEST)
-        return Plan(
-            parse_axis(self.clip_skips, names["clip_skips"], 1, (towers or {}).get("l", deepest) if of_l else deepest),
-            rows.read(self.kind, self.row_values, names[self.kind.field], towers),
+            raise SweepError.in_field(names["apply_to"], NEGATIVE_TWICE)
+        deepest, deepest_of = max((towers or {}).values(), default=DEEPEST), "" if towers else None
+        if towers and of_l:
+            deepest, deepest_of = towers["l"], "CLIP-L"
+        return SweepPlan(
+            parse_axis(self.clip_skips, names["clip_skips"], 1, deepest, deepest_of),
+            parse_rows(self.kind, self.row_values, names[self.kind.field], towers),
             self.columns,
         )
 
-    def values(self, plan: Plan) -> dict[str, set[float]]:
-        """Every clip skip of `plan`, by the tower of the text encoder that it is for."""
+    def values(self, plan: SweepPlan) -> dict[str, set[float]]:
+        """Every clip skip of `plan`, by the tower of its text encoder."""
         skips = set(plan.clip_skips)
         numbers = set(map(float, plan.rows.values)) if self.rows in ("negative", "hires", "clip_g") else set()
         of_l = skips if self.rows == "clip_g" else skips | numbers
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
-    def override(self, cell: Cell) -> Override:
+    def same_skips(self, plan: SweepPlan, published: Mapping[str, float]) -> list[list[float]]:
+        """Groups of columns with the same pictures, because a text encoder stops no higher than it was published with.
+
+        published: the clip skip of each text encoder as published, by tower
+        """
+        towers = {"l"} & published.keys() if self.towers_apart else published.keys()
+        groups: dict[tuple[float, ...], list[float]] = {}
+        for skip in plan.clip_skips if towers else ():
+            groups.setdefault(tuple(max(skip, published[tower]) for tower in towers), []).append(skip)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def override(self, cell: SweepCell) -> Override:
         """What `cell` sets."""
         number = cell.value if isinstance(cell.value, (int, float)) else None
         only_prompt = self.apply_to == "prompt" or self.rows == "negative"
@@ -194,44 +226,44 @@ class SweepSettings:
 
     @classmethod
     def pasted(cls, infotext: Mapping[str, Any]) -> dict[str, str]:
-        """What an infotext says of the fields in `PASTED`; nothing where it is no sweep's."""
+        """The fields in `PASTED` that an infotext has; none if it is not a sweep's."""
         if INFOTEXT["clip_skips"] not in infotext:
             return {}
-        said = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
-        kind = KINDS.get(infotext.get(INFOTEXT_ROWS[0], ""), CFG)
+        found = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
+        kind = ROW_KINDS.get(infotext.get(INFOTEXT_ROWS[0], ""), CFG)
         if kind != CFG and INFOTEXT_ROWS[1] in infotext:
-            said[kind.field] = infotext[INFOTEXT_ROWS[1]]
-        return {**said, "rows": kind.name, "columns": infotext.get(INFOTEXT_COLUMNS, cls.columns)}
+            found[kind.field] = infotext[INFOTEXT_ROWS[1]]
+        return {**found, "rows": kind.name, "columns": infotext.get(INFOTEXT_COLUMNS, cls.columns)}
 
     def infotext(self) -> dict[str, str]:
         """The entries of the grid's infotext that restore the sweep."""
-        said = {key: str(getattr(self, name)) for name, key in INFOTEXT.items()}
+        entries = {key: str(getattr(self, name)) for name, key in INFOTEXT.items()}
         if self.kind != CFG:
-            del said[INFOTEXT["cfg_scales"]]
-            said.update(zip(INFOTEXT_ROWS, (self.rows, self.row_values)))
-        return said if self.columns == SweepSettings.columns else {**said, INFOTEXT_COLUMNS: self.columns}
+            del entries[INFOTEXT["cfg_scales"]]
+            entries.update(zip(INFOTEXT_ROWS, (self.rows, self.row_values)))
+        return entries if self.columns == SweepSettings.columns else {**entries, INFOTEXT_COLUMNS: self.columns}
 
 
-PASTED = (*INFOTEXT, "rows", "columns", *(kind.field for kind in KINDS.values() if kind != CFG))
+PASTED = (*INFOTEXT, "rows", "columns", *(kind.field for kind in ROW_KINDS.values() if kind != CFG))
 """The fields that an infotext restores."""
 
-CHOICES = {"apply_to": APPLY_TO, "rows": ROWS, "columns": COLUMNS}
-"""The fields that are one of several: each by its name in the API, and what the page calls it."""
+CHOICES = {"apply_to": APPLY_TO, "rows": ROW_LABELS, "columns": COLUMNS}
+"""The fields that are a choice: the API's name of each value, and its label."""
 
 
-def read(name: str, value: Any, called: str = "") -> Any:
-    """`value` of the field `name`, checked; ValueError names the field, or what it was `called`."""
+def check_setting(name: str, value: Any, called: str = "") -> Any:
+    """`value` of the field `name`, checked. SweepError names the field, or `called` instead."""
     called = called or name
-    kind = type(getattr(SweepSettings, name))
-    if kind is int and isinstance(value, float) and value.is_integer():
+    expected = type(getattr(SweepSettings, name))
+    if expected is int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    if type(value) is not kind:
-        raise ValueError(f"{called}: {shorten(str(value))} is not {KINDS_OF_VALUES[kind]}")
-    if kind is int and not 0 <= value <= 1000:
-        raise ValueError(f"{called}: {shorten(str(value))[1:-1]} is not from 0 to 1000")
+    if type(value) is not expected and not (expected is str and isinstance(value, str)):
+        raise SweepError.in_field(called, WRONG_TYPE(value=shorten(str(value)), type=TYPES[expected]))
+    if expected is int and not 0 <= value <= MOST:
+        raise SweepError.in_field(called, OUTSIDE(value=shorten(str(value)), low=0, high=MOST))
     if name in CHOICES:
         chosen = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
         if chosen is None:
-            raise ValueError(f"{called}: it must be one of {', '.join(CHOICES[name])}")
+            raise SweepError.in_field(called, NOT_A_CHOICE(names=", ".join(CHOICES[name])))
         return chosen
     return value

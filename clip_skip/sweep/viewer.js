@@ -123,7 +123,7 @@
     element("swap").setAttribute("aria-pressed", swapped);
     draw();
     if (focused) buttonAt(at)?.focus();
-    element("said").textContent = swapped ? tr("Axes swapped") : tr("Axes as made");
+    element("said").textContent = swapped ? tr("Axes swapped") : tr("Axes in their original order");
   }
 
   /** What can be done with the cell's value in the page that the viewer stands in. */
@@ -131,7 +131,7 @@
     const value = data.columns.labels[at.column];
     const whole = Number.isInteger(Number(value));
     element("pick").hidden = !picks || !cellAt(at);
-    element("use").textContent = tr("Use clip skip {value} here", { value });
+    element("use").textContent = tr("Use clip skip {value}", { value });
     element("as").querySelector("[value=header]").disabled = !whole;
     if (!whole) element("as").value = "tag";
   }

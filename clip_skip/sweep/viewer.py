@@ -27,8 +27,8 @@ PLACE = re.compile(r"\{\{(.+?)\}\}")
 
 
 @dataclass(frozen=True)
-class View:
-    """A cell of the page: where it stands, the address of its picture, and its infotext."""
+class ViewerCell:
+    """A cell of the page: its place, the address of its picture, and its infotext."""
 
     column: int
     row: int
@@ -36,12 +36,12 @@ class View:
     infotext: str
 
 
-def page(
+def viewer_page(
     title: str,
     about: str,
     columns: Axis,
     rows: Axis,
-    cells: Iterable[View],
+    cells: Iterable[ViewerCell],
     size: int,
     reference: int = 0,
     language: str = "en",
@@ -55,9 +55,9 @@ def page(
     compare with at first. Cells that are not there are drawn as missing.
 
     language, translate: of the page's words. theme: "light" or "dark"; "" is the reader's own.
-    picks: whether a cell's value can be picked, which is told to the page that this one stands in.
+    picks: whether a cell's value can be picked; the page around this one then gets a message.
     """
-    script = source(".js")
+    script = viewer_source(".js")
     data = {
         "title": translate(title),
         "about": about,
@@ -71,25 +71,25 @@ def page(
     }
     # "<" only occurs inside strings, where JSON may write it so that no text can end the script element.
     safe = json.dumps(data).replace("<", "\\u003c")
-    frame = PLACE.sub(lambda place: html.escape(translate(place[1])), source(".html"))
-    parts = {"/*STYLE*/": source(".css"), "/*SCRIPT*/": script, "/*DATA*/": safe}
+    frame = PLACE.sub(lambda place: html.escape(translate(place[1])), viewer_source(".html"))
+    parts = {"/*STYLE*/": viewer_source(".css"), "/*SCRIPT*/": script, "/*DATA*/": safe}
     parts |= {"/*LANGUAGE*/": html.escape(language.replace("_", "-")), "/*THEME*/": html.escape(theme)}
     return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], frame)
 
 
-def source(ending: str) -> str:
+def viewer_source(ending: str) -> str:
     """A part of the page: the file beside this one that has the same name."""
     return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
 
 
-def embed(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:
+def picture_embedder(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:
     """A function that makes an address which holds a picture, for pages of `count` pictures of `size`.
 
     PNG for up to `EXACT_LIMIT` pixels in all, which keeps every pixel; WebP above, which keeps the page small.
     """
     exact = count * size[0] * size[1] <= EXACT_LIMIT
 
-    def source(picture: Image.Image) -> str:
+    def embed_picture(picture: Image.Image) -> str:
         stream = io.BytesIO()
         if exact:
             picture.convert("RGB").save(stream, format="PNG")
@@ -98,4 +98,4 @@ def embed(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:
         kind = "png" if exact else "webp"
         return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
-    return source
+    return embed_picture

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import cast
 
 import torch
 from modules import prompt_parser
@@ -25,6 +25,7 @@ from torch import Tensor
 from clip_skip.encoder import conditionings
 from clip_skip.prompt.parsed import Values, read_marked
 from clip_skip.webui import generation
+from clip_skip.webui.host_types import Model, Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 from clip_skip.webui.state import state_of
@@ -34,7 +35,7 @@ __all__ = ["Conditioning"]
 
 log = logging.getLogger("clip_skip")
 
-Encoded = tuple[Any, dict[float, Tensor]]
+Encoded = tuple[Tensor | None, dict[float, Tensor]]
 """The host's own conditioning of a text, or None if it was not needed, and the one for each value."""
 
 
@@ -42,12 +43,12 @@ class Conditioning:
     """The wrapper around the host's function; `install` puts it on, `remove` takes it off."""
 
     def __init__(self) -> None:
-        self.original: Callable[..., Any] = prompt_parser.get_learned_conditioning
-        self.wrapper: Callable[..., Any] | None = None
+        self.original: Callable[..., object] = prompt_parser.get_learned_conditioning
+        self.wrapper: Callable[..., object] | None = None
         self.wanted: Mapping[str, set[float]] = {}
-        self.memory: dict[tuple[Any, ...], Encoded] | None = None
-        self.networks: Any = None
-        self.running: Callable[[], Any] = lambda: None
+        self.memory: dict[tuple[object, ...], Encoded] | None = None
+        self.networks = ""
+        self.running: Callable[[], Processing | None] = lambda: None
         self.working = False
 
     def install(self) -> None:
@@ -61,7 +62,7 @@ class Conditioning:
             prompt_parser.get_learned_conditioning = self.original
         self.wrapper = None
 
-    def encode(self, model: Any, prompts: list[str], *args: Any, **kwargs: Any) -> Any:
+    def encode(self, model: Model, prompts: list[str], *args: object, **kwargs: object) -> object:
         if self.wrapper is None or not self.acts_on(prompts):
             return self.original(model, prompts, *args, **kwargs)
         with self.shadow(model, prompts):
@@ -103,12 +104,12 @@ class Conditioning:
         """No generation runs."""
         self.running = lambda: None
 
-    def follow(self, p: Any) -> None:
+    def follow(self, p: Processing) -> None:
         """Until the end of `p.sample`, which makes the batch, unmarked texts follow `p`, on any way to the model."""
         self.running = weakref.ref(p)
         own, original = p.__dict__.get("sample"), p.sample
 
-        def sample(*args: Any, **kwargs: Any) -> Any:
+        def sample(*args: object, **kwargs: object) -> object:
             try:
                 with replaced(p.sd_model, "get_learned_conditioning", self.encode_directly, p.sd_model):
                     return original(*args, **kwargs)
@@ -122,8 +123,8 @@ class Conditioning:
         p.sample = sample
 
     def encode_directly(
-        self, model: Any, original: Callable[..., Any], texts: list[str], *args: Any, **kwargs: Any
-    ) -> Any:
+        self, model: Model, original: Callable[..., object], texts: list[str], *args: object, **kwargs: object
+    ) -> object:
         """In place of the model's `get_learned_conditioning`, for other extensions that call it themselves."""
         if self.working or not self.acts_on(texts):
             return original(texts, *args, **kwargs)
@@ -131,7 +132,7 @@ class Conditioning:
             return model.get_learned_conditioning(texts, *args, **kwargs)
 
     @contextmanager
-    def shadow(self, model: Any, prompts: list[str]) -> Iterator[None]:
+    def shadow(self, model: Model, prompts: list[str]) -> Iterator[None]:
         """While open, `model` takes texts with markers and encodes each as it asks."""
         described = describe_model(model)
         hosts = described.hosts
@@ -141,9 +142,9 @@ class Conditioning:
             tower: {one[tower] for one in values if tower in one} | self.wanted.get(tower, set())
             for tower in (host.encoder.tower for host in hosts)
         }
-        weights = (getattr(model, "sd_checkpoint_info", None) and model.sd_checkpoint_info.filename, self.networks)
+        checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
         memory = {} if self.memory is None else self.memory
-        call = Call(wanted, memory, weights, unmarked, self.report_shared_pieces)
+        call = Call(wanted, memory, (checkpoint, self.networks), unmarked, self.report_shared_pieces)
         before, self.working = self.working, True
         try:
             with ExitStack() as stack:
@@ -162,18 +163,18 @@ class Conditioning:
 
 
 @contextmanager
-def replaced(module: Any, name: str, function: Callable[..., Any], *first: Any) -> Iterator[None]:
+def replaced(module: object, name: str, function: Callable[..., object], *first: object) -> Iterator[None]:
     """While open, `module.name(x, ...)` is `function(*first, original, x, ...)`, however a caller names its first
     argument; the others are passed on as they are."""
     shadowed = module.__dict__.get(name)
     original = getattr(module, name)
 
-    def shadow(*args: Any, **kwargs: Any) -> Any:
+    def shadow(*args: object, **kwargs: object) -> object:
         if args or not kwargs:
             return function(*first, original, *args, **kwargs)
         keyword = next(iter(kwargs))
         value = kwargs.pop(keyword)
-        by_keyword = lambda value, **others: original(**{keyword: value}, **others)
+        by_keyword: Callable[..., object] = lambda value, **others: original(**{keyword: value}, **others)
         return function(*first, by_keyword, value, **kwargs)
 
     setattr(module, name, shadow)
@@ -199,8 +200,8 @@ class Call:
     def __init__(
         self,
         wanted: dict[str, set[float]],
-        encoded: dict[tuple[Any, ...], Encoded],
-        weights: Any,
+        encoded: dict[tuple[object, ...], Encoded],
+        weights: object,
         unmarked: Values,
         report_shared_pieces: Callable[[], None],
     ) -> None:
@@ -210,7 +211,9 @@ class Call:
         self.clean: tuple[str, ...] = ()
         self.chunk: dict[str, int] = {}
 
-    def encode_texts(self, original: Callable[..., Any], texts: list[str], *args: Any, **kwargs: Any) -> Any:
+    def encode_texts(
+        self, original: Callable[..., object], texts: list[str], *args: object, **kwargs: object
+    ) -> object:
         """In place of the model's `get_learned_conditioning`: takes the markers out."""
         marked = [read_marked(text) for text in texts]
         self.values_of_texts = [self.unmarked if text.values is None else text.values for text in marked]
@@ -219,7 +222,7 @@ class Call:
         return original(prompt_parser.SdConditioning(self.clean, copy_from=texts), *args, **kwargs)
 
     def encode_tokens(
-        self, host: HostEncoder, original: Callable[..., Any], tokens: Tensor, *args: Any, **kwargs: Any
+        self, host: HostEncoder, original: Callable[..., Tensor], tokens: Tensor, *args: object, **kwargs: object
     ) -> Tensor:
         """In place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
 
@@ -230,12 +233,12 @@ class Call:
         need_own = host.pooled or None in values
         key = (self.weights, self.clean, tower, chunk, tokens.shape)
         own, states = self.run(host, lambda: original(tokens, *args, **kwargs), key, need_own)
-        rows = [own if value is None else states[value] for value in values]
-        result: Tensor = rows[0]
+        rows = [cast(Tensor, own) if value is None else states[value] for value in values]
+        result = rows[0]
         if any(row is not rows[0] for row in rows):
             result = torch.stack([row[index] for index, row in enumerate(rows)])
         if host.pooled:
-            result.pooled = own.pooled  # type: ignore[attr-defined]  # where the hosts keep it
+            result.pooled = own.pooled  # type: ignore[attr-defined, union-attr]  # where the hosts keep it
         return result
 
     def values_of_texts_for(self, tower: str) -> list[float | None]:
@@ -253,7 +256,7 @@ class Call:
         log.warning("Clip skip: %s rows of tokens for %s texts: the host's own clip skip was used", rows, len(values))
         return [None] * rows
 
-    def run(self, host: HostEncoder, forward: Callable[[], Any], key: tuple[Any, ...], need_own: bool) -> Encoded:
+    def run(self, host: HostEncoder, forward: Callable[[], Tensor], key: tuple[object, ...], need_own: bool) -> Encoded:
         """The host's own conditioning (if needed) and the one for each wanted value."""
         wanted = self.wanted[host.encoder.tower]
         own, states = self.encoded.get(key, (None, {}))

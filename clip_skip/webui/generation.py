@@ -23,6 +23,7 @@ from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
 from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model
 from clip_skip.webui.state import state_of
 
@@ -52,7 +53,7 @@ SEVERAL_LAYERS = Template(
 )
 
 
-def begin(p: Any, args: Sequence[Any]) -> bool:
+def begin(p: Processing, args: Sequence[Any]) -> bool:
     """Parses the panel's arguments; returns whether they, and a sweep's settings, can be used.
 
     The host catches what a script raises here, so a request is rejected from `p.init`, which it calls next. On the page
@@ -81,7 +82,7 @@ def reject(message: Message | str) -> Callable[..., None]:
     return init
 
 
-def prepare(p: Any) -> None:
+def prepare(p: Processing) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
     state = state_of(p)
     (panel,) = state.panels
@@ -90,7 +91,7 @@ def prepare(p: Any) -> None:
     p.extra_generation_params = {**p.extra_generation_params, **entries}
 
 
-def mark_prompts(p: Any) -> bool:
+def mark_prompts(p: Processing) -> bool:
     """Before the host takes the tags out of the prompts of a batch: markers in their place, for the hires pass too.
 
     Returns whether a text asks for something.
@@ -130,19 +131,19 @@ def network_names() -> Collection[str]:
     return getattr(extra_networks, "extra_network_registry", {}).keys()
 
 
-def panel_of(p: Any, picture: int) -> Panel:
+def panel_of(p: Processing, picture: int) -> Panel:
     """The panel of `picture` (of all pictures of `p`)."""
     panels = state_of(p).panels
     return panels[picture if len(panels) > 1 else 0]
 
 
-def skips_of_panel(p: Any, picture: int) -> tuple[Skip | None, Skip | None]:
+def skips_of_panel(p: Processing, picture: int) -> tuple[Skip | None, Skip | None]:
     """What the panel of `picture` asks for in its prompt and its negative prompt."""
     panel = panel_of(p, picture)
     return panel.skips() if panel.enabled else (None, None)
 
 
-def hires_texts(p: Any, first: int, texts: Sequence[Texts]) -> list[Texts]:
+def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts]:
     """The same pictures in the hires pass; none where there is no such pass."""
     if not getattr(p, "enable_hr", False):
         return []
@@ -159,7 +160,7 @@ def agreed(values: Sequence[Values]) -> Values | None:
     return None
 
 
-def report_shared_pieces(p: Any) -> None:
+def report_shared_pieces(p: Processing) -> None:
     """Another extension encodes a piece of the prompts, for all pictures of a batch that ask for different values.
 
     A sweep makes the pictures again, so these are not saved.
@@ -171,7 +172,7 @@ def report_shared_pieces(p: Any) -> None:
         warn(p, [SHARED_PIECES])
 
 
-def put(p: Any, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:
+def put(p: Processing, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:
     """Puts the marked texts of a batch where the host reads them next.
 
     The hires prompts of a batch it takes out of all of them, which go into the infotext: `keep_hires_prompts`
@@ -185,7 +186,7 @@ def put(p: Any, first: int, marked: Sequence[tuple[str, str]], hires_marked: Seq
         kept_prompts.append((name, kept, texts))
 
 
-def keep_hires_prompts(p: Any) -> None:
+def keep_hires_prompts(p: Processing) -> None:
     """After the host has taken the hires prompts of the batch: all of them are again as they were written.
 
     What another extension has changed meanwhile stays.
@@ -200,7 +201,7 @@ def keep_hires_prompts(p: Any) -> None:
     state.hires_prompts = []
 
 
-def end(p: Any, processed: Any) -> None:
+def end(p: Processing, processed: Any) -> None:
     """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
     state = state_of(p)
     entries: dict[str, list[Any]] = {
@@ -214,7 +215,7 @@ def end(p: Any, processed: Any) -> None:
         processed.js = lambda: json.dumps({**json.loads(original()), **entries})
 
 
-def warn_too_deep(p: Any, values: Sequence[Values], model: ModelEncoders) -> None:
+def warn_too_deep(p: Processing, values: Sequence[Values], model: ModelEncoders) -> None:
     for host in model.hosts:
         skips = {one[host.encoder.tower] for one in values if host.encoder.tower in one}
         warn(p, [message for skip in sorted(skips) for message in host.encoder.too_deep(skip)], whole=True)
@@ -224,13 +225,13 @@ def warn_too_deep(p: Any, values: Sequence[Values], model: ModelEncoders) -> Non
         warn(p, [message for each in messages for message in each], whole=True)
 
 
-def warn_no_effect(p: Any, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+def warn_no_effect(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
     """On a model whose layer can't be chosen."""
     if state_of(p).panels[0].enabled or any(prompt.tags for prompt in prompts):
         warn(p, [(SEVERAL_LAYERS if model.several else NO_EFFECT)(model=model.name)])
 
 
-def warn_names(p: Any, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+def warn_names(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
     """What is asked of a text encoder that the model does not have, and what would act."""
     clip, named = [host.encoder for host in model.hosts], [one.encoder for one in model.named]
     tags = [tag for prompt in prompts for tag in prompt.tags if tag.skip]
@@ -240,7 +241,7 @@ def warn_names(p: Any, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
         warn(p, [panel_message(named, model.name)])
 
 
-def warn(p: Any, messages: Sequence[Message | str], whole: bool = False) -> None:
+def warn(p: Processing, messages: Sequence[Message | str], whole: bool = False) -> None:
     """Once per generation: under the picture, in the console, and in the API's answer.
 
     whole: the messages say themselves that they are about clip skip
@@ -254,6 +255,6 @@ def warn(p: Any, messages: Sequence[Message | str], whole: bool = False) -> None
             log.warning("%s", shown)
 
 
-def comment(p: Any, sentence: str) -> None:
+def comment(p: Processing, sentence: str) -> None:
     """`sentence` under the picture, marked, so that it is not taken for the infotext there."""
     p.comment(f"⚠ {sentence}")

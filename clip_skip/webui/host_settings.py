@@ -14,12 +14,24 @@ from modules import shared
 from clip_skip import panel
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
-__all__ = ["PRESETS", "SETTINGS", "add", "panel_starts_with", "set_start", "sweep_starts_with", "value"]
+__all__ = [
+    "PRESETS",
+    "SECTION",
+    "SETTINGS",
+    "add",
+    "finished_cells_limit",
+    "panel_starts_with",
+    "set_start",
+    "sweep_starts_with",
+    "value",
+]
 
 SECTION = ("clip_skip", "Clip Skip")
 
 PRESETS = "clip_skip_sweep_presets"
 """The option, not on the page, that has the sweep's presets."""
+
+FINISHED_CELLS = "clip_skip_finished_cells"
 
 PANEL_ON, PANEL, SWEEP = "clip_skip_panel_enabled", "clip_skip_panel_", "clip_skip_sweep_"
 
@@ -30,7 +42,7 @@ class Setting:
 
     name: str
     label: str
-    default: bool | float | str
+    default: bool | int | float | str
     reload: bool = False
 
 
@@ -42,6 +54,7 @@ SETTINGS = (
     Setting("clip_skip_suggestions", "Suggest the clip skip that LoRAs and checkpoints were made for", True),
     Setting("clip_skip_suggestions_from_weights", "Also read it from LoRA weights", True),
     Setting("clip_skip_viewer", "Show the cells of a sweep below the pictures, to walk through", True),
+    Setting(FINISHED_CELLS, "Memory for finished cells of sweeps, which are then used again, in MB (0 = off)", 512),
     Setting(PANEL_ON, "Panel default: ticked", False, True),
     *(Setting(f"{PANEL}{field.name}", f"Panel default: {field.label}", field.default, True) for field in panel.FIELDS),
     *(
@@ -57,7 +70,8 @@ def add() -> None:
     """Adds the section."""
     bounds = {f"{PANEL}{field.name}": field for field in panel.FIELDS}
     for setting in SETTINGS:
-        component, arguments = None, {}
+        component: type[gr.Component] | None = None
+        arguments: dict[str, object] = {}
         if setting.name in bounds:
             field = bounds[setting.name]
             component, arguments = gr.Slider, {"minimum": field.minimum, "maximum": field.maximum, "step": 0.1}
@@ -70,6 +84,12 @@ def add() -> None:
 def value(name: str) -> Any:
     """What the user has set; the default of what was never set."""
     return shared.opts.data.get(name, DEFAULTS.get(name))
+
+
+def finished_cells_limit() -> int:
+    """Bytes that the pictures of finished cells may take."""
+    megabytes = value(FINISHED_CELLS)
+    return max(0, int(megabytes * 2**20)) if isinstance(megabytes, (int, float)) else 0
 
 
 def panel_starts_with() -> dict[str, Any]:
@@ -90,12 +110,12 @@ def sweep_starts_with() -> SweepSettings:
     return replace(default, **{name: one for name, one in given.items() if type(one) is type(getattr(default, name))})
 
 
-def set_start(component: Any, default: Any) -> Any:
+def set_start(component: gr.Component, default: object) -> gr.Component:
     """`component`, which starts with what the Settings page says where that differs from `default`.
 
     The host's own saved defaults (ui-config.json) would win over it, so they are left out then.
     """
     if component.value != default:
-        for one in (component, getattr(component, "accordion", component)):
-            one.do_not_save_to_config = True
+        accordion: gr.Component = getattr(component, "accordion", component)
+        component.do_not_save_to_config = accordion.do_not_save_to_config = True
     return component

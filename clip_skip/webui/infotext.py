@@ -14,6 +14,7 @@ from typing import Any
 from modules import infotext_utils
 
 from clip_skip.prompt.parsed import Values
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import ModelEncoders
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
@@ -29,7 +30,7 @@ def is_pasted() -> bool:
     return KEY in infotext_utils.parse_generation_parameters(f"\nSteps: 1, Size: 8x8, Seed: 1, {KEY}: 2")
 
 
-def note(p: Any, picture: int, values: Iterable[Values], model: ModelEncoders) -> None:
+def note(p: Processing, picture: int, values: Iterable[Values], model: ModelEncoders) -> None:
     """Puts the value of `picture` (of all pictures of `p`) into its infotext.
 
     values: what its sub-prompts and its negative prompt ask for
@@ -46,7 +47,7 @@ class Entry(dict[int, str | None]):
     the first. It is a dict because Forge Classic writes it into its answer as JSON.
     """
 
-    def __call__(self, p: Any, index: int, all_prompts: list[str], **_: Any) -> str | None:
+    def __call__(self, p: Processing, index: int, all_prompts: list[str], **_: Any) -> str | None:
         of_batch = len(all_prompts) != len(p.all_prompts)
         return self.get(index + p.iteration * p.batch_size if of_batch else index, hosts_own())
 

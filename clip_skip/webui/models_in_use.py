@@ -14,11 +14,12 @@ from modules import extra_networks, shared
 
 from clip_skip.made_for import suggestions
 from clip_skip.made_for.suggestions import File
-from clip_skip.messages.message import Message
+from clip_skip.messages.message import Message, Template
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt import precedence, tags
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.state import state_of
@@ -29,11 +30,24 @@ log = logging.getLogger("clip_skip")
 
 
 def loras(prompt: str) -> dict[str, str]:
-    """The files of the LoRAs in `prompt`, by the name that it calls them."""
+    """The files of the LoRAs in `prompt`, by the name that it calls them; not of those at weight 0."""
     parsed = extra_networks.parse_prompt(tags.strip(prompt))[1]
-    names = [params.items[0] for tag in ("lora", "lyco") for params in parsed.get(tag, []) if params.items]
+    used = [params for tag in ("lora", "lyco") for params in parsed.get(tag, []) if params.items and has_weight(params)]
+    names = [params.items[0] for params in used]
     found = {name: network(name) for name in names}
     return {name: entry.filename for name, entry in found.items() if getattr(entry, "filename", None)}
+
+
+def has_weight(params: Any) -> bool:
+    """Whether a LoRA's tag has a weight other than 0; after the name come the text encoder's and the UNet's."""
+    named = getattr(params, "named", {})
+    positional = [item for item in params.items if "=" not in str(item)]
+    text = named.get("te", positional[1] if len(positional) > 1 else 1.0)
+    unet = named.get("unet", positional[2] if len(positional) > 2 else text)
+    try:
+        return bool(float(text) or float(unet))
+    except ValueError:  # what the host makes of it is its own matter
+        return True
 
 
 def network(name: str) -> Any:
@@ -43,7 +57,9 @@ def network(name: str) -> Any:
     return getattr(module, "available_networks" if ambiguous else "available_network_aliases", {}).get(name)
 
 
-def suggest(model: Any, prompt: str, value: float | None, used: str = suggestions.THIS_PICTURE) -> list[dict[str, Any]]:
+def suggest(
+    model: Any, prompt: str, value: float | None, used: Template = suggestions.THIS_PICTURE
+) -> list[dict[str, Any]]:
     """What differs from the prompt's clip skip, where `model` is SD1 and suggestions are wanted; else nothing.
 
     value: what the prompt follows where it has no tag; None is the host's own.
@@ -62,7 +78,7 @@ def suggest(model: Any, prompt: str, value: float | None, used: str = suggestion
     return suggestions.suggest(files, in_effect, used, bool(host_settings.value("clip_skip_suggestions_from_weights")))
 
 
-def find_messages(p: Any, shown: set[Message | str] | None = None) -> list[Message | str]:
+def find_messages(p: Processing, shown: set[Message | str] | None = None) -> list[Message | str]:
     """Each suggestion for the first picture of `p`, and each new problem. Never raises.
 
     None for a sweep or an axis, which are there to try values. The suggestions' texts, translated, and their values are

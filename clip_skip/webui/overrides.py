@@ -9,6 +9,7 @@ from modules import shared
 
 from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.infotext import KEY, is_pasted, stop
 from clip_skip.webui.state import state_of
@@ -16,7 +17,7 @@ from clip_skip.webui.state import state_of
 __all__ = ["apply", "put_texts"]
 
 
-def put_texts(p: Any) -> None:
+def put_texts(p: Processing) -> None:
     """Gives each picture of a sweep's batch its own texts.
 
     The host was given one text for all, as it always is: other extensions read it from there.
@@ -35,7 +36,7 @@ def put_texts(p: Any) -> None:
                 setattr(p, name, list(each))
 
 
-def apply(p: Any, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
+def apply(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
     """Replaces the panel by one for each picture; returns their infotext entries.
 
     A picture that the host alone can make (one whole value for everything) gets

@@ -5,10 +5,9 @@ It runs with few of the scripts of the picture, those that ADetailer's setting n
 
 from __future__ import annotations
 
-from typing import Any
-
 from clip_skip.panel import Panel
 from clip_skip.webui import generation
+from clip_skip.webui.host_types import Options, Processing
 from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
 from clip_skip.webui.state import state_of
 
@@ -19,25 +18,25 @@ SCRIPT = "clip_skip"
 ADMITTED = "clip_skip_in_adetailer"
 
 
-def admit(opts: Any) -> None:
-    """Adds our script to those that ADetailer runs in its passes, once: a user who takes it out is not given it back.
+def admit(opts: Options) -> None:
+    """Adds our script to those that ADetailer runs in its passes, once: it is not re-added once the user removes it.
 
     To be called when ADetailer's settings exist and before the page shows them.
     """
     names = opts.data.get(OPTION)
-    if names is None or opts.data.get(ADMITTED):
+    if not isinstance(names, str) or opts.data.get(ADMITTED):
         return
     opts.data[ADMITTED] = True
     if SCRIPT not in [name.strip() for name in names.split(",")]:
         opts.data[OPTION] = f"{names},{SCRIPT}"
 
 
-def is_one(p: Any) -> bool:
+def is_one(p: Processing) -> bool:
     """Whether `p` is a pass over a picture of another generation."""
     return bool(getattr(p, "_ad_inner", False))
 
 
-def inherit(p: Any, outer: Any) -> None:
+def inherit(p: Processing, outer: Processing | None) -> None:
     """Gives the pass `p` the panel of the picture of `outer` that it is for; one set in ADetailer itself is kept."""
     if outer is None or not hasattr(outer, "batch_index"):
         return

@@ -24,7 +24,7 @@ from clip_skip.messages.message import Message
 from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
 from clip_skip.prompt.parsed import Values
-from clip_skip.sweep.plan import Plan
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.sweep.settings import SweepSettings
 
@@ -67,7 +67,8 @@ class SweepBatch:
     same_input:      whether all pictures have the same texts and the same seed
     host_texts:      the texts that the host made, before other extensions changed them
     pieces_shared:   another extension encoded a piece of the prompt for all pictures, whose clip skips differ
-    texts_rewritten: another extension changed the texts, which is only right for the first picture
+    texts_changed:   another extension changed the texts
+    texts_rewritten: it changed them in a way that is only right for the first picture
     """
 
     seeds: list[Any]
@@ -76,6 +77,7 @@ class SweepBatch:
     same_input: bool = False
     host_texts: list[list[str]] = field(default_factory=list)
     pieces_shared: bool = False
+    texts_changed: bool = False
     texts_rewritten: bool = False
 
     @property
@@ -91,14 +93,18 @@ class SweepJob:
     last:            the host's processing object of the last batch
     pieces_shared, texts_rewritten: as in `SweepBatch`, for every batch from now on
     save_problem:    why the cells could not be saved
+    identities:      of every cell (webui/sweep/identity.py)
+    reused:          the number of cells that were finished before
     """
 
     settings: SweepSettings
-    plan: Plan
+    plan: SweepPlan
     last: Any = None
     pieces_shared: bool = False
     texts_rewritten: bool = False
-    save_problem: str = ""
+    save_problem: Message | None = None
+    identities: dict[SweepCell, str | None] = field(default_factory=dict)
+    reused: int = 0
 
 
 @dataclass
@@ -132,7 +138,7 @@ class State:
         return State(self.overrides, self.check_model, self.batch, self.job, [panel])
 
 
-def state_of(p: Any) -> State:
+def state_of(p: object) -> State:
     """The State of `p`; an empty one, which is not put on `p`, where there is none yet."""
     state: State | None = getattr(p, "clip_skip_state", None)
     return State() if state is None else state

@@ -45,16 +45,16 @@ def test_a_cells_value_becomes_the_tag_or_the_headers(swept):
     viewer = swept.frame_locator(FRAME)
     swept.locator(PROMPT).fill("a red cow <clipskip:7> at night")
     viewer.locator('[data-place="1,0"]').click()
-    viewer.get_by_role("button", name="Use clip skip 2 here").click()
+    viewer.get_by_role("button", name="Use clip skip 2").click()
     sync_api.expect(swept.locator(PROMPT)).to_have_value("a red cow <clipskip:2> at night", timeout=60_000)
     sync_api.expect(viewer.locator("#said")).to_have_text("Clip skip 2 is now the prompt's tag.")
     viewer.get_by_role("combobox", name="Pick its value").select_option("in the header")
-    viewer.get_by_role("button", name="Use clip skip 2 here").click()
+    viewer.get_by_role("button", name="Use clip skip 2").click()
     sync_api.expect(header(swept)).to_have_value("2", timeout=60_000)
     sync_api.expect(swept.locator(PROMPT)).to_have_value(re.compile("^a red cow +at night$"), timeout=60_000)
     viewer.locator("body").press("ArrowRight")  # the header takes no fraction
     assert viewer.locator("#as").input_value() == "tag"
-    viewer.get_by_role("button", name="Use clip skip 3.5 here").click()
+    viewer.get_by_role("button", name="Use clip skip 3.5").click()
     sync_api.expect(swept.locator(PROMPT)).to_have_value(re.compile("<clipskip:3.5>"), timeout=60_000)
 
 
@@ -118,6 +118,7 @@ def test_a_sweep_of_a_picture_in_png_info(webui, page, tmp_path):  # noqa: F811
     expect(page, "This picture has no settings in it.", "#tab_pnginfo .clip-skip-note")
     page.locator("#pnginfo_image input[type=file]").set_input_files(tmp_path / "cow.png")
     expect(page, "Seed: 11", "#tab_pnginfo")
+    expect(page, "at clip skip", "#clip_skip_png_info")
     button.click()
     sync_api.expect(page.locator(NEGATIVE)).to_have_value("bad", timeout=60_000)
     assert page.locator(PROMPT).input_value() == "a blue cow,\nat night"

@@ -47,26 +47,29 @@ def test_a_lora_is_told_from_its_weights(webui, loras):
     read = lambda text: webui.call("/clip-skip/v1/read", {"prompt": text, "negative": "", "value": 1})["suggestions"]
     (told,) = read(lora("two"))
     assert (told["value"], told["source"]) == (2, "weights")
-    assert told["text"] == 'LoRA "clip_skip_test_two" was trained at clip skip 2, as its weights tell; now it is 1.'
+    assert (
+        told["text"]
+        == 'LoRA "clip_skip_test_two" was trained at clip skip 2, according to its weights; you are using 1.'
+    )
     assert read(lora("one")) == [] and read(lora("two") + "<clipskip:2>") == []
 
 
 def test_a_lora_is_told_with_the_picture(webui, loras):
     said = lambda text: webui.answer(text, steps=1)["info"].get("clip_skip_suggestions")
     (told,) = said(lora("two"))
-    assert told["value"] == 2 and "as its weights tell; this picture used 1." in told["text"]
+    assert told["value"] == 2 and "according to its weights; this picture used 1." in told["text"]
     assert said(lora("one")) is None and said(lora("two") + "<clipskip:2>") is None
 
 
 def test_a_lora_is_named_on_the_page_and_followed_with_one_click(webui, loras, page):  # noqa: F811
     page.locator(PROMPT).fill(lora("two"))
-    expect(page, "was trained at clip skip 2, as its weights tell; now it is 1.", SUGGESTIONS)
+    expect(page, "was trained at clip skip 2, according to its weights; you are using 1.", SUGGESTIONS)
     for name in ("width", "height"):
         page.locator(f"#txt2img_{name} input[type=number]").fill("64")
     page.locator("#txt2img_steps input[type=number]").fill("1")
     page.locator("#txt2img_generate").click()
     under = page.locator(f"{prose('#html_log_txt2img')} .comments")
-    sync_api.expect(under).to_contain_text("as its weights tell; this picture used 1.", timeout=60_000)
+    sync_api.expect(under).to_contain_text("according to its weights; this picture used 1.", timeout=60_000)
     under.get_by_role("button", name="Use 2").click()
     sync_api.expect(page.locator(PROMPT)).to_have_value(f"{lora('two')} <clipskip:2>")
     sync_api.expect(page.locator(SUGGESTIONS)).to_have_text("", timeout=15_000)

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from clip_skip.sweep.axis import TOO_DEEP
+
 from .test_page import at_64_pixels, choose_sweep, expect, page, prose, sync_api  # noqa: F401
 
 PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
@@ -74,7 +76,7 @@ def test_a_mistake_is_told_without_the_name_of_a_class(small):
     field(small, "clip_skips").fill("1-13")
     small.fill(PROMPT, "a")
     small.click("#txt2img_generate")
-    expect(small, 'ClipSkip: Clip skips: "1-13" is outside 1 to 12', LOG)
+    expect(small, f"ClipSkip: Clip skips: {TOO_DEEP(value=13, layers=12)}", LOG)
     assert "Error" not in small.inner_text(LOG)
 
 
@@ -93,12 +95,12 @@ def test_interrupted_and_started_again_it_makes_the_rest(webui, small):
         if webui.call("/sdapi/v1/progress")["state"]["job_no"] > 3:
             break
     small.click("#txt2img_interrupt")
-    expect(small, "of 36 cells are made. The same sweep, started again with seed 7, makes the others.", LOG)
+    expect(small, "of 36 cells are done. Run the same sweep again with seed 7 to finish the rest.", LOG)
     made = int(small.inner_text(LOG).partition(" of 36 cells")[0].split()[-1])
     assert 0 < made < 36
     small.click("#txt2img_generate")
     sync_api.expect(small.locator("#txt2img_gallery .thumbnails button")).to_have_count(37, timeout=300_000)
-    assert "cells are made" not in small.inner_text(LOG)
+    assert "to finish the rest" not in small.inner_text(LOG)
 
 
 def choose(page, name, option):  # noqa: F811

@@ -7,6 +7,9 @@ import urllib.error
 
 import pytest
 
+from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.settings import NEEDS_SDXL
+
 from .conftest import HIRES, infotext, pixels, same
 from .test_encoders import load, sdxl  # noqa: F401
 from .test_sweep import NEGATIVE, PROMPT, axes, cells, plot  # noqa: F401
@@ -145,9 +148,9 @@ def test_interrupt_and_skip(webui, action, made):
 @pytest.mark.parametrize(
     ("wrong", "detail"),
     [
-        ({"rows": "clip_g", "row_values": "2"}, "rows: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
-        ({"columns": "clip_l"}, "columns: the loaded model has not both CLIP-L and CLIP-G, as SDXL has"),
-        ({"rows": "negative", "row_values": "1-13"}, 'row_values: "1-13" is outside 1 to 12'),
+        ({"rows": "clip_g", "row_values": "2"}, f"rows: {NEEDS_SDXL}"),
+        ({"columns": "clip_l"}, f"columns: {NEEDS_SDXL}"),
+        ({"rows": "negative", "row_values": "1-13"}, f"row_values: {TOO_DEEP(value=13, layers=12)}"),
         ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
         ({"rows": "seed", "row_values": "1.5"}, 'row_values: "1.5" is not a whole number'),
         ({"rows": "prompt", "row_values": "zebra, hen"}, 'row_values: "zebra" is neither in the prompt nor'),

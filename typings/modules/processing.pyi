@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -6,7 +7,7 @@ class Processed:
     images: list[Image.Image]
     infotexts: list[str]
     index_of_first_image: int
-    js: Any
+    js: Callable[[], str]
     def __init__(
         self,
         p: Any,

@@ -1,7 +1,7 @@
-from typing import Any
+from clip_skip.webui.host_types import Model
 
 class SdModelData:
-    sd_model: Any
+    sd_model: Model | None
 
 class CheckpointInfo:
     name: str

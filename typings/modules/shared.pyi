@@ -1,8 +1,11 @@
 from typing import Any
 
+from clip_skip.webui.host_types import Model
+
 class Options:
     data: dict[str, Any]
     data_labels: dict[str, Any]
+    quicksettings_list: list[str]
     CLIP_stop_at_last_layers: int
     sdxl_clip_l_skip: bool
     localization: str
@@ -11,6 +14,7 @@ class Options:
     enable_pnginfo: bool
     grid_save: bool
     grid_format: str
+    samples_format: str
     grid_extended_filename: bool
     return_mask: bool
     return_mask_composite: bool
@@ -41,7 +45,7 @@ class TotalTQDM:
 
 opts: Options
 config_filename: str
-sd_model: Any
+sd_model: Model | None
 sd_model_type: str  # SD.Next
 state: State
 prompt_styles: Any

@@ -1,5 +1,6 @@
-from typing import Any
+from collections.abc import Callable
 
-ui_clip_skip: Any
+import gradio as gr
 
-def on_preset_change(*args: Any, **kwargs: Any) -> Any: ...
+ui_clip_skip: gr.Component
+on_preset_change: Callable[..., list[object]]

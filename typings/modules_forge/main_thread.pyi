@@ -1,4 +1,8 @@
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
-def run_and_wait_result(func: Callable[..., Any], *args: Any) -> Any: ...
+T = TypeVar("T")
+
+last_exception: BaseException | None
+
+def run_and_wait_result(function: Callable[..., T], *args: object) -> T | None: ...

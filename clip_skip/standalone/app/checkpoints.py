@@ -7,14 +7,20 @@ from functools import lru_cache
 from pathlib import Path
 
 from clip_skip.encoder import TextEncoder, not_loaded
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.skip import shorten
-from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
+
+CHECKPOINT = Template("Checkpoint")
+NOT_THERE = Template("{name} is not there any more")
+OF_THIS_PAGE = Template("the checkpoints of this page")
+STANDS_IN = Template("{problem}; the chosen one takes its place.")
 
 
 @dataclass(frozen=True)
@@ -77,23 +83,23 @@ class Checkpoints:
         self._last = {name: self._first, **others}
         return self._last
 
-    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, str]:
-        """The one that a picture was made with, and a sentence where it is `otherwise` that stands in for it.
+    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, Message | None]:
+        """The one that a picture was made with, and a message where it is `otherwise` that stands in for it.
 
         It is found by its name, else by its hash. Raises as `find`.
         """
         paths = self.paths()
         try:
-            path, said = recipe.checkpoint(infotext, paths.values(), "the checkpoints of this page")
+            path, message = recipe.checkpoint(infotext, paths.values(), OF_THIS_PAGE)
         except InfotextError as error:
-            return self.find(otherwise), f"{error}; the chosen one takes its place."
-        return self.find(next(name for name, one in paths.items() if one == path)), said
+            return self.find(otherwise), STANDS_IN(problem=reason(error))
+        return self.find(next(name for name, one in paths.items() if one == path)), message
 
     def find(self, name: object) -> Checkpoint:
         """Raises `FieldError` where there is none, or `CheckpointError` where it cannot be used."""
         path = self._last.get(str(name)) or self.paths().get(str(name))
         if path is None or not path.is_file():
-            raise FieldError(f"Checkpoint: {shorten(str(name))} is not there any more")
+            raise FieldError.of(CHECKPOINT, NOT_THERE(name=shorten(str(name))))
         stat = path.stat()
         return Checkpoint(str(name), path, _sizes(path, stat.st_mtime_ns, stat.st_size))
 

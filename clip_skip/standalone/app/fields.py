@@ -1,71 +1,55 @@
-"""The widgets of the fields that say how a picture is made."""
+"""The widgets of the options that say how a picture is made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
+from itertools import groupby
 from typing import Any
 
 import gradio as gr
 
 from clip_skip.messages.message import Translate
 from clip_skip.page.events import listen
-from clip_skip.standalone.app.reading import LABELS
-from clip_skip.standalone.engine.loading import EMPHASES
-from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
-from clip_skip.standalone.sampling.samplers import SAMPLERS
-from clip_skip.standalone.sweep.job import Settings
+from clip_skip.standalone.option_kinds import Choice, Number, Switch
+from clip_skip.standalone.options import OPTIONS, Option
 
-__all__ = ["SAME", "fields"]
-
-SAME = "Use same sampler"
-WIDEST = 2048
-"""What the sliders of width and height go to; their boxes take more."""
+__all__ = ["option_widgets"]
 
 
-def fields(tr: Translate, prompt: str, seed: int, size: int, factor: int, emphasis: str) -> dict[str, Any]:
-    """The widgets, by the names of `LABELS`, in the place where they are to be.
+def option_widgets(tr: Translate, values: Mapping[str, Any], factor: int) -> dict[str, Any]:
+    """The widgets, by the names of the options, in the place where they are to be; those of the hires pass are hidden
+    while there is none.
 
-    Those that the extension's script looks for have the WebUI's ids.
+    values: what stands in them; factor: the VAE's
     """
-    made: dict[str, Any] = {}
+    widgets: dict[str, Any] = {}
+    for of_hires, group in groupby(OPTIONS, lambda option: bool(option.hires)):
+        with gr.Column(visible=False) if of_hires else nullcontext() as column:
+            for row, options in groupby(group, lambda option: option.row):
+                with gr.Row() if row else nullcontext():
+                    widgets |= {
+                        option.name: option_widget(option, tr, values[option.name], factor) for option in options
+                    }
+        if of_hires:
+            shown = lambda on: gr.update(visible=on)
+            listen(widgets["hires"].change, shown, [widgets["hires"]], [column], queue=False)
+    return widgets
 
-    def add(kind: Any, name: str, value: Any, script_name: str = "", **more: Any) -> None:
-        options = {"elem_id": script_name or f"clip_skip_app_{name}", "label": tr(LABELS[name]), **more}
-        made[name] = kind(value=value, **options)
 
-    def slider(name: str, low: float, high: float, value: float, step: float = 1, script_name: str = "") -> None:
-        add(gr.Slider, name, value, script_name, minimum=low, maximum=high, step=step, min_width=130)
-
-    def one_of(name: str, choices: list[Any], value: str) -> None:
-        add(gr.Dropdown, name, value, choices=choices, min_width=130)
-
-    add(gr.Textbox, "prompt", prompt, "txt2img_prompt", lines=4)
-    add(gr.Textbox, "negative", "", "txt2img_neg_prompt", lines=2)
-    with gr.Row():
-        add(gr.Number, "seed", seed, min_width=130)
-        slider("steps", 1, 100, 20, script_name="txt2img_steps")
-    with gr.Row():
-        for name in ("width", "height"):
-            slider(name, 64, WIDEST, size, factor)
-    one_of("sampler", list(SAMPLERS), next(iter(SAMPLERS)))
-    slider("cfg_scale", 0, 30, Settings.cfg_scale, 0.5)
-    add(gr.Checkbox, "hires", False, "txt2img_hr-checkbox")
-    with gr.Column(visible=False) as second:
-        with gr.Row():
-            one_of("upscaler", list(UPSCALERS), Hires.upscaler)
-            slider("scale", 1, 4, Hires.scale, 0.05)
-        with gr.Row():
-            for name in ("resize_width", "resize_height"):
-                slider(name, 0, WIDEST, 0, factor)
-        with gr.Row():
-            slider("denoising", 0, 1, Hires.denoising, 0.01)
-            slider("hires_steps", 0, 100, 0, script_name="txt2img_hires_steps")
-        with gr.Row():
-            one_of("hires_sampler", [tr(SAME), *SAMPLERS], tr(SAME))
-            slider("hires_cfg_scale", 0, 30, 0, 0.5)
-        add(gr.Textbox, "hires_prompt", "", "hires_prompt", lines=2)
-        add(gr.Textbox, "hires_negative", "", "hires_neg_prompt", lines=2)
-    listen(made["hires"].change, lambda on: gr.update(visible=on), [made["hires"]], [second], queue=False)
-    with gr.Row():
-        one_of("emphasis", list(EMPHASES), emphasis)
-        one_of("noise", list(NOISES), NOISES[0])
-    return made
+def option_widget(option: Option, tr: Translate, value: Any, factor: int) -> Any:
+    """Those widgets that the extension's script looks for have the WebUI's ids."""
+    kind = option.kind
+    common = {"label": tr(option.label), "elem_id": option.element or f"clip_skip_app_{option.name}"}
+    if isinstance(kind, Switch):
+        return gr.Checkbox(value, **common)
+    if isinstance(kind, Choice):
+        none = [tr(kind.none)] if kind.none else []
+        return gr.Dropdown([*none, *kind.names], value=value or none[0], min_width=130, **common)
+    if isinstance(kind, Number):
+        value = kind.none if value is None else value
+        if not kind.slider:
+            return gr.Number(value, min_width=130, **common)
+        low, high, step = kind.slider
+        return gr.Slider(low, high, value, step=step or factor, min_width=130, **common)
+    return gr.Textbox(value, lines=kind.lines, **common)

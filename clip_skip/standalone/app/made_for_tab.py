@@ -7,16 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from clip_skip.messages.message import Translate
+from clip_skip.messages.message import Template, Translate
 from clip_skip.page import made_for
 from clip_skip.page.events import listen
 from clip_skip.standalone.app.checkpoints import Checkpoints, files
-from clip_skip.standalone.app.gradio_versions import PROGRESS, image
+from clip_skip.standalone.app.gradio_versions import PROGRESS, image, taken
 from clip_skip.standalone.files import save_picture
 
 __all__ = ["MadeForTab"]
 
-NO_FOLDER = "Start the page with --loras DIR to look at LoRAs."
+NO_FOLDER = Template("Start the page with --loras DIR to inspect LoRAs.")
 
 
 class MadeForTab:
@@ -42,8 +42,8 @@ class MadeForTab:
             bases, label = self.bases(), translate("Base that a checkpoint was made from")
             base = gr.Dropdown(bases, value=bases[0], label=label, elem_id="clip_skip_app_made_for_base")
         self.lists = [file, base]
-        button = gr.Button(translate("Look at it"), variant="primary", elem_id="clip_skip_app_look")
-        verdict = gr.Textbox(label=translate("In a sentence"), interactive=False, elem_id="clip_skip_app_verdict")
+        button = gr.Button(translate("Inspect"), variant="primary", elem_id="clip_skip_app_look")
+        verdict = gr.Textbox(label=translate("Summary"), interactive=False, elem_id="clip_skip_app_verdict")
         picture = image(translate("Blocks of the text encoder"), "clip_skip_app_blocks")
         every = gr.Button(translate("All LoRAs"), elem_id="clip_skip_app_all_loras")
         link = gr.HTML(elem_id="clip_skip_app_csv")
@@ -53,6 +53,8 @@ class MadeForTab:
             datatype=types,
             interactive=False,
             wrap=True,
+            visible=False,  # without rows, gradio shows one of zeros
+            **taken(gr.Dataframe.__init__, column_widths=[*made_for.WIDTHS]),
             elem_id="clip_skip_app_table",
         )
         dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
@@ -83,5 +85,5 @@ class MadeForTab:
     def all_loras(self, progress: Any = PROGRESS) -> tuple[Any, str]:
         """A row for each LoRA of the folder, and a link to have them as a file."""
         each = lambda names: progress.tqdm(names, unit="LoRAs")
-        found, link = made_for.table(self.loras, self.translate, each, made_for.NONE if self.folder else NO_FOLDER)
-        return found or gr.update(), link
+        rows, link = made_for.table(self.loras, self.translate, each, made_for.NONE if self.folder else NO_FOLDER)
+        return gr.update(value=rows, visible=True) if rows else gr.update(visible=False), link

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from clip_skip.messages.message import reason
 from clip_skip.page.events import listen
+from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
-from clip_skip.standalone.app.fields import SAME, fields
+from clip_skip.standalone.app.fields import option_widgets
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
 from clip_skip.standalone.app.made_for_tab import MadeForTab
 from clip_skip.standalone.app.routes import add_routes
-from clip_skip.standalone.app.studio import Studio
+from clip_skip.standalone.app.studio import INTERRUPTED, Studio
 from clip_skip.standalone.app.sweep_tab import SweepTab
 from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import NAME
+from clip_skip.standalone.options import SAME_SAMPLER
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
@@ -33,18 +36,19 @@ Given = dict[Any, Any]
 class Page:
     """The page of a `Studio`, in a language of `localizations`."""
 
-    def __init__(self, studio: Studio, prompt: str, seed: int, size: int, language: str | None = None) -> None:
+    def __init__(self, studio: Studio, values: Mapping[str, Any], language: str | None = None) -> None:
+        """values: those of the options that the page begins with"""
         self.studio, self.voice = studio, Voice(language)
         self.blocks = gr.Blocks(**taken(gr.Blocks.__init__, title="Clip Skip", analytics_enabled=False, **THEME))
         self.at: dict[str, Any] = {}
-        """The fields of `reading.LABELS`, and "window", "checkpoint", "slider"."""
+        """The options' widgets by their names, and "window", "checkpoint", "slider"."""
         tr = self.voice.tr
         with self.blocks:
             self.at["window"] = gr.Textbox(visible=False)
             self._header()
             with gr.Row():
                 with gr.Column(scale=2, min_width=320):
-                    self._fields(prompt, seed, size)
+                    self._fields(values)
                 with gr.Column(scale=3, min_width=320), gr.Tabs() as tabs:
                     with gr.Tab(tr("Picture"), id="picture"):
                         self._picture_tab()
@@ -75,12 +79,12 @@ class Page:
                 most, more = first.encoders[0].layers, {"elem_id": "setting_CLIP_stop_at_last_layers"}
                 self.at["slider"] = gr.Slider(1, most, 1, step=1, label=tr("Clip skip"), **more)
 
-    def _fields(self, prompt: str, seed: int, size: int) -> None:
+    def _fields(self, values: Mapping[str, Any]) -> None:
         label, more = self.voice.tr("Drop a picture here to make it again"), taken(gr.File, height=110)
         self.dropped = gr.File(label=label, file_types=["image", ".txt"], elem_id="clip_skip_app_like", **more)
-        self.said = gr.HTML(elem_id="clip_skip_app_like_notes")
-        factor, emphasis = self.studio.first.sizes.vae_factor, self.studio.loading.emphasis
-        self.at |= fields(self.voice.tr, prompt, seed, size, factor, emphasis)
+        self.like_notes = gr.HTML(elem_id="clip_skip_app_like_notes")
+        factor = self.studio.first.sizes.vae_factor
+        self.at |= option_widgets(self.voice.tr, values, factor)
 
     def start_button(self, label: str, kind: str, name: str) -> Any:
         """The button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s."""
@@ -105,7 +109,7 @@ class Page:
         tr = self.voice.tr
         dark = gr.Checkbox(visible=False)  # set by IS_DARK
         button = gr.Button(tr("Show layers"), variant="primary", elem_id="clip_skip_app_show_layers")
-        sentences = gr.Textbox(label=tr("In a sentence"), interactive=False, elem_id="clip_skip_app_sentences")
+        sentences = gr.Textbox(label=tr("Summary"), interactive=False, elem_id="clip_skip_app_sentences")
         picture = image(tr("Layers"), "clip_skip_app_layers")
         given = [self.at["checkpoint"], self.at["prompt"], dark]
         listen(button.click, self.layers, given, [sentences, picture], IS_DARK)
@@ -115,7 +119,7 @@ class Page:
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
-        inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.said}
+        inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
@@ -135,18 +139,27 @@ class Page:
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
 
     def like(self, given: Given) -> Given:
-        """The fields as the infotext of the dropped picture has them, and what of it cannot be made again."""
-        told, dropped = self.voice.told, given[self.dropped]
-        infotext = told(read_infotext, Path(str(getattr(dropped, "name", dropped))))
-        wanted = told(recipe.of, infotext)
-        checkpoint, sentence = told(self.studio.checkpoints.like, infotext, given[self.at["checkpoint"]])
-        filled, more = reading.filled(wanted, checkpoint.family)
+        """The fields as the infotext of the dropped picture has them, and what of it cannot be made again.
+
+        Where it has none, or its checkpoint cannot be used, the fields stay as they are.
+        """
+        dropped = given[self.dropped]
+        path = Path(str(getattr(dropped, "name", dropped)))
+        try:
+            infotext = read_infotext(path)
+            wanted = recipe.of(infotext)
+            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]])
+        except (ValueError, OSError) as error:
+            problem = self.voice.translate(reason(error)).replace(str(path), path.name)
+            return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
+        filled, more = reading.fields_of(wanted, checkpoint.family)
         if filled.get("hires_sampler") == "":
-            filled["hires_sampler"] = self.voice.tr(SAME)
+            filled["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
         filled["checkpoint"] = checkpoint.name
-        said = [*wanted.said, *([sentence] if sentence else []), *more]
+        about = sentences(facts_of(infotext))
+        warnings = [*about, *wanted.warnings, *([sentence] if sentence else []), *more]
         updates = {self.at[name]: value for name, value in filled.items()}
-        return {**updates, self.dropped: None, self.said: self.voice.notes(said)}
+        return {**updates, self.dropped: None, self.like_notes: self.voice.notes(warnings)}
 
     def generate(self, given: Given, progress: Any = PROGRESS) -> tuple[Any, ...]:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
@@ -157,8 +170,8 @@ class Page:
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:
             made = told(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
-        except Interrupted as interrupted:
-            return gr.update(), gr.update(), self.voice.notes([str(interrupted)])
+        except Interrupted:
+            return gr.update(), gr.update(), self.voice.notes([INTERRUPTED])
         return str(made.path), made.infotext, self.voice.notes(made.notes)
 
     def find_again(self, window: str) -> Iterator[Given]:

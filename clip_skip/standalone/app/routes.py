@@ -10,12 +10,17 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
+from clip_skip.made_for.suggestions import NOW, File, suggest
 from clip_skip.messages.message import Translate
 from clip_skip.page import answers as reading
-from clip_skip.prompt.precedence import Texts
+from clip_skip.prompt.comments import strip_comments
+from clip_skip.prompt.precedence import Texts, prompt_values
+from clip_skip.prompt.tags import strip
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints, files
-from clip_skip.standalone.app.reading import FieldError
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.models.lora_files import find_lora
+from clip_skip.standalone.option_kinds import FieldError
+from clip_skip.standalone.prompts import networks
 from clip_skip.standalone.prompts.conditioning import sub_prompts
 from clip_skip.standalone.prompts.schedule import schedule
 
@@ -45,7 +50,7 @@ def add_routes(
     def read_texts(asked: dict[str, Any], checkpoint: str) -> dict[str, Any]:
         of = chosen(checkpoint)
         host = reading.Host(of.encoders, of.family, translate, lambda texts, negative: parts(texts, negative, asked))
-        return {**reading.read(asked, host), "suggestions": [], "problems": []}
+        return {**reading.read(asked, host), **suggestions_on(of, asked, loras, translate)}
 
     def viewer(name: str) -> FileResponse:
         path = sweeps / name / "index.html"
@@ -64,6 +69,35 @@ def add_routes(
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
         app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
+
+
+def suggestions_on(
+    checkpoint: Checkpoint, asked: Mapping[str, Any], loras: Path | None, translate: Translate
+) -> dict[str, Any]:
+    """The LoRAs of a prompt, and the checkpoint, that were made for another clip skip than the one in effect.
+
+    As the WebUI's route answers; for SD1 alone, where a header's value counts. asked: "value" is the header's.
+    """
+    prompt, value = str(asked.get("prompt") or ""), asked.get("value")
+    if checkpoint.family != "SD1":
+        return {"suggestions": [], "problems": []}
+    default = float(value) if isinstance(value, (int, float)) and 1 <= value <= checkpoint.deepest else 1.0
+    files = [File("LoRA", path.stem, str(path)) for path in loras_of(prompt, loras)]
+    files.append(File("checkpoint", checkpoint.name, str(checkpoint.path)))
+    found = suggest(files, prompt_values(prompt, "", default)[0], NOW)
+    return {
+        "suggestions": [{**one, "text": translate(one["text"])} for one in found if "text" in one],
+        "problems": [translate(one["problem"]) for one in found if "problem" in one],
+    }
+
+
+def loras_of(prompt: str, folder: Path | None) -> list[Path]:
+    """The files of the LoRAs that a prompt names with a weight, as far as they are there while it is being written."""
+    try:
+        named = networks.read_networks(strip(strip_comments(prompt)))[1]
+        return [find_lora(lora.name, folder) for lora in named if lora.text or lora.unet]
+    except networks.LoraError:
+        return []
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -11,28 +11,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.layers import figure as layers_figure
-from clip_skip.messages.message import Message, Translate
+from clip_skip.messages.message import Message, MessageError, Template, Translate
 from clip_skip.prompt import precedence
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import Prompt, find_warnings, parse, parse_negative
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
-from clip_skip.standalone.app.reading import whole
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
 from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.option_kinds import FieldError, Number
 from clip_skip.standalone.prompts import tokens
-from clip_skip.standalone.sweep.job import Job, Settings
+from clip_skip.standalone.settings import Settings
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
 from clip_skip.standalone.sweep.run import run as run_job
 from clip_skip.sweep.axis import SweepError
-from clip_skip.sweep.rows import CFG, random_seeds
+from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
+
+CLIP_SKIP = Template("Clip skip")
+INTERRUPTED = Template("Interrupted.")
+INTERRUPTED_SWEEP = Template("Interrupted. Run the same sweep again with its seed to finish the rest.")
+NO_REPORT = Template("No report yet: it needs every cell.")
+OUT_OF_MEMORY = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ class Studio:
 
         def go_on() -> None:
             if self._closed or asked.stop.is_set():
-                raise Interrupted("Interrupted.")
+                raise Interrupted(INTERRUPTED)
 
         try:
             with self._busy:
@@ -141,7 +148,7 @@ class Studio:
         window: str = "",
     ) -> Picture:
         """One picture, in which a tag wins over `slider`. Raises `FieldError` or `Interrupted`."""
-        shot = shot_of(checkpoint, settings, whole("Clip skip", slider, 1, checkpoint.deepest))
+        shot = shot_of(checkpoint, settings, slider_value(slider, checkpoint))
         with self._alone("picture", window) as go_on:
 
             def step() -> None:
@@ -169,18 +176,18 @@ class Studio:
         """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
         before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
 
-        Raises `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
+        Raises `FieldError`, `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
         """
         axes = replace(axes, seeds=random_seeds(axes.seeds))
         plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
         if plan.rows.kind.name == "hires" and settings.hires is None:
-            raise SweepError(f"{LABELS['rows']}: there is no hires pass, so its clip skip cannot be the rows")
+            raise SweepError.in_field(LABELS["rows"], HIRES_PASS_NEEDED)
         plan.rows.check(LABELS[axes.kind.field], settings.prompt, settings.negative)
         if plan.rows.kind == CFG:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
         common = plan, self.device, 0, self.sweeps, report, self.loading, language, translate
-        wanted = Job(checkpoint.path, settings, *common)
+        wanted = SweepJob(checkpoint.path, settings, *common)
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
@@ -215,6 +222,14 @@ class Studio:
         return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
 
 
+def slider_value(value: Any, checkpoint: Checkpoint) -> int:
+    """The header's clip skip, checked. Raises `FieldError`."""
+    try:
+        return int(Number(1, checkpoint.deepest, whole=True).check(value))
+    except MessageError as error:
+        raise FieldError.of(CLIP_SKIP, error.message) from None
+
+
 def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
     """What a picture is made of: `slider` is the value where no tag says another."""
     prompt, tag = settings.prompt, precedence.prompt_tag(settings.prompt)
@@ -239,10 +254,10 @@ def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
         yield from encoder.too_deep(max(values))
 
 
-def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[str]:
+def _on_sweep(figures: dict[str, Any], report: bool) -> Iterator[Message | str]:
     if "out_of_memory" in figures:
-        yield f"Out of memory: the sweep went on with {figures['cells_per_batch']} cells per batch."
+        yield OUT_OF_MEMORY(size=figures["cells_per_batch"])
     if "interrupted" in figures:
-        yield "Interrupted: the same sweep, started again with its seed, makes only the cells that are missing."
+        yield INTERRUPTED_SWEEP
         if report:
-            yield "The report needs every cell, so there is none."
+            yield NO_REPORT

@@ -9,20 +9,25 @@ from typing import Any
 
 import gradio as gr
 
+from clip_skip.messages.message import Template
 from clip_skip.page.events import listen
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import Checkpoint
 from clip_skip.standalone.app.gradio_versions import PROGRESS, image
 from clip_skip.standalone.app.routes import PREFIX
-from clip_skip.standalone.app.studio import Studio, Sweep
+from clip_skip.standalone.app.studio import INTERRUPTED, Studio, Sweep
 from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import Windows
 from clip_skip.standalone.sweep.job import ROWS
 from clip_skip.standalone.sweep.run import Interrupted
-from clip_skip.sweep.rows import CFG, KINDS
+from clip_skip.sweep.rows import CFG, ROW_KINDS
 from clip_skip.sweep.settings import LABELS, PLACEHOLDERS, SweepSettings
 
 __all__ = ["SHOWN", "SweepTab"]
+
+CELLS_DONE = Template("Seed {seed}: {done} of {cells} cells are done, {now} of them now; they are in {folder}")
+ALL_THERE = Template("Seed {seed}: all {cells} cells were there already, in {folder}")
+WAITING = Template("This window's sweep waits.")
 
 SHOWN = ("grid", "links", "figure")
 """What a sweep shows, by the names in `SweepTab.at`."""
@@ -40,7 +45,7 @@ class SweepTab:
     ) -> None:
         self.studio, self.voice = studio, voice
         self.windows = Windows()
-        kinds = [KINDS[name] for name in ROWS]
+        kinds = [ROW_KINDS[name] for name in ROWS]
         self.kinds = {voice.tr(kind.label): kind.name for kind in kinds}
         self.axes = ("clip_skips", "report", "rows", *(kind.field for kind in kinds))
         self.at: dict[str, Any] = {}
@@ -89,14 +94,14 @@ class SweepTab:
         started = self.windows.start(window, {**values, "seed": settings.seed})
 
         def on_step(done: int, total: int, what: str) -> None:
-            started.said = what
+            started.progress = what
             progress((done, total), desc=self.voice.translate(what), unit="steps")
 
         try:
             what = checkpoint, settings, axes, on_step, window, self.voice.language or "en", self.voice.translate
             started.answer = self._shown(self.voice.told(self.studio.sweep, *what), settings.seed)
-        except Interrupted as interrupted:
-            started.answer = {"links": self.voice.notes([str(interrupted)])}
+        except Interrupted:
+            started.answer = {"links": self.voice.notes([INTERRUPTED])}
         finally:
             started.ended.set()
         return {self.at[name]: value for name, value in started.answer.items()}
@@ -110,17 +115,17 @@ class SweepTab:
         found = {self.all[name]: value for name, value in started.values.items()}
         links = self.at["links"]
         while not started.ended.wait(0.5):
-            yield True, {**found, links: self.voice.notes([started.said or "This window's sweep waits."])}
+            yield True, {**found, links: self.voice.notes([started.progress or WAITING])}
         yield True, {**found, **{self.at[name]: value for name, value in started.answer.items()}}
 
     def _shown(self, made: Sweep, seed: int) -> dict[str, Any]:
         figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
         now, before = made.figures["cells_made"], made.figures["cells_kept"]
         grid = {"grid": str(made.folder / "grid.png")} if now + before else {}
-        text = "Seed {seed}: {done} of {cells} cells are made, {now} of them now; they are in {folder}"
-        said = [self.voice.tr(text, seed=seed, folder=made.folder, done=now + before, cells=made.cells, now=now)]
+        common: dict[str, Any] = {"seed": seed, "cells": made.cells, "folder": str(made.folder)}
+        summary = ALL_THERE(**common) if before == made.cells else CELLS_DONE(**common, done=now + before, now=now)
         pages = self._pages(made) if grid else ""
-        return {**grid, "links": pages + self.voice.notes([*said, *made.notes]), "figure": figure}
+        return {**grid, "links": pages + self.voice.notes([summary, *made.notes]), "figure": figure}
 
     def _pages(self, made: Sweep) -> str:
         """The viewer's place, which app.js fills, and a link to it."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clip_skip.messages.catalogues import catalogue, translated
-from clip_skip.messages.message import Message
+from clip_skip.messages.message import Message, reason
+from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.app.gradio_versions import told
-from clip_skip.standalone.app.reading import FieldError
-from clip_skip.standalone.engine.engine import is_out_of_memory
 from clip_skip.standalone.models.header import CheckpointError
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures.infotext import InfotextError
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.sweep.axis import SweepError
@@ -46,7 +46,7 @@ class Voice:
         try:
             return function(*args)
         except WRONG as error:
-            raise told(self.translate(str(error))) from error
+            raise told(self.translate(reason(error))) from error
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

@@ -24,7 +24,7 @@ class Started:
     """A sweep that a window has started: what was in its fields, how far it is, and what it shows of it in the end."""
 
     values: dict[str, Any]
-    said: str = ""
+    progress: str = ""
     answer: dict[str, Any] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from clip_skip.messages.catalogues import languages
 from clip_skip.standalone.cli.arguments import (
-    DEMO_PROMPT,
-    DEMO_SEED,
-    SEED,
     ArgumentError,
     add_loading,
+    add_options,
+    check_folder,
     checkpoint,
     device,
+    given_values,
     loading,
     telling,
     within,
 )
+from clip_skip.standalone.options import OPTIONS, defaults
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "a page in the browser: pictures, sweeps, layers, and what LoRAs were made for"
+APP = tuple(option for option in OPTIONS if option.name == "emphasis")
+"""What the page begins with."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -29,6 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
     add("--loras", type=Path, metavar="DIR", help="LoRAs, for prompts and to be told what they were made for")
     add_loading(command)
+    add_options(command, APP)
     add("--models", type=Path, metavar="DIR", help="checkpoints to choose among; default: the folder of --model")
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--port", type=int, help="default: the first free one from 7860 on")
@@ -45,12 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         from clip_skip.standalone.app.studio import Studio
     except ImportError as error:
         raise ArgumentError(f"{error}; the page needs: pip install clip-skip[standalone,app]") from error
-    prompt, seed, size = (DEMO_PROMPT, DEMO_SEED, 128) if arguments.model == "demo" else ("", SEED, 512)
+    values = defaults(arguments.model == "demo") | given_values(arguments, APP)
     if arguments.port is not None:
         within("--port", arguments.port, 1, 65535)
-    if arguments.models is not None and not arguments.models.is_dir():
-        raise ArgumentError(f"--models: {arguments.models} is no folder")
-    how = loading(arguments)
+    check_folder("--models", arguments.models)
+    how = replace(loading(arguments), emphasis=values["emphasis"])
     name = device(arguments.device, torch.cuda.is_available())
     try:
         torch.empty(0, device=name)
@@ -66,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ArgumentError(f"--model: {error}") from error
     try:
-        page = Page(studio, prompt, seed, size, arguments.language)
+        page = Page(studio, values, arguments.language)
         main(page, arguments.port, not arguments.no_browser)
     except OSError as error:
         taken = f"{arguments.port} is taken" if arguments.port else "no port from 7860 on is free"

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from clip_skip.standalone.cluster.connection import LOCAL, Cluster, ClusterError, connected
+from clip_skip.messages.message import MessageError, Template, reason
+from clip_skip.skip import shorten
+from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
+from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
-from clip_skip.standalone.engine.loading import DTYPES, EMPHASES, Loading
+from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number
+from clip_skip.standalone.options import Option, defaults
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
-from clip_skip.standalone.sampling.samplers import SAMPLERS
 
 __all__ = [
+    "A_FOLDER",
     "DEMO_PROMPT",
-    "DEMO_SEED",
-    "SEED",
+    "NOT_A_FOLDER",
     "ArgumentError",
     "add_cluster",
     "add_loading",
+    "add_options",
+    "check_folder",
+    "check_is_file",
+    "check_png",
+    "checked",
     "checkpoint",
     "cluster_of",
     "device",
-    "known_sampler",
+    "given_values",
+    "known_name",
     "loading",
     "size",
     "sizes_for",
@@ -33,19 +44,32 @@ __all__ = [
     "within",
 ]
 
-DEMO_PROMPT, DEMO_SEED = "a small green triangle below a large orange ring on a black background", 1
-"""Of forty pairs of prompt and seed the one that shows most of what clip skip does: see docs/demo-model.md."""
+DEMO_PROMPT = defaults(demo=True)["prompt"]
 
-SEED = 2881122569
-"""That of the sweep that made people curious, for models of one's own."""
+NOT_A_FOLDER = Template("{path} is not a folder")
+A_FOLDER = Template("{path} is a folder; name a .safetensors file in it")
+NOT_A_SIZE = Template("{value} is not a size such as 512 or 512x768")
+NOT_A_MULTIPLE = Template("{width}x{height} is not a multiple of {factor} in both directions")
+NOT_A_DEVICE = Template("{value} is not cpu, gpu, cuda, cuda:1 or mps")
+NO_CUDA = Template("there is no CUDA GPU that torch can use")
+NEEDS_RAY = Template("it needs --ray")
 
 
-class ArgumentError(ValueError):
+class ArgumentError(FieldError):
     """An argument that cannot be used; the message names it."""
 
 
+NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
+
+
+def check_png(option: str, path: Path) -> None:
+    """Raise `ArgumentError` unless the name of `path`, where a picture is to be saved, ends in .png."""
+    if path.suffix.lower() != ".png":
+        raise ArgumentError.of(option, NOT_PNG)
+
+
 def checkpoint(model: str) -> Path:
-    """The file of `--model`; "demo" is the model in the box."""
+    """The file of `--model`; "demo" is the bundled demo model."""
     return CHECKPOINT if model == "demo" else Path(model)
 
 
@@ -55,33 +79,74 @@ def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
-        raise ArgumentError(f"{model}: {error}") from error
+        raise ArgumentError.of(model, reason(error)) from error
     except LoraError as error:
-        raise ArgumentError(f"{prompt}: {error}") from error
+        raise ArgumentError.of(prompt, reason(error)) from error
     except EmbeddingError as error:
-        raise ArgumentError(f"--embeddings: {error}") from error
+        raise ArgumentError.of("--embeddings", reason(error)) from error
 
 
 def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> Sizes:
     """The sizes of the checkpoint of `option`. ArgumentError if it is none, or makes no pictures of this size."""
+    check_is_file(option, path)
     with telling(option):
         sizes = inspect(path)
     if width % sizes.vae_factor or height % sizes.vae_factor:
-        raise ArgumentError(f"--size: {width}x{height} is not a multiple of {sizes.vae_factor} in both directions")
+        raise ArgumentError.of("--size", NOT_A_MULTIPLE(width=width, height=height, factor=sizes.vae_factor))
     return sizes
 
 
-def known_sampler(option: str, name: str) -> str:
-    if name not in SAMPLERS:
-        raise ArgumentError(f"{option}: {name!r} is not one of {', '.join(SAMPLERS)}")
-    return name
+def add_options(command: argparse.ArgumentParser, options: Iterable[Option]) -> None:
+    """The arguments of those of `options` that have a flag of their own."""
+    for option in options:
+        if option.flag:
+            command.add_argument(option.flag, type=type_of(option.kind), metavar=option.metavar, help=help_of(option))
+
+
+def type_of(kind: Kind) -> type[int | float | str]:
+    if isinstance(kind, Number):
+        return int if kind.whole else float
+    return str
+
+
+def help_of(option: Option) -> str:
+    """What the option is, and its default unless that is said or nothing."""
+    parts = [option.help] if option.help else []
+    if option.default not in (None, "") and "default" not in option.help:
+        parts.append(f"default: {option.default}")
+    if option.demo is not None:
+        parts.append(f"with --model demo: {option.demo}" if parts else f"default, with --model demo: {option.demo}")
+    return "; ".join(parts)
+
+
+def given_values(arguments: argparse.Namespace, options: Iterable[Option]) -> dict[str, Any]:
+    """The values of those of `options` that are given, checked. FieldError names the argument."""
+    given = {option: getattr(arguments, option.argument) for option in options if option.flag}
+    return {option.name: option.check(value, option.flag) for option, value in given.items() if value is not None}
+
+
+def known_name(flag: str, value: str, names: Sequence[str]) -> str:
+    """The one of `names` that is meant, whatever its case. ArgumentError suggests one that looks like it."""
+    return str(checked(flag, Choice(tuple(names)), value))
+
+
+def checked(flag: str, kind: Kind, value: Any) -> Any:
+    try:
+        return kind.check(value)
+    except MessageError as error:
+        raise ArgumentError.of(flag, error.message) from None
+
+
+def check_is_file(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise ArgumentError.of(option, A_FOLDER(path=str(path)))
 
 
 def size(text: str, option: str = "--size", least: int = 64) -> tuple[int, int]:
     """Width and height from `512` or `512x768`, neither below `least`."""
     numbers = text.lower().split("x")
     if len(numbers) > 2 or not all(number.isdecimal() and len(number) <= 4 for number in numbers):
-        raise ArgumentError(f"{option}: {text!r} is not a size such as 512 or 512x768")
+        raise ArgumentError.of(option, NOT_A_SIZE(value=shorten(text)))
     width, height = int(numbers[0]), int(numbers[-1])
     within(option, min(width, height), least, 4096)
     within(option, max(width, height), 64, 4096)
@@ -92,16 +157,20 @@ def add_loading(command: argparse.ArgumentParser) -> None:
     """The arguments of how the model is loaded, besides `--loras`."""
     add = command.add_argument
     add("--embeddings", type=Path, metavar="DIR", help="textual inversions that prompts may name")
-    add("--emphasis", choices=EMPHASES, help="what (a:1.2) does, as in the WebUI's settings; default: Original")
-    add("--dtype", choices=DTYPES, help="default: float16 on a GPU, else float32")
+    add("--dtype", metavar=f"{{{','.join(DTYPES)}}}", help="default: float16 on a GPU, else float32")
 
 
 def loading(arguments: argparse.Namespace) -> Loading:
-    """How the model is to be loaded. ArgumentError for a folder that is none."""
-    for option, folder in (("--loras", arguments.loras), ("--embeddings", arguments.embeddings)):
-        if folder is not None and not folder.is_dir():
-            raise ArgumentError(f"{option}: {folder} is no folder")
-    return Loading(arguments.dtype or "", arguments.emphasis or EMPHASES[0], arguments.loras, arguments.embeddings)
+    """How the model is to be loaded, but for the emphasis. ArgumentError for what is not a folder."""
+    for option in ("--loras", "--embeddings"):
+        check_folder(option, getattr(arguments, option[2:]))
+    dtype = known_name("--dtype", arguments.dtype, DTYPES) if arguments.dtype else ""
+    return Loading(dtype, loras=arguments.loras, embeddings=arguments.embeddings)
+
+
+def check_folder(option: str, folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise ArgumentError.of(option, NOT_A_FOLDER(path=str(folder)))
 
 
 def add_cluster(command: argparse.ArgumentParser) -> None:
@@ -122,6 +191,9 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
 def cluster_of(arguments: argparse.Namespace) -> Iterator[Cluster | None]:
     """The cluster that is asked for, while the block runs; what is wrong with it is told as a wrong argument."""
     actors, cpus = arguments.actors or 0, 1 if arguments.actor_cpus is None else arguments.actor_cpus
+    for flag, value in (("--actors", arguments.actors), ("--actor-cpus", arguments.actor_cpus)):
+        if value and not arguments.ray:
+            raise ArgumentError.of(flag, NEEDS_RAY)
     within("--actors", actors, 0, 100_000)
     within("--actor-cpus", cpus, 1, 1024)
     if not arguments.ray:
@@ -131,18 +203,20 @@ def cluster_of(arguments: argparse.Namespace) -> Iterator[Cluster | None]:
         with connected(arguments.ray, actors, cpus) as cluster:
             yield cluster
     except ClusterError as error:
-        raise ArgumentError(str(error)) from error
+        raise ArgumentError(reason(error)) from error
 
 
 def within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ArgumentError(f"{name}: {value} is outside {low} to {high}")
+    checked(name, Number(low, high), value)
 
 
 def device(text: str | None, has_cuda: bool) -> str:
-    name = text or ("cuda" if has_cuda else "cpu")
-    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
-        raise ArgumentError(f"--device: {name!r} is not cpu, cuda, cuda:1 or mps")
-    if name.startswith("cuda") and not has_cuda:
-        raise ArgumentError("--device: there is no CUDA GPU that torch can use")
-    return name
+    """The name of the torch device. "gpu" is "cuda", whatever the case. ArgumentError where there is no such device."""
+    name = (text or ("cuda" if has_cuda else "cpu")).lower()
+    kind, _, number = name.partition(":")
+    kind = "cuda" if kind == "gpu" else kind
+    if kind not in ("cpu", "cuda", "mps"):
+        raise ArgumentError.of("--device", NOT_A_DEVICE(value=shorten(name)))
+    if kind == "cuda" and not has_cuda:
+        raise ArgumentError.of("--device", NO_CUDA)
+    return f"{kind}:{number}" if number else kind

@@ -1,16 +1,15 @@
-"""`clip-skip demo-model`: the model in the box, put where a WebUI finds it."""
+"""`clip-skip demo-model`: the bundled demo model, put where a WebUI finds it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.messages.message import reason
+from clip_skip.standalone.cli.arguments import NOT_A_FOLDER, ArgumentError
 from clip_skip.standalone.demo.model import write_demo_model
 
 __all__ = ["add_arguments", "run"]
-
-HELP = "write the model in the box where a WebUI finds it"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -18,7 +17,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if not arguments.folder.resolve().parent.is_dir():
-        raise ArgumentError(f"DIR: there is no folder {arguments.folder.resolve().parent}")
-    print(write_demo_model(arguments.folder))
+    folder: Path = arguments.folder
+    if not folder.resolve().parent.is_dir():
+        raise ArgumentError.of("DIR", NOT_A_FOLDER(path=str(folder.resolve().parent)))
+    if folder.exists() and not folder.is_dir():
+        raise ArgumentError.of("DIR", NOT_A_FOLDER(path=str(folder)))
+    try:
+        print(write_demo_model(folder))
+    except OSError as error:
+        raise ArgumentError.of("DIR", reason(error)) from error
     return 0

@@ -1,4 +1,4 @@
-"""`clip-skip inspect`: which clip skip LoRAs and checkpoints were made for."""
+"""`clip-skip inspect`: which clip skip LoRAs and checkpoints were made for, and pictures were made at."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip.made_for.metadata import Problem
-from clip_skip.standalone.cli.arguments import ArgumentError
+from clip_skip.made_for.reading import Problem
+from clip_skip.messages.message import FIELD_PROBLEM
+from clip_skip.pictures.errors import PictureError
+from clip_skip.pictures.facts import PictureFacts, read_facts
+from clip_skip.standalone.cli.arguments import ArgumentError, check_png
+from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
 
 if TYPE_CHECKING:
     from clip_skip.made_for.findings import Finding
@@ -20,19 +24,20 @@ __all__ = ["add_arguments", "run"]
 
 HEADS = ("file", "model", "metadata", "weights", "verdict")
 
-HELP = "which clip skip LoRAs and checkpoints were made for"
+HELP = "which clip skip LoRAs and checkpoints were made for, and pictures were made at"
 DESCRIPTION = (
-    "Tell from the weights which clip skip a LoRA was trained at, whether its metadata says so or not; and a "
-    "checkpoint, beside the base that it was made from. Only .safetensors files are read."
+    "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
+    "checkpoint, compared with the base it was made from. Of models only .safetensors files are opened. Of a picture "
+    "(PNG, JPEG, WebP, AVIF, or an infotext in a file): which tool made it, at which clip skip, and with what settings."
 )
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, or a folder of them")
+    add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, a picture, or a folder of them")
     add("--base", type=Path, metavar="FILE", help="the checkpoint that checkpoints were made from")
     add("--json", action="store_true", help="print JSON")
-    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file")
+    add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file; its folder is created")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,41 +45,57 @@ def run(arguments: argparse.Namespace) -> int:
 
     from clip_skip.made_for.findings import inspect
 
+    if arguments.figure:
+        check_png("--figure", arguments.figure)
     base = None if arguments.base is None else str(arguments.base)
     if base is not None:
         try:
             inspect(base)
         except Problem as problem:
-            raise ArgumentError(f"--base: {problem}") from problem
+            raise ArgumentError(FIELD_PROBLEM(field="--base", problem=problem.message)) from problem
     files = listed(arguments.files)
     findings: list[Finding] = []
+    pictures: dict[Path, PictureFacts] = {}
     answers: list[dict[str, Any]] = []
     for file in tqdm(files, unit="file", leave=False, disable=None if len(files) > 1 else True):
         try:
+            if is_picture(file):
+                pictures[file] = read_facts(file)
+                answers.append(picture_answer(file, pictures[file]))
+                continue
             findings.append(inspect(str(file), base))
             answers.append(findings[-1].as_json())
         except Problem as problem:
-            answers.append({"file": str(file), "problem": f"{problem}."})
-            tqdm.write(f"{problem}.", file=sys.stderr)
+            answers.append({"file": str(file), "problem": str(problem)})
+            tqdm.write(str(problem), file=sys.stderr)
+        except PictureError as error:
+            answers.append({"file": str(file), "problem": f"{error}."})
+            tqdm.write(f"{error}.", file=sys.stderr)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False, allow_nan=False))
-    elif findings:
-        print("\n".join(table(findings)))
+    else:
+        if findings:
+            print("\n".join(table(findings)))
+        for file, facts in pictures.items():
+            print("\n".join(described(file, facts)))
     if arguments.figure:
         draw(findings, arguments.figure)
-    return 1 if len(findings) < len(files) else 0
+        print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
+    return 1 if len(findings) + len(pictures) < len(files) else 0
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:
-    """The files of `paths`, each once; of folders all .safetensors in and below them. Raises `ArgumentError`."""
+    """The files of `paths`, each once; of folders all .safetensors in and below them, or where there are none all
+    pictures. Raises `ArgumentError`."""
     found: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir():
             found[path] = None
             continue
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".safetensors" and file.is_file())
+        inside = inside or pictures_in(path)
         if not inside:
-            raise ArgumentError(f"{path}: there is no .safetensors file in it")
+            raise ArgumentError(f"{path}: there is no .safetensors file in it, and no picture")
         found |= dict.fromkeys(inside)
     return [*found]
 

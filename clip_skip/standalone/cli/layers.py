@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, checkpoint
+from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, check_png, checkpoint
 from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "how alike the text encoder's layers are for a prompt"
 DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
 
 
@@ -20,7 +19,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
     add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
     add("--dark", action="store_true", help="light on dark")
-    add("--out", type=Path, default=Path("layers.png"), metavar="FILE", help="default: %(default)s")
+    add(
+        "--out",
+        type=Path,
+        default=Path("layers.png"),
+        metavar="FILE.png",
+        help="default: %(default)s; its folder is created",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,8 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.files import save_picture
     from clip_skip.standalone.layers import measure
 
-    if arguments.out.suffix.lower() != ".png":
-        raise ArgumentError(f"--out: the layers are drawn as a PNG, and {arguments.out.name} is not called so")
+    check_png("--out", arguments.out)
     try:
         measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
     except (CheckpointError, OSError) as error:

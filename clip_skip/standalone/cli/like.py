@@ -3,82 +3,71 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from clip_skip import skip
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.standalone.cli import arguments as known
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.checkpoint import model_name
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, read
 
-__all__ = ["fill"]
+__all__ = ["fill_from_picture"]
+
+WHERE_IS_IT = Template("the picture was made with {name}: --models or --model must say where that is")
 
 
-def fill(arguments: argparse.Namespace) -> list[str]:
-    """Put what the picture `arguments.like` was made with into `arguments` where these are None.
+def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], list[Message | str]]:
+    """The values of the options that the picture `arguments.like` was made with, and what cannot be made again.
 
-    Returns sentences for what cannot be made again. Raises `ArgumentError`.
+    The model, and the axes that make this one picture, are put into `arguments` where these are None.
+    Raises `ArgumentError`.
     """
     try:
         infotext = read(arguments.like)
         wanted = recipe.of(infotext)
-        said = list(wanted.said)
+        given = {option.name for option in OPTIONS if getattr(arguments, option.argument, None) is not None}
+        warnings: list[Message | str] = list(wanted.warnings_unless(given))
         if arguments.model is None:
-            arguments.model, about = model(infotext, arguments.models)
-            said += [about] if about else []
+            arguments.model, about_model = model(infotext, arguments.models)
+            warnings += [about_model] if about_model else []
         family = inspect(known.checkpoint(arguments.model)).family
     except (InfotextError, CheckpointError, OSError) as error:
-        raise known.ArgumentError(f"--like: {error}") from error
-    values, about_skip = values_of(wanted, family)
-    for name, value in values.items():
+        raise known.ArgumentError.of("--like", reason(error)) from error
+    axes, about_skip = axes_of(wanted, family)
+    if arguments.skips is not None:
+        about_skip = []
+    for name, value in axes.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    return said + about_skip
+    return wanted.options, [*warnings, *about_skip]
 
 
-def model(infotext: Infotext, folder: Path | None) -> tuple[str, str]:
-    """What `--model` is for the picture, and a sentence if its hash is another. Raises `InfotextError`."""
-    name = infotext.parameters.get("Model", "")
+def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:
+    """What `--model` is for the picture, and a message if its hash is another. Raises `InfotextError`."""
     if folder is not None:
-        path, said = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
-        return str(path), said
-    if name == CHECKPOINT.stem:
-        return "demo", ""
-    raise InfotextError(f"the picture was made with {skip.shorten(name)}: --models or --model must say where that is")
+        path, message = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
+        return str(path), message
+    if model_name(infotext).name == CHECKPOINT.stem:
+        return "demo", None
+    raise InfotextError(WHERE_IS_IT(name=skip.shorten(infotext.parameters.get("Model", ""))))
 
 
-def values_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, Any], list[str]]:
-    """The other arguments, and a sentence where the picture's clip skip did nothing."""
-    clip_skip, said = wanted.clip_skip(family)
-    values: dict[str, Any] = {
-        "prompt": wanted.prompt,
-        "negative": wanted.negative,
-        "cfg": None if wanted.cfg_scale is None else f"{wanted.cfg_scale:g}",
-        "seed": wanted.seed,
-        "steps": wanted.steps,
-        "size": wanted.size and "{}x{}".format(*wanted.size),
-        "sampler": wanted.sampler,
-        "emphasis": wanted.emphasis,
-        "noise": wanted.noise,
-        "skips": skip.format(clip_skip),
-    }
-    tag = prompt_tag(wanted.prompt)
+def axes_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, str], list[Message | str]]:
+    """The arguments of the axes, and a message where the picture's clip skip had no effect or isn't known."""
+    clip_skip, warnings = wanted.clip_skip(family)
+    axes = {"skips": skip.format(clip_skip)}
+    if "cfg_scale" in wanted.options:
+        axes["cfg"] = f"{wanted.options['cfg_scale']:g}"
+    tag = prompt_tag(wanted.options["prompt"])
     if family == "SDXL" and tag and tag.at("g", False) != tag.at("l", False):  # each encoder its own
         g = tag.at("g", False)
-        values |= {"rows": "clip_g", "row_values": skip.format(NATIVE[family] if g is None else g)}
-    if hires := wanted.hires:
-        values |= {
-            "hires": f"{hires.scale:g}" if hires.resize is None else "{}x{}".format(*hires.resize),
-            "hires_upscaler": hires.upscaler,
-            "hires_steps": hires.steps,
-            "hires_sampler": hires.sampler,
-            "hires_cfg": hires.cfg_scale,
-            "hires_prompt": hires.prompt,
-            "hires_negative": hires.negative,
-            "denoising": hires.denoising,
-        }
-    return values, said
+        axes |= {"rows": "clip_g", "row_values": skip.format(NATIVE[family] if g is None else g)}
+    return axes, warnings

@@ -1,39 +1,114 @@
-"""The `clip-skip` command."""
+"""The `clip-skip` command.
+
+Only what a command needs is imported, when it is known which one it is: `--help` and `--version` answer at once, and
+without the libraries that others need.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import io
+import os
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from clip_skip.standalone.cli import app, demo_model, inspect, layers, study, sweep
-from clip_skip.standalone.cli.arguments import ArgumentError
-from clip_skip.sweep.axis import SweepError
+from clip_skip.messages.message import MessageError, Template
 
-COMMANDS = {"sweep": sweep, "study": study, "demo-model": demo_model, "layers": layers, "inspect": inspect, "app": app}
+__all__ = ["main"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """extras: what `pip install ".[...]"` brings it needs"""
+
+    help: str
+    extras: str = "standalone"
+
+
+COMMANDS = {
+    "sweep": Command("a grid of clip skips and CFG scales with one seed"),
+    "study": Command("which clip skip is better, over many prompts, seeds and checkpoints", "standalone,study"),
+    "demo-model": Command("write the bundled demo model where a WebUI finds it"),
+    "layers": Command("how alike the text encoder's layers are for a prompt"),
+    "inspect": Command("which clip skip LoRAs and checkpoints were made for"),
+    "app": Command("a page in the browser: pictures, sweeps, layers, and what LoRAs were made for", "standalone,app"),
+}
+
+MISSING = Template(
+    '{command} needs {library}, which is not installed. In Clip Skip\'s folder: pip install ".[{extras}]"'
+)
+INTERRUPTED = Template("Interrupted.")
+
+SIGINT_STATUS = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with `argv`; its exit code. Arguments that cannot be used end it with code 2."""
+    """Run the command with `argv`; its exit status. Arguments that cannot be used end it with status 2."""
+    open_missing_streams()
+    try:
+        status = run_command(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:  # while libraries are imported, or figures are drawn
+        print(f"\n{INTERRUPTED}", file=sys.stderr)
+        return SIGINT_STATUS
+    except BrokenPipeError:  # nobody reads any more: `clip-skip ... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write once more, at its end
+        return 0
+
+
+def open_missing_streams() -> None:
+    """Where standard output or error is closed, libraries that write to it would fail, or write into another file."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names and prompts that the console's encoding lacks
+
+
+def run_command(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="clip-skip", description="See what clip skip does.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {installed()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    parsers = {}
-    for name, module in COMMANDS.items():
-        parsers[name] = commands.add_parser(
-            name,
-            help=module.HELP,
-            description=getattr(module, "DESCRIPTION", None),
-            epilog=getattr(module, "EXAMPLES", None),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(parsers[name])
+    chosen = next((word for word in argv if word in COMMANDS), None)
+    for name, command in COMMANDS.items():
+        if name != chosen:
+            commands.add_parser(name, help=command.help)
+    if chosen is None:
+        parser.parse_args(argv)
+        return 0
+    try:
+        return run_chosen(chosen, parser, commands, argv)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] == "clip_skip":
+            raise
+        extras = COMMANDS[chosen].extras
+        print(MISSING(command=f"clip-skip {chosen}", library=error.name, extras=extras), file=sys.stderr)
+        return 2
+
+
+def run_chosen(chosen: str, parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str]) -> int:
+    """commands: what argparse adds the command's own parser to"""
+    module: Any = importlib.import_module(f"clip_skip.standalone.cli.{chosen.replace('-', '_')}")
+    own: argparse.ArgumentParser = commands.add_parser(
+        chosen,
+        help=COMMANDS[chosen].help,
+        description=getattr(module, "DESCRIPTION", None),
+        epilog=getattr(module, "EXAMPLES", None),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(own)
     arguments = parser.parse_args(argv)
     try:
-        status: int = COMMANDS[arguments.command].run(arguments)
+        status: int = module.run(arguments)
         return status
-    except (SweepError, ArgumentError) as error:
-        parsers[arguments.command].error(str(error))
+    except MessageError as error:
+        own.error(str(error))
 
 
 def installed() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from clip_skip.messages.message import Template, reason
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
 from clip_skip.skip import shorten
@@ -15,10 +16,10 @@ from clip_skip.standalone.cli.arguments import (
     ArgumentError,
     add_cluster,
     add_loading,
+    add_options,
     checkpoint,
     cluster_of,
     device,
-    known_sampler,
     loading,
     size,
     sizes_for,
@@ -26,15 +27,14 @@ from clip_skip.standalone.cli.arguments import (
     within,
 )
 from clip_skip.standalone.cli.sweep import prepare
-from clip_skip.standalone.engine.loading import DTYPES, EMPHASES
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
-from clip_skip.standalone.sampling.samplers import SAMPLERS
-from clip_skip.sweep import rows
+from clip_skip.standalone.option_kinds import NOT_WHOLE
+from clip_skip.standalone.options import STUDY, defaults
 from clip_skip.sweep.axis import parse_axis
+from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "which clip skip is better, over many prompts, seeds and checkpoints"
 DESCRIPTION = (
     "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
     "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
@@ -47,22 +47,26 @@ EXAMPLES = """examples:
 """
 
 DEFAULTS: dict[str, Any] = {
+    **{option.argument: option.default for option in STUDY},
     "models": ["demo"],
-    "negative": "",
-    "emphasis": EMPHASES[0],
     "dtype": "",
     "seeds": "1-8",
     "cfg": "7",
-    "steps": 20,
-    "sampler": next(iter(SAMPLERS)),
     "score": [],
     "clip": "",
     "batch": 0,
     "out": "study",
-    "actors": 0,
-    "actor_cpus": 1,
 }
-NUMBERS = ("steps", "batch", "actors", "actor_cpus")
+NUMBERS = ("batch", "actors", "actor_cpus")
+
+ANOTHER_FOLDER = Template("{problem}; give another folder")
+NO_FILE = Template("there is no such file")
+NO_FILE_AT = Template("{path}: there is no such file")
+NOT_TOML = Template("it is not a TOML file: {reason}")
+NO_PROMPT = Template("there is no prompt in it")
+PROMPTS_NEEDED = Template("it is needed with a model of your own")
+TWO_ALIKE = Template("two of them are called {name}")
+NOT_AN_OPTION = Template("{name} is not one of {names}")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -72,12 +76,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--loras", type=Path, metavar="DIR", help="LoRAs that prompts may name: <lora:name:0.8>")
     add_loading(command)
     add("--prompts", metavar="FILE", help="a prompt a line; default, with the demo alone: 24 captions of its own")
-    add("--negative", help="the negative prompt of all")
     add("--seeds", help="as in the X/Y/Z plot; default: 1-8")
     add("--skips", help="clip skips, in the same syntax; default: 1 to the checkpoint's layers")
     add("--cfg", help="CFG scales, in the same syntax; default: 7")
-    add("--steps", type=int, help="default: 20")
-    add("--sampler", help=f"one of {', '.join(SAMPLERS)}; default: {DEFAULTS['sampler']}")
+    add_options(command, STUDY)
     add("--size", help="512, or 512x768 (width, height); default: 512, for the demo alone 128")
     add(
         "--score", nargs="+", metavar="NAME", help="right (the demo's captions), clip, difference; the first one counts"
@@ -94,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     warnings = find_warnings([*map(parse, given.prompts), parse_negative(given.negative)])
     for sentence in (*warnings, *warn_replaced(*given.prompts[:1])):
         print(sentence, file=sys.stderr)
-    from clip_skip.standalone.study.folder import left_by_another
+    from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run as run_job
     from clip_skip.standalone.study.scores import ScoreError, find
 
@@ -102,12 +104,12 @@ def run(arguments: argparse.Namespace) -> int:
         with telling("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
-            if taken := left_by_another(job):
-                raise ArgumentError(f"--out: {taken}; give another folder")
+            if taken := find_another_study(job):
+                raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
             prepare(job.out)
             figures = run_job(job, scores, cluster, given.batch)
     except ScoreError as error:
-        raise ArgumentError(str(error)) from error
+        raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         print(
@@ -121,33 +123,34 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The options: from the command line, else from STUDY.toml, else by default. ArgumentError names what is wrong."""
+    """The options: from the command line, else from STUDY.toml, else by default. FieldError names what is wrong."""
     file = read_toml(arguments.study) if arguments.study else {}
     known = {name for name in vars(arguments) if name not in ("study", "command")}
     for name in file:
         if name not in known:
-            raise ArgumentError(f"{arguments.study}: {shorten(name)} is not one of {', '.join(sorted(known))}")
+            problem = NOT_AN_OPTION(name=shorten(name), names=", ".join(sorted(known)))
+            raise ArgumentError.of(str(arguments.study), problem)
     given = argparse.Namespace(**vars(arguments))
     for name in known:
         value = getattr(arguments, name)
         if value is None:
             value = file.get(name, DEFAULTS.get(name, value))
         setattr(given, name, value)
+    for option in STUDY:
+        setattr(given, option.argument, option.check(getattr(given, option.argument), option.flag))
     for name in ("models", "score"):
         setattr(given, name, [getattr(given, name)] if isinstance(getattr(given, name), str) else getattr(given, name))
     for name in ("seeds", "skips", "cfg", "size"):
-        setattr(given, name, written(getattr(given, name)))
+        setattr(given, name, as_typed(getattr(given, name)))
     for name in NUMBERS:
-        if type(getattr(given, name)) is not int:
-            raise ArgumentError(f"{name}: {shorten(str(getattr(given, name)))} is not a whole number")
-    for name, choices in (("emphasis", EMPHASES), ("dtype", ("", *DTYPES))):
-        if getattr(given, name) not in choices:
-            raise ArgumentError(f"{name}: {shorten(str(getattr(given, name)))} is not one of {', '.join(choices)}")
+        if type(getattr(given, name)) not in (int, type(None)):
+            raise ArgumentError.of(name, NOT_WHOLE(value=shorten(str(getattr(given, name)))))
     for name in ("loras", "embeddings"):
         setattr(given, name, Path(getattr(given, name)) if getattr(given, name) else None)
     demo = given.models == ["demo"]
     given.prompts = prompts_of(given.prompts, demo)
     given.score = given.score or [*(["right"] if demo else []), *(["clip"] if given.clip else []), "difference"]
+    given.score = [score.lower() for score in given.score]
     given.size = given.size or ("128" if demo else "512")
     return given
 
@@ -158,13 +161,17 @@ def read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArgumentError(f"STUDY.toml: {path}: {error}") from error
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ArgumentError.of(str(path), NO_FILE) from None
+    except OSError as error:
+        raise ArgumentError.of(str(path), Template(error.strerror or "it cannot be read")) from error
+    except (ValueError, RecursionError) as error:
+        raise ArgumentError.of(str(path), NOT_TOML(reason=str(error))) from error
     return {name.replace("-", "_"): value for name, value in content.items()}
 
 
-def written(value: Any) -> str | None:
+def as_typed(value: Any) -> str | None:
     """An axis of STUDY.toml, a text, a number or a list, as the command line has it."""
     if value is None or isinstance(value, str):
         return value
@@ -175,18 +182,20 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
     """The prompts: a list of them, or a file with one on each line."""
     if value is None:
         if not demo:
-            raise ArgumentError("--prompts is needed with a model of your own")
+            raise ArgumentError.of("--prompts", PROMPTS_NEEDED)
         from clip_skip.standalone.demo.captions import DEMO
 
         return list(DEMO)
     if isinstance(value, str):
         try:
-            value = Path(value).read_text(encoding="utf-8").splitlines()
+            value = Path(value).read_text(encoding="utf-8-sig").splitlines()
+        except FileNotFoundError:
+            raise ArgumentError.of("--prompts", NO_FILE_AT(path=value)) from None
         except (OSError, ValueError) as error:
-            raise ArgumentError(f"--prompts: {error}") from error
+            raise ArgumentError.of("--prompts", reason(error)) from error
     found = list(dict.fromkeys(str(line).strip() for line in value if str(line).strip()))
     if not found:
-        raise ArgumentError("--prompts: there is no prompt in it")
+        raise ArgumentError.of("--prompts", NO_PROMPT)
     return found
 
 
@@ -198,31 +207,31 @@ def has_cuda() -> bool:
 
 def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     """The study that is asked for. ArgumentError or SweepError names the option that cannot be used."""
-    from clip_skip.standalone.study.job import Common, Job
-    from clip_skip.study.plan import Plan
+    from clip_skip.standalone.settings import CommonSettings, settings_of
+    from clip_skip.standalone.study.job import StudyJob
+    from clip_skip.study.plan import StudyPlan
 
     width, height = size(given.size)
-    within("--steps", given.steps, 1, 1000)
     within("--batch", given.batch, 0, 4096)
-    known_sampler("--sampler", given.sampler)
     models: dict[str, Path] = {}
     skips: dict[str, tuple[float, ...]] = {}
     published: dict[str, float] = {}
     for model in given.models:
         path = checkpoint(model)
         if path.stem in models:
-            raise ArgumentError(f"--models: two of them are called {path.stem}")
+            raise ArgumentError.of("--models", TWO_ALIKE(name=path.stem))
         sizes = sizes_for(path, width, height, "--models")
         models[path.stem] = path
         published[path.stem] = float(NATIVE[sizes.family])
         skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
-    seeds = rows.read(rows.KINDS["seed"], given.seeds, "--seeds").values
+    seeds = parse_rows(ROW_KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
-    plan = Plan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
+    plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
     how = loading(given)
-    common = Common(given.negative, given.steps, width, height, given.sampler, how.emphasis)
+    values = {option.name: getattr(given, option.argument) for option in STUDY}
+    settings = settings_of(CommonSettings, {**defaults(), **values, "width": width, "height": height})
     name = cluster_device or device(given.device, has_cuda())
-    return Job(models, common, plan, name, Path(given.out), how)
+    return StudyJob(models, settings, plan, name, Path(given.out), how)
 
 
 def skips_of(text: str | None, sizes: Sizes, published: float) -> tuple[float, ...]:

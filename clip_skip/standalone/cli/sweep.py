@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from clip_skip.messages.message import Message
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
 from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
-from clip_skip.standalone.cli.like import fill
+from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
-from clip_skip.standalone.sweep.folder import clear, left_by_another
-from clip_skip.standalone.sweep.job import Job
+from clip_skip.standalone.sweep.folder import clear, find_another_sweep
+from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import run as run_job
 
 __all__ = ["add_arguments", "run"]
 
-HELP = "a grid of clip skips and CFG scales with one seed"
 DESCRIPTION = (
     "Make a grid of clip skips and CFG scales with one seed. The same command again makes only what is missing; "
     "another sweep never takes a folder that is in use."
@@ -34,21 +33,23 @@ EXAMPLES = """examples:
   clip-skip sweep --ray
 """
 
+ANOTHER_FOLDER = Template("{problem}; give another folder, or --replace")
+
 
 def run(arguments: argparse.Namespace) -> int:
-    left_out = fill(arguments) if arguments.like else []
+    like, left_out = fill_from_picture(arguments) if arguments.like else (None, [])
     with cluster_of(arguments) as cluster:
-        job = job_of(arguments, cluster.device if cluster else "")
+        job = job_of(arguments, cluster.device if cluster else "", like)
         for sentence in (*left_out, *warnings(job, bool(arguments.like))):
             print(sentence, file=sys.stderr)
         try:
             with telling():
                 prepare(job.out)
                 if taken := another(job, arguments.replace):
-                    raise ArgumentError(f"--out: {taken}; give another folder, or --replace")
+                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
                 figures = run_job(job, cluster=cluster)
         except OSError as error:
-            raise ArgumentError(f"--out: {error}") from error
+            raise ArgumentError.of("--out", reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def warnings(job: Job, like: bool) -> Iterator[Message]:
+def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
     """What there is to say on the tags of the job's texts. The one value of a picture to be like is its tag's own."""
     prompts = [parse(job.settings.prompt), parse_negative(job.settings.negative)]
     if hires := job.settings.hires:
@@ -76,10 +77,10 @@ def prepare(out: Path) -> None:
         pass
 
 
-def another(job: Job, replace: bool) -> str:
+def another(job: SweepJob, replace: bool) -> Message | None:
     """What is in the job's folder that it may not overwrite; with `replace` it is taken away, if it is a sweep's."""
-    found = left_by_another(job.out, job.made_with())
+    found = find_another_sweep(job)
     if found and replace:
         clear(job.out)
-        return ""
+        return None
     return found

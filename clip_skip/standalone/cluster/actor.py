@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clip_skip.standalone.cluster import node_files
 from clip_skip.standalone.engine.makers import Maker, Task
-from clip_skip.standalone.files import replacing
 from clip_skip.standalone.models import header
 
 if TYPE_CHECKING:
@@ -20,16 +19,22 @@ __all__ = ["RemoteMaker", "contents", "local_file"]
 
 
 class RemoteMaker:
-    """A maker in an actor. Checkpoints that its node lacks are written to the node's own folder of temporary files."""
+    """A maker in an actor. Checkpoints that its node lacks are kept there."""
 
     def __init__(self, new: Callable[[], Maker], cpus: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(cpus)  # torch, which comes with the first checkpoint, reads it
         self._maker = new()
         self._files: dict[str, Path] = {}
 
-    def ready(self, task: Task, digest: str, files: dict[str, bytes] | None = None) -> int | None:
-        """How many cells of this kind to make at once. None where the checkpoint is not on this node: send `files`."""
-        file = local_file(task.model, digest, files)
+    def ready(
+        self, task: Task, digest: str, full_digest: str = "", files: dict[str, bytes] | None = None
+    ) -> int | None:
+        """How many cells of this kind to make at once. None where the checkpoint is not on this node.
+
+        It is looked for at its path, by `header.digest`; with `full_digest` among the files that this node keeps; and
+        made of `files` otherwise.
+        """
+        file = local_file(task.model, digest, full_digest, files)
         if file is None:
             return None
         self._files[digest] = file
@@ -40,21 +45,15 @@ class RemoteMaker:
         return self._maker.make(replace(task, model=self._files[digest]))
 
 
-def local_file(model: Path, digest: str, files: dict[str, bytes] | None = None) -> Path | None:
-    """The checkpoint of this `digest` on this machine, made of `files` where it is not there; None without them."""
+def local_file(model: Path, digest: str, full_digest: str = "", files: dict[str, bytes] | None = None) -> Path | None:
+    """The checkpoint on this machine, looked for as by `RemoteMaker.ready`."""
     if model.is_file() and header.digest(model) == digest:
         return model
-    folder = Path(tempfile.gettempdir()) / "clip-skip-checkpoints" / digest[:16]
-    copy = folder / model.name
-    if files is not None and not copy.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in sorted(files, key=lambda name: name == model.name):  # the checkpoint says that all are there
-            with replacing(folder / name) as unfinished:
-                unfinished.write_bytes(files[name])
-    return copy if copy.is_file() else None
+    if full_digest and (file := node_files.kept(model.name, full_digest)):
+        return file
+    return node_files.keep(model.name, full_digest, files) if files else None
 
 
 def contents(model: Path) -> dict[str, bytes]:
     """A checkpoint and the `.yaml` that is beside it, for a node that lacks them."""
-    beside = model.with_suffix(".yaml")
-    return {file.name: file.read_bytes() for file in (model, beside) if file.is_file()}
+    return {file.name: file.read_bytes() for file in node_files.beside(model)}

@@ -5,15 +5,20 @@ Ray places them. The pictures come back to this process, so no shared file syste
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from clip_skip.messages.message import Template, join
 from clip_skip.standalone.cluster.actor import RemoteMaker
-from clip_skip.standalone.cluster.spread import ClusterError, Spread, said
+from clip_skip.standalone.cluster.errors import ClusterError
+from clip_skip.standalone.cluster.spread import Spread, resources_in_words
 from clip_skip.standalone.engine.makers import Maker, Supply
 from clip_skip.standalone.engine.progress import Progress
 
@@ -24,6 +29,10 @@ __all__ = ["LOCAL", "Cluster", "ClusterError", "connected"]
 
 LOCAL = "local"
 """The address that means a Ray of this machine's own, which ends with the command."""
+
+NO_ROOM = Template("--ray: no node has room for an actor, which takes {wanted}. The nodes have {nodes}")
+NEEDS_RAY = Template("--ray needs Ray: pip install clip-skip[ray]")
+UNREACHABLE = Template("--ray: {address} cannot be reached: {problem}")
 
 C = TypeVar("C")
 
@@ -51,10 +60,10 @@ class Cluster:
         import ray
 
         wanted = {"CPU": self.cpus, **({"GPU": 1} if self.device == "cuda" else {})}
-        there = room(wanted)
+        most = room_for(wanted)
         options = {"num_cpus": self.cpus, "num_gpus": wanted.get("GPU", 0), "max_restarts": 0}
         actor = ray.remote(RemoteMaker).options(**options)
-        spread = Spread(supply, lambda: actor.remote(new, self.cpus), self.actors or there, progress)
+        spread = Spread(supply, lambda: actor.remote(new, self.cpus), self.actors or most, progress)
         try:
             yield from spread.run()
         finally:
@@ -62,23 +71,45 @@ class Cluster:
                 ray.kill(place.maker)
 
 
-def room(wanted: Mapping[str, int]) -> int:
-    """How many makers that take so much the nodes have room for. ClusterError where it is for none."""
+def room_for(wanted: Mapping[str, int]) -> int:
+    """How many makers that take so much the nodes have room for. ClusterError if there is room for none."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     count = sum(int(min(has.get(name, 0) // amount for name, amount in wanted.items())) for has in nodes)
     if not count:
-        there = "; ".join(said(has) for has in nodes)
-        raise ClusterError(f"--ray: no node has room for an actor, which takes {said(wanted)}. The nodes have {there}")
+        nodes_have = join(map(resources_in_words, nodes), "; ")
+        raise ClusterError(NO_ROOM(wanted=resources_in_words(wanted), nodes=nodes_have))
     return count
 
 
-def knock(address: str) -> None:
-    """OSError where nobody is at HOST:PORT, which Ray finds out in a quarter of an hour."""
+def check_reachable(address: str) -> None:
+    """OSError where nothing listens at HOST:PORT, which Ray finds out in a quarter of an hour."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "//" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """While this lasts, a Ray that this process starts serves this machine alone, and asks for a token.
+
+    Ray reads these variables when it is first imported. The first one makes it listen on 127.0.0.1, as it does by
+    itself on Windows and macOS; versions before 2.52 have no tokens and ignore the others.
+    """
+    values = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    if "RAY_AUTH_MODE" not in os.environ:
+        values |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ.get(name) for name in values}
+    if "ray" not in sys.modules:
+        os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -87,13 +118,19 @@ def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | No
 
     actors, cpus: as `Cluster` has them
     limit_cpus:   how many CPUs a local one may use
-    ClusterError where Ray is not installed or not there. Nodes need what `clip-skip[standalone]` needs; this package is
-    sent to them.
+    A local one listens on 127.0.0.1 alone. ClusterError where Ray is not installed or not there. Nodes need what
+    `clip-skip[standalone]` needs; this package is sent to them.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise ClusterError("--ray needs Ray: pip install clip-skip[ray]") from error
+    with private() if address == LOCAL else nullcontext():
+        try:
+            import ray
+        except ImportError as error:
+            raise ClusterError(NEEDS_RAY()) from error
+        yield from connected_by(ray, address, actors, cpus, limit_cpus)
+
+
+def connected_by(ray: Any, address: str, actors: int, cpus: int, limit_cpus: int | None) -> Iterator[Cluster]:
+    """The cluster of `connected`, by the module `ray`."""
     import clip_skip
 
     quiet = {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"}
@@ -104,12 +141,13 @@ def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | No
         elif address == LOCAL:
             ray.init(address="local", num_cpus=limit_cpus, **quiet)
         else:
-            knock(address)
+            check_reachable(address)
             del quiet["include_dashboard"]
             package = str(Path(clip_skip.__file__).parent)
             ray.init(address=address, runtime_env={"py_modules": [package]}, **quiet)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"--ray: {address} cannot be reached: {str(error).splitlines()[0]}") from error
+        problem = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ClusterError(UNREACHABLE(address=address, problem=problem)) from error
     try:
         device = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
         yield Cluster(device, actors, cpus)

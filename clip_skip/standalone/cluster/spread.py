@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clip_skip.messages.message import Message, Template
 from clip_skip.standalone.cluster.actor import contents
+from clip_skip.standalone.cluster.errors import ClusterError
+from clip_skip.standalone.cluster.node_files import full_digest
 from clip_skip.standalone.engine.makers import Supply, Task
 from clip_skip.standalone.engine.progress import Progress
 from clip_skip.standalone.models import header
@@ -19,7 +22,7 @@ from clip_skip.standalone.models import header
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Made
 
-__all__ = ["ClusterError", "Spread", "said"]
+__all__ = ["Spread", "resources_in_words"]
 
 AHEAD = 2
 """How many batches a maker has at a time, so that it need not wait for this process."""
@@ -28,11 +31,15 @@ DEATHS = 3
 """How many makers may die in a row in the same place without a batch: one more, and no other takes it."""
 
 PATIENCE = 60
-"""Seconds without a maker that is ready, after which that is told."""
+"""Seconds without a maker that is ready, after which that is reported."""
 
-
-class ClusterError(ValueError):
-    """The cluster cannot be used; the message says why."""
+NONE_READY = Template("No actor is ready yet. Free on the cluster: {free}. Ctrl+C stops.")
+ALL_DIED = Template("--ray: {count} actors have died one after the other without having made a picture: {error}")
+SOME_DIED = Template(
+    "{count} actors have died one after the other without having made a picture: {error}\n"
+    "The other actors go on: {others}."
+)
+RESOURCES = Template("{cpus} CPU, {gpus} GPU")
 
 
 @dataclass(eq=False)
@@ -43,6 +50,7 @@ class _Place:
     kind:    a task of the checkpoint that it is, or is to be, ready for
     limit:   how many cells it takes at once; 0 until it is ready
     asked:   whether it has been asked if it is ready, and has not answered
+    stage:   0 if it was asked for the checkpoint at its path, 1 with its full digest, 2 with its content
     batches: how many it has
     """
 
@@ -51,6 +59,7 @@ class _Place:
     kind: Task | None = None
     limit: int = 0
     asked: bool = False
+    stage: int = 0
     batches: int = 0
 
 
@@ -64,6 +73,7 @@ class Spread:
         self._running: dict[Any, tuple[_Place, tuple[Any, ...]]] = {}
         """What is under way: where, and its cells; none for the question whether a maker is ready."""
         self._digests: dict[Path, str] = {}
+        self._full_digests: dict[Path, str] = {}
         self._sent: dict[Path, Any] = {}
         """Checkpoints in Ray's object store."""
 
@@ -90,8 +100,7 @@ class Spread:
                     yield cells, answer
             if time.monotonic() > patience and not any(place.limit for place in self.places):
                 patience = float("inf")
-                free = said(ray.available_resources())
-                self._progress.tell(f"No actor is ready yet. Free on the cluster: {free}. Ctrl+C stops.")
+                self._progress.tell(NONE_READY(free=resources_in_words(ray.available_resources())))
 
     def _hand_out(self) -> None:
         for place in self.places:
@@ -105,20 +114,26 @@ class Spread:
                     self._running[place.maker.make.remote(task, self._digest(task.model))] = place, cells
                     place.batches += 1
 
-    def _ask(self, place: _Place, kind: Task, files: Any = None) -> None:
-        """Ask whether it is ready for the checkpoint of `kind`, which is in `files` for a node that lacks it."""
-        self._running[place.maker.ready.remote(kind, self._digest(kind.model), files)] = place, ()
-        place.asked, place.kind = True, kind
+    def _ask(self, place: _Place, kind: Task, stage: int = 0) -> None:
+        """Ask whether it is ready for the checkpoint of `kind`."""
+        model = kind.model
+        arguments = [self._digest(model)]
+        if stage >= 1:
+            arguments.append(self._full_digest(model))
+        if stage == 2:
+            arguments.append(self._send(model))
+        self._running[place.maker.ready.remote(kind, *arguments)] = place, ()
+        place.asked, place.kind, place.stage = True, kind, stage
 
     def _ready(self, place: _Place, limit: int | None) -> None:
         assert place.kind is not None
         if limit is None:
-            self._ask(place, place.kind, self._send(place.kind.model))
+            self._ask(place, place.kind, place.stage + 1)
             return
         if limit < place.limit:
             self._progress.smaller(limit)
         place.asked, place.limit = False, limit
-        self._progress.makers(sum(bool(one.limit) for one in self.places))
+        self._progress.makers(sum(bool(other.limit) for other in self.places))
 
     def _batch(self, place: _Place, cells: tuple[Any, ...], made: Made | None) -> None:
         place.batches -= 1
@@ -140,16 +155,20 @@ class Spread:
         if place.deaths < DEATHS:
             self.places.append(_Place(self._new(), place.deaths + 1))
         else:
-            reason = f"{DEATHS + 1} actors have died one after the other without having made a picture: {error}"
             if not self.places:
-                raise ClusterError(f"--ray: {reason}") from error
-            self._progress.tell(f"{reason}\nThe other actors go on: {len(self.places)}.")
-        self._progress.makers(sum(bool(one.limit) for one in self.places))
+                raise ClusterError(ALL_DIED(count=DEATHS + 1, error=str(error))) from error
+            self._progress.tell(SOME_DIED(count=DEATHS + 1, error=str(error), others=len(self.places)))
+        self._progress.makers(sum(bool(other.limit) for other in self.places))
 
     def _digest(self, model: Path) -> str:
         if model not in self._digests:
             self._digests[model] = header.digest(model)
         return self._digests[model]
+
+    def _full_digest(self, model: Path) -> str:
+        if model not in self._full_digests:
+            self._full_digests[model] = full_digest(model)
+        return self._full_digests[model]
 
     def _send(self, model: Path) -> Any:
         """A checkpoint in the object store, put there once."""
@@ -160,6 +179,6 @@ class Spread:
         return self._sent[model]
 
 
-def said(resources: Mapping[str, float]) -> str:
-    """Ray's resources in words."""
-    return ", ".join(f"{resources.get(name, 0):g} {name}" for name in ("CPU", "GPU"))
+def resources_in_words(resources: Mapping[str, float]) -> Message:
+    """Ray's resources."""
+    return RESOURCES(cpus=f"{resources.get('CPU', 0):g}", gpus=f"{resources.get('GPU', 0):g}")

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot
 from clip_skip.standalone.models.checkpoint import Models
-from clip_skip.standalone.models.encoders import towers
 from clip_skip.standalone.models.loras import Loras
+from clip_skip.standalone.models.towers import towers_of
 from clip_skip.standalone.prompts.conditioning import Conditioner
 from clip_skip.standalone.prompts.embeddings import Embeddings
 from clip_skip.standalone.prompts.guidance import Guidance
@@ -48,8 +48,8 @@ class Engine:
     ) -> None:
         """With `tokenizer` None it is CLIP's own, for which open_clip must be installed. loras: the folder of LoRAs."""
         self.models = models
-        read = towers(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
-        self.conditioner = Conditioner(tuple(read), emphasis, embeddings)
+        towers = towers_of(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
+        self.conditioner = Conditioner(tuple(towers), emphasis, embeddings)
         self.loras = Loras(models, loras)
 
     def prepare(
@@ -115,7 +115,7 @@ class Engine:
         """The latents that a pass makes, (B, channels, height, width), float32. `before` are those of the first one."""
         device = self.models.unet.device
         sampler, steps = hires.of(batch.sampler, batch.steps) if hires else (batch.sampler, batch.steps)
-        scheduler = new_scheduler(sampler, self.models.sizes.prediction)
+        scheduler = new_scheduler(sampler, self.models.sizes.prediction, batch.eta)
         picture: Tensor | None = None
         if hires and before is not None:
             all_steps = int(steps / min(hires.denoising, 0.999))
@@ -209,13 +209,3 @@ def fitting(engine: Engine, width: int, height: int) -> int:
     per_picture = 450e6 * width * height / 512**2 * engine.models.sizes.unet[0] / 320
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, from earlier batches
     return int(min(max((torch.cuda.mem_get_info(device)[0] + kept) / per_picture, 1), 64))
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a smaller batch may help."""
-    text = str(error).lower()
-    return isinstance(error, (RuntimeError, MemoryError)) and (
-        isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clip_skip.standalone.models import header
+from clip_skip.prompt.comments import strip_comments
+from clip_skip.prompt.tags import strip
+from clip_skip.standalone.models.lora_files import find_lora
 from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
@@ -53,18 +55,10 @@ class Loading:
         known = embeddings.Embeddings(embeddings.load(self.embeddings)) if self.embeddings else None
         return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
 
-    def made_with(self, prompts: Sequence[str]) -> dict[str, object]:
-        """The files of this that the pixels of `prompts` depend on. Raises `LoraError`."""
-        named = sorted({lora.name for prompt in prompts for lora in networks.read(prompt)[1]})
-        return {
-            **{f"lora {name}": header.digest(networks.file(name, self.loras)) for name in named},
-            **dict(self._embeddings(prompts)),
-        }
-
-    def _embeddings(self, prompts: Sequence[str]) -> Iterator[tuple[str, str]]:
-        for path in sorted(self.embeddings.rglob("*")) if self.embeddings else ():
-            if path.is_file() and any(path.stem.lower() in prompt.lower() for prompt in prompts):
-                yield f"embedding {path.stem}", header.digest(path)
+    def loras_in(self, texts: Sequence[str]) -> list[Path]:
+        """The files of the LoRAs that `texts` name. Raises `LoraError`."""
+        named = {lora.name for text in texts for lora in networks.read_networks(strip(strip_comments(text)))[1]}
+        return [find_lora(name, self.loras) for name in sorted(named)]
 
 
 AS_USUAL = Loading()

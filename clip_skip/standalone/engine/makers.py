@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.engine.progress import Progress
 from clip_skip.standalone.engine.shots import Batch, Shot
 
@@ -97,8 +98,6 @@ class Maker:
 
     def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made | None:
         """The pictures of `task`. None where they were too many for the memory: from then on `limit` is smaller."""
-        from clip_skip.standalone.engine.engine import is_out_of_memory
-
         engine, batch = self.engine(task.model), task.batch
         if task.prepare != self._prepared:
             engine.prepare(task.prepare, batch.steps, batch.sampler, batch.hires)

@@ -7,6 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from clip_skip.messages.message import Message, Template
+
 __all__ = ["Figures", "Interrupted", "OnStep", "Progress"]
 
 OnStep = Callable[[int, int, str], None]
@@ -14,6 +16,8 @@ OnStep = Callable[[int, int, str], None]
 
 Figures = dict[str, Any]
 """What was made, how, and how long it took: "run" in sweep.json and study.json."""
+
+OUT_OF_MEMORY = Template("Out of memory: going on with {count} cells per batch. --batch {count} avoids the wait.")
 
 
 class Interrupted(Exception):
@@ -33,7 +37,7 @@ class Progress:
         figures["cells_made"] = 0
         self._cells, self._steps, self._on_step = cells, steps, on_step
         self._begun, self._done, self._what = 0, 0, ""
-        self._bar = tqdm(total=cells * steps, unit="step", disable=None)
+        self._bar = tqdm(total=cells * steps, unit="step", smoothing=0, disable=None)
 
     def __enter__(self) -> Progress:
         return self
@@ -70,8 +74,8 @@ class Progress:
     def smaller(self, limit: int) -> None:
         """There was not enough memory for a batch; `limit` cells are made at once from now on."""
         self._figures.update(out_of_memory=True, cells_per_batch=limit)
-        self.tell(f"Out of memory: going on with {limit} cells per batch. --batch {limit} avoids the wait.")
+        self.tell(OUT_OF_MEMORY(count=limit))
 
-    def tell(self, sentence: str) -> None:
+    def tell(self, message: Message | str) -> None:
         """A line of its own, above the bar."""
-        tqdm.write(sentence)
+        tqdm.write(str(message))

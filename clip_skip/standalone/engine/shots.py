@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from clip_skip.prompt.comments import strip_comments
@@ -11,7 +11,7 @@ from clip_skip.prompt.tags import strip
 from clip_skip.skip import Skip
 from clip_skip.standalone.prompts import networks
 
-__all__ = ["NOISES", "UPSCALERS", "Batch", "Hires", "Shot"]
+__all__ = ["NOISES", "UPSCALERS", "Batch", "Hires", "SamplingOptions", "Shot"]
 
 UPSCALERS: dict[str, dict[str, Any]] = {
     "Latent": {"mode": "bilinear"},
@@ -75,6 +75,32 @@ class Hires:
 
 
 @dataclass(frozen=True)
+class SamplingOptions:
+    """How pictures are sampled that are made together. Width and height are those of the first pass, in pixels.
+
+    noise: one of `NOISES`
+    eta:   how much noise the steps add, of all that there is; None is the sampler's own
+    """
+
+    steps: int = 20
+    width: int = 512
+    height: int = 512
+    sampler: str = "DPM++ 2M Karras"
+    hires: Hires | None = None
+    noise: str = "CPU"
+    eta: float | None = None
+
+    def batch(self, shots: tuple[Shot, ...]) -> Batch:
+        """The batch of `shots` that is sampled like this."""
+        return Batch(shots, **{one.name: getattr(self, one.name) for one in fields(SamplingOptions)})
+
+    @property
+    def all_steps(self) -> int:
+        """The steps of both passes together."""
+        return self.steps + (self.hires.of(self.sampler, self.steps)[1] if self.hires else 0)
+
+
+@dataclass(frozen=True)
 class Shot:
     """What one picture is made of. With `clip_skip` None the tags in the prompt say it, else it stands in for the
     prompt's tag, all but what that says of the hires pass; tags of other sub-prompts, in brackets and in the negative
@@ -102,12 +128,12 @@ class Shot:
             own = replace(texts, prompt=prompt or texts.prompt, negative=negative or texts.negative)
             texts = replace(own, hires=True, first_pass=texts.prompt)
         prompt, negative = texts.marked()
-        return networks.read(prompt)[0], negative
+        return networks.read_networks(prompt)[0], negative
 
     def loras(self, hires: Hires | None = None) -> tuple[networks.Lora, ...]:
         """The LoRAs that the prompt of the first pass, or of `hires`, names. Raises `networks.LoraError`."""
         prompt = hires.prompt if hires and hires.prompt else self.prompt
-        return networks.read(strip(strip_comments(prompt)))[1]
+        return networks.read_networks(strip(strip_comments(prompt)))[1]
 
     def clip_skips(self) -> tuple[float, float]:
         """The values of prompt and negative prompt, each as a whole, for the first encoder."""
@@ -127,16 +153,10 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pictures that are made together, and what they have in common. Width and height of the first pass in pixels.
-
-    noise: one of `NOISES`
-    """
-
+class _Shots:
     shots: tuple[Shot, ...]
-    steps: int
-    width: int
-    height: int
-    sampler: str
-    hires: Hires | None = None
-    noise: str = "CPU"
+
+
+@dataclass(frozen=True)
+class Batch(SamplingOptions, _Shots):
+    """Shots that are made together, then how they are sampled."""

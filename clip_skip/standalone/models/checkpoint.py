@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from clip_skip.standalone.models.configs import unet_config, vae_config
-from clip_skip.standalone.models.encoders import encoder
-from clip_skip.standalone.models.header import CheckpointError, opened
-from clip_skip.standalone.models.sizes import TEXTS, Sizes
+from clip_skip.standalone.models.errors import checkpoint_errors
+from clip_skip.standalone.models.header import open_checkpoint
+from clip_skip.standalone.models.sizes import TEXTS, UNET, Sizes
+from clip_skip.standalone.models.text_encoders import assign_weights, build_text_encoder
 
 V_PREDICTION_BELOW = -1.0
 """The mean by which a UNet's answer to a constant of 0.5 lies below it, where it predicts v."""
@@ -30,6 +31,8 @@ class Models:
     vae: AutoencoderKL
     text_encoders: tuple[nn.Module, ...]
     sizes: Sizes
+    unet_names: Mapping[str, str] = field(default_factory=dict)
+    """The UNet's modules by their names in diffusers, each with its name in the checkpoint, as LoRAs have it."""
 
     @property
     def text_encoder(self) -> nn.Module:
@@ -39,7 +42,7 @@ class Models:
 
 def load(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
     """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one."""
-    with opened(path) as (file, wanted, sizes):
+    with open_checkpoint(path) as (file, wanted, sizes):
         weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
     return build(weights, sizes, device, dtype, path)
 
@@ -47,27 +50,37 @@ def load(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) ->
 def build(
     weights: Mapping[str, Tensor], sizes: Sizes, device: str, dtype: torch.dtype, path: Path | str = "the model"
 ) -> Models:
-    """The model made of `weights` in the names of a single-file checkpoint, none of which is kept or changed."""
+    """The model made of `weights` in the names of a single-file checkpoint, none of which is kept or changed.
+
+    Raises `CheckpointError` if they are not those of a model of these `sizes`. path: the checkpoint, for the error
+    """
     weights = {name: weight.to(device, dtype) for name, weight in weights.items()}
-    with torch.device("meta"):
-        unet = UNet2DConditionModel(**unet_config(sizes))
-        vae = AutoencoderKL(**vae_config(sizes))
-    fill(unet, convert_ldm_unet_checkpoint(weights, unet.config), path)
-    fill(vae, convert_ldm_vae_checkpoint(weights, vae.config), path)
-    for module in unet.modules():
-        if isinstance(module, Upsample2D):
-            module.forward = partial(enlarged, module.forward)
-    texts = []
-    for text, prefix in zip(sizes.texts, TEXTS[sizes.family]):
-        module, named = encoder(text, {n[len(prefix) :]: w for n, w in weights.items() if n.startswith(prefix)}, prefix)
-        fill(module, named, path)
-        texts.append(module)
-    if not sizes.prediction:
-        sizes = replace(sizes, prediction=tried_out(unet))
-    return Models(unet, vae, tuple(texts), sizes)
+    with checkpoint_errors(path):
+        with torch.device("meta"):
+            unet = UNet2DConditionModel(**unet_config(sizes))
+            vae = AutoencoderKL(**vae_config(sizes))
+        assign_weights(unet, convert_ldm_unet_checkpoint(weights, unet.config), path)
+        assign_weights(vae, convert_ldm_vae_checkpoint(weights, vae.config), path)
+        for module in unet.modules():
+            if isinstance(module, Upsample2D):
+                module.forward = partial(enlarge, module.forward)
+        texts = [
+            build_text_encoder(text, weights, prefix, path)
+            for text, prefix in zip(sizes.texts, TEXTS[sizes.family], strict=True)
+        ]
+        if not sizes.prediction:
+            sizes = replace(sizes, prediction=try_out(unet))
+    return Models(unet, vae, tuple(texts), sizes, ldm_names(weights, unet))
 
 
-def enlarged(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+def ldm_names(weights: Mapping[str, Tensor], unet: UNet2DConditionModel) -> dict[str, str]:
+    """The modules of the UNet by their names in diffusers, each with its name in the checkpoint."""
+    names = {name: name for name in weights if name.startswith(UNET)}
+    converted = convert_ldm_unet_checkpoint(names, unet.config)
+    return {new.rpartition(".")[0]: old.removeprefix(UNET).rpartition(".")[0] for new, old in converted.items()}
+
+
+def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     """What an `Upsample2D` of the UNet does: it doubles and convolves, and is cut to `size` then, as in the WebUI.
 
     `size` is given where a level is of odd size, as in pictures of 96 pixels; diffusers' own way, the other way round,
@@ -77,21 +90,8 @@ def enlarged(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, i
     return doubled if size is None else nn.functional.interpolate(doubled, size=size, mode="nearest")
 
 
-def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> None:
-    """Put `weights` into `module`, which may be on the meta device."""
-    expected = {name for name in module.state_dict() if not name.endswith("position_ids")}
-    missing = sorted(expected - weights.keys())
-    if missing:
-        raise CheckpointError(f"{path} is not a complete checkpoint: {missing[0]} and {len(missing) - 1} more lack")
-    try:
-        module.load_state_dict({name: weights[name] for name in expected}, strict=False, assign=True)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} is not such a checkpoint: {str(error).splitlines()[-1].strip()}") from error
-    module.requires_grad_(False).eval()
-
-
 @torch.inference_mode()
-def tried_out(unet: UNet2DConditionModel) -> str:
+def try_out(unet: UNet2DConditionModel) -> str:
     """What the UNet predicts, by its answer at the last time to a picture that is 0.5 throughout: noise is what it
     sees there, and v is its opposite. This is how AUTOMATIC1111 tells the two SD2 models apart.
     """

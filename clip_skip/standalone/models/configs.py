@@ -1,4 +1,4 @@
-"""What diffusers and transformers must be told to build the modules of a model of given sizes."""
+"""The configurations from which diffusers and transformers build the modules of a model of given sizes."""
 
 from __future__ import annotations
 
@@ -42,11 +42,6 @@ def vae_config(sizes: Sizes) -> dict[str, object]:
         "up_block_types": ["UpDecoderBlock2D"] * len(sizes.vae),
         "scaling_factor": sizes.vae_scale,
     }
-
-
-def text_config(sizes: Sizes) -> CLIPTextConfig:
-    """The configuration of `CLIPTextModel` for the CLIP text encoder of SD1 and SDXL."""
-    return encoder_config(sizes.texts[0], "quick_gelu")
 
 
 def encoder_config(text: TextSizes, activation: str) -> CLIPTextConfig:

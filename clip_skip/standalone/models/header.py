@@ -3,58 +3,72 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from clip_skip.standalone.models import heads
-from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, family, read
+from clip_skip.made_for.naming import checkpoint_family
+from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
+from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
+from clip_skip.standalone.models.heads import HeadsError, complete_sizes
+from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, sizes_of
+
+__all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
 
 OLD_TEXT = "cond_stage_model.transformer."
 """Some checkpoints lack `text_model` in the names of the text encoder; WebUIs take them too."""
 
-_OTHERS = {
-    "conditioner.embedders.0.model.": "an SDXL refiner",
-    "model.diffusion_model.joint_blocks.": "an SD3 checkpoint",
-    "model.diffusion_model.double_blocks.": "a Flux checkpoint",
-    "double_blocks.": "a Flux transformer",
-    "lora_": "a LoRA",
-    "down_blocks.": "a UNet in the names of diffusers",
-    "unet.": "a model in the names of diffusers",
-    "text_model.": "a text encoder",
-    "control_model.": "a ControlNet",
-    "decoder.": "a VAE",
-    "emb_params": "a textual inversion embedding",
+OTHERS = {
+    "conditioner.embedders.0.model.": Template("an SDXL refiner"),
+    "model.diffusion_model.joint_blocks.": Template("an SD3 checkpoint"),
+    "model.diffusion_model.double_blocks.": Template("a Flux checkpoint"),
+    "double_blocks.": Template("a Flux transformer"),
+    "lora_": Template("a LoRA"),
+    "down_blocks.": Template("a UNet in the names of diffusers"),
+    "unet.": Template("a model in the names of diffusers"),
+    "text_model.": Template("a text encoder"),
+    "control_model.": Template("a ControlNet"),
+    "decoder.": Template("a VAE"),
+    "emb_params": Template("a textual inversion embedding"),
 }
+"""What a file is whose weights' names begin so."""
 
+CHANNELS = {9: Template("an inpainting model"), 8: Template("an instruct-pix2pix model")}
+"""What a checkpoint is whose UNet takes so many channels."""
 
-class CheckpointError(ValueError):
-    """The file is not a complete SD1, SD2 or SDXL checkpoint; the message says what was found instead."""
+NO_FILE = Template("{file}: there is no such file")
+IS_ANOTHER = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it is {kind}")
+LACKS_PARTS = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it has {parts}")
+NO_UNET, NO_VAE, NO_TEXT = Template("no UNet"), Template("no VAE"), Template("no text encoder")
+OTHER_CHANNELS = Template("{file} is {kind}: its UNet takes {channels} channels, not 4")
+ANOTHER_KIND = Template("another kind of model")
+OTHER_MIDDLE = Template("{file}: the middle of its UNet has {count} transformer blocks, not {expected}")
+INCOMPLETE = Template("{file} is not a complete {family} checkpoint: {problem}")
 
 
 def inspect(path: Path) -> Sizes:
     """The sizes of the model in `path`, from its header alone. Raises `CheckpointError` if it is not one."""
-    with opened(path) as (_, _, sizes):
+    with open_checkpoint(path) as (_, _, sizes):
         return sizes
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
-    """The open file, its name for each weight we need, and the sizes of the model. Raises `CheckpointError`."""
+def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
+    """The open file, its name for each weight we need, and the sizes of the model. Raises `CheckpointError`.
+
+    Whatever the block raises over the weights becomes one too.
+    """
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            wanted = _wanted(names)
-            shapes = {new: tuple(file.get_slice(old).get_shape()) for new, old in wanted.items()}
-            _check(shapes, names, path)
-            yield file, wanted, _sizes(shapes, file.metadata() or {}, path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a complete .safetensors file: {error}") from error
+        raise CheckpointError(NO_FILE(file=str(path)))
+    with checkpoint_errors(path), safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+        wanted = checkpoint_names(names)
+        shapes = {new: tuple(file.get_slice(old).get_shape()) for new, old in wanted.items()}
+        check_parts(shapes, names, path)
+        yield file, wanted, read_sizes(shapes, file.metadata() or {}, path)
 
 
 def digest(path: Path) -> str:
@@ -68,32 +82,38 @@ def digest(path: Path) -> str:
     return content.hexdigest()
 
 
-def _check(shapes: Mapping[str, Shape], names: list[str], path: Path) -> None:
+def check_parts(shapes: Mapping[str, Shape], names: Sequence[str], path: Path) -> None:
     """Raise `CheckpointError` unless weights of these `shapes` are those of a text-to-image model that is known."""
-    parts = {"UNet": f"{UNET}input_blocks.0.0.weight", "VAE": f"{VAE}post_quant_conv.weight"}
-    missing = [part for part, name in parts.items() if name not in shapes]
-    if family(names_of(shapes)) is None:
-        missing.append("text encoder")
+    unet, vae = f"{UNET}input_blocks.0.0.weight", f"{VAE}post_quant_conv.weight"
+    missing: list[Message | str] = [part for part, name in ((NO_UNET, unet), (NO_VAE, vae)) if name not in shapes]
+    if checkpoint_family(text_prefixes(shapes)) is None:
+        missing.append(NO_TEXT)
     if missing:
-        other = next((what for start, what in _OTHERS.items() if any(name.startswith(start) for name in names)), None)
-        found = f"it is {other}" if other else f"it has no {' and no '.join(missing)}"
-        raise CheckpointError(f"{path} is not an SD1, SD2 or SDXL checkpoint: {found}")
-    channels = shapes[parts["UNet"]][1]
+        kind = other_model(names)
+        if kind:
+            raise CheckpointError(IS_ANOTHER(file=str(path), kind=kind))
+        raise CheckpointError(LACKS_PARTS(file=str(path), parts=join(missing, ", ")))
+    channels = shapes[unet][1]
     if channels != 4:
-        kind = {9: "an inpainting model", 8: "an instruct-pix2pix model"}.get(channels, "another kind of model")
-        raise CheckpointError(f"{path} is {kind}: its UNet takes {channels} channels, not 4")
+        kind = CHANNELS.get(channels, ANOTHER_KIND)
+        raise CheckpointError(OTHER_CHANNELS(file=str(path), kind=kind, channels=channels))
 
 
-def names_of(shapes: Mapping[str, Shape]) -> Iterator[str]:
-    """The weights' names, a text encoder's only where it is one: its last norm is there."""
+def other_model(names: Sequence[str]) -> Template | None:
+    """What else a file may be whose weights have these names."""
+    return next((kind for start, kind in OTHERS.items() if any(name.startswith(start) for name in names)), None)
+
+
+def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
+    """How the names of text encoders begin, each only where it is one: its last norm is there."""
     for prefixes in TEXTS.values():
         for prefix in prefixes:
             if f"{prefix}final_layer_norm.weight" in shapes or f"{prefix}ln_final.weight" in shapes:
                 yield prefix
 
 
-def _wanted(names: list[str]) -> dict[str, str]:
-    """The weights we need, by today's name: no EMA copies, no training state."""
+def checkpoint_names(names: Sequence[str]) -> dict[str, str]:
+    """The names of the weights we need, by today's name: no EMA copies, no training state."""
     texts = tuple(prefix for prefixes in TEXTS.values() for prefix in prefixes)
     wanted = {name: name for name in names if name.startswith((UNET, VAE, *texts))}
     for name in names:
@@ -103,14 +123,16 @@ def _wanted(names: list[str]) -> dict[str, str]:
     return {new: old for new, old in wanted.items() if not new.endswith(unused) and ".loss." not in new}
 
 
-def _sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path) -> Sizes:
+def read_sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path) -> Sizes:
+    """The sizes of the checkpoint at `path`, complete. Raises `CheckpointError`."""
     try:
-        sizes = read(shapes)
+        sizes = sizes_of(shapes)
         middle = max(sizes.attention[-1], 1)
         if sizes.middle != middle:
-            raise CheckpointError(f"{path}: its UNet's middle has {sizes.middle} transformer blocks, not {middle}")
-        return heads.completed(path, metadata, sizes)
-    except heads.HeadsError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} is not a complete {family(shapes) or 'SD1'} checkpoint: {error}") from error
+            raise CheckpointError(OTHER_MIDDLE(file=str(path), count=sizes.middle, expected=middle))
+        return complete_sizes(path, metadata, sizes)
+    except HeadsError as error:
+        raise CheckpointError(FIELD_PROBLEM(field=str(path), problem=error.message)) from error
+    except (KeyError, IndexError) as error:
+        family = checkpoint_family(shapes) or "SD1"
+        raise CheckpointError(INCOMPLETE(file=str(path), family=family, problem=str(error))) from error

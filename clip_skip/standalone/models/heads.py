@@ -1,23 +1,33 @@
-"""What a model's weights do not tell: its attention heads, and what its UNet predicts. Another number makes other
-pictures, silently.
+"""What a model's weights do not say: its attention heads, and what its UNet predicts. Another number makes other
+pictures, without an error.
 
-Asked in this order: the file's metadata (`clip_skip.unet_heads`, `clip_skip.text_heads`), the `.yaml` of the same name
-beside it, which a WebUI reads too, and the published model, where the sizes are its own. Nothing is guessed.
+Looked for in this order: the file's metadata (`clip_skip.unet_heads`, `clip_skip.text_heads`), the `.yaml` of the same
+name beside it, which a WebUI reads too, and the published model, where the sizes are its own. Nothing is guessed.
 """
 
 from __future__ import annotations
 
-import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from clip_skip.messages.message import Message, MessageError, Template
+from clip_skip.skip import shorten
+from clip_skip.standalone.models.config_files import (
+    ConfigError,
+    Place,
+    json_file,
+    path_inside,
+    plain_name,
+    yaml_scalars,
+)
 from clip_skip.standalone.models.sizes import TOWERS, Sizes
 
-__all__ = ["HeadsError", "completed", "text_heads", "unet_heads"]
+__all__ = ["HeadsError", "complete_sizes", "text_heads", "unet_heads"]
 
 UNET_PUBLISHED: dict[tuple[int, ...], int] = {(320, 640, 1280, 1280): 8}
 """Heads by the channels of the UNet's levels: Stable Diffusion 1."""
@@ -28,48 +38,66 @@ PUBLISHED_CHANNELS = {("SD2", (320, 640, 1280, 1280)): 64, ("SDXL", (320, 640, 1
 TEXT_PUBLISHED = {768: 12, 1024: 16, 1280: 20}
 """Heads by the width of a text encoder: CLIP ViT-L/14, OpenCLIP ViT-H/14 and ViT-bigG/14."""
 
-LARGEST_YAML = 1_000_000
+UNKNOWN_UNET_HEADS = Template(
+    "the number of attention heads of its UNet is unknown: {channels} channels is not a published size, its metadata "
+    "has no {key}, and no {yaml} beside it has {name}"
+)
+UNKNOWN_TEXT_HEADS = Template(
+    "the number of attention heads of its text encoder is unknown: width {width} is not a published size, its metadata "
+    "has no {key}, and no {yaml} beside it has {name}"
+)
+NOT_HEADS = Template("{where} is {text}, not a number of heads")
+NOT_A_NUMBER = Template("{where} is {text}, not a number above 0")
+METADATA = Template("the metadata {key}")
+IN_FILE = Template("{name} in {file}")
+HEADS_DO_NOT_DIVIDE = Template("{heads} attention heads do not divide the UNet's {channels} channels")
+TEXT_HEADS_DO_NOT_DIVIDE = Template("{heads} attention heads do not divide the text encoder's width of {width}")
+CHANNELS_DO_NOT_DIVIDE = Template("{found} channels per attention head do not divide the UNet's {channels} channels")
+
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+
+Config = Mapping[Place, str]
+"""The scalars of a `.yaml`, below `model.params`."""
 
 
-class HeadsError(ValueError):
-    """The number of heads cannot be told; the message says of which part, and what would tell it."""
+class HeadsError(MessageError):
+    """The number of heads is unknown or impossible; the message says of which part, and where it could be written."""
 
 
-def completed(path: Path, metadata: Mapping[str, str], sizes: Sizes) -> Sizes:
-    """`sizes` of the checkpoint at `path` with what its weights do not tell. Raises `HeadsError`."""
-    config = beside(path)
+def complete_sizes(path: Path, metadata: Mapping[str, str], sizes: Sizes) -> Sizes:
+    """`sizes` of the checkpoint at `path` with what its weights do not say. Raises `HeadsError`."""
+    config = yaml_beside(path)
     heads, channels = unet_attention(path, metadata, config, sizes)
+    towers = TOWERS[sizes.family]
     texts = [
-        text_heads(path, metadata, text.width, f"text_heads_{tower}" if sizes.second else "text_heads", place)
-        for place, (text, tower) in enumerate(zip(sizes.texts, TOWERS[sizes.family]))
+        text_heads(path, metadata, text.width, tower, place, len(towers) > 1)
+        for place, (text, tower) in enumerate(zip(sizes.texts, towers))
     ]
-    scale = parameter(config, "scale_factor")
-    if scale is not None and not isinstance(scale, (int, float)):
-        raise HeadsError(f"scale_factor in {path.with_suffix('.yaml').name} is {scale!r}, not a number")
+    scale = config.get(("scale_factor",))
     return replace(
         sizes,
         unet_heads=heads,
         head_channels=channels,
         text_heads=texts[0],
         second=replace(sizes.second, heads=texts[1]) if sizes.second else None,
-        vae_scale=float(scale or sizes.vae_scale),
+        vae_scale=sizes.vae_scale if scale is None else positive(scale, in_yaml("scale_factor", path)),
         prediction=prediction(metadata, config, sizes.family),
     )
 
 
-def unet_attention(path: Path, metadata: Mapping[str, str], config: Any, sizes: Sizes) -> tuple[int, int]:
+def unet_attention(path: Path, metadata: Mapping[str, str], config: Config, sizes: Sizes) -> tuple[int, int]:
     """The heads at every level and 0, or 0 and the channels of a head."""
     part = "network_config" if sizes.family == "SDXL" else "unet_config"
     if "clip_skip.unet_heads" not in metadata:
-        said = from_metadata(metadata, "unet_head_channels")
-        if said is None:
-            said = entry(config, part, "num_head_channels", path)
-        found = said or PUBLISHED_CHANNELS.get((sizes.family, sizes.unet))
-        if found:
+        channels = from_metadata(metadata, "unet_head_channels")
+        if channels is None:
+            channels = from_yaml(config, part, "num_head_channels", path)
+        channels = channels or PUBLISHED_CHANNELS.get((sizes.family, sizes.unet))
+        if channels:
             levels = [width for width, blocks in zip(sizes.unet, sizes.attention) if blocks]
-            if any(width % found for width in levels):
-                raise HeadsError(f"{found} channels per attention head do not divide the UNet's {levels} channels")
-            return 0, int(found)
+            if any(width % channels for width in levels):
+                raise HeadsError(CHANNELS_DO_NOT_DIVIDE(found=channels, channels="-".join(map(str, levels))))
+            return 0, channels
     return unet_heads(path, metadata, sizes.unet, part, sizes.family), 0
 
 
@@ -77,119 +105,136 @@ def unet_heads(
     path: Path, metadata: Mapping[str, str], channels: tuple[int, ...], part: str = "unet_config", family: str = "SD1"
 ) -> int:
     """The heads of each attention of the UNet in the checkpoint at `path`. Raises `HeadsError`."""
-    said = from_metadata(metadata, "unet_heads")
-    if said is None:
-        said = entry(beside(path), part, "num_heads", path)
-    found = said or (UNET_PUBLISHED.get(channels) if family == "SD1" else None)
-    if found is None:
-        raise HeadsError(untold("UNet", f"{'-'.join(map(str, channels))} channels", "unet_heads", "num_heads", path))
-    if channels[-1] % found:
-        raise HeadsError(f"{found} attention heads do not divide the UNet's {channels[-1]} channels")
-    return found
+    heads = from_metadata(metadata, "unet_heads")
+    if heads is None:
+        heads = from_yaml(yaml_beside(path), part, "num_heads", path)
+    heads = heads or (UNET_PUBLISHED.get(channels) if family == "SD1" else None)
+    if heads is None:
+        levels = "-".join(map(str, channels))
+        key, yaml = "clip_skip.unet_heads", path.with_suffix(".yaml").name
+        raise HeadsError(UNKNOWN_UNET_HEADS(channels=levels, key=key, yaml=yaml, name="num_heads"))
+    if channels[-1] % heads:
+        raise HeadsError(HEADS_DO_NOT_DIVIDE(heads=heads, channels=channels[-1]))
+    return heads
 
 
-def text_heads(path: Path, metadata: Mapping[str, str], width: int, key: str = "text_heads", place: int = 0) -> int:
-    """The heads of a text encoder of `width` in the checkpoint at `path`. Raises `HeadsError`.
+def text_heads(
+    path: Path, metadata: Mapping[str, str], width: int, tower: str = "l", place: int = 0, is_one_of_two: bool = False
+) -> int:
+    """The heads of the text encoder `tower`, of this width, in the checkpoint at `path`. Raises `HeadsError`.
 
-    key: where the metadata has it; with SDXL's two encoders "text_heads_l" and "text_heads_g". place: which of them.
+    In the metadata they are `clip_skip.text_heads`, or `clip_skip.text_heads_l` and so on, which SDXL needs.
+    place: which of the model's text encoders it is
     """
-    said = from_metadata(metadata, key)
-    config = beside(path) if said is None else None
-    if said is None:
-        embedders = parameter(config, "conditioner_config", "params", "emb_models")
-        part = embedders[place] if isinstance(embedders, list) and len(embedders) > place else None
-        part = part or parameter(config, "cond_stage_config")
-        params = part.get("params") if isinstance(part, Mapping) else None
-        params = params if isinstance(params, Mapping) else {}
-        said = (
-            from_architecture(params["arch"], path) if "arch" in params else from_encoder(params.get("version"), path)
-        )
-    found = said or TEXT_PUBLISHED.get(width)
-    if found is None:
-        raise HeadsError(untold("text encoder", f"width {width}", key, "version", path))
-    if width % found:
-        raise HeadsError(f"{found} attention heads do not divide the text encoder's width of {width}")
-    return found
+    key = f"text_heads_{tower}"
+    if not is_one_of_two and f"clip_skip.{key}" not in metadata:
+        key = "text_heads"
+    heads = from_metadata(metadata, key)
+    if heads is None:
+        heads = text_heads_beside(path, place)
+    heads = heads or TEXT_PUBLISHED.get(width)
+    if heads is None:
+        yaml = path.with_suffix(".yaml").name
+        raise HeadsError(UNKNOWN_TEXT_HEADS(width=width, key=f"clip_skip.{key}", yaml=yaml, name="version"))
+    if width % heads:
+        raise HeadsError(TEXT_HEADS_DO_NOT_DIVIDE(heads=heads, width=width))
+    return heads
 
 
-def prediction(metadata: Mapping[str, str], config: Any, family: str) -> str:
+def text_heads_beside(path: Path, place: int) -> int | None:
+    """The heads of a text encoder, by the `.yaml` beside the checkpoint at `path`; None where it does not say."""
+    config = yaml_beside(path)
+    for part in (("conditioner_config", "params", "emb_models", place), ("cond_stage_config",)):
+        if any(where[: len(part)] == part for where in config):
+            architecture, version = (config.get((*part, "params", name)) for name in ("arch", "version"))
+            return from_encoder(version, path) if architecture is None else from_architecture(architecture, path)
+    return None
+
+
+def prediction(metadata: Mapping[str, str], config: Config, family: str) -> str:
     """What the UNet predicts, or "" where only SD2's weights could tell."""
-    said = metadata.get("modelspec.prediction_type", "").lower()
-    if said in ("epsilon", "v", "v_prediction"):
-        return "epsilon" if said == "epsilon" else "v_prediction"
-    if config is not None:
-        scaling = parameter(config, "denoiser_config", "params", "scaling_config", "target")
-        is_v = parameter(config, "parameterization") == "v" or str(scaling).endswith("VScaling")
+    written = metadata.get("modelspec.prediction_type", "").lower()
+    if written in ("epsilon", "v", "v_prediction"):
+        return "epsilon" if written == "epsilon" else "v_prediction"
+    if config:
+        scaling = config.get(("denoiser_config", "params", "scaling_config", "target"), "")
+        is_v = config.get(("parameterization",)) == "v" or scaling.endswith("VScaling")
         return "v_prediction" if is_v else "epsilon"
     return "" if family == "SD2" else "epsilon"
 
 
-def untold(part: str, size: str, key: str, name: str, path: Path) -> str:
-    return (
-        f"how many attention heads its {part} has cannot be told: {size} is not a published size, its metadata has no "
-        f"clip_skip.{key}, and no {path.with_suffix('.yaml').name} beside it says {name}"
-    )
+def yaml_beside(path: Path) -> Config:
+    """The scalars below `model.params` in the `.yaml` beside `path`; empty where there is none. Raises `HeadsError`."""
+    file = path.with_suffix(".yaml")
+    if not file.is_file():
+        return {}
+    try:
+        return {place[2:]: text for place, text in yaml_scalars(file).items() if place[:2] == ("model", "params")}
+    except ConfigError as error:
+        raise HeadsError(error.message) from error
 
 
 def from_metadata(metadata: Mapping[str, str], key: str) -> int | None:
     text = metadata.get(f"clip_skip.{key}")
-    return None if text is None else number(text, f"the metadata clip_skip.{key}")
+    return None if text is None else count(text, METADATA(key=f"clip_skip.{key}"))
 
 
-def beside(path: Path) -> Any:
-    """What the `.yaml` beside `path` says, or None where there is none."""
-    file = path.with_suffix(".yaml")
-    if not file.is_file():
+def from_yaml(config: Config, part: str, name: str, path: Path) -> int | None:
+    """A number of `part` of a model in a `.yaml`; None where it does not have it."""
+    text = config.get((part, "params", name))
+    return None if text in (None, "-1", "", "null", "~") else count(text, in_yaml(name, path))
+
+
+def in_yaml(name: str, path: Path) -> Message:
+    return IN_FILE(name=name, file=path.with_suffix(".yaml").name)
+
+
+def from_encoder(version: str | None, path: Path) -> int | None:
+    """The heads of the text encoder whose folder a `.yaml` names; None for a hub's name, and a folder elsewhere."""
+    folder = path_inside(path.parent, version) if version else None
+    if folder is None or not (folder / "config.json").is_file():
         return None
-    try:
-        if file.stat().st_size > LARGEST_YAML:
-            raise HeadsError(f"{file.name} is larger than {LARGEST_YAML:,} bytes")
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise HeadsError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from error
+    config = config_of(folder / "config.json")
+    text = config.get("text_config", config)
+    heads = text.get("num_attention_heads") if isinstance(text, dict) else None
+    return None if heads is None else count(heads, IN_FILE(name="num_attention_heads", file="config.json"))
 
 
-def parameter(config: Any, *keys: str) -> Any:
-    """What a model's `.yaml` says under `keys`; None where it does not say it."""
-    for key in ("model", "params", *keys):
-        config = config.get(key) if isinstance(config, Mapping) else None
-    return config
+def from_architecture(name: str, path: Path) -> int | None:
+    """The heads of an architecture of OpenCLIP: one of its own, or one whose `.json` is beside `path`; else None.
 
-
-def entry(config: Any, part: str, name: str, path: Path) -> int | None:
-    """A number of `part` of a model in a `.yaml`; None where it does not say it."""
-    said = parameter(config, part, "params", name)
-    return None if said in (None, -1) else number(said, f"{name} in {path.with_suffix('.yaml').name}")
-
-
-def from_encoder(version: Any, path: Path) -> int | None:
-    """The heads of the text encoder whose folder a `.yaml` names; a name that is no folder tells nothing."""
-    file = path.parent / str(version) / "config.json"  # a name of a model hub is no folder here
-    if version is None or not file.is_file():
+    OpenCLIP itself is not asked, which looks names like `hf-hub:...` up in the network.
+    """
+    if not plain_name(name):
         return None
+    spec = find_spec("open_clip")
+    own = Path(spec.origin).parent / "model_configs" if spec and spec.origin else path.parent
+    for file in (own / f"{name}.json", path.parent / f"{name}.json"):
+        if file.is_file():
+            text = config_of(file).get("text_cfg")
+            heads = text.get("heads") if isinstance(text, dict) else None
+            return None if heads is None else count(heads, IN_FILE(name="heads", file=file.name))
+    return None
+
+
+def config_of(file: Path) -> Mapping[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        said = config.get("text_config", config).get("num_attention_heads")
-    except (OSError, ValueError, AttributeError) as error:
-        raise HeadsError(f"{file} cannot be read: {error}") from error
-    return None if said is None else number(said, f"num_attention_heads in {file}")
+        return json_file(file)
+    except ConfigError as error:
+        raise HeadsError(error.message) from error
 
 
-def from_architecture(name: Any, path: Path) -> int | None:
-    """The heads of an architecture of OpenCLIP: one of its own, or one whose `.json` is beside `path`; else None."""
-    import open_clip  # slow, and seldom needed
-
-    file = path.parent / f"{name}.json"
-    try:
-        own = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-        config = open_clip.get_model_config(str(name)) or own or {}
-        said = config.get("text_cfg", {}).get("heads")
-    except (OSError, ValueError, AttributeError) as error:
-        raise HeadsError(f"{file} cannot be read: {error}") from error
-    return None if said is None else number(said, f"heads in {file}")
+def count(value: object, where: Message) -> int:
+    """A number of heads, or of channels. Raises `HeadsError`."""
+    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) < 1:
+        raise HeadsError(NOT_HEADS(where=where, text=shorten(str(value))))
+    return int(text)
 
 
-def number(value: object, where: str) -> int:
-    if isinstance(value, bool) or not str(value).isdecimal() or int(str(value)) < 1:
-        raise HeadsError(f"{where} is {value!r}, not a number of heads")
-    return int(str(value))
+def positive(text: str, where: Message) -> float:
+    """A number above 0. Raises `HeadsError`."""
+    number = float(text) if NUMBER.fullmatch(text) else math.nan
+    if not 0 < number < math.inf:
+        raise HeadsError(NOT_A_NUMBER(where=where, text=shorten(text)))
+    return number

@@ -1,4 +1,4 @@
-"""LoRAs in a model: read by diffusers, and applied by peft while the model runs."""
+"""LoRAs in a model: read by diffusers, and applied by peft while the model runs; those of LyCORIS by its library."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
+from clip_skip.messages.message import Template
+from clip_skip.out_of_memory import is_out_of_memory
+from clip_skip.skip import shorten
+from clip_skip.standalone.models import lycoris
 from clip_skip.standalone.models.checkpoint import Models
-from clip_skip.standalone.prompts.networks import Lora, LoraError, file
+from clip_skip.standalone.models.lora_files import find_lora
+from clip_skip.standalone.prompts.networks import Lora, LoraError
 
 __all__ = ["Loras"]
+
+UNUSABLE = Template("{file} cannot be used with this model: {problem}")
+NOTHING = Template("{file} has nothing for this model: it is another kind of file, or for another family")
 
 
 class Loras:
@@ -20,18 +30,25 @@ class Loras:
     def __init__(self, models: Models, folder: Path | None = None) -> None:
         self._models = models
         self._folder = folder
-        self._names: dict[str, str] = {}
+        self._peft_names: dict[str, str] = {}
+        """The names of those that peft applies, by the names in prompts."""
+        self._adapters: dict[str, lycoris.Adapter] = {}
+        """Those that LyCORIS reads."""
+        self._own_weights: dict[nn.Module, tuple[Any, Any]] = {}
         self.applied: tuple[Lora, ...] = ()
+        self._loads = 0
+        """How many have been given to peft, some of which may not have been usable."""
 
     def apply(self, wanted: tuple[Lora, ...]) -> None:
         """Make the model what it is with `wanted` alone. Raises `LoraError`."""
         if wanted == self.applied:
             return
         for lora in wanted:
-            if lora.name not in self._names:
+            if lora.name not in self._peft_names and lora.name not in self._adapters:
                 self._load(lora.name)
-        for part, text in self._parts():
-            weights = {self._names[lora.name]: lora.text if text else lora.unet for lora in wanted}
+        by_peft = [lora for lora in wanted if lora.name in self._peft_names]
+        for part, is_text in self._parts():
+            weights = {self._peft_names[lora.name]: lora.text if is_text else lora.unet for lora in by_peft}
             for layer in layers(part):
                 here = {name: weight for name, weight in weights.items() if name in layer.scaling and weight}
                 layer.enable_adapters(bool(here))
@@ -39,6 +56,8 @@ class Loras:
                     layer.set_adapter(list(here))
                 for name, weight in here.items():
                     layer.set_scale(name, weight)
+        others = [(self._adapters[lora.name], lora.text, lora.unet) for lora in wanted if lora.name in self._adapters]
+        lycoris.apply_adapters(self._own_weights, others)
         self.applied = wanted
 
     def _parts(self) -> Iterator[tuple[nn.Module, bool]]:
@@ -48,31 +67,60 @@ class Loras:
             yield module, True
 
     def _load(self, name: str) -> None:
-        """Put the LoRA into the model, at which it does nothing yet."""
-        from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader  # slow to import
-
-        path = file(name, self._folder)
-        adapter = f"lora_{len(self._names)}"
-        before = [len(list(layers(part, adapter))) for part, _ in self._parts()]
+        """Put the LoRA into the model, at which it does nothing yet. Raises `LoraError`, whatever its file is."""
+        path = find_lora(name, self._folder)
         try:
-            state, alphas = Loader.lora_state_dict(path, unet_config=self._models.unet.config)[:2]
-            if any(key.startswith("unet.") for key in state):
-                Loader.load_lora_into_unet(state, network_alphas=alphas, unet=self._models.unet, adapter_name=adapter)
-            for index, module in enumerate(self._models.text_encoders):
-                prefix = "text_encoder" if index == 0 else f"text_encoder_{index + 1}"
-                if any(key.startswith(f"{prefix}.") for key in state):
-                    Loader.load_lora_into_text_encoder(
-                        state, network_alphas=alphas, text_encoder=module, prefix=prefix, adapter_name=adapter
-                    )
-        except (ValueError, KeyError, RuntimeError, OSError) as error:
-            raise LoraError(f"{path} cannot be used with this model: {str(error).splitlines()[0]}") from error
-        after = [len(list(layers(part, adapter))) for part, _ in self._parts()]
-        if before == after:
-            raise LoraError(f"{path} has nothing for this model: it is another kind of file, or for another family")
-        self._names[name] = adapter
+            with safe_open(path, framework="pt") as file:
+                names = list(file.keys())
+            if lycoris.algorithm_of(names):
+                self._adapters[name] = lycoris.read_adapter(path, load_file(path), self._models)
+            else:
+                self._load_with_peft(name, path)
+        except LoraError:
+            raise
+        except Exception as error:  # diffusers, peft and LyCORIS raise many kinds
+            if is_out_of_memory(error):
+                raise
+            problem = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise LoraError(UNUSABLE(file=str(path), problem=shorten(problem, 200)[1:-1])) from error
+
+    def _load_with_peft(self, name: str, path: Path) -> None:
+        self._loads += 1
+        adapter = f"lora_{self._loads}"
+        try:
+            self._read_with_diffusers(path, adapter)
+            if not any(True for part, _ in self._parts() for _ in layers(part, adapter)):
+                raise LoraError(NOTHING(file=str(path)))
+        except Exception:
+            self._remove(adapter)
+            raise
+        self._peft_names[name] = adapter
         for part, _ in self._parts():
             for layer in layers(part, adapter):
                 layer.to(layer.get_base_layer().weight)
+                layer.enable_adapters(False)
+            part.requires_grad_(False).eval()
+
+    def _read_with_diffusers(self, path: Path, adapter: str) -> None:
+        from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader  # slow to import
+
+        state, alphas = Loader.lora_state_dict(path, unet_config=self._models.unet.config)[:2]
+        if any(key.startswith("unet.") for key in state):
+            Loader.load_lora_into_unet(state, network_alphas=alphas, unet=self._models.unet, adapter_name=adapter)
+        for index, module in enumerate(self._models.text_encoders):
+            prefix = "text_encoder" if index == 0 else f"text_encoder_{index + 1}"
+            if any(key.startswith(f"{prefix}.") for key in state):
+                Loader.load_lora_into_text_encoder(
+                    state, network_alphas=alphas, text_encoder=module, prefix=prefix, adapter_name=adapter
+                )
+
+    def _remove(self, adapter: str) -> None:
+        """Take what has been loaded of an adapter out of the model again."""
+        self.applied = ()
+        for part, _ in self._parts():
+            for layer in list(layers(part, adapter)):
+                layer.delete_adapter(adapter)
+            for layer in layers(part):
                 layer.enable_adapters(False)
             part.requires_grad_(False).eval()
 

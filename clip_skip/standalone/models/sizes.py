@@ -1,21 +1,18 @@
-"""The sizes of an SD1, SD2 or SDXL model, read from the shapes of its weights."""
+"""The sizes of an SD1, SD2 or SDXL model, from the shapes of its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+
+from clip_skip.made_for.naming import PREFIXES, checkpoint_family
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
 
-TEXTS = {
-    "SD1": (TEXT,),
-    "SD2": ("cond_stage_model.model.",),
-    "SDXL": ("conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."),
-}
-"""For each family how the names of its text encoders' weights begin; `.model.` are in the names of OpenCLIP."""
+TEXTS = PREFIXES
 
 TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
 """The letters of these text encoders, as in `<clipskip:l=2:g=3>`."""
@@ -71,10 +68,10 @@ class Sizes:
     middle: int = 1
     """Transformer blocks in the UNet's middle."""
     vector: int = 0
-    """Width of the vector that the UNet is told beside the text: pooled, sizes and crop (SDXL)."""
+    """Width of the vector that the UNet is given besides the text: pooled, sizes and crop (SDXL)."""
     vae_scale: float = 0.18215
     prediction: str = "epsilon"
-    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing tells, and it has to be tried out."""
+    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing says so, and it has to be tried out."""
 
     @property
     def vae_factor(self) -> int:
@@ -122,20 +119,18 @@ PUBLISHED = {
 """The sizes of the published models, by family."""
 
 
-def family(names: Iterable[str]) -> str | None:
-    """The family of a checkpoint whose weights have these names."""
-    known = list(names)
-    for found, prefixes in TEXTS.items():
-        if all(any(name.startswith(prefix) for name in known) for prefix in prefixes):
-            return found
-    return None
+MOST_LEVELS = 8
+"""Of a UNet or a VAE; published ones have 3 or 4."""
+
+MOST_BLOCKS = 200
+"""Of any kind, one after the other; published models have 32 at most."""
 
 
-def read(shapes: Mapping[str, Shape]) -> Sizes:
+def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
     """The sizes of the model whose weights have `shapes`, without the heads, which are 0, and as in the paper where
-    weights do not tell. Raises KeyError or IndexError if it is none.
+    weights do not say. Raises KeyError, IndexError or ValueError if it is not such a model.
     """
-    found = family(shapes) or "SD1"
+    found = checkpoint_family(shapes) or "SD1"
     channels: list[int] = []
     attention: list[int] = []
     blocks = 0
@@ -153,7 +148,9 @@ def read(shapes: Mapping[str, Shape]) -> Sizes:
         else:
             break
     vae_levels = _length(shapes, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
-    first, *others = (_text(shapes, prefix) for prefix in TEXTS[found])
+    if not 0 < len(channels) <= MOST_LEVELS or not 0 < vae_levels <= MOST_LEVELS:
+        raise ValueError(f"{len(channels)} levels of the UNet, {vae_levels} of the VAE")
+    first, *others = (text_sizes(shapes, prefix) for prefix in TEXTS[found])
     vector = shapes.get(f"{UNET}label_emb.0.0.weight", (0, 0))[1]
     return Sizes(
         unet=tuple(channels),
@@ -178,7 +175,8 @@ def read(shapes: Mapping[str, Shape]) -> Sizes:
     )
 
 
-def _text(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
+def text_sizes(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
+    """The sizes of the text encoder whose weights' names begin with `prefix`; raises as `sizes_of`."""
     if not prefix.endswith(".model."):
         vocabulary, width = shapes[f"{prefix}embeddings.token_embedding.weight"]
         positions = shapes[f"{prefix}embeddings.position_embedding.weight"][0]
@@ -193,4 +191,8 @@ def _text(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
 
 
 def _length(shapes: Mapping[str, Shape], pattern: str) -> int:
-    return next(index for index in count() if pattern.format(index) not in shapes)
+    """How many of the names of `pattern` there are, from 0 on. ValueError for more than any model has."""
+    found = next(index for index in count() if pattern.format(index) not in shapes)
+    if found > MOST_BLOCKS:
+        raise ValueError(f"{found} x {pattern.format('N')}")
+    return found

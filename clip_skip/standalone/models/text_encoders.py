@@ -1,133 +1,150 @@
-"""A text encoder of a checkpoint, SD1, SD2 or SDXL, on its own: no other weights are read."""
+"""The text encoders of a checkpoint as transformers' modules: all of a model's, or one on its own.
+
+OpenCLIP's text encoders are transformers' modules here too, so that LoRAs, which are trained on those, fit them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import open_clip.transformer
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from clip_skip import encoder
-from clip_skip.encoder import TextEncoder
-from clip_skip.standalone.models import heads
-from clip_skip.standalone.models.configs import text_config
-from clip_skip.standalone.models.header import CheckpointError, opened
-from clip_skip.standalone.models.sizes import TEXT, Sizes
+from clip_skip.encoder import NAMES, TextEncoder, from_transformers
+from clip_skip.messages.message import FIELD_PROBLEM, Template
+from clip_skip.standalone.models.configs import encoder_config
+from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
+from clip_skip.standalone.models.header import NO_FILE, checkpoint_names, open_checkpoint
+from clip_skip.standalone.models.heads import HeadsError, text_heads
+from clip_skip.standalone.models.sizes import NATIVE, TEXTS, TOWERS, TextSizes, text_sizes
 
-__all__ = ["load"]
+__all__ = ["assign_weights", "build_text_encoder", "describe", "load_text_encoder"]
 
-PLACES = {
-    "conditioner.embedders.0.transformer.text_model.": ("SDXL", "l"),
-    "conditioner.embedders.1.model.": ("SDXL", "g"),
-    "conditioner.embedders.0.model.": ("SDXL refiner", "g"),
-    "cond_stage_model.model.": ("SD2", "h"),
-}
-"""The text encoders of single-file checkpoints other than SD1, by the beginning of their weights' names."""
+REFINER = "conditioner.embedders.0.model."
+"""How the names of the text encoder of SDXL's refiner begin, which is CLIP-G."""
 
+OPEN_CLIP = (
+    (r"^positional_embedding$", "embeddings.position_embedding.weight"),
+    (r"^token_embedding\.", "embeddings.token_embedding."),
+    (r"^ln_final\.", "final_layer_norm."),
+    (r"^transformer\.resblocks\.", "encoder.layers."),
+    (r"\.ln_([12])\.", r".layer_norm\1."),
+    (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
+    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+)
+"""OpenCLIP's names, and those of transformers."""
 
-def load(path: Path, tower: str | None = None) -> tuple[TextEncoder, nn.Module]:
-    """A text encoder of the checkpoint at `path`, on the CPU in float32; no other weights are read."""
-    found = {"l": TEXT} if not path.is_file() else places(path)
-    if tower and tower not in found:
-        raise CheckpointError(f"{path} has no tower {tower}, but {' and '.join(found)}")
-    tower = tower or next(iter(found))
-    prefix = found[tower]
-    if prefix == TEXT:
-        with opened(path) as (file, wanted, sizes):
-            weights = {name: file.get_tensor(old) for name, old in wanted.items() if name.startswith(TEXT)}
-        module = clip(named(weights, TEXT), sizes, path)
-        return encoder.from_transformers(module), module
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        weights = named({name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}, prefix)  # noqa: SIM118
-    if tower == "l":
-        module = clip(weights, sizes_of(weights, metadata, path), path)
-        return encoder.from_transformers(module, native=2, final_norm=False), module
-    module = open_clip_tower(tower, weights, metadata, path, place=int(".1." in prefix))
-    described = encoder.from_open_clip(module, encoder.NAMES[tower], tower, final_norm=tower == "h")
-    return described, module
+INCOMPLETE = Template("{file} is not a complete checkpoint: missing {name}")
+INCOMPLETE_BY_MANY = Template("{file} is not a complete checkpoint: missing {name} and {count} more weights")
+NO_TOWER = Template("{file} has no text encoder {tower}, but {towers}")
 
 
-def places(path: Path) -> dict[str, str]:
-    """The towers in the file, each with the beginning of its weights' names; SD1's if there is none of the others."""
+def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder, nn.Module]:
+    """A text encoder of the checkpoint at `path`, on the CPU in float32; no other weights are read.
+
+    tower: "l", "g" or "h"; None is the first one. Raises `CheckpointError`. An SD1 checkpoint has to be complete.
+    """
+    if not path.is_file():
+        raise CheckpointError(NO_FILE(file=str(path)))
+    with checkpoint_errors(path), safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118
+        family, prefixes = prefixes_in(checkpoint_names(names) | {name: name for name in names})
+    if tower and tower not in prefixes:
+        raise CheckpointError(NO_TOWER(file=str(path), tower=tower, towers=", ".join(prefixes)))
+    tower = tower or next(iter(prefixes))
+    prefix, place = prefixes[tower], list(prefixes).index(tower)
+    if family == "SD1":
+        with open_checkpoint(path) as (file, wanted, sizes):
+            text = sizes.texts[0]
+            weights = {new: file.get_tensor(old) for new, old in wanted.items() if new.startswith(prefix)}
+    else:
+        with checkpoint_errors(path), safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in names if name.startswith(prefix)}
+            text = with_heads(path, file.metadata() or {}, weights, tower, place, len(prefixes) > 1)
+    with checkpoint_errors(path):
+        module = build_text_encoder(text, weights, prefix, path).float()
+    return describe(family, tower, module), module
+
+
+def prefixes_in(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The family of a checkpoint with these names, and how those of each text encoder begin; SD1's if it has none."""
+    families = {family: dict(zip(TOWERS[family], TEXTS[family])) for family in TEXTS}
+    families["SDXL refiner"] = {"g": REFINER}
+    for family, prefixes in families.items():
+        found = {tower: prefix for tower, prefix in prefixes.items() if any(name.startswith(prefix) for name in names)}
+        if found:
+            return family, found
+    return "SD1", families["SD1"]
+
+
+def with_heads(
+    path: Path, metadata: Mapping[str, str], weights: Mapping[str, Tensor], tower: str, place: int, is_one_of_two: bool
+) -> TextSizes:
+    """The sizes of the text encoder that has these weights, complete. Raises `CheckpointError`."""
+    prefix = next(p for p in (REFINER, *(p for ps in TEXTS.values() for p in ps)) if next(iter(weights)).startswith(p))
     try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a complete .safetensors file: {error}") from error
-    found = {tower: prefix for prefix, (_, tower) in PLACES.items() if any(name.startswith(prefix) for name in names)}
-    return found or {"l": TEXT}
-
-
-def named(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: weight.float() for name, weight in weights.items()}
-
-
-def sizes_of(weights: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> Sizes:
-    """The sizes of a CLIP text encoder of transformers; the others are the defaults."""
-    try:
-        vocabulary, width = weights["embeddings.token_embedding.weight"].shape
-        inner = weights["encoder.layers.0.mlp.fc1.weight"].shape[0]
+        text = text_sizes({name: tuple(weight.shape) for name, weight in weights.items()}, prefix)
+        heads = text_heads(path, metadata, text.width, tower, place, is_one_of_two)
+    except HeadsError as error:
+        raise CheckpointError(FIELD_PROBLEM(field=str(path), problem=error.message)) from error
     except KeyError as error:
-        raise CheckpointError(f"{path} is not a complete checkpoint: {error} lacks") from error
-    return Sizes(
-        text=width,
-        text_inner=inner,
-        text_layers=blocks(weights),
-        text_heads=heads_of("l", width, metadata, path, 0),
-        vocabulary=vocabulary,
-    )
+        raise CheckpointError(INCOMPLETE(file=str(path), name=str(error.args[0]))) from error
+    return TextSizes(text.width, text.inner, text.layers, heads, text.vocabulary, text.positions, text.projection)
 
 
-def clip(weights: Mapping[str, Tensor], sizes: Sizes, path: Path) -> CLIPTextModel:
-    model = CLIPTextModel(text_config(sizes))
-    fill(getattr(model, "text_model", model), weights, path)
-    return model.eval()
-
-
-def open_clip_tower(
-    tower: str, weights: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path, place: int
-) -> nn.Module:
-    """The text tower of OpenCLIP ViT-H/14 or ViT-bigG/14, at this place among a model's text encoders."""
-    try:
-        vocabulary, width = weights["token_embedding.weight"].shape
-        length = weights["positional_embedding"].shape[0]
-    except KeyError as error:
-        raise CheckpointError(f"{path} is not a complete checkpoint: {error} lacks") from error
-    found = heads_of(tower, width, metadata, path, place)
+def build_text_encoder(text: TextSizes, weights: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
+    """The module of the text encoder whose `weights` have names that begin with `prefix`; other weights are ignored."""
+    own = {name[len(prefix) :]: weight for name, weight in weights.items() if name.startswith(prefix)}
+    is_open_clip = prefix.endswith(".model.")
+    kind = CLIPTextModelWithProjection if text.projection else CLIPTextModel
     with torch.device("meta"):
-        model: Any = open_clip.transformer.TextTransformer(
-            length, vocabulary, width, heads=found, layers=blocks(weights), output_dim=width
-        )
-    model.attn_mask = torch.full((length, length), float("-inf")).triu(1)
-    model.text_projection = None  # the pooled vector is not asked for
-    fill(model, weights, path)
-    module: nn.Module = model.eval()
-    return module
+        module: nn.Module = kind(encoder_config(text, "gelu" if is_open_clip else "quick_gelu"))
+    for part in module.modules():
+        if "position_ids" in part._buffers:
+            part.register_buffer("position_ids", torch.arange(text.positions)[None], persistent=False)
+    inner = "text_model." if hasattr(module, "text_model") else ""
+    renamed = dict(from_open_clip(own)) if is_open_clip else own
+    named = {name if name.startswith("text_projection") else inner + name: weight for name, weight in renamed.items()}
+    return assign_weights(module, named, path)
 
 
-def heads_of(tower: str, width: int, metadata: Mapping[str, str], path: Path, place: int) -> int:
-    try:
-        return heads.text_heads(path, metadata, width, f"text_heads_{tower}", place)
-    except heads.HeadsError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+def from_open_clip(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """OpenCLIP's weights in the names of transformers, which has query, key and value in three."""
+    for name, weight in weights.items():
+        if name == "text_projection":
+            yield "text_projection.weight", weight.T
+        elif match := re.fullmatch(r"transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name):
+            for part, third in zip("qkv", weight.chunk(3)):
+                yield f"encoder.layers.{match[1]}.self_attn.{part}_proj.{match[2]}", third
+        else:
+            for pattern, new in OPEN_CLIP:
+                name = re.sub(pattern, new, name)
+            yield name, weight
 
 
-def blocks(weights: Mapping[str, Tensor]) -> int:
-    """The number of blocks: their names have it as the only number."""
-    numbers = [int(part) for name in weights for part in name.split(".") if part.isdecimal()]
-    return max(numbers, default=-1) + 1
+def assign_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> nn.Module:
+    """Put `weights` into `module`, which may be on the meta device, for evaluation. Raises `CheckpointError`.
 
-
-def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    Weights that `module` does not have are ignored. path: of the checkpoint, for the error
+    """
     expected = {name for name in module.state_dict() if not name.endswith("position_ids")}
     missing = sorted(expected - weights.keys())
     if missing:
-        raise CheckpointError(f"{path} is not a complete checkpoint: {missing[0]} and {len(missing) - 1} more lack")
-    module.load_state_dict({name: weights[name] for name in expected}, strict=False, assign=True)
-    module.requires_grad_(False)
+        more = len(missing) - 1
+        lacking = INCOMPLETE_BY_MANY(file=str(path), name=missing[0], count=more) if more else None
+        raise CheckpointError(lacking or INCOMPLETE(file=str(path), name=missing[0]))
+    with checkpoint_errors(path):
+        module.load_state_dict({name: weights[name] for name in expected}, strict=False, assign=True)
+    module.requires_grad_(False).eval()
+    return module
+
+
+def describe(family: str, tower: str, module: nn.Module) -> TextEncoder:
+    """A text encoder as clip skip sees it in a model of this family."""
+    native = NATIVE.get(family, NATIVE["SDXL"])
+    return from_transformers(module, NAMES[tower], tower, native, final_norm=family in ("SD1", "SD2"))

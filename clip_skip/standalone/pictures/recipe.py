@@ -2,109 +2,148 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from clip_skip import skip
+from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS, Panel, restored
+from clip_skip.pictures.infotext import Infotext, skip_key
+from clip_skip.pictures.numbering import IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.skip import shorten
-from clip_skip.standalone.engine.loading import EMPHASES
-from clip_skip.standalone.engine.shots import UPSCALERS, Hires
-from clip_skip.standalone.models.sizes import NATIVE
-from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
+from clip_skip.standalone.option_kinds import Choice, Number
+from clip_skip.standalone.options import OPTIONS, Option
+from clip_skip.standalone.pictures.checkpoint import find_checkpoint as checkpoint
 from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, named
 
-__all__ = ["Recipe", "checkpoint", "of"]
+__all__ = ["Recipe", "Remark", "checkpoint", "of"]
+
+NO_RNG = Template("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.")
+NO_RNG_OF = Template("{tool} does not say where its noise is from, so it is taken to be an NVIDIA GPU's.")
+NOT_RUN = Template("{field}: {text} cannot be run here; {other} takes its place.")
+NOT_MADE = Template("{field}: {text} cannot be made here; {other} takes its place.")
+LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.")
+TAKEN = Template("{reason} {native} is taken, as published.")
 
 READ = {
-    *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model", "Clip skip", "Emphasis"),
-    *("Hires upscale", "Hires resize", "Hires steps", "Hires upscaler", "Hires sampler", "Hires schedule type", "RNG"),
-    *("Hires prompt", "Hires negative prompt", "Hires CFG Scale", "Denoising strength"),
+    *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),
+    *("Sampler", "Schedule type", "Size", "Model hash", "Model", "RNG"),
+    *("Hires resize", "Hires sampler", "Hires schedule type"),
     *(one.infotext for one in FIELDS),
 }
-"""What we make again."""
+"""What we make again, besides the clip skip."""
 
 NOTHING = {
-    *("Version", "Lora hashes", "TI hashes", "TI", "VAE hash", "Hashes", "Batch size", "Batch pos", "User"),
-    *("Pad conds", "Hires Module 1", "Hires Module 2", "Module 1"),
+    *("Version", "App", "Backend", "Lora hashes", "Lora weights", "TI hashes", "TI", "VAE hash", "Hashes", "User"),
+    *("Batch", "Batch size", "Batch pos", "Index", "Grid", "Operations", "Comment", "Styles", "Raw prompt"),
+    *("Raw negative prompt", "Scheduler", "Performance", "Created Date", "Civitai resources", "Civitai metadata"),
+    *("workflow", "draft", "quantity", "Model type", "ecosystem", "baseModel", "priority", "outputFormat", "fluxMode"),
+    *("nsfw", "sourceImage", "Pad conds", "Hires Module 1", "Hires Module 2", "Module 1", "Pipeline", "width"),
+    *("height", "Width", "Height", "aspectRatio", "Time taken", "Template", "Negative Template", "Script"),
 }
-"""What does not change the picture, or what the prompt says too."""
+"""What does not change the picture, or what other settings and the prompt say too."""
+
+HARMLESS = {("Eta", "1.0"), ("ENSD", "0"), ("Face restoration", "None"), ("Tiling", "False"), ("Refiner", "None")}
+"""Settings that change nothing at this value."""
+
+MOST_LEFT_OUT = 12
+"""How many settings are named that cannot be made again."""
+
+ENDINGS = (" hash", " hashes")
+BEGINNINGS = ("Sweep ", "Civitai ")
+
+
+class Remark(NamedTuple):
+    """option: the one that makes `message` pointless where it is given, by its name in options.py; "" for none"""
+
+    option: str
+    message: Message | Template
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture was made of. None is "not said".
+    """What a picture was made of.
 
-    header:  the header's clip skip
-    sampler: one of `SAMPLERS`
-    of_fork: a fork of the WebUI made it, in which the header's clip skip acts on SD2 and SDXL too
-    said:    a sentence for everything that cannot be made again
+    options: the values of those options, by their names in options.py, that the picture tells
+    remarks: a message for everything that is made otherwise here
+    source:  what the picture itself says, which decides what its clip skip means
     """
 
-    prompt: str
-    negative: str
-    header: float
-    cfg_scale: float | None
-    seed: int | None
-    steps: int | None
-    size: tuple[int, int] | None
-    sampler: str
-    emphasis: str
-    noise: str
-    hires: Hires | None
-    of_fork: bool
-    said: tuple[str, ...]
+    options: Mapping[str, Any]
+    remarks: tuple[Remark, ...] = ()
+    source: Infotext = field(default=Infotext("", "", {}), repr=False)
 
-    def clip_skip(self, family: str) -> tuple[float, list[str]]:
-        """The clip skip at which the prompt stopped as a whole in a model of `family`, in SDXL CLIP-L, and a sentence
-        where the header's did nothing."""
-        tag = prompt_tag(self.prompt)
+    @property
+    def warnings(self) -> tuple[Message | Template, ...]:
+        """A message for everything that is made otherwise here."""
+        return self.warnings_unless(())
+
+    def warnings_unless(self, given: Collection[str]) -> tuple[Message | Template, ...]:
+        """The same without what is pointless because an option is `given`."""
+        return tuple(remark.message for remark in self.remarks if remark.option not in given)
+
+    def clip_skip(self, family: str) -> tuple[float, list[Message | str]]:
+        """The clip skip at which the prompt stopped as a whole in a model of `family`, in SDXL CLIP-L, and a message
+        where the picture's own had no effect or isn't known."""
+        tag = prompt_tag(self.options["prompt"])
         value = tag.at("l", False) if tag else None
         if value is not None:
             return value, []
-        if family == "SD1" or self.of_fork:
-            return self.header, []
-        native = NATIVE[family]
-        nothing = f"Clip skip: {skip.format(self.header)} does nothing on {family} in AUTOMATIC1111's WebUI"
-        said = f"{nothing}; {native} is taken, as published."
-        return float(native), [said] if self.header > native else []
+        value, reason = convert(self.source.tool, self.source.skip_text, family, self.source.release)
+        native = NATIVE.get(family, 1.0)
+        if value is None:
+            return native, [TAKEN(reason=reason or "", native=skip.format(native))]
+        return value, [reason] if isinstance(reason, Message) and reason.template == IGNORED else []
 
 
 def of(infotext: Infotext) -> Recipe:
-    """What can be made again of a picture. Raises `InfotextError` for a number or a size that is none."""
-    found, said = infotext.parameters, list(_unknown(infotext))
-    if "RNG" not in found:
-        said.append("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.")
-    sampler, sentences = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), next(iter(SAMPLERS)))
-    hires, more = _hires(infotext, sampler)
-    emphasis, last = _one_of(EMPHASES, "Emphasis", found.get("Emphasis", EMPHASES[0]))
-    prompt, negative = _with_panel(infotext)
+    """What can be made again of a picture. Raises `PictureError` for a number or a size that is none."""
+    found, remarks = infotext.parameters, [*left_out(infotext), *without_rng(infotext)]
+    prompt, negative = with_tags(infotext)
+    hires = "Hires upscale" in found or "Hires resize" in found
+    counting = [option for option in OPTIONS if hires or not option.hires]
+    options: dict[str, Any] = {one.name: one.default for one in counting if one.hires or one.left_out_by_default}
+    options |= {"prompt": prompt, "negative": negative, "hires": hires}
+    options["noise"] = "CPU" if found.get("RNG", "").upper() == "CPU" else "GPU"
+    if size := infotext.size("Size"):
+        options["width"], options["height"] = size
+    if resize := infotext.size("Hires resize"):
+        options["resize_width"], options["resize_height"] = resize
+    options["sampler"], about = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), SAMPLERS[0])
+    remarks += [Remark("sampler", message) for message in about]
+    if hires:
+        second = found.get("Hires sampler", ""), found.get("Hires schedule type", ""), options["sampler"], "Hires "
+        sampler, about = _sampler(*second)
+        options["hires_sampler"] = "" if sampler == options["sampler"] else sampler
+        remarks += [Remark("hires_sampler", message) for message in about]
+    for option in counting:
+        if (key := option.key(options["sampler"])) in found:
+            options[option.name], about = _value(option, key, infotext)
+            remarks += [Remark(option.name, message) for message in about]
+        other = option.key(options.get("hires_sampler") or options["sampler"])
+        if found.get(other) != found.get(key):  # the samplers of the two passes go by different ones
+            setting = FIELD_PROBLEM(field=other, problem=shorten(found.get(other, "")))
+            remarks.append(Remark(option.name, LEFT_OUT(settings=setting)))
+    return Recipe(options, tuple(remarks), infotext)
 
-    def number(name: str) -> float | None:
-        return infotext.number(name, 0) if name in found else None
 
-    seed, steps = number("Seed"), number("Steps")
-    return Recipe(
-        prompt=prompt,
-        negative=negative,
-        header=max(infotext.number("Clip skip", 1), 1),
-        cfg_scale=number("CFG scale"),
-        seed=None if seed is None else int(seed),
-        steps=None if steps is None else int(steps),
-        size=infotext.size("Size"),
-        sampler=sampler,
-        emphasis=emphasis,
-        noise="CPU" if found.get("RNG") == "CPU" else "GPU",
-        hires=hires,
-        of_fork=infotext.of_fork,
-        said=(*said, *sentences, *more, *last),
-    )
+def _value(option: Option, key: str, infotext: Infotext) -> tuple[Any, list[Message]]:
+    """What the infotext says of `option` by its `key`, and what to say where that cannot be made again."""
+    text = infotext.parameters[key]
+    if isinstance(option.kind, Number):
+        return infotext.whole(key) if option.kind.whole else infotext.number(key, 0), []
+    return _one_of(option.kind.names, key, text) if isinstance(option.kind, Choice) else (text, [])
 
 
-def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[str, list[str]]:
+def without_rng(infotext: Infotext) -> Iterator[Remark]:
+    if "RNG" not in infotext.parameters:
+        of_webui = infotext.tool in ("", "AUTOMATIC1111", "Forge", "reForge", "Forge Classic", "Forge Neo")
+        yield Remark("noise", NO_RNG if of_webui else NO_RNG_OF(tool=infotext.tool))
+
+
+def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[str, list[Message]]:
     """The one of `SAMPLERS` that is meant, `default` where nothing is said or there is none, and what to say then."""
     if not name and not schedule:
         return default, []
@@ -113,77 +152,44 @@ def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[
         return named(base, schedule or own), []
     except KeyError:
         instead = base if base in SAMPLERS else default
-        asked = shorten(f"{base} {schedule}".rstrip())
-        return instead, [f"{prefix}Sampler: {asked} cannot be run here; {instead} takes its place."]
+        wanted = shorten(f"{base} {schedule}".rstrip())
+        return instead, [NOT_RUN(field=f"{prefix}Sampler", text=wanted, other=instead)]
 
 
-def _hires(infotext: Infotext, sampler: str) -> tuple[Hires | None, list[str]]:
-    """The hires pass after a first one with `sampler`, and what cannot be made again of it."""
-    found, resize = infotext.parameters, infotext.size("Hires resize")
-    if "Hires upscale" not in found and resize is None:
-        return None, []
-    upscaler, said = _one_of(UPSCALERS, "Hires upscaler", found.get("Hires upscaler", Hires.upscaler))
-    second, more = _sampler(found.get("Hires sampler", ""), found.get("Hires schedule type", ""), sampler, "Hires ")
-    hires = Hires(
-        scale=infotext.number("Hires upscale", Hires.scale),
-        resize=resize,
-        upscaler=upscaler,
-        denoising=infotext.number("Denoising strength", Hires.denoising),
-        steps=int(infotext.number("Hires steps", 0)),
-        sampler="" if second == sampler else second,
-        cfg_scale=infotext.number("Hires CFG Scale", 0) or None,
-        prompt=found.get("Hires prompt", ""),
-        negative=found.get("Hires negative prompt", ""),
-    )
-    return hires, said + more
-
-
-def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[str]]:
+def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[Message]]:
     """`value`, or the first that is known, and what to say then."""
     if value in known:
         return value, []
     instead = next(iter(known))
-    return instead, [f"{name}: {shorten(value)} cannot be made here; {instead} takes its place."]
+    return instead, [NOT_MADE(field=name, text=shorten(value), other=instead)]
 
 
-def _unknown(infotext: Infotext) -> Iterator[str]:
-    """A sentence for each parameter that made the picture what it is and cannot be made again."""
-    for name, value in infotext.parameters.items():
-        known = name in READ or name in NOTHING or name.startswith("Sweep ") or (name, value) in (("Eta", "1.0"),)
-        if not known:
-            yield f"{name}: {shorten(value)} cannot be made again here, and was left out."
+def left_out(infotext: Infotext) -> Iterator[Remark]:
+    """One message for all settings that made the picture what it is and cannot be made again."""
+    names = [
+        name
+        for name, value in infotext.parameters.items()
+        if not (name in READ or name in NOTHING or skip_key(name) or (name, value) in HARMLESS)
+        and not name.startswith(BEGINNINGS)
+        and not name.lower().endswith(ENDINGS)
+    ]
+    if names:
+        values = infotext.parameters
+        shown = (FIELD_PROBLEM(field=name[:60], problem=shorten(values[name])) for name in names[:MOST_LEFT_OUT])
+        more = ["..."] if len(names) > MOST_LEFT_OUT else []
+        yield Remark("", LEFT_OUT(settings=join([*shown, *more], ", ")))
 
 
-def _with_panel(infotext: Infotext) -> tuple[str, str]:
-    """Prompt and negative prompt, led by tags of what this extension's panel said, which tags of theirs win over."""
+def with_tags(infotext: Infotext) -> tuple[str, str]:
+    """Prompt and negative prompt with tags for what was set elsewhere, which tags of their own win over: this
+    extension's panel, or ComfyUI's nodes where the prompt and the negative prompt have different ones."""
     values = {one.name: restored(one, infotext.parameters) for one in FIELDS}
-    if None in values.values():
-        return infotext.prompt, infotext.negative
-    prompt, negative = Panel(True, **values).skips()  # type: ignore[arg-type]
-    own = f"<clipskip:{negative}>" if values["negative"] else ""
-    return f"<clipskip:{prompt}>{infotext.prompt}", f"{own}{infotext.negative}"
-
-
-def checkpoint(infotext: Infotext, files: Iterable[Path], called: str) -> tuple[Path, str]:
-    """The picture's checkpoint among `files`, whose place is `called` so, and a sentence if its hash is another.
-
-    It is found by its name, else by its hash. Raises `InfotextError`.
-    """
-    name, told = infotext.parameters.get("Model", ""), infotext.parameters.get("Model hash", "").lower()
-    there = list(files)
-    same = [path for path in there if path.stem == name]
-    found = next((path for path in same or there if told and _short_hash(path).startswith(told)), None)
-    if found:
-        return found, ""
-    if same:
-        return same[0], f"{same[0].name} has another hash than the picture's checkpoint, {told}." if told else ""
-    raise InfotextError(f"the checkpoint {shorten(name)} (hash {told or 'unknown'}) is not in {called}")
-
-
-def _short_hash(path: Path) -> str:
-    """The beginning of the file's SHA-256, as the WebUI writes it."""
-    content = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            content.update(block)
-    return content.hexdigest()[:10]
+    if None not in values.values():
+        prompt, negative = Panel(True, **values).skips()  # type: ignore[arg-type]
+        own = f"<clipskip:{negative}>" if values["negative"] else ""
+        return f"<clipskip:{prompt}>{infotext.prompt}", f"{own}{infotext.negative}"
+    of_parts = {part: convert(infotext.tool, number, "SD1")[0] for part, number in infotext.skips}
+    if len(of_parts) == len(infotext.skips) == 2 and None not in of_parts.values():
+        tags = {part: f"<clipskip:{skip.format(value)}>" for part, value in of_parts.items() if value is not None}
+        return tags["prompt"] + infotext.prompt, tags["negative prompt"] + infotext.negative
+    return infotext.prompt, infotext.negative

@@ -24,7 +24,7 @@ KEPT = 128
 """How many chunks stay encoded."""
 
 _AND = re.compile(r"\bAND\b")
-_WEIGHT = re.compile(r"(?P<text>.*?)(?:\s*:\s*(?P<weight>[-+]?(?:\d+\.?|\d*\.\d+)))?\s*", re.DOTALL)
+_WEIGHT = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Conditioner:
         """`mode` of emphasis is as in the WebUI's settings, "Original", "No norm", "Ignore" or "None"."""
         self.towers = tuple(towers)
         self.mode = mode
-        self.embeddings = embeddings or Embeddings(())
+        self.embeddings = (embeddings or Embeddings(())).keep_fitting(self.towers)
         self.passes = 0
         """How often a text encoder ran."""
         self.state: Hashable = ()
@@ -162,5 +162,13 @@ class Conditioner:
 
 def sub_prompts(text: str) -> list[tuple[float, str]]:
     """The parts of `text` between ANDs and their weights: "a :1.2 AND b"."""
-    matches = [_WEIGHT.fullmatch(part) for part in _AND.split(text)]
-    return [(float(match["weight"] or 1), match["text"]) for match in matches if match]
+    return [weight_and_text(part) for part in _AND.split(text)]
+
+
+def weight_and_text(part: str) -> tuple[float, str]:
+    """The weight at the end of a sub-prompt, or 1, and the text before it."""
+    part = part.rstrip()
+    text, colon, weight = part.rpartition(":")
+    if colon and _WEIGHT.fullmatch(weight.lstrip()):
+        return float(weight), text.rstrip()
+    return 1.0, part

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from clip_skip.messages.message import Message, Template
+from clip_skip.out_of_memory import is_out_of_memory
+from clip_skip.skip import shorten
 from clip_skip.standalone.prompts.chunks import Chunk, Find
 from clip_skip.standalone.prompts.networks import EmbeddingError
+from clip_skip.standalone.prompts.tokens import CHUNK
 from clip_skip.standalone.prompts.tower import Tower
 
 __all__ = ["Embedding", "Embeddings", "load"]
 
 
+NOT_AN_EMBEDDING = Template("{file} is not a textual inversion: {problem}")
+UNSAFE = Template("{file} is not a textual inversion: it is broken, or holds something else than numbers, such as code")
+
+
 @dataclass(frozen=True)
 class Embedding:
-    """A word, and the vectors (number, width) that it stands for in each tower."""
+    """A word, and the vectors (number, width) that it stands for in each tower.
+
+    problem: why its file cannot be used, if it cannot; that matters where a prompt names it
+    """
 
     name: str
     vectors: Mapping[str, Tensor]
+    problem: Message | str = ""
 
     def fits(self, towers: Iterable[Tower]) -> bool:
         """Whether there are vectors of the right width for all of `towers`."""
@@ -33,13 +45,20 @@ class Embedding:
 
 
 class Embeddings:
-    """The textual inversions that prompts may name."""
+    """The textual inversions that prompts may name. As in the WebUI, those for another family are not among them."""
 
     def __init__(self, known: Iterable[Embedding]) -> None:
-        self.known = {one.name.lower(): one for one in known}
+        self.known = {embedding.name.lower(): embedding for embedding in known}
+
+    def keep_fitting(self, towers: Sequence[Tower]) -> Embeddings:
+        """Those that fit these towers, and those that have a problem."""
+        return Embeddings(embedding for embedding in self.known.values() if embedding.problem or embedding.fits(towers))
 
     def finder(self, text: str) -> Callable[[Tower], Find]:
-        """What finds in the tokens of `text` those of an embedding's name, longest name first."""
+        """What finds in the tokens of `text` those of an embedding's name, longest name first.
+
+        It raises `EmbeddingError` for a name whose file cannot be used.
+        """
         lower = text.lower()
         named = sorted((name for name in self.known if name in lower), key=len, reverse=True)
 
@@ -49,6 +68,8 @@ class Embeddings:
             def find(tokens: Sequence[int], place: int) -> tuple[str, int, int] | None:
                 for name, written in ids:
                     if written and list(tokens[place : place + len(written)]) == written:
+                        if problem := self.known[name].problem:
+                            raise EmbeddingError(problem)
                         return name, len(written), len(self.known[name].vectors[tower.described.tower])
                 return None
 
@@ -79,23 +100,53 @@ class Embeddings:
 
 
 def load(folder: Path) -> list[Embedding]:
-    """The textual inversions in `folder` and below it. Raises `EmbeddingError` for a file that is none."""
+    """The textual inversions in `folder` and below it. A file that is none has a `problem`, and stops no other one."""
     files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".safetensors", ".pt", ".bin"))
-    return [read(path) for path in files]
+    return [read_or_report(path) for path in files if path.is_file()]
+
+
+def read_or_report(path: Path) -> Embedding:
+    try:
+        return read(path)
+    except EmbeddingError as error:
+        return Embedding(path.stem, {}, error.message)
 
 
 def read(path: Path) -> Embedding:
-    """The textual inversion in `path`: of the WebUI, of diffusers, or for SDXL. Raises `EmbeddingError`."""
+    """The textual inversion in `path`: of the WebUI, of diffusers, or for SDXL. Raises `EmbeddingError`.
+
+    Pickles (.pt, .bin) are read without running what they say.
+    """
     try:
-        data = load_file(path) if path.suffix.lower() == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        if "clip_l" in data and "clip_g" in data:
-            vectors = {"l": data["clip_l"], "g": data["clip_g"]}
-        else:
-            (vector,) = dict(data.get("string_to_param", data)).values()
-            vectors = dict.fromkeys(("l", "h"), vector.detach().reshape(-1, vector.shape[-1]))
-        return Embedding(path.stem, {tower: vector.float() for tower, vector in vectors.items()})
-    except (SafetensorError, OSError, RuntimeError, ValueError, AttributeError, KeyError) as error:
-        raise EmbeddingError(f"{path} is not a textual inversion: {error}") from error
+        return Embedding(path.stem, {tower: matrix(vectors) for tower, vectors in vectors_in(path).items()})
+    except pickle.UnpicklingError as error:
+        raise EmbeddingError(UNSAFE(file=str(path))) from error
+    except Exception as error:  # a file can be wrong in every way
+        if is_out_of_memory(error):
+            raise
+        problem = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise EmbeddingError(NOT_AN_EMBEDDING(file=str(path), problem=shorten(problem, 200)[1:-1])) from error
+
+
+def vectors_in(path: Path) -> dict[str, Tensor]:
+    """The vectors in `path` for each tower that they may be for."""
+    data = load_file(path) if path.suffix.lower() == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    if "clip_l" in data and "clip_g" in data:
+        return {"l": data["clip_l"], "g": data["clip_g"]}
+    (vectors,) = dict(data.get("string_to_param", data)).values()
+    return {"l": vectors, "h": vectors}
+
+
+def matrix(vectors: Tensor) -> Tensor:
+    """`vectors` as (number, width) in float32. ValueError if they cannot be."""
+    if not vectors.is_floating_point() or not 1 <= vectors.dim() <= 2 or 0 in vectors.shape:
+        raise ValueError(f"it has {tuple(vectors.shape)} numbers")
+    rows = vectors.detach().reshape(-1, vectors.shape[-1]).float()
+    if len(rows) > CHUNK:
+        raise ValueError(f"it has {len(rows)} vectors, and a chunk has room for {CHUNK}")
+    if not torch.isfinite(rows).all():
+        raise ValueError("it has numbers that are not finite")
+    return rows
 
 
 def token_embedding(module: nn.Module) -> nn.Embedding:

@@ -5,83 +5,97 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
-from lark import Lark, Token
 from torch import Tensor
+
+from clip_skip.standalone.prompts.schedule import DEEPEST
 
 __all__ = ["BREAK", "Piece", "apply", "pieces"]
 
-GRAMMAR = r"""
-start: (ESCAPE | OPEN | WEIGHT | CLOSE | TEXT | COLON)*
-ESCAPE: /\\[\\()\[\]]?/
-OPEN: /[(\[]/
-WEIGHT.1: /:\s*[-+]?[.\d]+\s*\)/
-CLOSE: /[)\]]/
-TEXT: /[^\\()\[\]:]+/
-COLON: ":"
-"""
+TOKEN = re.compile(
+    r"""(?P<ESCAPE>\\[\\()\[\]]?)
+    | (?P<OPEN>[(\[])
+    | (?P<WEIGHT>:\s*[-+]?[.\d]+\s*\))
+    | (?P<CLOSE>[)\]])
+    | (?P<TEXT>[^\\()\[\]:]+|:)""",
+    re.VERBOSE,
+)
 
 BREAK = ("BREAK", -1.0)
 """The piece that ends a chunk. In round brackets its weight is another, and it is a word."""
 
 FACTOR = 1.1
-_SPLIT = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 
 Piece = tuple[str, float]
 """A part of a text and its weight."""
 
 
-@lru_cache(maxsize=1)
-def lexer() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", lexer="basic")
-
-
 def pieces(text: str, mode: str = "Original") -> list[Piece]:
-    """`text` as parts of one weight each, in order. Brackets that are never closed count to the end."""
+    """`text` as parts of one weight each, in order. Brackets that are never closed count to the end.
+
+    Brackets inside `DEEPEST` others have no weight, so that the time taken is in proportion to the length of `text`.
+    """
     if mode == "None":
         return [(text, 1.0)]
-    found: list[tuple[str, float]] = []
-    opened: dict[str, list[int]] = {"(": [], "[": []}
+    found: list[Piece] = []
+    opened: dict[str, list[int | None]] = {"(": [], "[": []}
+    """Where what is in each open bracket begins; None for one without a weight."""
+    depth = 0
 
-    def weigh(start: int, factor: float) -> None:
-        found[start:] = [(part, weight * factor) for part, weight in found[start:]]
+    def close(bracket: str, factor: float) -> None:
+        nonlocal depth
+        start = opened[bracket].pop()
+        if start is not None:
+            depth -= 1
+            found[start:] = [(part, weight * factor) for part, weight in found[start:]]
 
-    for token in tokens(text):
+    for kind, token in tokens(text):
         closes = {")": "(", "]": "["}.get(token[-1])
-        if token.type == "ESCAPE":
+        if kind == "ESCAPE":
             found.append((token[1:], 1.0))
-        elif token.type == "OPEN":
-            opened[str(token)].append(len(found))
+        elif kind == "OPEN":
+            opened[token].append(len(found) if depth < DEEPEST else None)
+            depth += depth < DEEPEST
         elif closes and opened[closes]:
-            weigh(opened[closes].pop(), factor_of(token))
+            close(closes, factor_of(kind, token))
         else:
-            for index, part in enumerate(_SPLIT.split(token)):
-                found += [BREAK] * bool(index) + [(part, 1.0)]
+            found += split_at_break(token)
     for bracket, factor in (("(", FACTOR), ("[", 1 / FACTOR)):
-        for start in opened[bracket]:
-            weigh(start, factor)
+        while opened[bracket]:
+            close(bracket, factor)
     return list(merged(found))
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """A `WEIGHT` that is no number, `:1.2.3)`, is text and a bracket."""
-    for token in lexer().lex(text):
-        if token.type == "WEIGHT" and not math.isfinite(factor_of(token)):
-            yield Token("TEXT", token[:-1])
-            yield Token("CLOSE", ")")
+def tokens(text: str) -> Iterator[tuple[str, str]]:
+    """The kind and the text of each token. A `WEIGHT` that is not a number, `:1.2.3)`, is text and a bracket."""
+    for match in TOKEN.finditer(text):
+        kind, token = str(match.lastgroup), match[0]
+        if kind == "WEIGHT" and not math.isfinite(factor_of(kind, token)):
+            yield "TEXT", token[:-1]
+            yield "CLOSE", ")"
         else:
-            yield token
+            yield kind, token
 
 
-def factor_of(token: Token) -> float:
-    """By what a closing bracket multiplies; not a number if it does not say one."""
-    if token.type != "WEIGHT":
+def factor_of(kind: str, token: str) -> float:
+    """The factor of a closing bracket; not a number if none is written before it."""
+    if kind != "WEIGHT":
         return FACTOR if token == ")" else 1 / FACTOR
     try:
         return float(token[1:-1])
     except ValueError:
         return math.nan
+
+
+def split_at_break(text: str) -> Iterator[Piece]:
+    """`text` with a `BREAK` for each word BREAK, from around which spaces are removed."""
+    parts = _BREAK.split(text)
+    for index, part in enumerate(parts):
+        if index:
+            yield BREAK
+            part = part.lstrip()
+        yield (part if index == len(parts) - 1 else part.rstrip()), 1.0
 
 
 def merged(found: list[Piece]) -> Iterator[Piece]:
@@ -103,5 +117,5 @@ def apply(states: Tensor, weights: Tensor, mode: str = "Original") -> Tensor:
     """
     if mode in ("Ignore", "None") or bool((weights == 1).all()):
         return states
-    weighed = states * weights.to(states).unsqueeze(-1)
-    return weighed * (states.mean() / weighed.mean()) if mode == "Original" else weighed
+    weighted = states * weights.to(states).unsqueeze(-1)
+    return weighted * (states.mean() / weighted.mean()) if mode == "Original" else weighted

@@ -1,21 +1,42 @@
-"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, and comments."""
+"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, other networks, and comments.
+
+The rules are those of AUTOMATIC1111 v1.10.1, `extra_networks.py` and `extra_networks_lora.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from clip_skip.prompt.tags import find_networks, strip_networks
+from clip_skip.messages.message import Message, MessageError, Template
+from clip_skip.skip import shorten
 
-__all__ = ["EmbeddingError", "Lora", "LoraError", "file", "read"]
+__all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks"]
+
+NETWORK_START = re.compile(r"<(\w+):")
+
+LORA = ("lora", "lyco")
+"""The names of networks that are LoRAs; the WebUI takes the second one as another word for the first."""
+
+OWN_NAMES = ("te", "unet")
+"""The names that a LoRA's weights may have."""
+
+NO_NAME = Template("{tag} names no LoRA")
+NOT_A_NUMBER = Template("{tag}: its weight {text} is not a number")
+HYPERNETWORK = Template("{tag}: hypernetworks are not supported without a WebUI")
+IGNORED_OPTION = Template(
+    "{tag}: {text} was ignored, because it is an option of an extension; the LoRA was applied in full."
+)
+UNKNOWN_NETWORK = Template("{tag} was ignored: there is no such kind of network.")
 
 
-class EmbeddingError(ValueError):
+class EmbeddingError(MessageError):
     """A file is not a textual inversion; the message names it."""
 
 
-class LoraError(ValueError):
+class LoraError(MessageError):
     """A LoRA that a prompt names cannot be used; the message says which and why."""
 
 
@@ -28,34 +49,99 @@ class Lora:
     unet: float
 
 
-def read(prompt: str) -> tuple[str, tuple[Lora, ...]]:
+@dataclass(frozen=True)
+class Network:
+    """A network as it is written in a prompt, from `start` to `end`: `<kind:items[0]:items[1]>`."""
+
+    kind: str
+    items: Sequence[str]
+    tag: str
+    start: int
+    end: int
+
+
+def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
     """`prompt` without networks, and its LoRAs: `<lora:name>`, `<lora:name:0.8>`, `<lora:name:te=1:unet=0.5>`.
 
-    Raises `LoraError` where a weight is no number.
+    Raises `LoraError` for a LoRA without a name or with a weight that is not a number, and for hypernetworks.
     """
-    found = []
-    for match in find_networks(prompt):
-        if match[1] == "lora":
-            found.append(parsed(match[0], match[2].split(":")))
-    return strip_networks(prompt), tuple(found)
+    texts, loras, end = [], [], 0
+    for network in written_networks(prompt):
+        texts.append(prompt[end : network.start])
+        end = network.end
+        if network.kind == "hypernet":
+            raise LoraError(HYPERNETWORK(tag=shorten(network.tag)))
+        if network.kind in LORA:
+            loras.append(lora_of(network))
+    return "".join([*texts, prompt[end:]]), tuple(loras)
 
 
-def parsed(tag: str, items: Sequence[str]) -> Lora:
-    given = dict(item.split("=", 1) for item in items if "=" in item)
-    name, *weights = [item for item in items if "=" not in item]
+def network_warnings(prompts: Iterable[str]) -> list[Message]:
+    """A sentence for each part of a network in `prompts` that is ignored, in the order in which they are written."""
+    found = (warning for prompt in prompts for network in written_networks(prompt) for warning in warnings_of(network))
+    return list(dict.fromkeys(found))
+
+
+def warnings_of(network: Network) -> Iterator[Message]:
+    """What of one network is ignored."""
+    tag = shorten(network.tag)
+    if network.kind in LORA:
+        for item in others_options(network):
+            yield IGNORED_OPTION(tag=tag, text=shorten(item))
+    elif network.kind not in ("hypernet", "clipskip"):
+        yield UNKNOWN_NETWORK(tag=tag)
+
+
+def written_networks(prompt: str) -> Iterator[Network]:
+    """The networks in `prompt`, one after the other. Linear in its length."""
+    at = 0
+    while match := NETWORK_START.search(prompt, at):
+        at = match.end()
+        end = prompt.find(">", at)
+        if end < 0:
+            return
+        if end > at:
+            yield Network(match[1], prompt[at:end].split(":"), prompt[match.start() : end + 1], match.start(), end + 1)
+            at = end + 1
+
+
+def lora_of(network: Network) -> Lora:
+    """The LoRA that is written as `network`. Raises `LoraError`."""
+    named = dict(item.split("=") for item in network.items if is_named(item))
+    positional = [item for item in network.items if not is_named(item)]
+    if not positional or not positional[0]:
+        raise LoraError(NO_NAME(tag=shorten(network.tag)))
+    text = named.get("te", positional[1] if len(positional) > 1 else "1")
+    text_weight = number(text, network)
+    if "unet" in named:
+        return Lora(positional[0], text_weight, number(named["unet"], network))
+    if len(positional) > 2 and is_number(positional[2]):
+        return Lora(positional[0], text_weight, number(positional[2], network))
+    return Lora(positional[0], text_weight, text_weight)
+
+
+def others_options(network: Network) -> list[str]:
+    """The items of a LoRA that are not read here: names but ours, a third weight that is not a number, and more.
+
+    They are block weights (`OUTALL`, `lbw=`) and steps (`stop=`) of other extensions, and the WebUI's limit of ranks.
+    """
+    positional = [item for item in network.items if not is_named(item)]
+    later = [item for place, item in enumerate(positional[2:]) if place or not is_number(item)]
+    return [item for item in network.items if is_named(item) and item.split("=")[0] not in OWN_NAMES] + later
+
+
+def is_named(item: str) -> bool:
+    return item.count("=") == 1
+
+
+def is_number(text: str) -> bool:
     try:
-        text = float(given.get("te", weights[0] if weights else 1.0))
-        unet = float(given.get("unet", weights[1] if len(weights) > 1 else text))
-    except ValueError as error:
-        raise LoraError(f"{tag}: a weight of it is not a number") from error
-    return Lora(name, text, unet)
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
-def file(name: str, folder: Path | None) -> Path:
-    """The file of the LoRA `name` in `folder` or below it. Raises `LoraError`."""
-    if folder is None:
-        raise LoraError(f"<lora:{name}>: no folder of LoRAs is given (--loras)")
-    found = next((path for path in sorted(folder.rglob("*.safetensors")) if path.stem == name), None)
-    if found is None:
-        raise LoraError(f"<lora:{name}>: there is no {name}.safetensors in {folder}")
-    return found
+def number(text: str, network: Network) -> float:
+    if not is_number(text):
+        raise LoraError(NOT_A_NUMBER(tag=shorten(network.tag), text=shorten(text)))
+    return float(text)

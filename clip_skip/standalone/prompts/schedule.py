@@ -2,47 +2,53 @@
 
 [from:to:0.5]  [to:5]  [from::5]  [a|b]
 
-The rules are those of AUTOMATIC1111 v1.10.1, seen by what it does: where a bracket belongs to nothing it is a letter,
-and where a `|` belongs to nothing the whole prompt is taken as it stands.
+The rules are those of AUTOMATIC1111 v1.10.1, by what it does with `tests/prompts.json`: brackets that belong to nothing
+are letters, and where a `|` belongs to nothing, or a backslash escapes nothing, the whole prompt is taken as it stands.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
-
-from lark import Lark, Token, Tree
-from lark.exceptions import LarkError
 
 from clip_skip.prompt.sub_prompts import BRACKET
 
-__all__ = ["schedule"]
+__all__ = ["DEEPEST", "depth_of", "schedule"]
 
-GRAMMAR = r"""
-start: (_node | stray)*
-_node: text | round | square | edit | alternation
-words: _node*
-round: "(" words (":" words)? ")"
-square: "[" words "]"
-edit: "[" (words ":")? words ":" STEP "]"
-alternation: "[" words ("|" words)+ "]"
-!stray.-1: "(" | ")" | "[" | "]" | ":"
-text: TEXT
-TEXT: /(?:\\.|[^\\()\[\]:|])+/
-STEP: /\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*/
-"""
+TOKEN = re.compile(r"(?:\\.|[^\\()\[\]:|])+|[()\[\]:|]")
+"""A run of text, or one of the signs that have a meaning."""
+
+STEP = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
+
+OPENING = {")": "(", "]": "["}
 
 DEEPEST = 60
-"""Brackets within brackets; deeper ones are letters."""
+"""So many brackets may stand in each other. A prompt with more is taken as it stands."""
 
 Leaf = Callable[[int], str]
-"""What a part of a prompt is at a step."""
+"""What a part of a prompt is at a step, which are counted from 1."""
 
 
-@lru_cache(maxsize=1)
-def parser() -> Lark:
-    return Lark(GRAMMAR, parser="earley", lexer="dynamic", maybe_placeholders=False)
+@dataclass
+class Bracket:
+    """A bracket that has been opened: its sign, the parts between its separators so far, and these, `:` or `|`."""
+
+    sign: str
+    parts: list[list[str | Leaf]] = field(default_factory=lambda: [[]])
+    separators: list[str] = field(default_factory=list)
+
+    def as_letters(self) -> list[str | Leaf]:
+        """What has been read so far, where it turns out that the bracket belongs to nothing."""
+        letters: list[str | Leaf] = [self.sign, *self.parts[0]]
+        for separator, part in zip(self.separators, self.parts[1:]):
+            letters += [separator, *part]
+        return letters
+
+
+class Unreadable(Exception):
+    """The whole prompt is to be taken as it stands."""
 
 
 @lru_cache(maxsize=256)
@@ -51,56 +57,119 @@ def schedule(prompt: str, steps: int, first_pass: int = 0) -> tuple[tuple[int, s
 
     steps:      of the pass, counted as the calls of the UNet that its sampler makes
     first_pass: those of the pass before, in a hires pass, which whole numbers go on from
+    Takes time in proportion to the length of `prompt`, for each of the texts.
     """
-    if "[" not in prompt or deepest(prompt) > DEEPEST:
+    if "[" not in prompt or depth_of(prompt) > DEEPEST:
         return ((steps, prompt),)
+    reader = Reader(steps, first_pass)
     try:
-        tree = parser().parse(prompt)
-    except LarkError:
+        text_at = reader.read(prompt)
+    except Unreadable:
         return ((steps, prompt),)
-    ends: set[int] = {steps}
-    text_at = joined(tree, lambda when: ends.add(when) if when >= 1 else None, steps, first_pass)
-    if any(True for _ in tree.find_data("alternation")):
-        ends.update(range(1, steps + 1))
-    return tuple((end, text_at(end)) for end in sorted(ends))
+    return tuple((end, text_at(end)) for end in sorted(reader.ends))
 
 
-def deepest(prompt: str) -> int:
+class Reader:
+    """Reads a prompt from left to right, once. `ends` are the last steps of the texts that it becomes."""
+
+    def __init__(self, steps: int, first_pass: int) -> None:
+        self.steps, self.first_pass = steps, first_pass
+        self.ends = {steps}
+        self.whole: list[str | Leaf] = []
+        """What stands outside brackets, as far as that is known."""
+        self.opened: list[Bracket] = []
+
+    def read(self, prompt: str) -> Leaf:
+        """What `prompt` is at a step. Raises `Unreadable`."""
+        at = 0
+        while at < len(prompt):
+            token = TOKEN.match(prompt, at)
+            if token is None:
+                raise Unreadable
+            at = token.end()
+            self.take(token[0])
+        self.give_up_opened()
+        return joined(self.whole)
+
+    def take(self, token: str) -> None:
+        """The next run of text or sign."""
+        if token in ("(", "["):
+            self.opened.append(Bracket(token))
+        elif token in OPENING:
+            closed = self.closed(token)
+            if closed is None:
+                self.give_up_opened()
+                self.add(token)
+            else:
+                self.opened.pop()
+                self.add(closed)
+        elif token in (":", "|") and self.opened:
+            self.opened[-1].separators.append(token)
+            self.opened[-1].parts.append([])
+        else:
+            self.add(token)
+
+    def closed(self, sign: str) -> Leaf | None:
+        """What the last opened bracket is, which `sign` closes; None if it belongs to nothing."""
+        if not self.opened or self.opened[-1].sign != OPENING[sign]:
+            return None
+        parts, separators = self.opened[-1].parts, self.opened[-1].separators
+        if not separators or (sign == ")" and separators == [":"]):
+            return joined([*self.opened[-1].as_letters(), sign])
+        if sign == ")":
+            return None
+        if "|" in separators:
+            return None if ":" in separators else self.alternation([joined(part) for part in parts])
+        written = parts[-1]
+        if len(parts) > 3 or len(written) != 1 or not isinstance(written[0], str) or not STEP.fullmatch(written[0]):
+            return None
+        return self.edit(joined(parts[0] if len(parts) == 3 else []), joined(parts[-2]), written[0])
+
+    def alternation(self, parts: list[Leaf]) -> Leaf:
+        """Another of `parts` at each step."""
+        self.ends.update(range(1, self.steps + 1))
+        return lambda step: parts[(step - 1) % len(parts)](step)
+
+    def edit(self, before: Leaf, after: Leaf, written: str) -> Leaf:
+        """`before` up to the step that is `written`, then `after`."""
+        last = last_step(written, self.steps, self.first_pass)
+        if last >= 1:
+            self.ends.add(last)
+        return lambda step: before(step) if step <= last else after(step)
+
+    def give_up_opened(self) -> None:
+        """All brackets that are open now are letters."""
+        for bracket in self.opened:
+            if "|" in bracket.separators:
+                raise Unreadable
+            self.whole += bracket.as_letters()
+        self.opened.clear()
+
+    def add(self, part: str | Leaf) -> None:
+        if self.opened:
+            self.opened[-1].parts[-1].append(part)
+        elif part == "|":
+            raise Unreadable
+        else:
+            self.whole.append(part)
+
+
+def joined(parts: list[str | Leaf]) -> Leaf:
+    """What `parts` are at a step, one after the other."""
+    return lambda step: "".join(part if isinstance(part, str) else part(step) for part in parts)
+
+
+def depth_of(prompt: str) -> int:
     """How deep square and round brackets may stand in each other in `prompt`, at most."""
-    depth = most = 0
+    depth = deepest = 0
     for match in BRACKET.finditer(prompt.replace("(", "[").replace(")", "]")):
         depth = max(depth + {"[": 1, "]": -1}.get(match[0], 0), 0)
-        most = max(most, depth)
-    return most
+        deepest = max(deepest, depth)
+    return deepest
 
 
-def joined(tree: Tree[Token], changes: Callable[[int], object], steps: int, first_pass: int) -> Leaf:
-    """What the children of `tree` are at a step, one after the other."""
-    leaves = [leaf(child, changes, steps, first_pass) for child in tree.children]
-    return lambda step: "".join(one(step) for one in leaves)
-
-
-def leaf(tree: Any, changes: Callable[[int], object], steps: int, first_pass: int) -> Leaf:
-    if isinstance(tree, Token):
-        return lambda step, text=str(tree): text  # type: ignore[misc]
-    parts = [joined(child, changes, steps, first_pass) for child in tree.children if isinstance(child, Tree)]
-    if tree.data == "round":
-        return lambda step: f"({':'.join(part(step) for part in parts)})"
-    if tree.data == "square":
-        return lambda step: f"[{parts[0](step)}]"
-    if tree.data == "alternation":
-        return lambda step: parts[(step - 1) % len(parts)](step)
-    if tree.data == "edit":
-        when = change(str(tree.children[-1]), steps, first_pass)
-        changes(when)
-        before, after = parts if len(parts) == 2 else (lambda step: "", parts[0])
-        return lambda step: before(step) if step <= when else after(step)
-    return joined(tree, changes, steps, first_pass)
-
-
-def change(written: str, steps: int, first_pass: int) -> int:
-    """The last step before an edit: a number with a point is a share of the steps, one without counts them."""
+def last_step(written: str, steps: int, first_pass: int) -> int:
+    """The last step before an edit, at least 0: a number with a point is a share of the steps, one without counts."""
     number = float(written)
-    if "." in written:
-        return int(min((number - (1 if first_pass else 0)) * steps, steps))
-    return int(min(number - first_pass, steps))
+    step = (number - (1 if first_pass else 0)) * steps if "." in written else number - first_pass
+    return int(max(min(step, steps), 0))

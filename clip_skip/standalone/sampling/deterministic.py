@@ -6,6 +6,7 @@ stochastic.py do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from diffusers import (
 from torch import Tensor
 
 from clip_skip.standalone.sampling import noise_levels
+from clip_skip.standalone.sampling.noise import Noise, stacked
 from clip_skip.standalone.sampling.noise_levels import known, vp_times
 
 __all__ = ["ddim", "dpmpp_2m", "euler", "unipc"]
@@ -115,6 +117,13 @@ class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
 
 
 class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
+    eta = 0.0
+    """How much noise each step adds, of all that there is."""
+
+    def step(self, output: Tensor, time: Tensor, sample: Tensor, noises: Sequence[Noise] = (), **options: Any) -> Any:
+        noise = stacked(noises, sample.shape[1:]).to(sample) if self.eta else None
+        return super().step(output, time, sample, eta=self.eta, variance_noise=noise, **options)
+
     def set_timesteps(self, steps: int, device: Any = None, left: int | None = None) -> None:
         """As in the WebUI the run ends at time 1, and where 1000 is no multiple of `steps` it has one more."""
         super().set_timesteps(steps, device)

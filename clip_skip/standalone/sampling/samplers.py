@@ -91,7 +91,13 @@ def in_two(name: str) -> tuple[str, str]:
     return base, name[len(base) + 1 :] or "Automatic"
 
 
-def scheduler(name: str, prediction: str = "epsilon") -> Any:
-    """A new scheduler, which remembers the steps of one run. KeyError for a name that is not in `SAMPLERS`."""
+def scheduler(name: str, prediction: str = "epsilon", eta: float | None = None) -> Any:
+    """A new scheduler, which remembers the steps of one run. KeyError for a name that is not in `SAMPLERS`.
+
+    eta: how much noise the steps add where a sampler adds any, of all that there is; None is the sampler's own
+    """
     sampler, schedule = find(name)
-    return sampler.make(schedule, prediction)
+    made = sampler.make(schedule, prediction)
+    if eta is not None:
+        made.eta = eta
+    return made

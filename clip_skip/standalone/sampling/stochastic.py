@@ -47,6 +47,9 @@ class BrownianTree:
 class Scheduler:
     """What these have in common. `step` takes what the UNet predicts and calls `advance` with the picture in it."""
 
+    eta = 1.0
+    """How much noise each step adds, of all that there is. LCM has none of it, as in the WebUI."""
+
     def __init__(self, schedule: str, prediction: str) -> None:
         self.schedule = schedule
         self.prediction = prediction
@@ -95,16 +98,16 @@ class Scheduler:
         raise NotImplementedError
 
 
-def ancestral(sigma: Tensor, lower: Tensor) -> tuple[float, float]:
+def ancestral(sigma: Tensor, lower: Tensor, eta: float) -> tuple[float, float]:
     """The level that a step from `sigma` to `lower` goes down to, and how much noise it adds then."""
-    up = (lower**2 * (sigma**2 - lower**2) / sigma**2) ** 0.5
+    up = torch.minimum(lower, eta * (lower**2 * (sigma**2 - lower**2) / sigma**2) ** 0.5)
     return ((lower**2 - up**2) ** 0.5).item(), up.item()
 
 
 class EulerAncestral(Scheduler):
     def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         sigma = self.sigmas[self.index]
-        down, up = ancestral(sigma, self.sigmas[self.index + 1])
+        down, up = ancestral(sigma, self.sigmas[self.index + 1], self.eta)
         following = sample + (sample - picture) / sigma.item() * (down - sigma.item())
         return following + stacked(noises, sample.shape[1:]).to(sample) * up if up else following
 
@@ -119,7 +122,7 @@ class Brownian(Scheduler):
 
 
 class DPMppMultistepSDE(Brownian):
-    """DPM++ 2M SDE and 3M SDE, with all the noise that the equation has (eta 1)."""
+    """DPM++ 2M SDE and 3M SDE."""
 
     def __init__(self, schedule: str, prediction: str, order: int) -> None:
         super().__init__(schedule, prediction)
@@ -138,9 +141,10 @@ class DPMppMultistepSDE(Brownian):
         if lower == 0:
             return picture
         length = (sigma.log() - lower.log()).item()
-        change = -math.expm1(-2 * length)
+        whole = (1 + self.eta) * length
+        change = -math.expm1(-whole)
         following: Tensor = (1 - change) * sample + change * picture
-        second = change / 2 if self.order == 2 else 1 - change / (2 * length)
+        second = change / 2 if self.order == 2 else 1 - change / whole
         if self.past:
             slope = (picture - self.past[0][0]) * (length / self.past[0][1])
             if self.order == 3 and len(self.past) == 2:
@@ -148,12 +152,14 @@ class DPMppMultistepSDE(Brownian):
                 before = (middle - oldest) * (length / far)
                 near, far = near / length, far / length
                 bend = (slope - before) / (near + far)
-                following = following - (second / (2 * length) - 0.5) * bend
+                following = following - (second / whole - 0.5) * bend
                 slope = slope + bend * near
             following = following + second * slope
         self.past = [(picture, length), *self.past[: self.order - 2]]
-        noise = self.noise(sample, noises, sigma, lower)
-        return following + noise * (lower.item() * math.sqrt(change))
+        if not self.eta:
+            return following
+        up = lower.item() * math.sqrt(-math.expm1(-2 * self.eta * length))
+        return following + self.noise(sample, noises, sigma, lower) * up
 
 
 class DPMppSDE(Brownian):
@@ -173,7 +179,7 @@ class DPMppSDE(Brownian):
             self.sample, lower = sample, self.sigmas[first + 1]
         else:
             lower = self.sigmas[first + 2]
-        down, up = ancestral(sigma, lower)
+        down, up = ancestral(sigma, lower, self.eta)
         left = down / sigma.item()
         return left * self.sample + (1 - left) * picture + self.noise(sample, noises, sigma, lower) * up
 

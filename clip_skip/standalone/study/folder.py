@@ -4,48 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from clip_skip import skip
-from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, replacing
-from clip_skip.standalone.study.job import Job
-from clip_skip.standalone.sweep.folder import DIGEST
-from clip_skip.study.plan import Cell
+from clip_skip.messages.message import Message, Template
+from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, read_made_with, replacing, slug
+from clip_skip.standalone.study.job import StudyJob
+from clip_skip.standalone.sweep.folder import IDENTITY
+from clip_skip.study.plan import StudyCell
 
-__all__ = ["Folder", "left_by_another"]
+__all__ = ["StudyFolder", "find_another_study"]
+
+OTHER_SETTINGS = Template("{folder} has a study with other settings in it: {before}, not {now}")
+OTHER_VERSION = Template("{folder} has a study of another version of Clip Skip in it, whose pictures cannot be reused")
+NOT_A_RECORD = Template("{file} is not the record of a study")
+NO_RECORD = Template("{folder} is not empty, and has no study.json")
 
 PIXELS = "clip_skip_pixels"
 """The key of a PNG's text that holds the hash of its pixels."""
 
 
-def left_by_another(job: Job) -> str:
-    """What is in the job's folder that a study of other settings, or somebody else, has left there."""
+def find_another_study(job: StudyJob) -> Message | None:
+    """What a study of other settings, or somebody else, has left in the job's folder; None is nothing."""
     record = job.out / "study.json"
     if not record.exists():
-        return f"{job.out} is not empty, and has no study.json" if any(job.out.glob("[!.]*")) else ""
-    try:
-        left = json.loads(record.read_text(encoding="utf-8"))["made_with"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"{record} is not a study's"
-    made_with = json.loads(json.dumps(job.made_with))
-    differing = sorted(key for key in {*left, *made_with} if left.get(key) != made_with.get(key))
+        return NO_RECORD(folder=str(job.out)) if any(job.out.glob("[!.]*")) else None
+    found = read_made_with(record)
+    if found is None:
+        return NOT_A_RECORD(file=str(record))
+    wanted = json.loads(json.dumps(job.made_with))
+    if found.get("format") != wanted["format"]:
+        return OTHER_VERSION(folder=str(job.out))
+    differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if not differing:
-        return ""
-    was, is_now = ({key: known.get(key) for key in differing} for known in (left, made_with))
-    return f"{job.out} has a study with other settings in it: {json.dumps(was)}, not {json.dumps(is_now)}"
+        return None
+    was, is_now = (json.dumps({key: made_with.get(key) for key in differing}) for made_with in (found, wanted))
+    return OTHER_SETTINGS(folder=str(job.out), before=was, now=is_now)
 
 
-class Folder:
+class StudyFolder:
     """`path`/pictures/CHECKPOINT/PROMPT holds a PNG for each cell, `path`/scores the scores, a line for each.
 
     The pictures come as `Batches`: after a kill at any moment the finished ones are there, whole.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: StudyJob) -> None:
         self.job, self.path = job, job.out
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "study.json").exists():
@@ -53,38 +59,39 @@ class Folder:
         clear_unfinished(self.path)
         self._batches = Batches(self.path)
 
-    def file(self, cell: Cell) -> str:
-        """Where a cell's picture is, below the folder."""
-        prompt = re.sub(r"[^a-z0-9]+", "-", cell.prompt.lower())[:40].strip("-") or "prompt"
-        place = f"{prompt}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
-        name = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format(cell.clip_skip)}.png"
+    def file(self, cell: StudyCell) -> str:
+        """Where a cell's picture is, below the folder. Raises `LoraError` where a text names one that is not there."""
+        place = f"{slug(cell.prompt) or 'prompt'}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
+        values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format(cell.clip_skip)}"
+        name = f"{values}_{self.job.identity(cell)[:8]}.png"
         return f"pictures/{cell.model}/{place}/{name}"
 
-    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
+    def missing(self, cells: Iterable[StudyCell]) -> list[StudyCell]:
         """Those of `cells` whose picture is not there, or was made with other settings."""
         return [cell for cell in cells if not self.pixels(cell)]
 
-    def pixels(self, cell: Cell) -> str:
+    def pixels(self, cell: StudyCell) -> str:
         """The hash of the pixels of `cell`; empty where it is missing. Only the file's head is read."""
+        path, identity = self.path / self.file(cell), self.job.identity(cell)
         try:
-            with Image.open(self.path / self.file(cell)) as picture:
-                return str(picture.info[PIXELS]) if picture.info.get(DIGEST) == self.job.digest(cell) else ""
+            with Image.open(path) as picture:
+                return str(picture.info[PIXELS]) if picture.info.get(IDENTITY) == identity else ""
         except (OSError, SyntaxError, ValueError, KeyError):
             return ""
 
-    def picture(self, cell: Cell) -> Image.Image:
+    def picture(self, cell: StudyCell) -> Image.Image:
         """The finished picture of `cell`. OSError where it cannot be read."""
         with Image.open(self.path / self.file(cell)) as picture:
             return picture.convert("RGB")
 
-    def save(self, cells: Sequence[Cell], pictures: Sequence[Image.Image]) -> None:
+    def save(self, cells: Sequence[StudyCell], pictures: Sequence[Image.Image]) -> None:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
         with self._batches.batch() as folder:
             for cell, picture in zip(cells, pictures):
                 path = folder / self.file(cell)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pixels = hashlib.sha256(picture.tobytes()).hexdigest()
-                texts = {"parameters": self.job.infotext(cell), DIGEST: self.job.digest(cell), PIXELS: pixels}
+                texts = {"parameters": self.job.infotext(cell), IDENTITY: self.job.identity(cell), PIXELS: pixels}
                 picture.save(path, pnginfo=png_texts(texts))
 
     def scores(self, name: str) -> dict[str, dict[str, float]]:

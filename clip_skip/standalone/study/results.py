@@ -13,21 +13,21 @@ from typing import Any
 import pandas as pd
 
 from clip_skip.standalone.files import replacing
-from clip_skip.standalone.study.folder import Folder
-from clip_skip.standalone.study.job import Job
+from clip_skip.standalone.study.folder import StudyFolder
+from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study import page, statistics
-from clip_skip.study.plan import Cell
+from clip_skip.study.plan import StudyCell
 
 __all__ = ["cells_frame", "scored", "write", "write_record"]
 
 
-def scored(cell: Cell, pixels: str, published: str) -> str:
+def scored(cell: StudyCell, pixels: str, published: str) -> str:
     """What tells one score of a picture from others: its pixels, the published picture's, and its prompt."""
     return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
 
 
-def cells_frame(job: Job, folder: Folder, scores: Sequence[Score]) -> pd.DataFrame:
+def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> pd.DataFrame:
     """A row for each finished picture, in the plan's order, with its values, its settings and its scores.
 
     pixels: the SHA-256 of the picture's bytes (RGB, row by row)
@@ -38,9 +38,9 @@ def cells_frame(job: Job, folder: Folder, scores: Sequence[Score]) -> pd.DataFra
     for cell, pixels in there.items():
         if not pixels:
             continue
-        published = there[Cell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])]
+        published = there[StudyCell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])]
         of = scored(cell, pixels, published)
-        row: dict[str, object] = {**asdict(cell), **asdict(job.common), "file": folder.file(cell), "pixels": pixels}
+        row: dict[str, object] = {**asdict(cell), **asdict(job.settings), "file": folder.file(cell), "pixels": pixels}
         for score in scores:
             values = known[score.name].get(of, {})
             row.update({measure.name: values.get(measure.name, float("nan")) for measure in score.measures})
@@ -48,7 +48,7 @@ def cells_frame(job: Job, folder: Folder, scores: Sequence[Score]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def write(job: Job, folder: Folder, scores: Sequence[Score]) -> list[str]:
+def write(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[str]:
     """Write cells.parquet, table.csv and index.html; the sentences, one for each checkpoint."""
     cells = cells_frame(job, folder, scores)
     sentences: list[str] = []
@@ -62,12 +62,15 @@ def write(job: Job, folder: Folder, scores: Sequence[Score]) -> list[str]:
             for model, of_model in cells.groupby("model", sort=False):
                 some = [one for one in found[measures[0]] if one.model == model]
                 sentences.append(statistics.sentence(some, measures[0], len(of_model)))
-        settings = {**asdict(job.common), "cells": f"{len(cells)} of {len(job.plan.cells)}"}
+        settings = {
+            **{name: value for name, value in asdict(job.settings).items() if value is not None},
+            "cells": f"{len(cells)} of {len(job.plan.cells)}",
+        }
         folder.write("index.html", page.page(cells, found, job.plan, sentences, settings))
     return sentences
 
 
-def write_record(job: Job, folder: Folder, sentences: Sequence[str], figures: Mapping[str, object]) -> None:
+def write_record(job: StudyJob, folder: StudyFolder, sentences: Sequence[str], figures: Mapping[str, object]) -> None:
     """Write study.json. figures: how the study was made"""
     names = ("torch", "diffusers", "transformers")
     record = {

@@ -19,29 +19,29 @@ from clip_skip.standalone.cluster.connection import Cluster
 from clip_skip.standalone.engine.makers import Maker, Supply, local
 from clip_skip.standalone.engine.progress import Figures, Progress
 from clip_skip.standalone.study import results
-from clip_skip.standalone.study.folder import Folder
-from clip_skip.standalone.study.job import Job
+from clip_skip.standalone.study.folder import StudyFolder
+from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.study.scores import Score
-from clip_skip.study.plan import Cell
+from clip_skip.study.plan import StudyCell
 
 __all__ = ["run"]
 
 SCORED_AT_ONCE = 64
 
 
-def run(job: Job, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
+def run(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
     """Make the pictures of `job` that its folder lacks, then their scores, and from them what `results` writes.
 
     batch: cells per batch; 0 is what fits the device
     Raises `CheckpointError` if a checkpoint cannot be used, `ClusterError` if the cluster cannot.
     """
     began = time.monotonic()
-    folder = Folder(job)
+    folder = StudyFolder(job)
     missing = folder.missing(job.plan.cells)
     figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
     try:
         if missing:
-            with Progress(figures, len(missing), job.common.steps) as progress:
+            with Progress(figures, len(missing), job.settings.all_steps) as progress:
                 make(job, folder, missing, cluster, batch, progress)
         figures["seconds_making"] = round(time.monotonic() - began, 3)
         for score in scores:
@@ -55,7 +55,12 @@ def run(job: Job, scores: Sequence[Score], cluster: Cluster | None = None, batch
 
 
 def make(
-    job: Job, folder: Folder, missing: Sequence[Cell], cluster: Cluster | None, batch: int, progress: Progress
+    job: StudyJob,
+    folder: StudyFolder,
+    missing: Sequence[StudyCell],
+    cluster: Cluster | None,
+    batch: int,
+    progress: Progress,
 ) -> None:
     """Make the cells of `missing`, and put them into `folder` a batch at a time."""
     supply = Supply(missing, lambda cell: job.models[cell.model], job.task)
@@ -65,10 +70,10 @@ def make(
         progress.finish(len(cells))
 
 
-def add_scores(job: Job, folder: Folder, score: Score) -> None:
+def add_scores(job: StudyJob, folder: StudyFolder, score: Score) -> None:
     """Score the pictures that are there and have no score yet, many at a time."""
     known = folder.scores(score.name)
-    waiting: list[tuple[str, Cell, Cell]] = []
+    waiting: list[tuple[str, StudyCell, StudyCell]] = []
     groups = groupby(job.plan.cells, lambda cell: (cell.model, cell.prompt, cell.seed, cell.cfg_scale))
     for (model, *_), cells in groups:
         there = {cell.clip_skip: (cell, folder.pixels(cell)) for cell in cells}
@@ -77,7 +82,7 @@ def add_scores(job: Job, folder: Folder, score: Score) -> None:
             of = results.scored(cell, pixels, of_first)
             if pixels and of_first and of not in known:
                 waiting.append((of, cell, first))
-    with tqdm(total=len(waiting), unit="picture", disable=None, desc=f"score {score.name}") as bar:
+    with tqdm(total=len(waiting), unit="picture", smoothing=0, disable=None, desc=f"score {score.name}") as bar:
         for start in range(0, len(waiting), SCORED_AT_ONCE):
             part = waiting[start : start + SCORED_AT_ONCE]
             published = {first: folder.picture(first) for first in dict.fromkeys(first for _, _, first in part)}

@@ -62,7 +62,7 @@ class Difference:
         from clip_skip.sweep import report
 
         pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(pictures, published)]
-        return [{"rms": report.difference(*pair), "ssim": report.similarity(*pair)} for pair in pairs]
+        return [{"rms": report.root_mean_square(*pair), "ssim": report.picture_similarity(*pair)} for pair in pairs]
 
 
 class Right:
@@ -166,7 +166,7 @@ def plain(prompt: str) -> str:
     from clip_skip.prompt.comments import strip_comments
     from clip_skip.standalone.prompts import networks
 
-    return networks.read(tags.strip(strip_comments(prompt)))[0].strip()
+    return networks.read_networks(tags.strip(strip_comments(prompt)))[0].strip()
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,34 +11,52 @@ import numpy as np
 from PIL import Image
 
 from clip_skip import skip
-from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, replacing, save_picture
-from clip_skip.sweep.plan import Cell, Plan
-from clip_skip.sweep.rows import CFG, Rows, Value
+from clip_skip.messages.message import Message, Template
+from clip_skip.standalone.files import (
+    Batches,
+    clear_unfinished,
+    png_texts,
+    read_made_with,
+    replacing,
+    save_picture,
+    slug,
+)
+from clip_skip.standalone.identity import FORMAT
+from clip_skip.standalone.sweep.job import SweepJob
+from clip_skip.sweep.plan import SweepCell, SweepPlan
 
-DIGEST = "clip_skip_settings"
-"""The key of a cell's PNG text that holds the hash of everything the cell was made with."""
+__all__ = ["IDENTITY", "SweepFolder", "clear", "find_another_sweep"]
 
+IDENTITY = "clip_skip_settings"
+"""The key of a cell's PNG text that holds the hash of everything the cell was made of."""
 
 OUTPUTS = ("grid.png", "index.html", "report.png")
 """What a sweep puts beside its cells, and sweep.json."""
 
+ANOTHER_SWEEP = Template("{folder} has another sweep in it, of {prompt} with seed {seed}")
+OTHER_VERSION = Template("{folder} has a sweep of another version of Clip Skip in it, whose pictures cannot be reused")
+NOT_A_RECORD = Template("{file} is not the record of a sweep")
+NO_RECORD = Template("{folder} has {found} in it, and no sweep.json that says of what")
 
-def left_by_another(path: Path, made_with: Mapping[str, object]) -> str:
-    """What is in the folder `path` that a sweep made with other settings, or somebody else, has left there."""
+
+def find_another_sweep(job: SweepJob) -> Message | None:
+    """What a sweep made with other settings, or somebody else, has left in the job's folder; None is nothing."""
+    path = job.out
     record = path / "sweep.json"
     if record.exists():
-        try:
-            left = json.loads(record.read_text(encoding="utf-8"))["made_with"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return f"{record} is not a sweep's"
-        if left == json.loads(json.dumps(made_with)):
-            return ""
-        prompt, seed = (left.get(key) for key in ("prompt", "seed"))
-        return f"{path} has another sweep in it, of {skip.shorten(str(prompt))} with seed {seed}"
+        found = read_made_with(record)
+        if found is None:
+            return NOT_A_RECORD(file=str(record))
+        if found == json.loads(json.dumps(job.made_with)):
+            return None
+        if found.get("format") != FORMAT:
+            return OTHER_VERSION(folder=str(path))
+        prompt, seed = (str(found.get(key)) for key in ("prompt", "seed"))
+        return ANOTHER_SWEEP(folder=str(path), prompt=skip.shorten(prompt), seed=skip.shorten(seed)[1:-1])
     strangers = [name for name in OUTPUTS if (path / name).exists()]
     if strangers or any((path / "cells").glob("*")):
-        return f"{path} has {strangers[0] if strangers else 'cells'} in it, and no sweep.json that says of what"
-    return ""
+        return NO_RECORD(folder=str(path), found=strangers[0] if strangers else "cells")
+    return None
 
 
 def clear(path: Path) -> None:
@@ -49,79 +66,73 @@ def clear(path: Path) -> None:
         (path / name).unlink(missing_ok=True)
 
 
-class Folder:
-    """`path`/cells holds a picture (.png) and latents (.npy, float16) per cell, named by the cell's values.
+class SweepFolder:
+    """`path`/cells holds a picture (.png) and latents (.npy, float16) per cell, named by its values and its identity.
 
     They come as `Batches`: after a kill at any moment the finished batches are there, whole, and the next run goes on
     with the batches that an undisturbed one would have made.
     """
 
-    def __init__(self, path: Path, made_with: dict[str, object], rows: Rows) -> None:
-        """`made_with` is everything, besides a cell's own values, that its pixels depend on."""
-        self.path = path
-        self._row = rows
-        self.cells = path / "cells"
-        self._made_with = made_with
-        path.mkdir(parents=True, exist_ok=True)
-        if not (path / "sweep.json").exists():
-            self.write_json("sweep.json", {"made_with": made_with})  # says whose the folder is, from the first on
+    def __init__(self, job: SweepJob) -> None:
+        self.job, self.path, self.cells = job, job.out, job.out / "cells"
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "sweep.json").exists():
+            self.write_json("sweep.json", {"made_with": job.made_with})  # says whose the folder is, from the first on
         self.cells.mkdir(exist_ok=True)
-        clear_unfinished(path)
+        clear_unfinished(self.path)
         self._batches = Batches(self.cells)
 
-    def name(self, cell: Cell) -> str:
-        """The file name of a cell's picture."""
-        text = isinstance(cell.value, str)
-        value = hashlib.sha256(f"{self._row.values[0]}\n{cell.value}".encode()).hexdigest()[:8] if text else cell.value
-        shown = value if isinstance(value, (str, int)) else f"{value:g}"
-        return f"clip-skip-{skip.format(cell.clip_skip)}_{self._row.kind.name.replace('_', '-')}-{shown}.png"
+    def name(self, cell: SweepCell) -> str:
+        """The file name of a cell's picture. Raises `LoraError` where a text names a LoRA that is not there."""
+        value = cell.value
+        shown = slug(value, 24) if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:g}"
+        kind = self.job.plan.rows.kind.name.replace("_", "-")
+        return f"clip-skip-{skip.format(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
 
-    def digest(self, cell: Cell) -> str:
-        """The hash of everything that the pixels of `cell` depend on."""
-        row = {"cfg_scale": cell.value} if self._row.kind == CFG else {self._row.kind.name: [*self.search, cell.value]}
-        made_with = {**self._made_with, "clip_skip": cell.clip_skip, **row}
-        return hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
+    def missing(self, cells: Iterable[SweepCell]) -> list[SweepCell]:
+        """Those of `cells` whose picture, or, for a report, whose latents, are not there whole."""
+        return [
+            cell for cell in cells if self.picture(cell) is None or (self.job.report and self._latent(cell) is None)
+        ]
 
-    @property
-    def search(self) -> tuple[Value, ...]:
-        """What the rows take the place of, where that is a text."""
-        return self._row.values[:1] if self._row.kind.name == "prompt" else ()
-
-    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
-        """Those of `cells` whose picture is not there, complete, and made with these settings."""
-        return [cell for cell in cells if self.read(cell) is None]
-
-    def read(self, cell: Cell) -> Image.Image | None:
+    def picture(self, cell: SweepCell) -> Image.Image | None:
         """The finished picture of `cell`, or None."""
+        path, identity = self.cells / self.name(cell), self.job.identity(cell)
         try:
-            with Image.open(self.cells / self.name(cell)) as picture:
+            with Image.open(path) as picture:
                 picture.load()
-                return picture if picture.info.get(DIGEST) == self.digest(cell) else None
+                return picture if picture.info.get(IDENTITY) == identity else None
         except (OSError, SyntaxError, ValueError):
             return None
 
-    def rows(self, plan: Plan) -> Iterator[list[Image.Image | None]]:
+    def rows(self, plan: SweepPlan) -> Iterator[list[Image.Image | None]]:
         """The pictures of the grid, a row at a time."""
         columns = len(plan.clip_skips)
         for start in range(0, len(plan.cells), columns):
-            yield [self.read(cell) for cell in plan.cells[start : start + columns]]
+            yield [self.picture(cell) for cell in plan.cells[start : start + columns]]
 
-    def latents(self, plan: Plan) -> np.ndarray | None:
+    def latents(self, plan: SweepPlan) -> np.ndarray | None:
         """The latents of all cells, (rows, columns, channels, height, width) in float16; None if some are missing."""
-        try:
-            loaded = [np.load((self.cells / self.name(cell)).with_suffix(".npy")) for cell in plan.cells]
-        except (OSError, ValueError):
+        loaded = [latent for cell in plan.cells if (latent := self._latent(cell)) is not None]
+        if len(loaded) < len(plan.cells):
             return None
         return np.stack(loaded).reshape(len(plan.rows), len(plan.clip_skips), *loaded[0].shape)
 
+    def _latent(self, cell: SweepCell) -> np.ndarray | None:
+        try:
+            loaded: np.ndarray = np.load((self.cells / self.name(cell)).with_suffix(".npy"))
+        except (OSError, ValueError, EOFError):
+            return None
+        return loaded
+
     def save(
-        self, cells: Sequence[Cell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
+        self, cells: Sequence[SweepCell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
     ) -> None:
         """Write a batch: after a kill in the middle all of it is there at the next start, or none."""
         with self._batches.batch() as folder:
             for cell, picture, latent, text in zip(cells, pictures, latents, infotexts):
                 path = folder / self.name(cell)
-                picture.save(path, pnginfo=png_texts({"parameters": text, DIGEST: self.digest(cell)}))
+                picture.save(path, pnginfo=png_texts({"parameters": text, IDENTITY: self.job.identity(cell)}))
                 np.save(path.with_suffix(".npy"), latent.astype(np.float16))
 
     def write(self, name: str, content: str) -> None:

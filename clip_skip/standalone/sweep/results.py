@@ -9,23 +9,25 @@ from typing import Any
 import numpy as np
 
 from clip_skip.messages.catalogues import translate_for_picture
-from clip_skip.standalone.sweep.folder import Folder
-from clip_skip.standalone.sweep.job import Job
-from clip_skip.sweep import grid, viewer
-from clip_skip.sweep.about import about as in_words
+from clip_skip.standalone.sweep.folder import SweepFolder
+from clip_skip.standalone.sweep.job import SweepJob
+from clip_skip.sweep import viewer
+from clip_skip.sweep.about import describe_pictures
+from clip_skip.sweep.grid import draw_grid
 from clip_skip.sweep.rows import CFG
+from clip_skip.sweep.settings import SWEEP_TITLE
 
 __all__ = ["write"]
 
 
-def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
+def write(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
     """Write grid.png, index.html, and report.png if it is asked for and no cell is missing; what sweep.json holds."""
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)
     if job.report and complete:
-        record["report"] = draw_report(job, folder)
+        record["report"] = write_report(job, folder)
     columns, rows = job.plan.axes
-    drawn = grid.draw(
+    drawn = draw_grid(
         folder.rows(job.plan),
         columns.labels,
         rows.labels,
@@ -39,16 +41,15 @@ def write(job: Job, folder: Folder, complete: bool) -> dict[str, Any]:
     return record
 
 
-def about(job: Job) -> list[str]:
-    """What all the pictures were made of, a line each."""
-    settings, kind = job.settings, job.plan.rows.kind
-    scale = None if kind == CFG else f"{settings.cfg_scale:g}"
-    seeds = [] if kind.name == "seed" else [settings.seed]
+def about(job: SweepJob) -> list[str]:
+    """Lines about all the pictures."""
+    settings = job.settings
     texts = settings.prompt, settings.negative, settings.model, settings.sampler
-    return in_words(*texts, settings.steps, scale, seeds, job.translate)
+    scale, seeds = f"{settings.cfg_scale:g}", [settings.seed]
+    return describe_pictures(job.plan.rows, *texts, settings.steps, scale, seeds, job.translate)
 
 
-def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
+def settings_in_numbers(job: SweepJob, folder: SweepFolder) -> dict[str, Any]:
     return {
         "settings": asdict(job.settings),
         "clip_skips": list(job.plan.clip_skips),
@@ -68,38 +69,38 @@ def settings_in_numbers(job: Job, folder: Folder) -> dict[str, Any]:
     }
 
 
-def rows_in_numbers(job: Job) -> dict[str, object]:
+def rows_in_numbers(job: SweepJob) -> dict[str, object]:
     rows = job.plan.rows
     if rows.kind == CFG:
         return {"cfg_scales": list(rows.values)}
     return {"rows": rows.kind.name, "row_values": list(rows.values), "columns": job.plan.columns}
 
 
-def draw_report(job: Job, folder: Folder) -> dict[str, object]:
-    """Draw report.png; the numbers in it."""
+def write_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
+    """Writes report.png; returns the numbers in it."""
     from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
-    from clip_skip.sweep.report_figure import draw
+    from clip_skip.sweep.report_figure import draw_report
 
     plan, images = job.plan, list(folder.rows(job.plan))
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
-    measured = report.measure(pictures, plan, folder.latents(plan))
+    measured = report.measure_grid(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
-    folder.write_picture("report.png", draw(measured, about(job), row, job.translate))
-    return {**measured.as_dict(), "conclusion": report.conclusion(measured)}
+    folder.write_picture("report.png", draw_report(measured, about(job), row, job.translate))
+    return {**measured.as_dict(), "conclusion": str(report.conclude(measured))}
 
 
-def page(job: Job, folder: Folder) -> str:
+def page(job: SweepJob, folder: SweepFolder) -> str:
     """The viewer's page of all finished cells."""
     plan = job.plan
-    embed = viewer.embed(len(plan.cells), job.size)
+    embed = viewer.picture_embedder(len(plan.cells), job.size)
     pictures = (picture for row in folder.rows(plan) for picture in row)
     views = (
-        viewer.View(cell.column, cell.row, embed(picture), job.infotext(cell))
+        viewer.ViewerCell(cell.column, cell.row, embed(picture), job.infotext(cell))
         for cell, picture in zip(plan.cells, pictures)
         if picture is not None
     )
-    return viewer.page(
-        "Clip skip sweep",
+    return viewer.viewer_page(
+        SWEEP_TITLE,
         "\n".join(about(job)),
         *plan.axes,
         views,

@@ -16,8 +16,8 @@ from clip_skip.standalone.cluster.connection import Cluster
 from clip_skip.standalone.engine.makers import Maker, Supply, local
 from clip_skip.standalone.engine.progress import Figures, Interrupted, OnStep, Progress
 from clip_skip.standalone.sweep import results
-from clip_skip.standalone.sweep.folder import Folder
-from clip_skip.standalone.sweep.job import Job
+from clip_skip.standalone.sweep.folder import SweepFolder
+from clip_skip.standalone.sweep.job import SweepJob
 
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
@@ -26,7 +26,7 @@ __all__ = ["Figures", "Interrupted", "OnStep", "run"]
 
 
 def run(
-    job: Job,
+    job: SweepJob,
     engine: Engine | None = None,
     on_step: OnStep = lambda done, total, what: None,
     cluster: Cluster | None = None,
@@ -38,8 +38,7 @@ def run(
     Raises `CheckpointError` if the model cannot be used, `ClusterError` if the cluster cannot.
     """
     began = time.monotonic()
-    made_with = job.made_with()
-    folder = Folder(job.out, made_with, job.plan.rows)
+    folder = SweepFolder(job)
     missing = folder.missing(job.plan.cells)
     figures: Figures = {"cells_made": 0, "cells_kept": len(job.plan.cells) - len(missing)}
     if missing:
@@ -60,5 +59,5 @@ def run(
     complete = figures["cells_made"] == len(missing)
     record = results.write(job, folder, complete)
     figures["seconds"] = round(time.monotonic() - began, 3)
-    folder.write_json("sweep.json", {**record, "made_with": made_with, "run": figures})
+    folder.write_json("sweep.json", {**record, "made_with": job.made_with, "run": figures})
     return figures

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts import a1111, forge
 from clip_skip.webui.state import state_of
 
 __all__ = ["scale_each"]
 
 
-def scale_each(p: Any) -> None:
+def scale_each(p: Processing) -> None:
     """Lets the sampler of `p` use a sweep's CFG scale for each picture, where they differ."""
     batch = state_of(p).batch
     if batch and batch.cfg_scales:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from modules import sd_models, shared
 
 from clip_skip.messages.message import Template
 from clip_skip.prompt.parsed import CLIP
+from clip_skip.webui.host_types import EncoderModule, Model, Processing
 from clip_skip.webui.hosts import a1111, forge, reforge
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
@@ -99,18 +101,17 @@ class ModelEncoders:
         return max(1, int(skip) - self.header_offset)
 
 
-def describe_model(model: Any) -> ModelEncoders:
+def describe_model(model: object) -> ModelEncoders:
     """The text encoders of `model`, None included. Cheap, but made anew at each call: call it once for each step."""
-    modules = getattr(getattr(model, "conditioner", None), "embedders", None) or [
-        getattr(model, "cond_stage_model", None)
-    ]
+    several: Sequence[EncoderModule] | None = getattr(getattr(model, "conditioner", None), "embedders", None)
+    modules = several or [cast(EncoderModule, getattr(model, "cond_stage_model", None))]
     described = [a1111.describe(module) or reforge.describe(module) for module in modules]
     hosts = [encoder for encoder in described if encoder] or forge.encoders(model)
     kind = kind_of(model, "".join(host.encoder.tower for host in hosts))
     return ModelEncoders(tuple(hosts), kind, tuple(named_encoders(model)), takes_several_layers(model))
 
 
-def kind_of(model: Any, towers: str) -> str:
+def kind_of(model: object, towers: str) -> str:
     if towers in KINDS and not getattr(model, "is_sd3", False):
         return KINDS[towers]
     flags = [name for name in ("sd3", "sdxl", "sd2", "sd1") if getattr(model, f"is_{name}", False)]
@@ -120,7 +121,7 @@ def kind_of(model: Any, towers: str) -> str:
     return NAMES.get(name, name)
 
 
-def selected(p: Any) -> Any:
+def selected(p: Processing) -> Model | None:
     """The model that `p` will be made with, or None where that is only known once it is loaded.
 
     Forge loads what is selected with the first picture; here it does so at once.

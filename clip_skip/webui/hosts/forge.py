@@ -5,21 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.webui.host_types import Engine, ForgeModel, Processing
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "scale_each"]
 
+Result = TypeVar("Result")
+
 ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
-def encoders(model: Any) -> list[HostEncoder]:
+def encoders(model: object) -> list[HostEncoder]:
     """The CLIPs of `model`, a diffusion engine of Forge; none for Flux and later ones.
 
     Of Flux's CLIP-L only the pooled vector is used, which is always the full tower's.
@@ -30,7 +34,7 @@ def encoders(model: Any) -> list[HostEncoder]:
     return [describe_engine(engine) for name in ENGINES if (engine := getattr(model, name, None))]
 
 
-def describe_sd3(engine: Any) -> HostEncoder:
+def describe_sd3(engine: Engine) -> HostEncoder:
     """A CLIP of SD3, which was published at 2. The host's own value acts from 1 on, to which its presets set it."""
     tower = engine.embedding_key[-1]
     model = engine.text_encoder.transformer
@@ -38,7 +42,7 @@ def describe_sd3(engine: Any) -> HostEncoder:
     return HostEncoder(engine, encoder, engine.return_pooled, header=0, least=engine.minimal_clip_skip)
 
 
-def describe(engine: Any) -> HostEncoder:
+def describe(engine: Engine) -> HostEncoder:
     """The encoder of a text processing engine, whose clip skip counts the blocks that are stored."""
     tower = engine.embedding_key[-1]
     encoder = from_transformers(
@@ -48,7 +52,7 @@ def describe(engine: Any) -> HostEncoder:
     return HostEncoder(engine, encoder, engine.return_pooled, header=encoder.missing)
 
 
-def main_thread() -> Any:
+def main_thread() -> ModuleType | None:
     """The module of the Forge family that keeps all work with models on one thread; None elsewhere."""
     try:
         from modules_forge import main_thread as module
@@ -57,10 +61,13 @@ def main_thread() -> Any:
     return module
 
 
-def on_main_thread(function: Callable[..., Any], *args: Any) -> Any:
+def on_main_thread(function: Callable[..., Result], *args: object) -> Result | None:
     """What `function(*args)` returns, called where models may be worked with; in the Forge family None if it failed."""
-    module = main_thread()
-    return module.run_and_wait_result(function, *args) if module else function(*args)
+    try:
+        from modules_forge.main_thread import run_and_wait_result
+    except ImportError:
+        return function(*args)
+    return run_and_wait_result(function, *args)
 
 
 def loses_errors() -> bool:
@@ -69,7 +76,7 @@ def loses_errors() -> bool:
     return module is not None and not hasattr(module, "last_exception")
 
 
-def scale_each(p: Any, scales: Sequence[float]) -> None:
+def scale_each(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i, in the pass that uses `p.cfg_scale`.
 
     denoised = uncond + s (cond - uncond), with what the host makes of a sub-prompt's
@@ -89,12 +96,13 @@ def scale_each(p: Any, scales: Sequence[float]) -> None:
         ratio = ratios.to(denoised).view(-1, *[1] * (denoised.ndim - 1))
         return uncond + (denoised - uncond) * ratio
 
-    unet = p.sd_model.forge_objects.unet.clone()
+    model = cast(ForgeModel, p.sd_model)
+    unet = model.forge_objects.unet.clone()
     unet.set_model_sampler_post_cfg_function(scaled)
-    p.sd_model.forge_objects.unet = unet
+    model.forge_objects.unet = unet
 
 
-def entry() -> Any:
+def entry() -> ModuleType | None:
     """Forge's module with the header's widgets, if this host has a clip-skip slider there."""
     try:
         from modules_forge import main_entry
@@ -114,22 +122,23 @@ def keep_slider() -> Callable[[], None]:
     Forge sets it to 1 with every preset and page load, which also overwrites the
     saved option, and hides it with presets in which it still acts.
     """
-    module = entry()
-    if module is None:
+    if not has_slider():
         return lambda: None
-    original = module.on_preset_change
+    from modules_forge import main_entry
 
-    def on_preset_change(*args: Any, **kwargs: Any) -> Any:
+    original = main_entry.on_preset_change
+
+    def on_preset_change(*args: object, **kwargs: object) -> list[object]:
         updates = original(*args, **kwargs)
         slider = updates[1]
         if isinstance(slider, dict) and slider.get("value") == 1:
             updates[1] = {**slider, "visible": True, "value": header_option()}
         return updates
 
-    module.on_preset_change = on_preset_change
+    main_entry.on_preset_change = on_preset_change
 
     def put_back() -> None:
-        if module.on_preset_change is on_preset_change:
-            module.on_preset_change = original
+        if main_entry.on_preset_change is on_preset_change:
+            main_entry.on_preset_change = original
 
     return put_back

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from clip_skip.encoder import TextEncoder
+from clip_skip.webui.host_types import EncoderModule
 
 __all__ = ["HostEncoder"]
 
@@ -18,10 +18,10 @@ class HostEncoder:
     header: what turns the host's own clip-skip value into ours when it is added;
     None where the host's value does not reach this encoder.
     unrun: the blocks at the top that the host does not run.
-    least: the least that acts of that; 0 is the encoder's native value.
+    least: the lower bound the host applies to its value; 0 is the encoder's native value.
     """
 
-    module: Any
+    module: EncoderModule
     encoder: TextEncoder
     pooled: bool = False
     header: int | None = None

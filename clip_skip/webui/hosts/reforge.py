@@ -7,9 +7,8 @@ in Classic it acts on SD1 alone.
 
 from __future__ import annotations
 
-from typing import Any
-
 from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.webui.host_types import EncoderModule
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["describe", "is_torn_down"]
@@ -17,7 +16,7 @@ __all__ = ["describe", "is_torn_down"]
 TOWER_OF_CLASS = {"CLIP_SD_15_L": "l", "CLIP_SD_21_H": "h", "CLIP_SD_XL_L": "l", "CLIP_SD_XL_G": "g"}
 
 
-def describe(module: Any) -> HostEncoder | None:
+def describe(module: EncoderModule) -> HostEncoder | None:
     """The encoder that `module` holds, told by the name of its class; None if it is another's."""
     kind = type(module).__name__
     if kind not in TOWER_OF_CLASS:
@@ -28,6 +27,6 @@ def describe(module: Any) -> HostEncoder | None:
     return HostEncoder(module, encoder, pooled=tower == "g", header=0 if acts else None)
 
 
-def is_torn_down(model: Any) -> bool:
+def is_torn_down(model: object) -> bool:
     """Whether reForge has taken `model` apart, as it does before it loads another; until then it is the loaded one."""
     return model is not None and vars(model).get("_parameters", {}) is None

@@ -10,9 +10,10 @@ import importlib
 import importlib.util
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from clip_skip.prompt.parsed import Values, find_warnings, parse, parse_negative, read_marked
+from clip_skip.webui.host_types import Processing
 
 __all__ = ["ONLY_TAGS", "Encoding", "mark", "runs"]
 
@@ -32,7 +33,7 @@ def runs() -> bool:
     return importlib.util.find_spec("modules.scripts_manager") is not None
 
 
-def mark(p: Any) -> None:
+def mark(p: Processing) -> None:
     """Before SD.Next takes the tags out of a batch's prompts: markers in their place; what is wrong is told."""
     from modules import shared
 
@@ -50,13 +51,27 @@ def mark(p: Any) -> None:
         p.negative_prompts[index] = negative.mark(follows) if acts else negative.clean
 
 
+class TextEncoderConfig(Protocol):
+    num_hidden_layers: int
+
+
+class PipeTextEncoder(Protocol):
+    config: TextEncoderConfig
+
+
+class Pipe(Protocol):
+    """A pipeline of diffusers."""
+
+    text_encoder: PipeTextEncoder
+
+
 class Encoding:
     """The wrapper around SD.Next's function for a prompt and its negative prompt; `remove` takes it off."""
 
     def __init__(self) -> None:
         load: Any = importlib.import_module  # such a module has no stub
         self.parser = load("modules.prompt_parser_diffusers")
-        self.original: Callable[..., Any] = self.parser.get_weighted_text_embeddings
+        self.original: Callable[..., tuple[object, ...]] = self.parser.get_weighted_text_embeddings
         self.wrapper = self.encode
         self.parser.get_weighted_text_embeddings = self.wrapper
 
@@ -65,8 +80,8 @@ class Encoding:
             self.parser.get_weighted_text_embeddings = self.original
 
     def encode(
-        self, pipe: Any, prompt: str = "", neg_prompt: str = "", clip_skip: float | None = None, **more: Any
-    ) -> Any:
+        self, pipe: Pipe, prompt: str = "", neg_prompt: str = "", clip_skip: float | None = None, **more: object
+    ) -> tuple[object, ...]:
         """Embedding, pooled vector and mask of the prompt, then of the negative prompt, each at its own clip skip."""
         marked = [read_marked(text or "") for text in (prompt, neg_prompt)]
         texts = [text.clean for text in marked]
@@ -77,7 +92,7 @@ class Encoding:
         return encoded if first == second else (*encoded[:3], *self.original(pipe, *texts, second, **more)[3:])
 
 
-def its_value(pipe: Any, values: Values, otherwise: float | None) -> float | None:
+def its_value(pipe: Pipe, values: Values, otherwise: float | None) -> float | None:
     """SD.Next's number for what is asked: it counts from the published layer, which in SD2 and SDXL is our 2.
 
     Its SD2 tower is stored with 23 blocks. What is asked of CLIP-L holds for CLIP-G too.

@@ -9,12 +9,15 @@ from typing import Any
 
 from modules.infotext_utils import quote
 
+from clip_skip.messages.message import Template
 from clip_skip.sweep.rows import CFG
-from clip_skip.sweep.settings import INFOTEXT, TITLE
+from clip_skip.sweep.settings import INFOTEXT, SWEEP_TITLE
 from clip_skip.webui import host_settings
 from clip_skip.webui.host_language import translate
 
 __all__ = ["sweep_of"]
+
+NO_SETTINGS = Template("This picture has no settings in it.")
 
 
 def sweep_of(asked: Mapping[str, Any]) -> dict[str, str]:
@@ -25,12 +28,12 @@ def sweep_of(asked: Mapping[str, Any]) -> dict[str, str]:
     text = str(asked.get("infotext") or "").strip()
     last = text.rpartition("\n")[2]
     if not re.search(r"\bSteps: \d+", last):
-        return {"error": translate("This picture has no settings in it.")}
+        return {"error": translate(NO_SETTINGS)}
     if f"{INFOTEXT['clip_skips']}: " in last:
         return {"infotext": text}
     settings = host_settings.sweep_starts_with()
     scale = re.search(r"\bCFG scale: ([\d.]+)", last)
     if settings.rows == CFG.name and scale:
         settings = replace(settings, cfg_scales=scale[1])
-    more = {"Script": TITLE, **settings.infotext()}
+    more = {"Script": SWEEP_TITLE, **settings.infotext()}
     return {"infotext": ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items())])}

@@ -12,7 +12,7 @@ from clip_skip.webui import generation, models_in_use
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import describe_model
-from clip_skip.webui.page import from_picture, prompts_to_come
+from clip_skip.webui.page import from_picture, png_info, prompts_to_come
 
 __all__ = ["add_routes", "describe", "read"]
 
@@ -26,6 +26,7 @@ def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/put", answers.put, methods=["POST"])
     app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
     app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/picture", picture, methods=["POST"])
 
 
 def loaded(wait: bool = False) -> dict[str, Any]:
@@ -86,12 +87,17 @@ def describe(model: Any) -> dict[str, Any]:
 
 def viewer(asked: dict[str, Any]) -> dict[str, str]:
     """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
-    return live_viewer.page(asked, language(), translate)
+    return live_viewer.live_viewer_page(asked, language(), translate)
 
 
 def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
     """The "infotext" of a picture with a sweep in it."""
     return from_picture.sweep_of(asked)
+
+
+def picture(request: dict[str, Any]) -> dict[str, Any]:
+    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.answer` says."""
+    return png_info.answer(request)
 
 
 def read(asked: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Which cells of a sweep share a batch, and its seeds and texts, beside extensions that write or cut prompts.
+"""Which cells of a sweep share a batch, and its seeds and texts, beside extensions that change or split prompts.
 
-The host is given one text and one seed for all the cells, as for any pictures: others read them from there. What they
-write into the first picture's prompts is what they would write into those of that picture alone; the other pictures
-of a batch are to them those of the next seeds. So cells of one text and one seed all get what the first has, and
-others share no batch where something was written.
+The host is given one text and one seed for all the cells, because other extensions read them from there. What they
+write into the first picture's prompts is what they would write for that picture alone; they take the other pictures
+of a batch for those of the next seeds. So cells with one text and one seed all get the prompts of the first, and
+other cells do not share a batch if an extension has changed the prompts.
 """
 
 from __future__ import annotations
@@ -12,41 +12,50 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
-from clip_skip.sweep.plan import Cell
-from clip_skip.sweep.rows import networks
+from clip_skip.sweep.plan import SweepCell
+from clip_skip.sweep.rows import network_tags
 from clip_skip.webui import generation
 from clip_skip.webui.state import SweepBatch, SweepJob, state_of
 
-__all__ = ["here_only", "last_batch", "learn", "prepare", "seed_of", "sweep_of", "together", "watch"]
+__all__ = [
+    "cell_seed",
+    "group_for_batches",
+    "keep_on_this_machine",
+    "last_batch",
+    "merge_findings",
+    "prepare_generation",
+    "remember_host_texts",
+    "sweep_job",
+]
 
 TEXTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
 
 TO_OTHER_MACHINES = {"Distribute"}
-"""Titles of the scripts that give a part of a batch away: to papuSpartan/stable-diffusion-webui-distributed's workers,
-which know nothing of what a sweep or an axis sets."""
+"""Titles of the scripts that send a part of a batch to other machines, which do not know what a sweep or an axis sets:
+papuSpartan/stable-diffusion-webui-distributed."""
 
 
-def together(job: Any, cells: Sequence[Cell]) -> list[list[Cell]]:
+def group_for_batches(job: Any, cells: Sequence[SweepCell]) -> list[list[SweepCell]]:
     """`cells` in groups that may share a batch.
 
-    A host takes LoRAs from the first prompt of a batch, and other extensions a piece that they encode themselves
-    (`pieces_shared`), or all that they write (`texts_rewritten`).
+    The first prompt of a batch decides its LoRAs, the pieces that other extensions encode (`pieces_shared`), and the
+    prompts that they change (`texts_rewritten`).
     """
-    sweep = sweep_of(job)
-    groups: dict[Any, list[Cell]] = {}
+    sweep = sweep_job(job)
+    groups: dict[Any, list[SweepCell]] = {}
     for cell in cells:
         texts = sweep.plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
         clip_skip = (texts, sweep.settings.override(cell)) if sweep.pieces_shared else None
-        seed = (texts, seed_of(job, cell)) if sweep.texts_rewritten else None
-        groups.setdefault((networks(texts[0]), clip_skip, seed), []).append(cell)
+        seed = (texts, cell_seed(job, cell)) if sweep.texts_rewritten else None
+        groups.setdefault((network_tags(texts[0]), clip_skip, seed), []).append(cell)
     return list(groups.values())
 
 
-def seed_of(job: Any, cell: Cell) -> Any:
-    return cell.value if sweep_of(job).plan.rows.kind.name == "seed" else job.seed
+def cell_seed(job: Any, cell: SweepCell) -> Any:
+    return cell.value if sweep_job(job).plan.rows.kind.name == "seed" else job.seed
 
 
-def sweep_of(job: Any) -> SweepJob:
+def sweep_job(job: Any) -> SweepJob:
     """The sweep's part of the state of `job`."""
     sweep = state_of(job).job
     assert sweep is not None
@@ -55,19 +64,19 @@ def sweep_of(job: Any) -> SweepJob:
 
 def last_batch(job: Any) -> list[SweepBatch]:
     """The batch of `job` that was made last, if there is one."""
-    batch = state_of(sweep_of(job).last).batch
+    batch = state_of(sweep_job(job).last).batch
     return [batch] if batch else []
 
 
-def learn(sweep: SweepJob, others: Iterable[SweepJob | SweepBatch]) -> None:
-    """What the batches of others have shown holds for those of `sweep`."""
+def merge_findings(sweep: SweepJob, others: Iterable[SweepJob | SweepBatch]) -> None:
+    """Takes over what the batches of `others` have shown about the extensions beside this one."""
     everything = [sweep, *others]
     sweep.pieces_shared = any(one.pieces_shared for one in everything)
     sweep.texts_rewritten = any(one.texts_rewritten for one in everything)
 
 
-def here_only(p: Any) -> None:
-    """All pictures of `p` are made on this machine."""
+def keep_on_this_machine(p: Any) -> None:
+    """Takes the scripts that send pictures to other machines away from `p`."""
     runner = getattr(p, "scripts", None)
     scripts = getattr(runner, "alwayson_scripts", [])
     stay = [script for script in scripts if script.title() not in TO_OTHER_MACHINES]
@@ -76,8 +85,8 @@ def here_only(p: Any) -> None:
         p.scripts.alwayson_scripts, p.scripts.callback_map = stay, {}
 
 
-def watch(p: Any) -> None:
-    """Before a generation: in a batch of a sweep, remembers the texts that the host makes, before others write."""
+def remember_host_texts(p: Any) -> None:
+    """Before a generation: a batch of a sweep remembers the host's texts, before other extensions change them."""
     batch = state_of(p).batch
     if batch is None:
         return
@@ -85,15 +94,15 @@ def watch(p: Any) -> None:
 
     def setup_and_remember() -> None:
         setup_prompts()
-        batch.host_texts = texts(p)
+        batch.host_texts = all_texts(p)
 
     p.setup_prompts = setup_and_remember
 
 
-def prepare(p: Any) -> None:
-    """Prepares a generation; that of a sweep or an axis when the other scripts are done, in the host's next step.
+def prepare_generation(p: Any) -> None:
+    """Prepares a generation; that of a sweep or an axis after all other scripts, in the host's next step.
 
-    They may have written tags, which its values stand in for.
+    They may have written tags, which the sweep's values replace.
     """
     state = state_of(p)
     if not state.overrides:
@@ -101,18 +110,20 @@ def prepare(p: Any) -> None:
         return
     init = p.init
 
-    def settle_and_init(*_: Any) -> None:
+    def restore_and_init(*_: Any) -> None:
         if state.batch:
-            settle(p, state.batch)
+            restore_texts(p, state.batch)
         generation.prepare(p)
         init(p.all_prompts, p.all_seeds, p.all_subseeds)
 
-    p.init = settle_and_init
+    p.init = restore_and_init
 
 
-def settle(p: Any, batch: SweepBatch) -> None:
+def restore_texts(p: Any, batch: SweepBatch) -> None:
+    """Puts the sweep's seeds back, and texts that other extensions have changed for single pictures."""
     count = len(batch.seeds)
-    if texts(p) != batch.host_texts:
+    if all_texts(p) != batch.host_texts:
+        batch.texts_changed = True
         if not batch.same_input:
             batch.texts_rewritten = p.do_not_save_samples = True
         for name in TEXTS:
@@ -121,5 +132,5 @@ def settle(p: Any, batch: SweepBatch) -> None:
     p.n_iter, p.all_seeds, p.all_subseeds = 1, list(batch.seeds), [p.subseed] * count
 
 
-def texts(p: Any) -> list[list[str]]:
+def all_texts(p: Any) -> list[list[str]]:
     return [list(getattr(p, name, None) or []) for name in TEXTS]

@@ -1,4 +1,4 @@
-"""What the WebUI gets of a sweep's cells: the grids, the cells, the report, their infotexts and files."""
+"""What the WebUI gets: the grids, the cells and the report of a sweep, with their infotexts and files."""
 
 from __future__ import annotations
 
@@ -12,52 +12,76 @@ from modules import images, processing, shared
 from PIL import Image
 
 from clip_skip.messages.catalogues import translate_for_picture
-from clip_skip.messages.message import Message
+from clip_skip.messages.message import Message, Template
 from clip_skip.page import live_viewer
 from clip_skip.panel import FIELDS
 from clip_skip.prompt.override import warn_replaced
-from clip_skip.sweep import grid, viewer
-from clip_skip.sweep.about import about as in_words
-from clip_skip.sweep.plan import Cell, Plan
-from clip_skip.sweep.settings import TITLE, SweepSettings
+from clip_skip.sweep import viewer
+from clip_skip.sweep.about import describe_pictures
+from clip_skip.sweep.cell_store import CellStore
+from clip_skip.sweep.grid import draw_grid
+from clip_skip.sweep.plan import SweepCell, SweepPlan
+from clip_skip.sweep.settings import SWEEP_TITLE, SweepSettings
 from clip_skip.webui import generation
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.infotext import KEY
 from clip_skip.webui.state import state_of
-from clip_skip.webui.sweep.batch import sweep_of
+from clip_skip.webui.sweep.batch import sweep_job
+from clip_skip.webui.sweep.reuse import Done
 
-__all__ = ["Done", "collect", "not_saved", "whole"]
+__all__ = ["CELLS_NOT_SAVED", "cfg_text", "collect", "log_not_saved"]
+
+CELLS_NOT_SAVED = Template("The pictures could not be saved: {error}")
+GRID_NOT_SAVED = Template("The grid could not be saved: {error}")
+PIECES_SHARED = Template(
+    "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
+)
+CELLS_DONE = Template("{made} of {wanted} cells are done.")
+RUN_AGAIN = Template("{made} of {wanted} cells are done. Run the same sweep again with seed {seed} to finish the rest.")
+RUN_AGAIN_WITH_SEEDS = Template(
+    "{made} of {wanted} cells are done. Run the same sweep again with seeds {seeds} to finish the rest."
+)
+REUSED = Template("{count} of {wanted} cells were finished before and are used again.")
+SAME_PICTURE = Template("Clip skips {values} give the same picture on this model, so it was made once.")
+COMPARE = Template("Compare the pictures: {file}")
+NO_REPORT = Template("No report yet: it needs every cell.")
+REPORT_OF_SEEDS = Template("The report is of {made} of {wanted} seeds: the others lack cells.")
 
 log = logging.getLogger("clip_skip")
 
-Done = dict[Cell, tuple[Image.Image, str]]
-"""Finished cells: picture and infotext."""
 
-
-def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finished: list[Done]) -> Any:
-    """The grids, the report and the cells, as the host wants them."""
+def collect(
+    p: Any, settings: SweepSettings, plan: SweepPlan, jobs: list[Any], finished: list[Done], store: CellStore
+) -> Any:
+    """The host's Processed: the grids, the report and the cells."""
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
         return processing.Processed(p, [], p.seed, "")
-    about_tag: list[Message] = warn_replaced(p.prompt) if settings.apply_to != "negative" else []
-    unsaved = [sweep_of(job).save_problem for job in jobs if sweep_of(job).save_problem]
-    messages: list[Message | str] = [*about_tag, *cut(jobs), *missing(p, settings, plan, finished), *unsaved]
-    for message in messages:
-        tell(p, results[0][0], message)
-    grids = [(draw(job, settings, plan, done), text) for job, done, text in results]
+    warnings: list[Message | str] = [
+        *(warn_replaced(p.prompt) if settings.apply_to != "negative" else []),
+        *shared_pieces(jobs),
+        *missing_cells(p, settings, plan, jobs, finished, store),
+        *dict.fromkeys(problem for job in jobs if (problem := sweep_job(job).save_problem)),
+    ]
+    for message in warnings:
+        warn(p, results[0][0], message)
+    for message in (*reused_cells(plan, jobs), *same_columns(plan, jobs[0])):
+        p.comment(translate(message))
+    grids = [(draw_labelled_grid(job, settings, plan, done), text) for job, done, text in results]
     for (picture, text), (job, done, _) in zip(grids, results):
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = text
         if shared.opts.grid_save and not p.do_not_save_grid:
             try:
-                save(p, job, settings, plan, done, picture, text)
+                save_results(p, job, settings, plan, done, picture, text)
             except OSError as error:
-                tell(p, results[0][0], not_saved("The grid", error))
-    figure = draw_report(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
+                log_not_saved(error)
+                warn(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
+    figure = draw_figure(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
     shown = [*first, *(cells if settings.include_cells else [])]
-    last = sweep_of(results[0][0]).last
+    last = sweep_job(results[0][0]).last
     state_of(last).cells = [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
     processed = processing.Processed(
         p,
@@ -71,66 +95,90 @@ def collect(p: Any, settings: SweepSettings, plan: Plan, jobs: list[Any], finish
     return processed
 
 
-def tell(p: Any, job: Any, message: Message | str) -> None:
-    """Under the picture, and in the API's answer, which leaves comments out."""
+def warn(p: Any, job: Any, message: Message | str) -> None:
+    """Shows `message` below the picture, and puts it into the API's answer, which has no comments."""
     generation.comment(p, translate(message))
-    state_of(sweep_of(job).last).warnings.append(message)
+    state_of(sweep_job(job).last).warnings.append(message)
 
 
-def not_saved(what: str, error: OSError) -> str:
-    log.warning("Clip skip: %s could not be saved", what, exc_info=error)
-    return f"{what} could not be saved: {error}"
+def log_not_saved(error: OSError) -> None:
+    log.warning("Clip skip: a file of the sweep could not be saved", exc_info=error)
 
 
-def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, plan: Plan, first: int) -> list[Any]:
-    """What the page needs to show the cells of each grid in the viewer; `first` is the first cell's picture."""
+def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, plan: SweepPlan, first: int) -> list[Any]:
+    """The descriptions of the grids for the page's viewer; `first` is the index of the first cell's picture."""
     grids: list[Any] = []
     for job, done, _ in results if settings.include_cells else ():
         made = [cell for cell in plan.cells if cell in done]
         places = {cell: first + place for place, cell in enumerate(made)}
         width = next(iter(done.values()))[0].width
-        grids.append(live_viewer.described(plan, places, "\n".join(about(job)), width))
+        grids.append(live_viewer.describe_grid(plan, places, "\n".join(about(job)), width, translate))
         first += len(made)
     return grids
 
 
-def cut(jobs: list[Any]) -> Iterator[str]:
-    if any(sweep_of(job).pieces_shared for job in jobs):
-        yield "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
+def shared_pieces(jobs: list[Any]) -> Iterator[Message]:
+    if any(sweep_job(job).pieces_shared for job in jobs):
+        yield PIECES_SHARED()
 
 
-def missing(p: Any, settings: SweepSettings, plan: Plan, finished: list[Done]) -> Iterator[str]:
-    """How many cells there are of how many, where some are missing."""
-    made, wanted = sum(map(len, finished)), len(plan.cells) * len(finished)
-    if made < wanted:
-        seeds = f"seeds {settings.seeds}" if settings.rows == "seed" else f"seed {p.seed}"
-        rest = f"The same sweep, started again with {seeds}, makes the others."
-        yield f"{made} of {wanted} cells are made. {rest}"
+def missing_cells(
+    p: Any, settings: SweepSettings, plan: SweepPlan, jobs: list[Any], finished: list[Done], store: CellStore
+) -> Iterator[Message]:
+    """How many cells are done, if some are missing, and how to make these, if those that are done can be used again."""
+    counts = {"made": sum(map(len, finished)), "wanted": len(plan.cells) * len(finished)}
+    if counts["made"] == counts["wanted"]:
+        return
+    if not all(sweep_job(job).identities[cell] in store for job, done in zip(jobs, finished) for cell in done):
+        yield CELLS_DONE(**counts)
+    elif settings.rows == "seed":
+        yield RUN_AGAIN_WITH_SEEDS(**counts, seeds=settings.seeds)
+    else:
+        yield RUN_AGAIN(**counts, seed=str(p.seed))
 
 
-def whole(value: float) -> str:
-    """A CFG scale as the host writes it into infotext when it was typed."""
+def reused_cells(plan: SweepPlan, jobs: list[Any]) -> Iterator[Message]:
+    count = sum(sweep_job(job).reused for job in jobs)
+    if count:
+        yield REUSED(count=count, wanted=len(plan.cells) * len(jobs))
+
+
+def same_columns(plan: SweepPlan, job: Any) -> Iterator[Message]:
+    """The clip skips whose pictures are the same in every row."""
+    identities = sweep_job(job).identities
+    columns: dict[tuple[str | None, ...], list[str]] = {}
+    for column, label in enumerate(plan.axes[0].labels):
+        columns.setdefault(tuple(identities[row[column]] for row in rows_of(plan)), []).append(label)
+    for known, labels in columns.items():
+        if len(labels) > 1 and None not in known:
+            yield SAME_PICTURE(values=", ".join(labels))
+
+
+def cfg_text(value: float) -> str:
+    """A CFG scale as the host writes it into infotext."""
     return str(int(value) if value == int(value) else value)
 
 
-def save(p: Any, job: Any, settings: SweepSettings, plan: Plan, done: Done, picture: Image.Image, text: str) -> None:
+def save_results(
+    p: Any, job: Any, settings: SweepSettings, plan: SweepPlan, done: Done, picture: Image.Image, text: str
+) -> None:
     """Saves the grid and, where the cells are saved too, the page beside it."""
     saved = save_grid(job, picture, text)
     if settings.save_cells and saved:
         file = Path(saved).with_suffix(".html")
-        file.write_text(page(plan, done, text), encoding="utf8")
-        p.comment(translate(f"Compare the pictures: {file.as_posix()}"))
+        file.write_text(saved_viewer(plan, done, text), encoding="utf8")
+        p.comment(translate(COMPARE(file=file.as_posix())))
 
 
 def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
-    """Saves the grid where the host saves grids, named by its patterns; the file's path."""
+    """Saves the grid in the host's folder, named by its patterns; returns the file's path."""
     return images.save_image(
         picture,
         job.outpath_grids,
         "clip_skip_sweep",
         info=text,
         extension=shared.opts.grid_format,
-        prompt=sweep_of(job).last.all_prompts[0],
+        prompt=sweep_job(job).last.all_prompts[0],
         seed=job.seed,
         short_filename=not shared.opts.grid_extended_filename,
         grid=True,
@@ -138,72 +186,65 @@ def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
     )[0]
 
 
-def page(plan: Plan, done: Done, about: str) -> str:
+def saved_viewer(plan: SweepPlan, done: Done, about: str) -> str:
     """The viewer's page of one grid."""
     size = next(iter(done.values()))[0].size
-    embed = viewer.embed(len(done), size)
-    views = [viewer.View(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
-    return viewer.page(TITLE, about, *plan.axes, views, size[0], plan.reference, language(), translate)
+    embed = viewer.picture_embedder(len(done), size)
+    views = [viewer.ViewerCell(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
+    return viewer.viewer_page(SWEEP_TITLE, about, *plan.axes, views, size[0], plan.reference, language(), translate)
 
 
 def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
     """The infotext that restores the sweep: the job's, without what differs between cells."""
     if not done:
         return ""
-    p = copy(sweep_of(job).last)
+    p = copy(sweep_job(job).last)
     p.prompt, p.seed, p.cfg_scale = job.prompt, job.seed, job.cfg_scale
     if settings.rows == "prompt":
         p.all_negative_prompts = [job.negative_prompt]
     cell_only = ("CFG scale", KEY, *(field.infotext for field in FIELDS))
     params = {key: value for key, value in p.extra_generation_params.items() if key not in cell_only}
-    p.extra_generation_params = {**params, "Script": TITLE, **settings.infotext()}
+    p.extra_generation_params = {**params, "Script": str(SWEEP_TITLE), **settings.infotext()}
     return processing.create_infotext(p, [job.prompt], [job.seed], [job.subseed], index=0)
 
 
-def draw(job: Any, settings: SweepSettings, plan: Plan, done: Done) -> Image.Image:
+def draw_labelled_grid(job: Any, settings: SweepSettings, plan: SweepPlan, done: Done) -> Image.Image:
     rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
     if not settings.legend:
-        return grid.draw(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
+        return draw_grid(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
     columns, sides = plan.axes
-    return grid.draw(
+    return draw_grid(
         rows,
         columns.labels,
         sides.labels,
         settings.margin,
         title=about(job),
-        column_title=say(columns.title),
-        row_title=say(sides.title),
+        column_title=translate_for_picture(columns.title, translate),
+        row_title=translate_for_picture(sides.title, translate),
     )
 
 
 def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
-    """What all the pictures were made of, a line each; `seeds`, where they are of more than the job's."""
+    """Lines about all the pictures of `job`, or of several `seeds`."""
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", "")
-    kind = sweep_of(job).plan.rows.kind.name
-    scale = whole(job.cfg_scale) if kind != "cfg" else None
-    one = [] if kind == "seed" else [job.seed]
-    many = seeds if len(seeds) > 1 else one
-    return in_words(job.prompt, job.negative_prompt, name, job.sampler_name, job.steps, scale, many, translate)
+    texts = job.prompt, job.negative_prompt, name, job.sampler_name
+    rows, seeds = sweep_job(job).plan.rows, seeds or [job.seed]
+    return describe_pictures(rows, *texts, job.steps, cfg_text(job.cfg_scale), seeds, translate)
 
 
-def say(text: str) -> str:
-    """A word of a picture in the host's language."""
-    return translate_for_picture(text, translate)
-
-
-def rows_of(plan: Plan) -> list[tuple[Cell, ...]]:
+def rows_of(plan: SweepPlan) -> list[tuple[SweepCell, ...]]:
     width = len(plan.clip_skips)
     return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
 
 
-def draw_report(p: Any, plan: Plan, grids: list[tuple[Any, Done]]) -> Image.Image | None:
-    """The report's figure, over all seeds; None, and a comment, when no grid is complete."""
+def draw_figure(p: Any, plan: SweepPlan, grids: list[tuple[Any, Done]]) -> Image.Image | None:
+    """The report's figure, over all seeds; None, and a comment, if no grid is complete."""
     complete = [(job, done) for job, done in grids if len(done) == len(plan.cells)]
     if not complete:
-        p.comment(translate("The report needs every cell, so there is none."))
+        p.comment(translate(NO_REPORT))
         return None
     if len(complete) < len(grids):
-        p.comment(translate(f"The report is of {len(complete)} of {len(grids)} seeds: the others lack cells."))
+        p.comment(translate(REPORT_OF_SEEDS(made=len(complete), wanted=len(grids))))
     import numpy as np
 
     from clip_skip.sweep import over_seeds, over_seeds_figure, report, report_figure
@@ -213,13 +254,13 @@ def draw_report(p: Any, plan: Plan, grids: list[tuple[Any, Done]]) -> Image.Imag
     lines = about(complete[0][0], [job.seed for job, _ in complete])
     middle = rows[0][(len(rows[0]) - 1) // 2]
     if len(complete) > 1 and len(plan.rows) > 1:
-        over = over_seeds.over_seeds(pictures, plan)
-        p.comment(translate(over_seeds.conclusion(over)))
-        return over_seeds_figure.draw(over, lines, middle, translate)
+        over = over_seeds.measure_over_seeds(pictures, plan)
+        p.comment(translate(over_seeds.conclude_over_seeds(over)))
+        return over_seeds_figure.draw_over_seeds(over, lines, middle, translate)
     if len(complete) > 1:
-        measured = over_seeds.one_row(pictures, plan, [job.seed for job, _ in complete])
+        measured = over_seeds.seeds_as_rows(pictures, plan, [job.seed for job, _ in complete])
         middle = rows[(len(rows) - 1) // 2][0]
     else:
-        measured = report.measure(pictures[0], plan)
-    p.comment(translate(report.conclusion(measured)))
-    return report_figure.draw(measured, lines, middle, translate)
+        measured = report.measure_grid(pictures[0], plan)
+    p.comment(translate(report.conclude(measured)))
+    return report_figure.draw_report(measured, lines, middle, translate)

@@ -13,72 +13,105 @@ import torch
 from modules import devices, processing, shared
 from PIL import Image
 
+from clip_skip.messages.message import Message, Template, join, reason
+from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.panel import TITLE
-from clip_skip.sweep import plan as sweep
-from clip_skip.sweep.plan import Cell, Plan
-from clip_skip.sweep.rows import CFG, random_seeds
+from clip_skip.sweep.axis import SweepError
+from clip_skip.sweep.cell_store import CellStore
+from clip_skip.sweep.plan import SweepCell, SweepPlan, run_batches
+from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
 from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
 from clip_skip.webui.hosts.encoders import describe_model, selected
 from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
-from clip_skip.webui.sweep.batch import here_only, last_batch, learn, seed_of, sweep_of, together
-from clip_skip.webui.sweep.results import Done, collect, not_saved, whole
-from clip_skip.webui.sweep.unfinished import Unfinished
+from clip_skip.webui.sweep.batch import (
+    cell_seed,
+    group_for_batches,
+    keep_on_this_machine,
+    last_batch,
+    merge_findings,
+    sweep_job,
+)
+from clip_skip.webui.sweep.identity import cell_identities
+from clip_skip.webui.sweep.results import CELLS_NOT_SAVED, cfg_text, collect, log_not_saved
+from clip_skip.webui.sweep.reuse import Done, distinct_cells, fill_twins, keep_batch, release_memory, take_finished
 
-__all__ = ["given", "run"]
+__all__ = ["run_sweep", "sweep_arguments"]
+
+TOO_LARGE = Template("the grid would be too large ({size} megapixels; the settings allow {most})")
+ONE_AT_A_TIME = Template("{sampler} looks across the batch, so the cells were made one at a time.")
+ROWS_ARE_SEEDS = Template("The rows are seeds, so the batch count made no more grids.")
+SMALLER_BATCHES = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 ACROSS_THE_BATCH = {"DPM adaptive"}
-"""Samplers whose step depends on the whole batch."""
+"""Samplers whose steps depend on the whole batch."""
 
 
-def run(
+def run_sweep(
     p: Any,
     args: Sequence[Any],
     remember: Callable[..., AbstractContextManager[None]],
-    unfinished: Unfinished | None = None,
+    store: CellStore | None = None,
 ) -> Any:
     """Makes every cell and a grid for each seed; returns the host's Processed: grids, report, cells.
 
     remember: keeps the encodings at the given clip skips while it is open.
-    unfinished: holds the cells of a sweep that was ended before its end, or failed; the same again makes the rest.
-    ClipSkip names the field that is wrong, before anything is made; on a page that would not say it, there are its
-    words instead of pictures.
+    store: has the finished cells of all sweeps; those that are wanted are used, and the new ones are put into it.
+    ClipSkip names the field that is wrong, before anything is made; on a page that does not show errors its message
+    is shown instead of pictures.
     """
     try:
-        settings, plan = checked(p, args)
+        settings, plan = check_sweep(p, args)
     except ClipSkip as error:
         if getattr(p, "is_api", False) or not forge.loses_errors():
             raise
         p.comment(f"{TITLE}: {error}")
         return processing.Processed(p, [])
     fix_seed(p, plan)
-    unfinished = unfinished or Unfinished()
-    jobs = [job_for_seed(p, settings, plan, number) for number in range(grids(p, plan))]
-    finished = unfinished.take(p, settings, jobs)
-    missing = [[cell for cell in plan.cells if cell not in done] for done in finished]
-    limit = batch_limit(p, len(plan.cells), settings.cells_per_batch)
-    begin_progress(p, sum(batches(*one, limit) for one in zip(jobs, missing)), sum(map(len, missing)), limit)
-    try:
-        with remember(settings.values(plan)):
-            for job, cells, done in zip(jobs, missing, finished):
-                if cells and not stopped():
-                    learn(sweep_of(job), map(sweep_of, jobs))
-                    make_cells(job, cells, limit, done)
-    finally:
-        unfinished.keep(jobs, finished, len(plan.cells))
-    return collect(p, settings, plan, jobs, finished)
+    store = store or CellStore(lambda: 0)
+    jobs = [job_for_seed(p, settings, plan, number) for number in range(count_grids(p, plan))]
+    for job in jobs:
+        sweep_job(job).identities = cell_identities(job, plan.cells)
+    finished = [take_finished_cells(job, plan, store) for job in jobs]
+    missing = [
+        distinct_cells(job, [cell for cell in plan.cells if cell not in done]) for job, done in zip(jobs, finished)
+    ]
+    limit = batch_limit(p, max(map(len, missing)) or 1, settings.cells_per_batch)
+    begin_progress(p, sum(count_batches(*one, limit) for one in zip(jobs, missing)), sum(map(len, missing)), limit)
+    with remember(settings.values(plan)):
+        for job, cells, done in zip(jobs, missing, finished):
+            if cells and not stopped():
+                merge_findings(sweep_job(job), map(sweep_job, jobs))
+                make_cells(job, cells, limit, done, store)
+            fill_twins(job, plan.cells, done)
+    return collect(p, settings, plan, jobs, finished, store)
 
 
-def given(script: Any, p: Any, args: Sequence[Any]) -> Sequence[Any]:
-    """Those of `args` that are the sweep's: where the API is given fewer, the host fills up with the next script's."""
+def sweep_arguments(script: Any, p: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """The sweep's part of `args`: where the API is given fewer, the host appends the arguments of the next script."""
     inputs = getattr(getattr(p, "scripts", None), "inputs", None)
     missing = len(inputs) - len(p.script_args) if inputs else 0
     return args[: script.args_to - script.args_from - missing] if missing > 0 else args
 
 
-def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
+def take_finished_cells(job: Any, plan: SweepPlan, store: CellStore) -> Done:
+    """The cells of one grid that are finished already; a disk that is full is reported with the results."""
+    try:
+        return take_finished(job, plan.cells, store)
+    except OSError as error:
+        stop_saving(job, error)
+        return take_finished(job, plan.cells, store)
+
+
+def stop_saving(job: Any, error: OSError) -> None:
+    job.do_not_save_samples = True
+    log_not_saved(error)
+    sweep_job(job).save_problem = CELLS_NOT_SAVED(error=str(error))
+
+
+def check_sweep(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, SweepPlan]:
     """The settings from the script's arguments, and their plan for the loaded model. The API calls fields by name."""
     model = selected(p)
     try:
@@ -89,30 +122,30 @@ def checked(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, Plan]:
         rows = names[settings.kind.field]
         plan.rows.check(rows, p.prompt, p.negative_prompt)
         if settings.rows == "hires" and not getattr(p, "enable_hr", False):
-            raise ValueError(f"{names['rows']}: there is no hires pass, so its clip skip cannot be the rows")
-        check_size(p, plan, f"{names['clip_skips']}, {rows}")
+            raise SweepError.in_field(names["rows"], HIRES_PASS_NEEDED)
+        check_size(p, plan, join([names["clip_skips"], rows], ", "))
     except ValueError as error:
-        raise ClipSkip(translate(str(error))) from None
+        raise ClipSkip(reason(error)) from None
     if model is None:  # known when the first cell is begun
         p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).towers, names))
     return settings, plan
 
 
-def check_size(p: Any, plan: Plan, fields: str) -> None:
-    """As the host's X/Y/Z plot checks it."""
+def check_size(p: Any, plan: SweepPlan, fields: Message) -> None:
+    """The check of the host's X/Y/Z plot."""
     scale = getattr(p, "hr_scale", 1) if getattr(p, "enable_hr", False) else 1
     megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
     most = shared.opts.img_max_size_mp
     if megapixels >= most:
-        raise ValueError(f"{fields}: the grid would be too large ({megapixels} megapixels; the settings allow {most})")
+        raise SweepError.in_field(fields, TOO_LARGE(size=megapixels, most=f"{most:g}"))
     Image.MAX_IMAGE_PIXELS = None
 
 
 def batch_limit(p: Any, cells: int, wanted: int) -> int:
-    """How many cells to make at once; `wanted` 0 leaves it to the free memory."""
+    """The number of cells per batch; with `wanted` 0 it follows from the free memory."""
     if p.sampler_name in ACROSS_THE_BATCH:
         if wanted != 1 and cells > 1:
-            p.comment(translate(f"{p.sampler_name} looks across the batch, so the cells were made one at a time."))
+            p.comment(translate(ONE_AT_A_TIME(sampler=p.sampler_name)))
         return 1
     if wanted:
         return min(wanted, cells)
@@ -121,13 +154,13 @@ def batch_limit(p: Any, cells: int, wanted: int) -> int:
 
 
 def bytes_per_pixel() -> float:
-    """What one picture takes while the UNet runs, a generous estimate; a batch too large is halved anyway."""
+    """The memory of one picture while the UNet runs, a generous estimate: too large a batch is halved anyway."""
     wide = 2.0 if getattr(shared.sd_model, "is_sdxl", False) else 1.0
     return 2500.0 * wide * (1 if devices.dtype_unet == torch.float16 else 2)
 
 
 def free_memory() -> float:
-    """Bytes free for a batch, where the pictures are made."""
+    """The bytes that a batch may take on the device that makes the pictures."""
     if devices.device.type == "cuda":
         return float(torch.cuda.mem_get_info(devices.device)[0]) * 0.8
     import psutil
@@ -135,52 +168,54 @@ def free_memory() -> float:
     return float(psutil.virtual_memory().available) * 0.4
 
 
-def fix_seed(p: Any, plan: Plan) -> None:
+def fix_seed(p: Any, plan: SweepPlan) -> None:
     if plan.rows.kind.name == "seed":
         p.seed = plan.rows.values[0]
     processing.fix_seed(p)
 
 
-def grids(p: Any, plan: Plan) -> int:
-    """How many to make: one for each seed of the batch count, unless the seeds are the rows."""
+def count_grids(p: Any, plan: SweepPlan) -> int:
+    """The number of grids: one for each seed of the batch count, unless the seeds are the rows."""
     if plan.rows.kind.name == "seed" and p.n_iter > 1:
-        p.comment(translate("The rows are seeds, so the batch count made no more grids."))
+        p.comment(translate(ROWS_ARE_SEEDS))
         return 1
     return int(p.n_iter)
 
 
 def begin_progress(p: Any, batches: int, pictures: int, limit: int) -> None:
-    """Tells the host how much there is to do, hires passes included, and says so on the console."""
+    """Sets the host's progress to the work ahead, hires passes included, and prints it on the console."""
     hires = getattr(p, "enable_hr", False)
     steps = p.steps + ((p.hr_second_pass_steps or p.steps) if hires else 0)
     shared.state.job_count = batches * (2 if hires else 1)
     shared.state.processing_has_refined_job_count = True
     shared.total_tqdm.updateTotal(steps * batches)
-    print(f"Clip skip sweep: {pictures} pictures in {batches} batches of up to {limit}.")
+    if batches:
+        how = "in 1 batch" if batches == 1 else f"in {batches} batches of up to {limit}"
+        print(f"Clip skip sweep: {pictures} picture{'s' if pictures > 1 else ''} {how}.")
 
 
 def stopped() -> bool:
     return shared.state.interrupted or shared.state.stopping_generation
 
 
-def job_for_seed(p: Any, settings: SweepSettings, plan: Plan, number: int) -> Any:
-    """A copy of `p` for grid `number`, whose seed the host would give to that picture of a batch."""
+def job_for_seed(p: Any, settings: SweepSettings, plan: SweepPlan, number: int) -> Any:
+    """A copy of `p` for grid `number`, with the seed that the host would give to picture `number` of a batch."""
     job = copy(p)
     job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepJob(settings, plan))
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
-    here_only(job)
+    keep_on_this_machine(job)
     job.do_not_save_grid = True
     job.do_not_save_samples = p.do_not_save_samples or not settings.save_cells
     return job
 
 
-def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
-    """Makes the `cells` of one grid and puts them into `done`, until the user stops it.
+def make_cells(job: Any, cells: Sequence[SweepCell], limit: int, done: Done, store: CellStore) -> None:
+    """Makes the `cells` of one grid and puts them into `done` and `store`, until the user stops it.
 
-    Where it turns out that some must not share a batch, what is left is made apart.
-    Where they cannot be saved (a full disk), they are made without.
+    If it turns out that some must not share a batch, the remaining ones are made in separate batches.
+    If they cannot be saved (a full disk), they are made without saving.
     """
 
     def halved(size: int) -> None:
@@ -188,53 +223,54 @@ def make_cells(job: Any, cells: Sequence[Cell], limit: int, done: Done) -> None:
         limit = size
         devices.torch_gc()
         more_batches(job, 1)
-        job.comment(translate(f"Out of memory: the sweep went on with {size} cells per batch."))
+        job.comment(translate(SMALLER_BATCHES(size=size)))
 
-    def make(batch: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+    def make(batch: tuple[SweepCell, ...]) -> list[tuple[Image.Image, str]]:
         try:
             return make_batch(job, batch)
         except OSError as error:
             if job.do_not_save_samples:
                 raise
-            job.do_not_save_samples = True
-            sweep_of(job).save_problem = not_saved("The pictures", error)
+            stop_saving(job, error)
             more_batches(job, 1)
             return make_batch(job, batch)
 
-    for group in together(job, cells):
-        for batch, made in sweep.run(group, limit, make, is_out_of_memory, halved):
+    for group in group_for_batches(job, cells):
+        for batch, pictures in run_batches(group, limit, make, is_out_of_memory, halved):
             if any(batch.must_be_split for batch in last_batch(job)):
                 break
-            done.update(zip(batch, made))
+            made = dict(zip(batch, pictures))
+            keep_batch(job, made, store)
+            done.update(made)
             if stopped():
                 return
         if any(batch.must_be_split for batch in last_batch(job)):
             missing = [cell for cell in cells if cell not in done]
-            planned = batches(job, missing, limit)
-            learn(sweep_of(job), last_batch(job))
-            more_batches(job, 1 + batches(job, missing, limit) - planned)
+            planned = count_batches(job, missing, limit)
+            merge_findings(sweep_job(job), last_batch(job))
+            more_batches(job, 1 + count_batches(job, missing, limit) - planned)
             if not stopped():
-                make_cells(job, missing, limit, done)
+                make_cells(job, missing, limit, done, store)
             return
 
 
-def batches(job: Any, cells: Sequence[Cell], limit: int) -> int:
-    """How many batches `cells` take."""
-    return sum(math.ceil(len(group) / limit) for group in together(job, cells))
+def count_batches(job: Any, cells: Sequence[SweepCell], limit: int) -> int:
+    """The number of batches for `cells`."""
+    return sum(math.ceil(len(group) / limit) for group in group_for_batches(job, cells))
 
 
 def more_batches(job: Any, count: int) -> None:
-    """Tells the host that there is more to do than was begun with."""
+    """Tells the host that there are `count` batches more than `begin_progress` said."""
     shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 
-def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str]]:
+def make_batch(job: Any, cells: tuple[SweepCell, ...]) -> list[tuple[Image.Image, str]]:
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
-    sweep = sweep_of(job)
+    sweep = sweep_job(job)
     plan = sweep.plan
     p = copy(job)
     values = [cell.value for cell in cells]
-    seeds = [seed_of(job, cell) for cell in cells]
+    seeds = [cell_seed(job, cell) for cell in cells]
     first, *others = dict.fromkeys(plan.rows.texts(job.prompt, job.negative_prompt, value) for value in values)
     batch = SweepBatch(seeds, same_input=not others and len(set(seeds)) == 1)
     if others:
@@ -248,20 +284,15 @@ def make_batch(job: Any, cells: tuple[Cell, ...]) -> list[tuple[Image.Image, str
         if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
             p.cfg_scale = next((scale for scale in scales if scale not in (0, 1)), 2.0)
             batch.cfg_scales = scales
-        p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [whole(scale) for scale in scales]}
+        p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [cfg_text(scale) for scale in scales]}
     overrides = [sweep.settings.override(cell) for cell in cells]
     p.clip_skip_state = State(overrides, state_of(job).check_model, batch)
     processed = processing.process_images(p)
-    for name in ("c", "uc", "hr_c", "hr_uc", "sampler"):  # what takes memory, and is not needed any more
-        setattr(p, name, None)
+    masked = getattr(p, "mask_for_overlay", None) is not None
+    release_memory(p)
     sweep.last = p
     if shared.state.interrupted or shared.state.skipped:
         return []
-    masked = getattr(p, "mask_for_overlay", None) is not None
     each = 1 + (masked and (shared.opts.return_mask + shared.opts.return_mask_composite))
     pictures = processed.images[processed.index_of_first_image :: each]
     return list(zip(pictures, processed.infotexts[processed.index_of_first_image :]))
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from clip_skip.webui.host_types import Options
 from clip_skip.webui.hosts.header_option import OPTION
 
 __all__ = ["add_slider"]
@@ -11,7 +10,7 @@ __all__ = ["add_slider"]
 ADDED = "clip_skip_slider_added"
 
 
-def add_slider(opts: Any, has_own: bool = False) -> None:
+def add_slider(opts: Options, has_own: bool = False) -> None:
     """Adds the slider to the quick settings of `opts`, unless that was done before
     or the host has one in the header that is its own.
 

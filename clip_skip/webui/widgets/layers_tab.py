@@ -8,6 +8,7 @@ import gradio as gr
 import torch
 from modules import devices, extra_networks, prompt_parser, sd_models, shared
 from modules.call_queue import queue_lock
+from PIL.Image import Image
 
 from clip_skip.encoder import NAMES
 from clip_skip.layers.measure import Layers, labels, notes_on_prompt
@@ -17,6 +18,7 @@ from clip_skip.page.events import listen
 from clip_skip.prompt import tags
 from clip_skip.prompt.sub_prompts import split_sub_prompts
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_types import Chunk, EncoderModule
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.forge import on_main_thread
 from clip_skip.webui.hosts.host_encoder import HostEncoder
@@ -53,7 +55,7 @@ def build() -> None:
     listen(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
 
 
-def show(prompt: str, tower: str, dark: bool) -> tuple[str, Any, Any]:
+def show(prompt: str, tower: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
     """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show.
 
     The choice of an encoder is in sight where there are two.
@@ -112,7 +114,7 @@ def first_text(prompt: str) -> tuple[str, int, bool]:
     return schedule[0][1], len(texts), len({text for _, text in schedule}) > 1
 
 
-def words(host: HostEncoder, chunk: Any) -> list[str]:
+def words(host: HostEncoder, chunk: Chunk) -> list[str]:
     """The vocabulary's entry for each token of `chunk` up to its end; an embedding's tokens have its name."""
     length = chunk.tokens.index(host.module.id_end) + 1
     found = [entry(host.module, token) for token in chunk.tokens[:length]]
@@ -123,9 +125,9 @@ def words(host: HostEncoder, chunk: Any) -> list[str]:
     return found
 
 
-def entry(module: Any, token: int) -> str:
-    tokenizer: Any = getattr(module, "tokenizer", None)
-    if hasattr(tokenizer, "convert_ids_to_tokens"):
+def entry(module: EncoderModule, token: int) -> str:
+    tokenizer = getattr(module, "tokenizer", None)
+    if tokenizer is not None and hasattr(tokenizer, "convert_ids_to_tokens"):
         return str(tokenizer.convert_ids_to_tokens(int(token)))
     from open_clip.tokenizer import _tokenizer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import gradio as gr
@@ -45,12 +46,20 @@ def build() -> None:
         datatype=[*made_for.TYPES],
         interactive=False,
         wrap=True,
+        visible=False,  # without rows, gradio shows one of zeros
+        **widths(),
         elem_id="clip_skip_made_for_table",
     )
     dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
     listen(button.click, look, [file, base, dark], [verdict, picture], made_for.IS_DARK)
     again.click(refreshed, [], [file, base])
     every.click(all_loras if queued() else all_at_once, [], [table, link])
+
+
+def widths() -> dict[str, list[str]]:
+    """The columns' widths, if this gradio has the parameter; 3.41 fits columns to their texts."""
+    known = inspect.signature(gr.Dataframe.__init__).parameters
+    return {"column_widths": [*made_for.WIDTHS]} if "column_widths" in known else {}
 
 
 def queued() -> bool:
@@ -84,5 +93,5 @@ def all_loras(progress: Any = PROGRESS) -> tuple[Any, str]:
 
 
 def all_at_once(each: made_for.Each = list) -> tuple[Any, str]:
-    found, link = made_for.table(model_files.loras(), translate, each)
-    return found or gr.update(), link
+    rows, link = made_for.table(model_files.loras(), translate, each)
+    return gr.update(value=rows, visible=True) if rows else gr.update(visible=False), link

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import gradio as gr
 from modules import shared
@@ -12,19 +11,20 @@ from modules.ui_components import InputAccordion
 
 from clip_skip import panel
 from clip_skip.webui.host_settings import panel_starts_with, set_start
+from clip_skip.webui.host_types import Script
 from clip_skip.webui.hosts.encoders import describe_model
 
 __all__ = ["build", "restored"]
 
 
-def build(script: Any) -> tuple[Any, list[Any]]:
+def build(script: Script) -> tuple[gr.Component, list[gr.Component]]:
     """The accordion with its check box, and the sliders in the order of FIELDS.
 
     The page fills the element `tools`, and clicks `depths` when another model is loaded.
     """
     start = panel_starts_with()
     with InputAccordion(start["enabled"], label=panel.TITLE, elem_id=script.elem_id("enabled")) as enabled:
-        sliders = [
+        sliders: list[gr.Component] = [
             gr.Slider(
                 minimum=field.minimum,
                 maximum=field.shown,
@@ -54,7 +54,7 @@ def ends() -> list[float]:
     return [float(main or field.shown) if field.name != "clip_g" else field.shown for field in panel.FIELDS]
 
 
-def restored(enabled: Any, sliders: list[Any]) -> list[PasteField]:
+def restored(enabled: gr.Component, sliders: list[gr.Component]) -> list[PasteField]:
     """What an infotext restores."""
     values = [PasteField(slider, partial(panel.restored, field)) for slider, field in zip(sliders, panel.FIELDS)]
     return [PasteField(enabled, lambda infotext: panel.FIELDS[0].infotext in infotext), *values]

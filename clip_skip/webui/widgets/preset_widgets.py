@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from modules import shared
 
-from clip_skip.messages.message import Template, reason
+from clip_skip.messages.message import Message, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.sweep import presets
 from clip_skip.sweep.settings import SweepSettings
@@ -19,6 +19,10 @@ from clip_skip.webui.host_language import translate
 
 __all__ = ["Presets", "offer_when_loaded"]
 
+PRESET_SAVED = Template("Preset {name} was saved.")
+PRESET_DELETED = Template("Preset {name} was deleted.")
+NOT_SAVED = Template("The settings could not be saved.")
+
 
 class Presets:
     """The widgets, made before the sweep's own; `connect` follows when these are there."""
@@ -26,7 +30,7 @@ class Presets:
     def __init__(self, script: Any) -> None:
         with gr.Row(elem_classes=["clip-skip-presets"]):
             self.name = gr.Dropdown(
-                [*known()],
+                [*known_presets()],
                 value=None,
                 label="Preset",
                 elem_id=script.elem_id("preset"),
@@ -35,24 +39,24 @@ class Presets:
             )
             self.save = gr.Button("Save preset", elem_id=script.elem_id("preset_save"), size="sm")
             self.delete = gr.Button("Delete preset", elem_id=script.elem_id("preset_delete"), size="sm")
-        self.told = gr.HTML("", elem_id=script.elem_id("preset_told"))
+        self.message = gr.HTML("", elem_id=script.elem_id("preset_told"))
         self.name.do_not_save_to_config = True
 
-    def connect(self, components: list[Any], called: Callable[[str, Any], Any]) -> None:
-        """components: those of the fields of SweepSettings, in order; called: a field's value as the page has it."""
+    def connect(self, components: list[Any], page_value: Callable[[str, Any], Any]) -> None:
+        """components: those of the fields of SweepSettings, in order. page_value: a field as the page shows it."""
         names = [field.name for field in fields(SweepSettings)]
 
         def apply(name: str | None) -> list[Any]:
-            chosen = known().get(name or "")
+            chosen = known_presets().get(name or "")
             if chosen is None:
                 return [gr.update() for _ in names]
-            return [called(field, value) for field, value in asdict(chosen).items()]
+            return [page_value(field, value) for field, value in asdict(chosen).items()]
 
         quiet = {"show_progress": False}
         event = getattr(self.name, "input", self.name.change)
         event(apply, inputs=[self.name], outputs=components, **quiet)
-        self.save.click(save, inputs=[self.name, *components], outputs=[self.name, self.told], **quiet)
-        self.delete.click(delete, inputs=[self.name], outputs=[self.name, self.told], **quiet)
+        self.save.click(save_preset, inputs=[self.name, *components], outputs=[self.name, self.message], **quiet)
+        self.delete.click(delete_preset, inputs=[self.name], outputs=[self.name, self.message], **quiet)
 
 
 def offer_when_loaded(page: gr.Blocks, shown: Sequence[Presets]) -> None:
@@ -61,36 +65,34 @@ def offer_when_loaded(page: gr.Blocks, shown: Sequence[Presets]) -> None:
     page: the Blocks that are being made, after those of all `shown`.
     """
     for one in shown:
-        page.load(lambda: gr.update(choices=[*known()]), outputs=[one.name], show_progress=False)
+        page.load(lambda: gr.update(choices=[*known_presets()]), outputs=[one.name], show_progress=False)
 
 
-def known() -> dict[str, SweepSettings]:
-    return presets.all_of(host_settings.value(host_settings.PRESETS))
+def known_presets() -> dict[str, SweepSettings]:
+    return presets.all_presets(host_settings.value(host_settings.PRESETS))
 
 
-def save(name: str | None, *values: Any) -> tuple[Any, str]:
-    """Saves what the sweep is set to under `name`; what the page shows then."""
-    return changed(name, lambda own: presets.with_preset(own, name or "", SweepSettings.from_args(values)), SAVED)
+def save_preset(name: str | None, *values: Any) -> tuple[Any, str]:
+    """Saves the sweep's settings under `name`; returns the updates of the list and of the message."""
+    add = lambda saved: presets.with_preset(saved, name or "", SweepSettings.from_args(values))
+    return change_presets(add, PRESET_SAVED(name=quoted_name(name)), (name or "").strip())
 
 
-def delete(name: str | None) -> tuple[Any, str]:
-    return changed(name, lambda own: presets.without_preset(own, name or ""), DELETED, None)
+def delete_preset(name: str | None) -> tuple[Any, str]:
+    """Deletes the preset `name`; returns the updates of the list and of the message."""
+    remove = lambda saved: presets.without_preset(saved, name or "")
+    return change_presets(remove, PRESET_DELETED(name=quoted_name(name)), None)
 
 
-KEEP = object()
-SAVED = Template("Preset {name} was saved.")
-DELETED = Template("Preset {name} was deleted.")
-NOT_SAVED = Template("The settings could not be saved.")
-
-
-def changed(
-    name: str | None, change: Callable[[Any], dict[str, Any]], done: Template, value: Any = KEEP
-) -> tuple[Any, str]:
+def change_presets(change: Callable[[Any], dict[str, Any]], message: Message, value: str | None) -> tuple[Any, str]:
     try:
         shared.opts.data[host_settings.PRESETS] = change(host_settings.value(host_settings.PRESETS))
         shared.opts.save(shared.config_filename)
     except (ValueError, AssertionError, OSError) as error:
         return gr.update(), html.escape(translate(reason(error) or NOT_SAVED))
+    return gr.update(choices=[*known_presets()], value=value), html.escape(translate(message))
+
+
+def quoted_name(name: str | None) -> str:
     name = (name or "").strip()
-    shown = gr.update(choices=[*known()], value=name if value is KEEP else value)
-    return shown, html.escape(translate(done(name=shorten(name, len(name)))))
+    return shorten(name, len(name))

@@ -7,14 +7,15 @@ from typing import Any
 
 from modules import scripts, shared
 
-from clip_skip.messages.message import FIELD_PROBLEM, MessageError, reason
-from clip_skip.panel import check_depth
+from clip_skip.messages.message import FIELD_PROBLEM, Message, reason
 from clip_skip.prompt.override import Override
-from clip_skip.skip import check, format
+from clip_skip.skip import brief, check, format
+from clip_skip.sweep.axis import TOO_DEEP
 from clip_skip.webui.errors import ClipSkip
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model, selected
 from clip_skip.webui.state import State, state_of
-from clip_skip.webui.sweep.batch import here_only
+from clip_skip.webui.sweep.batch import keep_on_this_machine
 
 __all__ = ["add_axes"]
 
@@ -24,7 +25,7 @@ AXES = {
     "[Clip Skip] Negative": ("negative",),
     "[Clip Skip] Hires": ("hires",),
 }
-"""What each axis sets, by its label in the plot's lists, which users' settings depend on."""
+"""The parts of an override that each axis sets, by its label in the plot's lists, which users' settings depend on."""
 
 
 def add_axes() -> None:
@@ -37,31 +38,23 @@ def add_axes() -> None:
             )
 
 
-def checked(label: str, value: float) -> float:
-    try:
-        return check(value)
-    except ValueError as error:
-        raise MessageError(FIELD_PROBLEM(field=label, problem=reason(error))) from None
-
-
 def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
-    """One axis, that sets the parts `names` of an override."""
+    """An axis that sets the parts `names` of an override."""
 
-    def apply(p: Any, value: float, values: list[float]) -> None:
+    def apply(p: Processing, value: float, values: list[float]) -> None:
         (before,) = state_of(p).overrides or [Override()]  # of the plot's other axis
-        here_only(p)
+        keep_on_this_machine(p)
         changes: dict[str, Any] = dict.fromkeys(names, check(value))
         p.clip_skip_state = State(overrides=[replace(before, **changes)])
 
-    def confirm(p: Any, values: list[float]) -> None:
+    def confirm(p: Processing, values: list[float]) -> None:
         deepest = describe_model(selected(p)).layers
         for value in values:
-            try:
-                check_depth(label, checked(label, value), deepest)
-            except ValueError as error:
-                raise ClipSkip(reason(error)) from None
+            problem = problem_of(value, deepest)
+            if problem:
+                raise ClipSkip(FIELD_PROBLEM(field=label, problem=problem))
 
-    def show(p: Any, option: Any, value: float) -> str:
+    def show(p: Processing, option: Any, value: float) -> str:
         which = f" ({names[0]})" if len(names) == 1 else ""
         return f"Clip skip{which}: {format(value)}"
 
@@ -69,3 +62,12 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
         return [str(value) for value in range(1, (describe_model(shared.sd_model).layers or 12) + 1)]
 
     return axis_option(label, float, apply, format_value=show, confirm=confirm, choices=choices)
+
+
+def problem_of(value: float, layers: int | None) -> Message | str | None:
+    """Why `value` cannot be a clip skip of a model with `layers`, None for an unknown number; None if it can."""
+    try:
+        skip = check(value)
+    except ValueError as error:
+        return reason(error)
+    return TOO_DEEP(value=brief(skip), layers=layers) if layers is not None and skip > layers else None

@@ -13,6 +13,8 @@ DEFAULTS = {
     "enable_pnginfo": True,
     "grid_save": True,
     "grid_format": "png",
+    "samples_save": True,
+    "samples_format": "png",
     "grid_extended_filename": False,
     "return_mask": False,
     "return_mask_composite": False,

@@ -1,0 +1,28 @@
+"""What a file says about clip skip, apart from its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DEEPEST", "Recommendation"]
+
+DEEPEST = {"SD1": 12, "SD2": 24, "SDXL": 12}
+"""The layers of the text encoder that a value counts."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A clip skip in our numbering.
+
+    source: the key under which `file` has it. how: whether the model was trained at it, its author recommends it, or
+    most of its example pictures were made at it. written: as the file has it, in the numbering of the tool that wrote
+    it. model: "SD1", "SD2", "SDXL", or None where the file does not say it.
+    """
+
+    value: int
+    source: str
+    file: str
+    how: Literal["trained", "recommended", "pictures"] = "recommended"
+    written: str = ""
+    model: str | None = None

@@ -1,0 +1,162 @@
+"""What the files beside a model say about its clip skip: those of WebUIs, model managers and Civitai's downloaders.
+
+docs/files.md has the formats, each with the tool that writes it. Only what is for SD1, or for an unknown model, counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from clip_skip.made_for.descriptions import mentioned
+from clip_skip.made_for.reading import Problem, Unreadable, load_json, read_json, remembered
+from clip_skip.made_for.recommendation import DEEPEST, Recommendation
+
+__all__ = ["beside"]
+
+SD1 = re.compile(r"(?:sd|stablediffusion)(?:v?1[0-9a-z]*)?")
+"""SD1 as all tools call it, in lower case and without separators: "SD 1.5", "SD1", "sd_v1", "SD 1.5 LCM", "sd"."""
+
+UNKNOWN = {"", "none", "unknown", "other", "local"}
+
+Found = Iterator[Recommendation]
+
+
+def beside(path: str) -> tuple[list[Recommendation], Problem | None]:
+    """All that is said beside the model at `path`, the most certain first, and what is wrong with one of the files."""
+    found: list[Recommendation] = []
+    problem = None
+    base = os.path.splitext(path)[0]
+    for ending, read in SIDECARS.items():
+        try:
+            found += remembered(read, base + ending) or ()
+        except Problem as error:
+            problem = problem or error
+    return sorted(found, key=lambda one: one.how == "pictures"), problem
+
+
+def answers(read: Callable[[Mapping[str, Any], str], Found], path: str) -> tuple[Recommendation, ...]:
+    data = read_json(path)
+    return tuple(read(data, os.path.basename(path))) if isinstance(data, dict) else ()
+
+
+def webui(data: Mapping[str, Any], file: str) -> Found:
+    """The WebUIs' own user metadata, which downloaders write as well."""
+    if is_sd1(data.get("sd version")):
+        yield from field(data, "clip skip", file)
+        yield from texts(data, ("notes", "description"), file)
+
+
+def civitai(data: Mapping[str, Any], file: str) -> Found:
+    """Civitai's answer for a model version, or for a model with all its versions."""
+    versions = data.get("modelVersions")
+    if not isinstance(versions, list):
+        yield from version(data, file)
+        return
+    known = [one for one in versions if isinstance(one, dict)]
+    ours = [one for one in known if stem(file) in map(stem, names_of_files(one))] or known
+    if len(ours) == 1:
+        yield from version({"model": data, **ours[0]}, file)
+
+
+def version(data: Mapping[str, Any], file: str) -> Found:
+    if not is_sd1(data.get("baseModel")):
+        return
+    yield from field(data, "clipSkip", file)
+    training = data.get("trainingDetails")
+    yield from field(training.get("params") if isinstance(training, dict) else None, "clipSkip", file, "trained")
+    yield from texts(data, ("description",), file)
+    yield from texts(data.get("model"), ("description",), file)
+    yield from pictures(data.get("images"), file)
+
+
+def stability_matrix(data: Mapping[str, Any], file: str) -> Found:
+    if is_sd1(data.get("BaseModel")):
+        yield from texts(data, ("VersionDescription", "ModelDescription"), file)
+
+
+def lora_manager(data: Mapping[str, Any], file: str) -> Found:
+    if not is_sd1(data.get("base_model")):
+        return
+    tips = data.get("usage_tips")
+    try:
+        tips = load_json(tips) if isinstance(tips, str) else tips
+    except Unreadable:
+        tips = None
+    yield from field(tips, "clip_skip", file)
+    yield from texts(data, ("notes", "modelDescription"), file)
+    if isinstance(data.get("civitai"), dict):
+        yield from version(data["civitai"], file)
+
+
+SIDECARS = {
+    ".json": partial(answers, webui),
+    ".metadata.json": partial(answers, lora_manager),
+    ".civitai.info": partial(answers, civitai),
+    ".api_info.json": partial(answers, civitai),
+    ".cm-info.json": partial(answers, stability_matrix),
+}
+"""By the ends of the files' names; what the user wrote comes before what was downloaded."""
+
+
+def is_sd1(name: object) -> bool:
+    """Whether a model of this name is SD1, or may be."""
+    text = re.sub(r"[\s._-]", "", str(name or "")).lower()
+    return text in UNKNOWN or bool(SD1.fullmatch(text))
+
+
+def names_of_files(data: Mapping[str, Any]) -> list[str]:
+    files = data.get("files")
+    return [str(one.get("name")) for one in files if isinstance(one, dict)] if isinstance(files, list) else []
+
+
+def stem(name: str) -> str:
+    """The name without the end of a model's or of a sidecar's."""
+    return re.sub(r"\.(?:safetensors|ckpt|pt|civitai\.info|api_info\.json)$", "", name)
+
+
+def field(data: object, key: str, file: str, how: Any = "recommended") -> Found:
+    """The value under `key`, if `data` is a mapping that has one."""
+    value = whole(data.get(key)) if isinstance(data, Mapping) else None
+    if value:
+        yield Recommendation(value, key, file, how, model="SD1")
+
+
+def texts(data: object, keys: tuple[str, ...], file: str) -> Found:
+    """What the descriptions under `keys` recommend."""
+    known = data if isinstance(data, Mapping) else {}
+    for key in keys:
+        value = mentioned(known.get(key))
+        if value:
+            yield Recommendation(value, key, file, model="SD1")
+
+
+def pictures(images: object, file: str) -> Found:
+    """The value of most example pictures, and at least of two. A picture at clip skip 1 may not have it written."""
+    listed = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    metas = [meta for image in listed if (meta := settings(image))]
+    votes = Counter(whole(meta.get("Clip skip", meta.get("clipSkip"))) for meta in metas)
+    value, count = votes.most_common(1)[0] if votes else (None, 0)
+    if value and count >= 2 and count * 2 > len(metas):
+        yield Recommendation(value, "images", file, "pictures", model="SD1")
+
+
+def settings(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a picture was made with; newer answers have it one level deeper."""
+    meta = image.get("meta")
+    inner = meta.get("meta", meta) if isinstance(meta, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def whole(value: object) -> int | None:
+    """`value` as a clip skip: a whole number from 1 to 12, or a text of one; -2 is ComfyUI's way to write 2."""
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,2}(?:\.0{1,4})?\s*", value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+        return None
+    number = abs(int(value)) if abs(value) <= DEEPEST["SD1"] else 0
+    return number or None

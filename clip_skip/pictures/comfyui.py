@@ -1,0 +1,115 @@
+"""ComfyUI's pictures: the graph in them, in the WebUI's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from clip_skip.pictures.comfyui_graph import MODEL_INPUTS, Graph, from_prompt, from_workflow
+from clip_skip.pictures.container import Texts
+from clip_skip.pictures.infotext import Infotext
+from clip_skip.pictures.json_text import loads
+from clip_skip.pictures.samplers import webui_names
+
+__all__ = ["graph_of", "read"]
+
+PLACES = ("prompt", "Model", "ImageDescription", "UserComment", "parameters", "Make", "workflow", "comment")
+"""PNG's chunks; Make and Model in WebP; UserComment in what Civitai serves; a file with the graph alone."""
+
+PREFIX = re.compile(r"\s*(?:prompt|workflow)\s*:\s*(?=[{\[])", re.IGNORECASE)
+LOADERS = {"sdxl": "SDXL", "flux": "Flux", "sd3": "SD3", "hunyuan_video": "Hunyuan Video"}
+
+
+def graph_of(texts: Texts) -> Graph | None:
+    """The graph that ran, or else the one in the editor."""
+    found = [loads(PREFIX.sub("", texts.get(place), count=1)) for place in PLACES if texts.get(place)]
+    graphs = [graph for read_graph in (from_prompt, from_workflow) for one in found if (graph := read_graph(one))]
+    return graphs[0] if graphs else None
+
+
+def read(texts: Texts) -> Infotext | None:
+    """What the graph says; None where there is none."""
+    graph = graph_of(texts)
+    if graph is None:
+        return None
+    samplers = graph.samplers()
+    main = next((one for one in samplers if starts_from_nothing(graph, one)), samplers[0] if samplers else None)
+    if main is None:
+        return Infotext("", "", {}, "ComfyUI", family_of(graph))
+    prompt, negative = (prompt_of(graph, main, negative) for negative in (False, True))
+    skips = list(dict.fromkeys(pair for one in samplers for pair in skips_of(graph, one)))
+    numbers = dict.fromkeys(number for _, number in skips)
+    several = len(numbers) > 1
+    text = None if several or not skips else skips[0][1] or None
+    values = {name: str(value) for name, value in settings_of(graph, main, texts) if value is not None}
+    if len(samplers) > 1:
+        values["Other samplers"] = str(len(samplers) - 1)
+    return Infotext(prompt, negative, values, "ComfyUI", family_of(graph), text, tuple(skips) if several else ())
+
+
+def starts_from_nothing(graph: Graph, sampler: str) -> bool:
+    """Whether an empty latent is sampled, not the outcome of another sampler."""
+    latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
+    return latent is not None and "width" in graph.nodes[latent].inputs
+
+
+def prompt_of(graph: Graph, sampler: str, negative: bool) -> str:
+    texts = (graph.text_of(encoder, negative) for encoder in graph.encoders(sampler, negative))
+    return "\n".join(dict.fromkeys(text for text in texts if text))
+
+
+def skips_of(graph: Graph, sampler: str) -> Iterator[tuple[str, str]]:
+    """For each encoder of the prompts which one it is of, and the number that it is encoded at, "" for none."""
+    for part, negative in (("prompt", False), ("negative prompt", True)):
+        for encoder in graph.encoders(sampler, negative):
+            number = graph.skip_of(encoder)
+            yield part, "" if number is None else str(number)
+
+
+def settings_of(graph: Graph, sampler: str, texts: Texts) -> Iterator[tuple[str, object]]:
+    inputs = graph.nodes[sampler].inputs
+    own = {name: graph.resolve(inputs.get(name), (int, float, str)) for name in inputs}
+
+    def near(*names: str) -> object:
+        """What the sampler says, or a node that gives it its noise, its noise levels or its guider."""
+        for name in names:
+            if own.get(name) is not None:
+                return own[name]
+        for place in ("noise", "sigmas", "sampler", "guider"):
+            other = graph.links(sampler).get(place)
+            value = graph.find(other, *names) if other else None
+            if value is not None:
+                return value
+        return None
+
+    name, schedule = webui_names(str(near("sampler_name") or ""), str(near("scheduler") or ""))
+    yield "Steps", near("steps")
+    yield "Sampler", name or None
+    yield "Schedule type", schedule or None
+    yield "CFG scale", near("cfg")
+    yield "Seed", near("seed", "noise_seed")
+    yield "Size", size_of(graph, sampler) or (texts.size and "{}x{}".format(*texts.size))
+    model = graph.links(sampler).get("model") or graph.links(sampler).get("guider")
+    yield "Model", graph.find(model, *MODEL_INPUTS) if model else None
+    yield "RNG", "CPU"
+    strength = near("denoise")
+    yield "Denoising strength", strength if strength != 1 else None
+
+
+def size_of(graph: Graph, sampler: str) -> str | None:
+    latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
+    numbers = [graph.find(latent, name) for name in ("width", "height")] if latent else []
+    return "{}x{}".format(*numbers) if numbers and None not in numbers else None
+
+
+def family_of(graph: Graph) -> str:
+    """The model's family, as far as the nodes' kinds tell."""
+    for node in graph.nodes.values():
+        if "CLIPTextEncodeSDXL" in node.kind:
+            return "SDXL"
+        if node.kind == "TripleCLIPLoader":
+            return "SD3"
+        kind = node.inputs.get("type") if "CLIPLoader" in node.kind else None
+        if isinstance(kind, str) and kind.lower() in LOADERS:
+            return LOADERS[kind.lower()]
+    return ""

@@ -1,0 +1,144 @@
+"""The texts in a file: PNG's text chunks, Exif of JPEG, WebP, AVIF and PNG, XMP, comments; or the file as a text."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from clip_skip.messages.message import Template
+from clip_skip.pictures.errors import PictureError
+from clip_skip.pictures.user_comment import decode
+
+__all__ = ["Texts", "texts_of"]
+
+NO_FILE = Template("{file}: there is no such file")
+NEITHER = Template("{file} is neither a picture nor a text")
+BROKEN = Template("{file} cannot be read as a picture: {problem}")
+NO_AVIF = Template("{file} is an AVIF file, which the installed version of Pillow does not read")
+UNREADABLE = Template("{file} cannot be read: {problem}")
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF")
+EXIF, USER_COMMENT, MAKER_NOTE = 0x8769, 0x9286, 0x927C
+IN_EXIF = {0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software"}
+MOST_BYTES = 8_000_000
+"""Of a text: ComfyUI's graphs are large."""
+
+MOST_XMP = 2_000_000
+XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,200}?<rdf:li[^>]{0,200}>([^<]*)</rdf:li>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """name: of the file, for messages
+    size:   of the picture; None for a text
+    values: by PNG's keywords; "UserComment", "Make" and the like are Exif's, "parameters" also a whole text file
+    """
+
+    name: str
+    size: tuple[int, int] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def get(self, *names: str) -> str:
+        """The first of `names` that is there, "" for none."""
+        return next((self.values[name] for name in names if self.values.get(name)), "")
+
+
+def texts_of(source: Path | bytes, name: str = "") -> Texts:
+    """All texts of the picture or the text file `source`. Raises `PictureError`; never anything else."""
+    name = name or (str(source) if isinstance(source, Path) else "")
+    try:
+        if isinstance(source, Path) and not source.is_file():
+            raise PictureError(NO_FILE(file=name))
+        data = source if isinstance(source, Path) else io.BytesIO(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = opened(data)
+            return text_file(source, name) if picture is None else in_picture(picture, name)
+    except PictureError:
+        raise
+    except OSError as error:
+        raise PictureError(UNREADABLE(file=name, problem=error.strerror or str(error))) from error
+    except Exception as error:  # whatever Pillow's plugins raise over broken and hostile files
+        raise PictureError(BROKEN(file=name, problem=str(error) or type(error).__name__)) from error
+
+
+def opened(data: Any) -> Image.Image | None:
+    """The picture; None where the file is of another kind. Raises what Pillow raises for a broken one."""
+    Image.init()
+    try:
+        return Image.open(data, formats=[kind for kind in FORMATS if kind in Image.OPEN])
+    except UnidentifiedImageError:
+        return None
+
+
+def in_picture(picture: Image.Image, name: str) -> Texts:
+    with picture:
+        found = {str(key): as_text(value) for key, value in picture.info.items() if is_text(key, value)}
+        if not found and picture.format == "PNG":
+            found = after_the_pixels(picture)
+        return Texts(name, picture.size, {**found, **in_exif(picture), **in_xmp(picture)})
+
+
+def is_text(key: object, value: object) -> bool:
+    return bool(value) and (isinstance(value, str) or (key == "comment" and isinstance(value, bytes)))
+
+
+def as_text(value: object) -> str:
+    return str(value) if type(value).__module__ == "PIL.PngImagePlugin" else decode(value)
+
+
+def after_the_pixels(picture: Image.Image) -> dict[str, str]:
+    """PNG's text chunks that come last, for which Pillow reads the whole picture."""
+    texts = getattr(picture, "text", {})
+    return {str(key): str(value) for key, value in texts.items()}
+
+
+def in_exif(picture: Image.Image) -> dict[str, str]:
+    """Exif's texts. Broken Exif has none: the rest of the picture is read all the same."""
+    try:
+        exif = picture.getexif()
+        inner = exif.get_ifd(EXIF)
+        found = {name: as_text(exif.get(tag)) for tag, name in IN_EXIF.items()}
+        found["UserComment"] = decode(inner.get(USER_COMMENT) or exif.get(USER_COMMENT))
+        found["MakerNote"] = as_text(inner.get(MAKER_NOTE) or exif.get(MAKER_NOTE))
+    except Exception:  # Pillow's reader of Exif raises many kinds
+        return {}
+    return {name: text for name, text in found.items() if text}
+
+
+def in_xmp(picture: Image.Image) -> dict[str, str]:
+    """The UserComment in XMP, where macOS writes it (Draw Things)."""
+    raw = picture.info.get("XML:com.adobe.xmp") or picture.info.get("xmp") or b""
+    text = raw if isinstance(raw, str) else raw.decode("utf-8", errors="replace") if isinstance(raw, bytes) else ""
+    match = XMP_COMMENT.search(text[:MOST_XMP])
+    return {"XMP:UserComment": html.unescape(match[1])} if match else {}
+
+
+def text_file(source: Path | bytes, name: str) -> Texts:
+    """A text file: UTF-8 or UTF-16 with a byte-order mark."""
+    head = source[:16] if isinstance(source, bytes) else first_bytes(source)
+    if head[4:12] in (b"ftypavif", b"ftypavis"):
+        raise PictureError(NO_AVIF(file=name))
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    raw = b"" if size > MOST_BYTES else source if isinstance(source, bytes) else source.read_bytes()
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        text = ""
+    if not text.strip() or "\0" in text:
+        raise PictureError(NEITHER(file=name))
+    return Texts(name, None, {"parameters": text})
+
+
+def first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)

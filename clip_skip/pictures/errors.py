@@ -1,0 +1,11 @@
+"""The one error of everything that reads pictures."""
+
+from __future__ import annotations
+
+from clip_skip.messages.message import MessageError
+
+__all__ = ["PictureError"]
+
+
+class PictureError(MessageError):
+    """A picture, or the text in it, that cannot be read; the message says what is wrong with it."""

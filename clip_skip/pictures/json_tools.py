@@ -1,0 +1,261 @@
+"""Pictures of the tools that write JSON: SwarmUI, InvokeAI, Fooocus, NovelAI, Draw Things, Easy Diffusion, diffusers.
+
+Each `read_...` returns what it finds in the WebUI's words, or None where the picture is of another tool. The keys and
+what each tool means by them: docs/files.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clip_skip.pictures.container import Texts
+from clip_skip.pictures.infotext import Infotext
+from clip_skip.pictures.json_text import loads, member, text_of
+from clip_skip.pictures.samplers import webui_names
+
+__all__ = ["READERS"]
+
+WIDGET_SIZE = re.compile(r"[^0-9]*([0-9]{1,5})[^0-9]+([0-9]{1,5})[^0-9]*")
+PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "Comment")
+
+INVOKE_FAMILIES = {"sd-1": "SD1", "sd-2": "SD2", "sdxl": "SDXL", "sdxl-refiner": "SDXL", "flux": "Flux", "sd-3": "SD3"}
+RANDOM_DEVICES = {"cpu": "CPU", "cuda": "GPU"}
+SEED_MODES = {"Torch CPU Compatible": "CPU", "NVIDIA GPU Compatible": "NV"}
+DREAM = re.compile(r'"(.*)"([^"]*)', re.DOTALL)
+DREAM_OPTION = re.compile(r"-([A-Za-z])\s*([^\s-][^\s]*)")
+DREAM_KEYS = {"s": "Steps", "S": "Seed", "C": "CFG scale", "A": "Sampler"}
+
+
+def settings(values: Mapping[str, Any]) -> dict[str, str]:
+    """`values` as an infotext has them; those that say nothing are left out, samplers have the WebUI's names."""
+    found = {name: text for name, value in values.items() if (text := text_of(value)) not in (None, "")}
+    if "Sampler" in found:
+        name, schedule = webui_names(found["Sampler"], found.get("Schedule type", ""))
+        found |= {"Sampler": name, **({"Schedule type": schedule} if schedule else {})}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def sized(width: object, height: object) -> str | None:
+    wide, high = text_of(width), text_of(height)
+    return f"{wide}x{high}" if wide and high else None
+
+
+def data_in(texts: Texts, *places: str) -> Any:
+    """The first JSON object in the texts under `places`."""
+    found = (loads(texts.values[place]) for place in places if texts.values.get(place))
+    return next((data for data in found if isinstance(data, dict)), None)
+
+
+def text(data: object, *names: str) -> str:
+    value = member(data, *names)
+    return value if isinstance(value, str) else ""
+
+
+def read_swarmui(texts: Texts) -> Infotext | None:
+    params = member(data_in(texts, *PLACES), "sui_image_params")
+    if not isinstance(params, dict):
+        return None
+    models = member(data_in(texts, *PLACES), "sui_models")
+    main = next((one for one in models or () if member(one, "param") == "model"), None) if models else None
+    values = {
+        "Steps": member(params, "steps"),
+        "Sampler": member(params, "sampler") or "euler",
+        "Schedule type": member(params, "scheduler") or "normal",
+        "CFG scale": member(params, "cfgscale"),
+        "Seed": member(params, "seed"),
+        "Size": sized(member(params, "width"), member(params, "height")),
+        "Model": member(params, "model"),
+        "Model hash": text(main, "hash").removeprefix("0x"),
+        "RNG": "CPU",
+        "Refiner": member(params, "refinermodel"),
+    }
+    number = text_of(member(params, "clipstopatlayer"))
+    return Infotext(
+        text(params, "prompt"), text(params, "negativeprompt"), settings(values), "SwarmUI", skip_text=number
+    )
+
+
+def read_invokeai(texts: Texts) -> Infotext | None:
+    data = loads(texts.get("invokeai_metadata"))
+    if not isinstance(data, dict):
+        return read_old_invokeai(texts)
+    model = member(data, "model")
+    family = text(model, "base", "base_model") or text(data, "generation_mode").partition("_")[0]
+    name = text(model, "name", "model_name") or (model if isinstance(model, str) else "")
+    values = {
+        "Steps": member(data, "steps"),
+        "Sampler": member(data, "scheduler"),
+        "CFG scale": member(data, "cfg_scale"),
+        "Seed": member(data, "seed"),
+        "Size": sized(member(data, "width"), member(data, "height")),
+        "Model": name,
+        "Model hash": sha256(text(model, "hash", "model_hash")),
+        "RNG": RANDOM_DEVICES.get(text(data, "rand_device")),
+        "Refiner": text(member(data, "refiner_model"), "name", "model_name"),
+        "VAE": text(member(data, "vae"), "name", "model_name"),
+    }
+    number = text_of(member(data, "clip_skip"))
+    found = INVOKE_FAMILIES.get(family, family if family not in ("txt2img", "img2img", "inpaint", "outpaint") else "")
+    return Infotext(
+        text(data, "positive_prompt"), text(data, "negative_prompt"), settings(values), "InvokeAI", found, number
+    )
+
+
+def sha256(given: str) -> str:
+    """The hash if it is a SHA-256: InvokeAI writes blake3, which says nothing to others."""
+    return given if re.fullmatch(r"[0-9A-Fa-f]{64}", given) else ""
+
+
+def read_old_invokeai(texts: Texts) -> Infotext | None:
+    """Versions 1 and 2, which had no clip skip: `sd-metadata`, and the command line in `Dream`."""
+    data = loads(texts.get("sd-metadata"))
+    image = member(data, "image")
+    if isinstance(image, dict):
+        prompts = member(image, "prompt")
+        written = text(prompts[0], "prompt") if isinstance(prompts, list) and prompts else text(image, "prompt")
+        prompt, negative = in_brackets(written)
+        values = {
+            "Steps": member(image, "steps"),
+            "Sampler": member(image, "sampler"),
+            "CFG scale": member(image, "cfg_scale"),
+            "Seed": member(image, "seed"),
+            "Size": sized(member(image, "width"), member(image, "height")),
+            "Model": member(data, "model_weights"),
+            "Model hash": member(data, "model_hash"),
+        }
+        return Infotext(prompt, negative, settings(values), "InvokeAI")
+    match = DREAM.fullmatch(texts.get("Dream", "dream").strip()[:100_000])
+    if match is None:
+        return None
+    options = dict(DREAM_OPTION.findall(match[2]))
+    prompt, negative = in_brackets(match[1])
+    named = {name: options.get(letter) for letter, name in DREAM_KEYS.items()}
+    named["Size"] = sized(options.get("W"), options.get("H"))
+    return Infotext(prompt, negative, settings(named), "InvokeAI")
+
+
+def in_brackets(written: str) -> tuple[str, str]:
+    """Prompt and negative prompt of one text, where what is in [brackets] is the negative one."""
+    negative = re.findall(r"\[([^\[\]]*)\]", written)
+    return re.sub(r"\[[^\[\]]*\]", "", written).strip(), ", ".join(one.strip() for one in negative)
+
+
+def read_fooocus(texts: Texts) -> Infotext | None:
+    """The scheme "fooocus"; "a1111" is an infotext."""
+    data = data_in(texts, *PLACES)
+    if member(data, "base_model") is None or member(data, "guidance_scale", "sharpness", "performance") is None:
+        return None
+    size = WIDGET_SIZE.fullmatch(text(data, "resolution"))
+    values = {
+        "Steps": member(data, "steps"),
+        "Sampler": member(data, "sampler"),
+        "Schedule type": member(data, "scheduler"),
+        "CFG scale": member(data, "guidance_scale"),
+        "Seed": member(data, "seed"),
+        "Size": f"{size[1]}x{size[2]}" if size else None,
+        "Model": member(data, "base_model"),
+        "Model hash": member(data, "base_model_hash"),
+        "RNG": "CPU",
+        "Sharpness": member(data, "sharpness"),
+        "ADM Guidance": member(data, "adm_guidance"),
+        "Refiner": text(data, "refiner_model").replace("None", ""),
+    }
+    full, full_negative = joined(data.get("full_prompt")), joined(data.get("full_negative_prompt"))
+    prompt, negative = text(data, "prompt"), text(data, "negative_prompt")
+    number, release = text_of(member(data, "clip_skip")), text(data, "version")
+    return Infotext(
+        *(prompt or full, negative or full_negative, settings(values), "Fooocus", "SDXL", number), release=release
+    )
+
+
+def joined(value: object) -> str:
+    return ", ".join(one for one in value if isinstance(one, str)) if isinstance(value, list) else ""
+
+
+def read_novelai(texts: Texts) -> Infotext | None:
+    if texts.get("Software") != "NovelAI":
+        return None
+    data = loads(texts.get("Comment"))
+    source = texts.get("Source")
+    values = {
+        "Steps": member(data, "steps"),
+        "Sampler": member(data, "sampler"),
+        "Schedule type": member(data, "noise_schedule"),
+        "CFG scale": member(data, "scale"),
+        "Seed": member(data, "seed"),
+        "Size": sized(member(data, "width"), member(data, "height")) or (texts.size and "{}x{}".format(*texts.size)),
+        "Model": source,
+    }
+    family = "SD1" if re.match(r"Stable Diffusion [0-9A-F]{8}", source) else ""
+    prompt = text(data, "prompt") or texts.get("Description")
+    return Infotext(prompt, text(data, "uc"), settings(values), "NovelAI", family, release=source)
+
+
+def read_draw_things(texts: Texts) -> Infotext | None:
+    data = data_in(texts, *PLACES)
+    if member(data, "c") is None or member(data, "seed_mode", "uc", "v2") is None:
+        return None
+    values = {
+        "Steps": member(data, "steps"),
+        "Sampler": member(data, "sampler"),
+        "CFG scale": member(data, "scale"),
+        "Seed": member(data, "seed"),
+        "Size": text(data, "size"),
+        "Model": member(data, "model"),
+        "RNG": SEED_MODES.get(text(data, "seed_mode")),
+        "Refiner": member(data, "refiner"),
+    }
+    number = text_of(member(data, "clip_skip"))
+    return Infotext(text(data, "c"), text(data, "uc"), settings(values), "Draw Things", skip_text=number)
+
+
+def read_easy_diffusion(texts: Texts) -> Infotext | None:
+    """JSON in Exif; in PNG each key is a chunk of its own."""
+    data = data_in(texts, *PLACES) or texts.values
+    if member(data, "use_stable_diffusion_model") is None or "num_inference_steps" not in data:
+        return None
+    values = {
+        "Steps": member(data, "num_inference_steps"),
+        "Sampler": member(data, "sampler_name"),
+        "Schedule type": member(data, "scheduler_name"),
+        "CFG scale": member(data, "guidance_scale"),
+        "Seed": member(data, "seed"),
+        "Size": sized(member(data, "width"), member(data, "height")),
+        "Model": member(data, "use_stable_diffusion_model"),
+    }
+    number = text_of(member(data, "clip_skip"))
+    return Infotext(
+        text(data, "prompt"), text(data, "negative_prompt"), settings(values), "Easy Diffusion", skip_text=number
+    )
+
+
+def read_diffusers(texts: Texts) -> Infotext | None:
+    """diffusers writes nothing itself; scripts write the arguments of its pipelines."""
+    data = data_in(texts, *PLACES) or texts.values
+    if "num_inference_steps" not in data or "guidance_scale" not in data:
+        return None
+    pipeline = text(data, "pipeline", "_class_name", "pipeline_class")
+    family = "SDXL" if "XL" in pipeline else "SD1" if pipeline.startswith("StableDiffusionPipeline") else ""
+    values = {
+        "Steps": member(data, "num_inference_steps"),
+        "Sampler": member(data, "scheduler", "sampler"),
+        "CFG scale": member(data, "guidance_scale"),
+        "Seed": member(data, "seed"),
+        "Size": sized(member(data, "width"), member(data, "height")),
+        "Model": member(data, "model", "model_id", "_name_or_path"),
+    }
+    number = text_of(member(data, "clip_skip"))
+    return Infotext(text(data, "prompt"), text(data, "negative_prompt"), settings(values), "diffusers", family, number)
+
+
+READERS: tuple[Callable[[Texts], Infotext | None], ...] = (
+    read_swarmui,
+    read_invokeai,
+    read_novelai,
+    read_fooocus,
+    read_draw_things,
+    read_easy_diffusion,
+    read_diffusers,
+)

@@ -1,0 +1,56 @@
+"""A picture, or the text of one: which tool made it, and how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from clip_skip.messages.message import Template
+from clip_skip.pictures import comfyui, webui_tools
+from clip_skip.pictures.container import Texts, texts_of
+from clip_skip.pictures.errors import PictureError
+from clip_skip.pictures.infotext import Infotext
+from clip_skip.pictures.json_tools import READERS
+
+__all__ = ["SUFFIXES", "read_infotext"]
+
+NO_INFOTEXT = Template("{file} has no infotext in it")
+NOT_UNDERSTOOD = Template("{file} has settings in it that cannot be read: {problem}")
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".txt", ".json"})
+"""Of files that may say how a picture was made."""
+
+INFOTEXT_PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "comment")
+
+
+def read_infotext(source: Path | bytes, name: str = "") -> Infotext:
+    """What the picture or the text file `source` says, in the WebUI's words. Raises `PictureError`, nothing else.
+
+    name: what messages call it; default: its path
+    """
+    texts = texts_of(source, name)
+    try:
+        found = recognize(texts)
+    except Exception as error:  # hostile texts end here, whatever a reader makes of them
+        raise PictureError(NOT_UNDERSTOOD(file=texts.name, problem=type(error).__name__)) from error
+    if found is None:
+        raise PictureError(NO_INFOTEXT(file=texts.name))
+    return found
+
+
+def recognize(texts: Texts) -> Infotext | None:
+    """What `texts` say; None where they say nothing. ComfyUI's graph wins over an infotext that a node wrote too."""
+    infotext = next((found for place in INFOTEXT_PLACES if (found := webui_tools.read(texts.get(place)))), None)
+    graph = comfyui.read(texts)
+    if graph is not None and (graph.parameters or infotext is None):
+        return with_hash(graph, infotext) if infotext else graph
+    if infotext is None:
+        infotext = next((found for read in READERS if (found := read(texts))), None)
+    return infotext
+
+
+def with_hash(graph: Infotext, infotext: Infotext) -> Infotext:
+    """`graph` with what only the infotext beside it has: the model's hash, and what is missing in the graph."""
+    known = {name: infotext.parameters[name] for name in ("Model hash", "Model", "Seed") if name in infotext.parameters}
+    prompt, negative = graph.prompt or infotext.prompt, graph.negative or infotext.negative
+    return replace(graph, prompt=prompt, negative=negative, parameters={**known, **graph.parameters})

@@ -1,0 +1,39 @@
+"""Exif's UserComment as text. What its first eight bytes say of the encoding is often wrong, and so is the byte order
+of the file around it, so the encoding is the one that gives a text about a picture."""
+
+from __future__ import annotations
+
+import codecs
+
+__all__ = ["decode"]
+
+HEAD = 8
+HEADS = (b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"UTF8\0\0\0\0", b"\0" * HEAD)
+MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
+ENCODINGS = ("utf-8", "utf-16-be", "utf-16-le")
+
+SIGNS_OF_A_PICTURE = ("Steps:", "Negative prompt:", '":', '" :', "Seed:")
+"""What is in the texts of all tools: settings of the WebUI, or JSON."""
+
+
+def decode(raw: object) -> str:
+    """The text of a UserComment, as Pillow gives it: bytes, or a text already. Any bytes are one."""
+    if isinstance(raw, str):
+        try:
+            raw = raw.encode("latin-1")  # as which Pillow reads a text of Exif, whatever it is
+        except UnicodeEncodeError:
+            return str(raw).strip("\0")
+    if not isinstance(raw, (bytes, bytearray)):
+        return ""
+    content = bytes(raw[HEAD:] if raw[:HEAD] in HEADS else raw)
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace").strip("\0")
+    texts = [content.decode(encoding, errors="replace").strip("\0") for encoding in ENCODINGS]
+    return max(texts, key=likelihood)
+
+
+def likelihood(text: str) -> tuple[bool, int]:
+    """How much `text` looks like one about a picture: whether it has signs of one, and how few letters are broken."""
+    broken = text.count("\ufffd") + text.count("\0")
+    return any(sign in text for sign in SIGNS_OF_A_PICTURE), -broken * 2 - sum(sign > "\u2fff" for sign in text)

@@ -1,0 +1,88 @@
+"""Which tool wrote an infotext: AUTOMATIC1111 and its forks, SD.Next, Civitai, and others that write the same form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clip_skip.pictures.infotext import Infotext, parse, skip_key
+from clip_skip.pictures.json_text import loads, member
+from clip_skip.pictures.samplers import webui_names
+
+__all__ = ["identified", "read"]
+
+SDNEXT_KEY = "CLiP-skip"
+CIVITAI_KEYS = ("Civitai resources", "Civitai metadata", "Created Date")
+ECOSYSTEMS = {
+    **dict.fromkeys(("sd1", "sd14", "sd15", "sd1.5"), "SD1"),
+    **dict.fromkeys(("sdxl", "sdxldistilled", "pony", "illustrious", "noobai", "sdxllightning"), "SDXL"),
+}
+"""Civitai's names of what a model is made from, of those that have a clip skip."""
+
+
+def read(text: str) -> Infotext | None:
+    """The infotext in `text`, with the tool that wrote it; None where there are no settings in it."""
+    found = parse(text)
+    return identified(found) if found.parameters else None
+
+
+def identified(infotext: Infotext) -> Infotext:
+    """`infotext` with its tool, its model's family and its number for clip skip."""
+    found = dict(infotext.parameters)
+    tool = tool_of(found)
+    name = next((one for one in found if skip_key(one)), None)
+    text = None if name is None else found[name]
+    if "Scheduler" in found and tool != "SD.Next":
+        found.setdefault("Schedule type", found["Scheduler"])
+    if "Sampler" in found:
+        sampler, schedule = webui_names(found["Sampler"], found.get("Schedule type", ""))
+        found |= {"Sampler": sampler, **({"Schedule type": schedule} if schedule else {})}
+    if tool in ("ComfyUI", "Fooocus"):
+        found.setdefault("RNG", "CPU")
+    release = found.get("Version", "")
+    return replace(
+        infotext, parameters=found, tool=tool, family=family_of(tool, found), skip_text=text, release=release
+    )
+
+
+def tool_of(found: Mapping[str, str]) -> str:
+    version = found.get("Version", "").strip()
+    lower = version.lower()
+    if "comfyui" in lower:
+        return "ComfyUI"
+    if lower.startswith("fooocus"):
+        return "Fooocus"
+    if found.get("App") == "SD.Next" or SDNEXT_KEY in found:
+        return "SD.Next"
+    if any(name in found for name in CIVITAI_KEYS):
+        return "Civitai"
+    if lower.startswith("neo"):
+        return "Forge Neo"
+    if lower.startswith("classic"):
+        return "Forge Classic"
+    if re.match(r"f\d", lower):
+        return "reForge" if re.match(r"f1\.|f\S*(?:dev-|v1\.10\.1rc)", lower) else "Forge"
+    return "AUTOMATIC1111"
+
+
+def family_of(tool: str, found: Mapping[str, str]) -> str:
+    """The model's family, as far as the settings tell."""
+    if tool == "Fooocus":
+        return "SDXL"
+    if tool == "SD.Next":
+        return of_pipeline(found.get("Pipeline", ""))
+    if tool == "Civitai":
+        metadata = loads(found.get("Civitai metadata", ""))
+        base = member(metadata, "ecosystem", "baseModel")
+        return ECOSYSTEMS.get(re.sub(r"[\s_]", "", base).lower(), base) if isinstance(base, str) else ""
+    return ""
+
+
+def of_pipeline(name: str) -> str:
+    """The family by the name of diffusers' pipeline. SD2 has that of SD1, of which there are many more pictures."""
+    if "XL" in name:
+        return "SDXL"
+    if name.startswith("StableDiffusion") and "3" not in name:
+        return "SD1"
+    return name.removesuffix("Pipeline")

@@ -1,0 +1,58 @@
+"""`clip-skip inspect PICTURE`: which tool made it, at which clip skip, and what else `--like` needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clip_skip.messages.message import FIELD_PROBLEM
+from clip_skip.pictures.facts import PictureFacts, sentences
+from clip_skip.pictures.reader import SUFFIXES
+
+__all__ = ["described", "is_picture", "picture_answer", "pictures_in"]
+
+LABELS = {
+    "model": "Model",
+    "model_hash": "Model hash",
+    "seed": "Seed",
+    "steps": "Steps",
+    "cfg_scale": "CFG scale",
+    "size": "Size",
+    "prompt": "Prompt",
+    "negative": "Negative prompt",
+}
+TEXTS = {".txt", ".json"}
+
+
+def is_picture(file: Path) -> bool:
+    """Whether `file` is a picture, or a text of one, by its name."""
+    return file.suffix.lower() in SUFFIXES
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in and below `folder`."""
+    suffixes = SUFFIXES - TEXTS
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+
+
+def picture_answer(file: Path, facts: PictureFacts) -> dict[str, Any]:
+    """What `--json` prints of a picture."""
+    return {"file": str(file), "kind": "picture", "picture": facts.as_json()}
+
+
+def described(file: Path, facts: PictureFacts) -> Iterator[str]:
+    """The same in lines for a person."""
+    yield printable(file.name)
+    for message in sentences(facts):
+        yield f"    {printable(str(message))}"
+    for name, label in LABELS.items():
+        value = getattr(facts, name)
+        if value not in (None, ""):
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            yield f"    {FIELD_PROBLEM(field=label, problem=printable(shown))}"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with control characters escaped: a picture may say anything."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

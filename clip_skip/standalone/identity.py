@@ -1,0 +1,111 @@
+"""What a finished picture is known by: everything that it was made of.
+
+It is derived from the whole description of the picture, never from a list of its fields, so that a field that is added
+counts from the first. Sweeps and studies use the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clip_skip.standalone.engine.loading import Loading
+from clip_skip.standalone.engine.shots import Batch
+from clip_skip.standalone.models import header
+
+__all__ = ["FORMAT", "NO_PART", "Identities"]
+
+FORMAT = 2
+"""What identities are derived from, and how. Pictures of another format are not used again."""
+
+NO_PART = {
+    "Loading.loras": "a folder may move; the LoRAs that the texts name count by their content",
+    "Loading.embeddings": "a folder may move; the textual inversions that the texts name count by their content",
+    "Settings.model": "it is the name of the checkpoint's file, which counts",
+    "Settings.family": "it follows from the content of the checkpoint, which counts",
+}
+"""The fields that are no part of an identity, and why.
+
+Nor is which GPU of several, or how many pictures were made together, which differs by rounding only, or the versions of
+the libraries, which are in sweep.json and study.json.
+"""
+
+
+class Identities:
+    """The identities of pictures that are made on one device, from checkpoints that are loaded alike."""
+
+    def __init__(self, loading: Loading, device: str) -> None:
+        self._loading, self._device = loading, device
+        self._known: dict[tuple[Path, Batch], str] = {}
+        self._digests: dict[Path, str] = {}
+        self._checkpoints: dict[Path, dict[str, object]] = {}
+
+    def of(self, model: Path, batch: Batch) -> str:
+        """The identity, 64 hexadecimal digits, of the picture of a `batch` of one shot.
+
+        Raises `LoraError` where the texts name a LoRA that is not there.
+        """
+        if (model, batch) not in self._known:
+            self._known[model, batch] = hash_of(self.description(model, batch))
+        return self._known[model, batch]
+
+    def description(self, model: Path, batch: Batch) -> dict[str, object]:
+        """Everything that the picture of `batch` is made of."""
+        parts = asdict(batch)
+        return {**self.common(model), "batch": parts, "files": self._files(list(texts(parts)))}
+
+    def common(self, model: Path) -> dict[str, object]:
+        """What all pictures of the checkpoint `model` have in common."""
+        return {**self.everywhere, "checkpoint": self.checkpoint(model)}
+
+    @cached_property
+    def everywhere(self) -> dict[str, object]:
+        """What the pictures of all checkpoints have in common."""
+        loading = {name: value for name, value in asdict(self._loading).items() if f"Loading.{name}" not in NO_PART}
+        loading["dtype"] = self._loading.dtype_on(self._device)
+        return {"format": FORMAT, **loading, "device": self._device.partition(":")[0]}
+
+    def checkpoint(self, model: Path) -> dict[str, object]:
+        """The name of a checkpoint, which is in the infotext, its content, and what is known beside it (.yaml)."""
+        if model not in self._checkpoints:
+            sizes = asdict(header.inspect(model))
+            self._checkpoints[model] = {"name": model.stem, "digest": header.digest(model), "sizes": sizes}
+        return self._checkpoints[model]
+
+    def _files(self, named_in: list[str]) -> dict[str, str]:
+        """The content of every file that one of the texts names, by its kind and name."""
+        loras = {f"lora {path.stem}": path for path in self._loading.loras_in(named_in)}
+        lower = "\n".join(named_in).lower()
+        words = {f"embedding {path.stem}": path for path in self._embeddings if path.stem.lower() in lower}
+        return {name: self._digest(path) for name, path in {**loras, **words}.items()}
+
+    @cached_property
+    def _embeddings(self) -> list[Path]:
+        folder = self._loading.embeddings
+        return sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+
+    def _digest(self, path: Path) -> str:
+        if path not in self._digests:
+            self._digests[path] = header.digest(path)
+        return self._digests[path]
+
+
+def texts(parts: Any) -> Iterator[str]:
+    """Every text in a description, whatever it is called there."""
+    if isinstance(parts, str):
+        yield parts
+    elif isinstance(parts, Mapping):
+        for part in parts.values():
+            yield from texts(part)
+    elif isinstance(parts, (list, tuple)):
+        for part in parts:
+            yield from texts(part)
+
+
+def hash_of(description: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()

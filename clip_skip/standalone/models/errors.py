@@ -1,0 +1,43 @@
+"""What is raised for a checkpoint that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clip_skip.messages.message import MessageError, Template
+from clip_skip.out_of_memory import is_out_of_memory
+from clip_skip.skip import shorten
+
+__all__ = ["CheckpointError", "checkpoint_errors"]
+
+UNREADABLE = Template("{file} is not a complete .safetensors file: {problem}")
+NOT_A_CHECKPOINT = Template("{file} is not such a checkpoint: {problem}")
+
+
+class CheckpointError(MessageError):
+    """The file is not a complete SD1, SD2 or SDXL checkpoint; the message says what was found instead."""
+
+
+@contextmanager
+def checkpoint_errors(path: Path | str) -> Iterator[None]:
+    """Whatever is raised over the file at `path`, or its weights, becomes a `CheckpointError`; not a lack of memory."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(UNREADABLE(file=str(path), problem=one_line(error))) from error
+    except Exception as error:  # of a shape that nobody has thought of: diffusers and torch raise many kinds
+        if is_out_of_memory(error):
+            raise
+        raise CheckpointError(NOT_A_CHECKPOINT(file=str(path), problem=one_line(error))) from error
+
+
+def one_line(error: Exception) -> str:
+    """The last line of what `error` says, which is where torch says what it found."""
+    lines = str(error).strip().splitlines()
+    return shorten(lines[-1].strip(), 200)[1:-1] if lines else type(error).__name__

@@ -1,0 +1,112 @@
+"""What the values of an option may be, and what is wrong with one that cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Template, Value
+from clip_skip.skip import shorten
+
+__all__ = ["NOT_WHOLE", "Choice", "FieldError", "Kind", "Number", "Switch", "Text"]
+
+NOTHING_GIVEN = Template("nothing is given")
+OUTSIDE = Template("{value} is outside {low} to {high}")
+NOT_WHOLE = Template("{value} is not a whole number")
+NOT_A_NUMBER = Template("{value} is not a number")
+NOT_A_TEXT = Template("{value} is not a text")
+NOT_A_MULTIPLE = Template("{value} is not a multiple of {factor}")
+NOT_ONE_OF = Template("{value} is not one of {choices}")
+DID_YOU_MEAN = Template("{value} is not known; did you mean {suggestion}?")
+
+
+class FieldError(MessageError):
+    """A field, an option or an argument that cannot be used; the message names it."""
+
+    @classmethod
+    def of(cls, field: Value, problem: Message | str) -> FieldError:
+        return cls(FIELD_PROBLEM(field=field, problem=problem))
+
+
+@dataclass(frozen=True)
+class Text:
+    """lines: how high its box is on the page"""
+
+    lines: int
+
+    def check(self, value: Any, factor: int = 1) -> Any:
+        """`value`, if it is a text. Raises `MessageError`."""
+        if not isinstance(value, str):
+            raise MessageError(NOT_A_TEXT(value=shorten(str(value))))
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """low, high: its bounds
+    slider:   where its slider on the page begins and ends, and its step; () is a box, a step of 0 the VAE's factor
+    whole:    whether it is an integer
+    multiple: whether it is a multiple of the VAE's factor
+    none:     what stands on the page for "not given"
+    """
+
+    low: float
+    high: float
+    slider: tuple[float, ...] = ()
+    whole: bool = False
+    multiple: bool = False
+    none: float | None = None
+
+    def check(self, value: Any, factor: int = 1) -> Any:
+        """`value`, if it is such a number; factor: the VAE's. Raises `MessageError`."""
+        if value is None:
+            raise MessageError(NOTHING_GIVEN)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise MessageError(NOT_A_NUMBER(value=shorten(str(value))))
+        if isinstance(value, int):
+            value = min(max(value, -(10**300)), 10**300)  # longer ones are no floats, and take long to write
+        shown = brief(value)
+        if not self.low <= value <= self.high:
+            raise MessageError(OUTSIDE(value=shown, low=brief(self.low), high=brief(self.high)))
+        if not self.whole:
+            return float(value)
+        if value != int(value):
+            raise MessageError(NOT_WHOLE(value=shown))
+        if self.multiple and value % factor:
+            raise MessageError(NOT_A_MULTIPLE(value=shown, factor=factor))
+        return int(value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """none: what the page calls the empty choice, where there is one"""
+
+    names: tuple[str, ...]
+    none: Template | None = None
+
+    def check(self, value: Any, factor: int = 1) -> str:
+        """The name that is meant, whatever its case. Raises `MessageError`, which suggests one that looks like it."""
+        known = {name.lower(): name for name in ([""] if self.none else []) + list(self.names)}
+        typed = str(value)[:100].lower()
+        if typed in known:
+            return known[typed]
+        if close := get_close_matches(typed, known, 1):
+            raise MessageError(DID_YOU_MEAN(value=shorten(str(value)), suggestion=known[close[0]]))
+        raise MessageError(NOT_ONE_OF(value=shorten(str(value)), choices=", ".join(self.names)))
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Whether the options that follow it on the page count."""
+
+    def check(self, value: Any, factor: int = 1) -> bool:
+        return bool(value)
+
+
+Kind = Text | Number | Choice | Switch
+
+
+def brief(value: float) -> str:
+    """`value` for a message: integers of up to twenty digits in full."""
+    return str(value) if isinstance(value, int) and abs(value) < 10**20 else f"{value:.10g}"

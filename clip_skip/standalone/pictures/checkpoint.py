@@ -1,0 +1,99 @@
+"""Which checkpoint a picture was made with: by its name, and by its hash where the name doesn't decide."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from clip_skip.messages.message import Message, Template
+from clip_skip.pictures.errors import PictureError
+from clip_skip.pictures.infotext import Infotext
+from clip_skip.pictures.json_text import loads, member
+from clip_skip.skip import shorten
+
+__all__ = ["find_checkpoint", "model_name"]
+
+NOT_THERE = Template("the checkpoint {name} (hash {hash}) is not in {place}")
+NO_HASH = Template("not known")
+OTHER_HASH = Template("{file} has another hash than the picture's checkpoint, {hash}.")
+
+SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
+IN_BRACKETS = re.compile(r"\s*\[([0-9A-Fa-f]{8,64})\]\s*$")
+HASH = re.compile(r"(?:0x)?([0-9A-Fa-f]{8,64})")
+OLD_HASH = (0x100000, 0x10000)
+"""Where the part of the file begins, and how long it is, of which AUTOMATIC1111 took a hash of 8 letters in 2022."""
+
+
+def model_name(infotext: Infotext) -> PurePosixPath:
+    """The model's name without its extension, with the folder if the picture has that: `sub\\foo.safetensors`."""
+    name = IN_BRACKETS.sub("", infotext.parameters.get("Model", "")).replace("\\", "/").strip()
+    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    return PurePosixPath(name[: len(name) - len(suffix)])
+
+
+def model_hash(infotext: Infotext) -> str:
+    """The hash in small letters: the beginning of a SHA-256, or a whole one; "" for none."""
+    brackets = IN_BRACKETS.search(infotext.parameters.get("Model", ""))
+    among_all = member(loads(infotext.parameters.get("Hashes", "")), "model")
+    for text in (infotext.parameters.get("Model hash"), brackets and brackets[1], among_all):
+        match = HASH.fullmatch(text.strip()) if isinstance(text, str) else None
+        if match:
+            return match[1].lower()
+    return ""
+
+
+def find_checkpoint(
+    infotext: Infotext, files: Iterable[Path], place: Message | Template | str
+) -> tuple[Path, Message | None]:
+    """The picture's checkpoint among `files`, and a message if its hash is another. Raises `PictureError`.
+
+    place: what messages call where the files are
+    """
+    name, given, there = model_name(infotext), model_hash(infotext), list(files)
+    same = sorted((path for path in there if spelled(path.stem) == spelled(name.name)), key=lambda p: distance(p, name))
+    found = next((path for path in same or by_likeness(there, name) if given and fits(path, given)), None)
+    if found:
+        return found, None
+    if same and name.name:
+        return same[0], OTHER_HASH(file=same[0].name, hash=given) if given else None
+    shown = shorten(infotext.parameters.get("Model", ""))
+    raise PictureError(NOT_THERE(name=shown, hash=given or NO_HASH, place=place))
+
+
+def spelled(name: str) -> str:
+    """`name` as it is compared: SD.Next leaves out commas and colons, file systems don't tell letter cases apart."""
+    return re.sub(r"[,:\s]+", " ", name).strip().casefold()
+
+
+def distance(path: Path, name: PurePosixPath) -> tuple[bool, bool]:
+    """How far the place of `path` is from `name`: another folder, another letter case."""
+    parts = [spelled(part) for part in path.with_suffix("").parts]
+    wanted = [spelled(part) for part in name.parts]
+    return parts[len(parts) - len(wanted) :] != wanted, path.stem != name.name
+
+
+def by_likeness(files: Iterable[Path], name: PurePosixPath) -> list[Path]:
+    """`files`, those first that have a name like `name`: each of them has to be read for its hash."""
+    wanted = spelled(name.name)
+    return sorted(files, key=lambda path: not (spelled(path.stem) in wanted or wanted in spelled(path.stem)))
+
+
+def fits(path: Path, given: str) -> bool:
+    stat = path.stat()
+    whole, old = hashes(path, stat.st_size, stat.st_mtime_ns)
+    return whole.startswith(given) or given == old
+
+
+@lru_cache(maxsize=4096)
+def hashes(path: Path, size: int, changed: int) -> tuple[str, str]:
+    """The SHA-256 of a file that has not changed since, and the beginning of the old kind of hash."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            content.update(block)
+        file.seek(OLD_HASH[0])
+        old = hashlib.sha256(file.read(OLD_HASH[1]))
+    return content.hexdigest(), old.hexdigest()[:8]

@@ -1,0 +1,120 @@
+"""The settings of pictures, apart from what differs between them, and the infotext that gives a picture again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+from clip_skip import skip
+from clip_skip.messages.message import Template, Value
+from clip_skip.prompt import tags
+from clip_skip.prompt.parsed import parse, parse_negative
+from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
+from clip_skip.skip import Skip
+from clip_skip.standalone.engine.shots import Hires, SamplingOptions, Shot
+from clip_skip.standalone.option_kinds import FieldError
+from clip_skip.standalone.options import OPTIONS
+from clip_skip.standalone.pictures import infotext
+from clip_skip.standalone.sampling.samplers import in_two
+
+__all__ = ["CommonSettings", "Settings", "settings_of"]
+
+LARGEST = 8192
+"""The longest side, in pixels, that a hires pass may enlarge a picture to."""
+
+TOO_LARGE = Template("{size} is more than {most}")
+
+S = TypeVar("S", bound="CommonSettings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonSettings(SamplingOptions):
+    """What all pictures of a study have in common."""
+
+    negative: str = ""
+    emphasis: str = "Original"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(CommonSettings):
+    """What all cells of a sweep have in common, or the settings of a single picture.
+
+    model:     the name of the checkpoint
+    cfg_scale: where the rows of a sweep are something else
+    family:    that of the checkpoint: SD1, SD2 or SDXL
+    """
+
+    model: str
+    prompt: str
+    seed: int
+    cfg_scale: float = 7.0
+    family: str = "SD1"
+
+    def infotext(self, shot: Shot) -> str:
+        """The infotext that gives `shot` again when pasted, in the words that AUTOMATIC1111 writes and reads.
+
+        `Clip skip` is an integer, because a WebUI without this extension reads no other, for the whole picture, and of
+        SD1, because on SD2 and SDXL its value does nothing there; everything else is a tag.
+        """
+        prompt, whole = shot.prompt.lstrip(), None
+        if shot.clip_skip is not None:
+            asked = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
+            if shot.hires_clip_skip is None and (tag := prompt_tag(shot.prompt)):
+                asked = replace(asked, hires=tag.hires)
+            prompt = parse(without_prompt_tag(shot.prompt)).without_bad_tags.lstrip()
+            if self.family == "SD1" and asked == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
+                whole = asked
+            else:
+                prompt = f"<clipskip:{asked}>{prompt}"
+        lines = [prompt]
+        if shot.negative_clip_skip is not None:
+            lines.append(
+                f"Negative prompt: <clipskip:{skip.format(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
+            )
+        elif negative := parse_negative(shot.negative).without_bad_tags.lstrip():
+            lines.append(f"Negative prompt: {negative}")
+        sampler, schedule = in_two(self.sampler)
+        values: dict[str, object] = {
+            "Steps": self.steps,
+            "Sampler": sampler,
+            "Schedule type": schedule,
+            "CFG scale": f"{shot.cfg_scale:g}",
+            "Seed": shot.seed,
+            "Size": f"{self.width}x{self.height}",
+            "Model": self.model,
+        }
+        for option in OPTIONS:
+            if option.left_out_by_default and getattr(self, option.name) != option.default:
+                samplers = [self.sampler, self.hires.sampler or self.sampler] if self.hires else [self.sampler]
+                values |= {option.key(sampler): getattr(self, option.name) for sampler in samplers}
+        if whole:
+            values["Clip skip"] = whole
+        if self.hires:
+            values |= infotext.of_hires(self.hires)
+        values["RNG"] = "CPU" if self.noise == "CPU" else "NV"  # a GPU's noise, drawn anywhere
+        return "\n".join([*lines, infotext.parameters(values)])
+
+
+def settings_of(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:
+    """Settings of the class `kind` from the checked `values` of all options; more: its fields that are no option.
+
+    Raises `FieldError`, which calls the hires pass `hires_field`, where that makes a picture too large.
+    """
+    own = {one.name: values[one.name] for one in fields(kind) if one.name in values}
+    settings = kind(**{**own, "hires": hires_of(values), **more})
+    if settings.hires:
+        width, height = settings.hires.size(settings.width, settings.height)
+        if max(width, height) > LARGEST:
+            problem = TOO_LARGE(size=f"{width}x{height}", most=LARGEST)
+            raise FieldError.of(hires_field or Template("Hires. fix"), problem)
+    return settings
+
+
+def hires_of(values: Mapping[str, Any]) -> Hires | None:
+    """The hires pass of the values of all options, if there is one."""
+    if not values["hires"]:
+        return None
+    size = values["resize_width"], values["resize_height"]
+    own = {option.hires: values[option.name] for option in OPTIONS if option.hires}
+    return Hires(**{**own, "resize": size if any(size) else None})

@@ -1,0 +1,45 @@
+"""What stands under a picture in PNG Info: which tool made it, and at which clip skip."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from clip_skip.messages.message import Template, reason
+from clip_skip.pictures.errors import PictureError
+from clip_skip.pictures.facts import facts_of, sentences
+from clip_skip.pictures.reader import read_infotext
+from clip_skip.webui.host_language import translate
+
+__all__ = ["answer"]
+
+NO_PICTURE = Template("There is no picture.")
+TOO_LARGE = Template("The picture is too large to be read here.")
+THE_PICTURE = Template("This picture")
+
+MOST_LETTERS = 150_000_000
+"""Of a picture in base64."""
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What the picture in `request["picture"]`, a `data:` address or base64, says of itself.
+
+    "sentences" for a person in the host's language, "picture" as `clip-skip inspect --json` has it; where nothing is in
+    it, "problem" says so.
+    """
+    given = request.get("picture")
+    if not isinstance(given, str) or not given:
+        return {"problem": translate(NO_PICTURE)}
+    if len(given) > MOST_LETTERS:
+        return {"problem": translate(TOO_LARGE)}
+    try:
+        data = base64.b64decode(given.partition(",")[2] if given.startswith("data:") else given, validate=True)
+    except (binascii.Error, ValueError):
+        return {"problem": translate(NO_PICTURE)}
+    try:
+        facts = facts_of(read_infotext(data, translate(THE_PICTURE)))
+    except PictureError as error:
+        return {"problem": translate(reason(error))}
+    return {"sentences": [translate(message) for message in sentences(facts)], "picture": facts.as_json()}

@@ -1,0 +1,136 @@
+"""Finished cells that are used again: taken from the store, saved where the user wants that, and put into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from typing import Any
+
+import torch
+from modules import images, shared
+from PIL import Image
+
+from clip_skip.sweep.cell_store import CellStore, FinishedCell
+from clip_skip.sweep.plan import SweepCell
+from clip_skip.webui import generation
+from clip_skip.webui.state import State, state_of
+from clip_skip.webui.sweep.batch import sweep_job
+
+__all__ = ["Done", "distinct_cells", "fill_twins", "keep_batch", "release_memory", "take_finished"]
+
+Done = dict[SweepCell, tuple[Image.Image, str]]
+"""Finished cells: picture and infotext."""
+
+LISTS = (
+    "all_prompts",
+    "all_negative_prompts",
+    "all_seeds",
+    "all_subseeds",
+    "all_hr_prompts",
+    "all_hr_negative_prompts",
+)
+"""Attributes of a batch that have an entry for each picture."""
+
+NOT_NEEDED = ("c", "uc", "hr_c", "hr_uc", "sampler", "rng")
+"""Attributes of a finished batch that take memory, beside tensors and pictures."""
+
+
+def take_finished(job: Any, cells: Sequence[SweepCell], store: CellStore) -> Done:
+    """Those of `cells` that are in `store`; they are saved like new ones, unless their files are still there."""
+    sweep, done = sweep_job(job), Done()
+    for cell in cells:
+        found = store.get(sweep.identities.get(cell))
+        if found is None:
+            continue
+        if sweep.last is None:
+            sweep.last = batch_of_one(job, found)
+        save_again(job, found)
+        done[cell] = found.picture, found.infotext
+    sweep.reused = len(done)
+    return done
+
+
+def batch_of_one(job: Any, found: FinishedCell) -> Any:
+    """The batch of `found`, with this picture alone; what the user was warned of then is shown again."""
+    p = copy(found.batch)
+    for name in LISTS:
+        values = getattr(p, name, None)
+        if values:
+            setattr(p, name, [values[found.index]])
+    p.extra_generation_params = {
+        key: value[found.index] if isinstance(value, list) else value
+        for key, value in p.extra_generation_params.items()
+    }
+    p.comments = getattr(job, "comments", {})
+    p.clip_skip_state = State(panels=state_of(found.batch).panels)
+    generation.warn(p, state_of(found.batch).warnings, whole=True)
+    return p
+
+
+def save_again(job: Any, found: FinishedCell) -> None:
+    """Saves the picture as the host saves those of a batch."""
+    if job.do_not_save_samples or not getattr(shared.opts, "samples_save", True):
+        return
+    file = getattr(found.picture, "already_saved_as", None)
+    folder = os.path.join(os.path.abspath(job.outpath_samples), "")
+    if file and os.path.isfile(file) and os.path.abspath(file).startswith(folder):
+        return
+    images.save_image(
+        found.picture,
+        job.outpath_samples,
+        "",
+        seed=found.batch.all_seeds[found.index],
+        prompt=found.batch.all_prompts[found.index],
+        extension=shared.opts.samples_format,
+        info=found.infotext,
+        p=found.batch,
+    )
+
+
+def keep_batch(job: Any, made: Mapping[SweepCell, tuple[Image.Image, str]], store: CellStore) -> None:
+    """Puts the cells of the last batch into `store`.
+
+    A cell whose texts another extension has changed is not kept: what that extension reads, a file of wildcards for
+    example, is not in the cell's identity.
+    """
+    sweep = sweep_job(job)
+    batch = state_of(sweep.last).batch
+    if batch is None or batch.texts_changed:
+        return
+    kept = copy(sweep.last)
+    kept.clip_skip_state = copy(state_of(sweep.last))
+    kept.clip_skip_state.warnings = list(kept.clip_skip_state.warnings)
+    for index, (cell, (picture, infotext)) in enumerate(made.items()):
+        store.put(sweep.identities.get(cell), FinishedCell(picture, infotext, kept, index))
+
+
+def distinct_cells(job: Any, cells: Iterable[SweepCell]) -> list[SweepCell]:
+    """`cells` without those that are the same picture as one before them."""
+    first: dict[str, SweepCell] = {}
+    identities = sweep_job(job).identities
+    return [cell for cell in cells if (key := identities.get(cell)) is None or first.setdefault(key, cell) == cell]
+
+
+def fill_twins(job: Any, cells: Iterable[SweepCell], done: Done) -> None:
+    """Gives those of `cells` that are the same picture as a finished one that picture."""
+    identities = sweep_job(job).identities
+    finished = {identities[cell]: done[cell] for cell in done if identities.get(cell) is not None}
+    for cell in cells:
+        if cell not in done and identities.get(cell) in finished:
+            done[cell] = finished[identities[cell]]
+
+
+def release_memory(p: Any) -> None:
+    """Takes from a finished batch everything that takes memory and is in no infotext."""
+    for name, value in list(vars(p).items()):
+        if name in NOT_NEEDED or is_large(value):
+            setattr(p, name, None)
+
+
+def is_large(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(is_large, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(is_large, value))
+    return isinstance(value, (torch.Tensor, Image.Image)) or hasattr(value, "__array__")

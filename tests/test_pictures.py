@@ -1,0 +1,833 @@
+"""Pictures as other tools write them: small files of their shapes, one for every row of docs/files.md."""
+
+import base64
+import json
+import warnings
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin, features
+
+from clip_skip.messages.message import Message, join
+from clip_skip.pictures import comfyui_graph, container, numbering, user_comment
+from clip_skip.pictures import facts as fact_texts
+from clip_skip.pictures.errors import PictureError
+from clip_skip.pictures.facts import facts_of, read_facts, sentences
+from clip_skip.pictures.infotext import parse, split_settings
+from clip_skip.pictures.numbering import convert
+from clip_skip.pictures.reader import NO_INFOTEXT, read_infotext
+from clip_skip.pictures.samplers import webui_names
+from clip_skip.pictures.webui_tools import identified
+from clip_skip.standalone.cli.main import main
+
+from .helpers import growth
+
+WHOLE = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x768, Model hash: 0123456789, Model: m"
+"""The settings of an infotext."""
+
+
+def png(path, **texts):
+    info = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        info.add_itxt(name.replace("__", "-"), text)
+    Image.new("RGB", (64, 96)).save(path, "PNG", pnginfo=info)
+    return path
+
+
+def with_exif(path, raw, tag=0x9286, first=False, **more):
+    """A picture with one entry of Exif, in the first directory or in Exif's own."""
+    data = Image.Exif()
+    (data if first else data.get_ifd(0x8769))[tag] = raw
+    Image.new("RGB", (64, 96)).save(path, exif=data.tobytes(), **more)
+    return path
+
+
+def unicode_be(text):
+    return b"UNICODE\0" + text.encode("utf-16-be")
+
+
+def infotext(settings, prompt="a cat", negative="dark"):
+    return f"{prompt}\nNegative prompt: {negative}\n{settings}"
+
+
+def seen(path):
+    facts = read_facts(path)
+    template = facts.reason.template if isinstance(facts.reason, Message) else facts.reason
+    return facts.tool, facts.clip_skip, facts.said, template and str(template)
+
+
+UNWRITTEN, PUBLISHED = str(numbering.UNWRITTEN), str(numbering.AS_PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("settings", "tool", "value", "said", "reason"),
+    [
+        (f"{WHOLE}, Clip skip: 2, Version: v1.10.1", "AUTOMATIC1111", 2.0, "2", None),
+        (f"{WHOLE}, Version: v1.10.1", "AUTOMATIC1111", 1.0, None, numbering.UNWRITTEN),
+        (f"{WHOLE}, Clip skip: 3, Version: v1.10.1", "AUTOMATIC1111", 3.0, "3", numbering.SD1_ONLY),
+        (f"{WHOLE}, Clip skip: 3, Version: f2.0.1v1.10.1-previous-669-gdfdcbab6", "Forge", 3.0, "3", None),
+        (f"{WHOLE}, Clip skip: 2, Version: f0.0.17v1.8.0rc-latest-276-g29be1da7", "Forge", 2.0, "2", None),
+        (f"{WHOLE}, Clip skip: 2, Version: f2.0.0dev-v1.10.1RC-latest-2190-gb1d9a3a9", "reForge", 2.0, "2", None),
+        (f"{WHOLE}, Clip skip: 2, RNG: CPU, Version: neo-2.26", "Forge Neo", 2.0, "2", None),
+        (f"{WHOLE}, RNG: CPU, Version: neo-2.26", "Forge Neo", None, None, numbering.NEO_UNWRITTEN),
+        (f"{WHOLE}, CLiP-skip: 2, App: SD.Next, Pipeline: StableDiffusionPipeline", "SD.Next", 2.0, "2", None),
+        (f"{WHOLE}, CLiP-skip: 1.5, App: SD.Next, Pipeline: StableDiffusionPipeline", "SD.Next", 1.5, "1.5", None),
+        (
+            f"{WHOLE}, CLiP-skip: 2, App: SD.Next, Pipeline: StableDiffusionXLPipeline",
+            *("SD.Next", 3.0, "2", numbering.ONE_LESS),
+        ),
+        (
+            f"{WHOLE}, App: SD.Next, Pipeline: StableDiffusionXLPipeline",
+            *("SD.Next", 2.0, None, numbering.PUBLISHED_FOR),
+        ),
+        (f"{WHOLE}, CLiP-skip: 2, App: SD.Next, Pipeline: FluxPipeline", "SD.Next", None, "2", numbering.NO_CLIP_SKIP),
+        (f"{WHOLE}, CLiP-skip: 2", "SD.Next", 2.0, "2", numbering.SDNEXT_UNKNOWN),
+        (
+            f'{WHOLE}, Clip skip: 2, Created Date: 2025-11-28T09:18:43.5269343Z, Civitai resources: [{{"modelName":'
+            '"Some: Model, v2"}], Civitai metadata: {"ecosystem":"Illustrious"}',
+            *("Civitai", 2.0, "2", None),
+        ),
+        (
+            f'{WHOLE}, Clip skip: 2, Civitai resources: [], Civitai metadata: {{"baseModel":"Flux1"}}',
+            *("Civitai", None, "2", numbering.NO_CLIP_SKIP),
+        ),
+        (f"{WHOLE}, Clip skip: 2, Version: ComfyUI", "ComfyUI", 2.0, "2", None),
+        (f"{WHOLE}, Clip skip: -2, Version: ComfyUI", "ComfyUI", 2.0, "-2", numbering.COMFYUI),
+        (f"{WHOLE}, Clip skip: 2, Version: Fooocus v2.5.5", "Fooocus", 2.0, "2", None),
+        (f"{WHOLE}, Version: Fooocus v2.5.5", "Fooocus", None, None, numbering.FOOOCUS_UNWRITTEN),
+        (f"{WHOLE}, Version: Fooocus v2.3.1", "Fooocus", 2.0, None, numbering.PUBLISHED_FOR),
+        *(
+            (f"{WHOLE}, {key}: 2", "AUTOMATIC1111", 2.0, "2", None)
+            for key in ("Clip Skip", "CLIP skip", "clipSkip", "clip_skip", "CLIP Skip")
+        ),
+        (f"{WHOLE}, Clip skip: 2.0", "AUTOMATIC1111", 2.0, "2.0", None),
+        (f"{WHOLE}, Clip skip: -2", "AUTOMATIC1111", 2.0, "-2", numbering.NEGATIVE_SIGN),
+        (f"{WHOLE}, Clip skip: 0", "AUTOMATIC1111", 1.0, "0", numbering.ZERO),
+        (f"{WHOLE}, Clip skip: None", "AUTOMATIC1111", 1.0, "None", numbering.UNWRITTEN),
+        (f"{WHOLE}, Clip skip: , Version: v1.9.0", "AUTOMATIC1111", 1.0, None, numbering.UNWRITTEN),
+        (f"{WHOLE}, Clip skip: two", "AUTOMATIC1111", None, "two", numbering.NOT_A_NUMBER),
+        (f"{WHOLE}, Clip skip: nan", "AUTOMATIC1111", None, "nan", numbering.NOT_A_NUMBER),
+        (f"{WHOLE}, Clip skip: 1e400", "AUTOMATIC1111", None, "1e400", numbering.NOT_A_NUMBER),
+        (f"{WHOLE}, Clip skip: 99", "AUTOMATIC1111", None, "99", numbering.TOO_DEEP),
+    ],
+)
+def test_an_infotext_tells_its_tool_and_clip_skip(tmp_path, settings, tool, value, said, reason):
+    path = png(tmp_path / "p.png", parameters=infotext(settings))
+    assert seen(path) == (tool, value, said, reason and str(reason))
+    facts = read_facts(path)
+    assert (facts.seed, facts.steps, facts.cfg_scale, facts.size) == (5, 20, 7.0, "512x768")
+    assert (facts.prompt, facts.negative, facts.model, facts.model_hash) == ("a cat", "dark", "m", "0123456789")
+    assert (facts.reason is not None) >= (facts.clip_skip is None)
+    assert json.loads(json.dumps(facts.as_json(), allow_nan=False))["tool"] == tool
+
+
+def test_this_extensions_tags_and_panel_come_first(tmp_path):
+    path = png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: 2", "<clipskip:3.5>a cat"))
+    assert seen(path)[1:] == (3.5, "2", str(fact_texts.FROM_TAG))
+    path = png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: 2, Clip skip panel: 4"))
+    assert seen(path)[1:] == (4.0, "2", str(fact_texts.FROM_PANEL))
+
+
+def graph(stop=None, **changes):
+    """ComfyUI's graph of a picture; `stop` is what a CLIPSetLastLayer says, of which there is none for None."""
+    clip = ["1", 1] if stop is None else ["7", 0]
+    nodes = {
+        "1": ("CheckpointLoaderSimple", {"ckpt_name": "sub\\foo.safetensors"}),
+        "2": ("CLIPTextEncode", {"text": "a cat", "clip": clip}),
+        "3": ("CLIPTextEncode", {"text": "dark", "clip": clip}),
+        "4": ("EmptyLatentImage", {"width": 512, "height": 768, "batch_size": 1}),
+        "5": (
+            "KSampler",
+            {
+                **{"seed": 2**64 - 1, "steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m_sde", "scheduler": "karras"},
+                **{"denoise": 1.0, "model": ["1", 0], "positive": ["2", 0], "negative": ["3", 0]},
+                "latent_image": ["4", 0],
+            },
+        ),
+        "6": ("SaveImage", {"images": ["5", 0]}),
+        **({"7": ("CLIPSetLastLayer", {"stop_at_clip_layer": stop, "clip": ["1", 1]})} if stop is not None else {}),
+        **changes,
+    }
+    return {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}
+
+
+def last_layer(stop, clip):
+    return ("CLIPSetLastLayer", {"stop_at_clip_layer": stop, "clip": clip})
+
+
+def encode(text, clip, kind="CLIPTextEncode"):
+    return (kind, {"text": text, "clip": clip})
+
+
+SDXL = {"2": encode("a cat", ["7", 0], "CLIPTextEncodeSDXL"), "3": encode("dark", ["7", 0], "CLIPTextEncodeSDXL")}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "value", "said", "reason"),
+    [
+        (graph(-2), 2.0, "-2", numbering.COMFYUI),
+        (graph(), None, None, numbering.AS_PUBLISHED),
+        (graph(-1), 1.0, "-1", numbering.RAW_TOP_UNKNOWN),
+        (graph(-1, **SDXL), None, "-1", numbering.RAW_TOP),
+        (graph(-3, **SDXL), 3.0, "-3", numbering.COMFYUI),
+        (graph(-20), None, "-20", numbering.BELOW_SD1),
+        # through a LoRA's loader, before and after
+        (
+            graph(-2, **{"8": ("LoraLoader", {"clip": ["7", 0], "model": ["1", 0]}), "2": encode("a cat", ["8", 1])}),
+            *(2.0, "-2", numbering.COMFYUI),
+        ),
+        (
+            graph(-2, **{"7": last_layer(-2, ["8", 1]), "8": ("LoraLoader", {"clip": ["1", 1], "model": ["1", 0]})}),
+            *(2.0, "-2", numbering.COMFYUI),
+        ),
+        # through a reroute, and a number from a primitive behind another one
+        (
+            graph(
+                -2,
+                **{
+                    **{"8": ("Reroute", {"": ["7", 0]}), "2": encode("a cat", ["8", 0]), "3": encode("dark", ["8", 0])},
+                    **{"7": last_layer(["9", 0], ["1", 1]), "9": ("Reroute", {"": ["10", 0]})},
+                    "10": ("PrimitiveInt", {"value": -2}),
+                },
+            ),
+            *(2.0, "-2", numbering.COMFYUI),
+        ),
+        # of two nodes in a row the nearest to the encoder wins
+        (graph(-2, **{"7": last_layer(-2, ["8", 0]), "8": last_layer(-4, ["1", 1])}), 2.0, "-2", numbering.COMFYUI),
+        # one that reaches no sampler says nothing
+        (graph(None, **{"9": last_layer(-4, ["1", 1]), "10": encode("x", ["9", 0])}), None, None, PUBLISHED),
+        # the number cannot be found out
+        (graph(["gone", 0]), None, "?", numbering.NOT_A_NUMBER),
+        # conditionings in between, a guider, and a loader that encodes the prompts itself
+        (
+            graph(
+                -2,
+                **{
+                    "8": ("ControlNetApplyAdvanced", {"positive": ["2", 0], "negative": ["3", 0], "strength": 1}),
+                    "9": ("ConditioningCombine", {"conditioning_1": ["8", 0], "conditioning_2": ["8", 0]}),
+                    "5": (
+                        "KSampler",
+                        {"seed": 1, "steps": 2, "positive": ["9", 0], "negative": ["8", 1], "latent_image": ["4", 0]},
+                    ),
+                },
+            ),
+            *(2.0, "-2", numbering.COMFYUI),
+        ),
+        (
+            graph(
+                -2,
+                **{
+                    "5": ("SamplerCustomAdvanced", {"guider": ["8", 0], "latent_image": ["4", 0], "noise": ["9", 0]}),
+                    "8": ("CFGGuider", {"positive": ["2", 0], "negative": ["3", 0], "cfg": 5, "model": ["1", 0]}),
+                    "9": ("RandomNoise", {"noise_seed": 3}),
+                },
+            ),
+            *(2.0, "-2", numbering.COMFYUI),
+        ),
+        (
+            graph(
+                None,
+                **{
+                    "2": ("Efficient Loader", {"ckpt_name": "m", "clip_skip": -2, "positive": "a", "negative": "b"}),
+                    "5": (
+                        "KSampler (Efficient)",
+                        {"seed": 1, "steps": 2, "positive": ["2", 1], "negative": ["2", 2], "latent_image": ["4", 0]},
+                    ),
+                },
+            ),
+            *(2.0, "-2", numbering.COMFYUI),
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["prompt", "file"])
+def test_comfyuis_graph_tells_the_clip_skip_that_reaches_the_sampler(tmp_path, nodes, value, said, reason, form):
+    if form == "file":
+        path = tmp_path / "p.json"
+        path.write_text(json.dumps(nodes))
+    else:
+        path = png(tmp_path / "p.png", prompt=json.dumps(nodes), workflow="{}")
+    assert seen(path) == ("ComfyUI", value, said, str(reason))
+
+
+def test_comfyuis_other_settings_are_read_exactly(tmp_path):
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(graph(-2))))
+    assert facts.seed == 2**64 - 1 and facts.size == "512x768" and facts.cfg_scale == 7.0 and facts.steps == 20
+    assert (facts.prompt, facts.negative, facts.model) == ("a cat", "dark", "sub\\foo.safetensors")
+    found = read_infotext(tmp_path / "p.png").parameters
+    assert (found["Sampler"], found["Schedule type"], found["RNG"]) == ("DPM++ 2M SDE", "Karras", "CPU")
+
+
+def test_several_values_in_a_graph_are_all_told_with_their_prompt(tmp_path):
+    both = graph(-2, **{"8": last_layer(-3, ["1", 1]), "3": encode("dark", ["8", 0])})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(both)))
+    assert facts.clip_skip is None and facts.said == "prompt -2, negative prompt -3"
+    parts = [
+        fact_texts.PART_FROM(part=fact_texts.PARTS[part], value=value, number=number, tool="ComfyUI")
+        for part, value, number in (("prompt", "2", "-2"), ("negative prompt", "3", "-3"))
+    ]
+    assert str(facts.reason) == str(fact_texts.SEVERAL(parts=join(parts, ", ")))
+    one = graph(-2, **{"3": encode("dark", ["1", 1])})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(one)))
+    assert facts.clip_skip is None and facts.said == "prompt -2, negative prompt none"
+    second = {
+        "8": last_layer(-4, ["1", 1]),
+        "9": encode("a dog", ["8", 0]),
+        "10": (
+            "KSampler",
+            {"seed": 9, "steps": 5, "positive": ["9", 0], "negative": ["3", 0], "latent_image": ["5", 0]},
+        ),
+    }
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(graph(-2, **second))))
+    assert facts.said == "prompt -2, negative prompt -2, prompt -4" and facts.seed == 2**64 - 1
+
+
+def test_the_editors_workflow_stands_in_for_a_prompt_that_is_missing(tmp_path):
+    nodes = [
+        {"id": 1, "type": "CheckpointLoaderSimple", "widgets_values": ["m.safetensors"]},
+        {
+            **{"id": 2, "type": "CLIPSetLastLayer", "widgets_values": [-2]},
+            "inputs": [{"name": "clip", "type": "CLIP", "link": 1}],
+        },
+        {
+            **{"id": 3, "type": "CLIPTextEncode", "widgets_values": ["a cat"]},
+            "inputs": [{"name": "clip", "type": "CLIP", "link": 2}],
+        },
+        {
+            **{"id": 4, "type": "KSampler"},
+            "widgets_values": [5, "fixed", 20, 7, "euler", "normal", 1],
+            "inputs": [{"name": "positive", "link": 3}, {"name": "negative", "link": 3}],
+        },
+    ]
+    links = [[1, 1, 1, 2, 0, "CLIP"], [2, 2, 0, 3, 0, "CLIP"], [3, 3, 0, 4, 1, "CONDITIONING"]]
+    path = png(tmp_path / "p.png", workflow=json.dumps({"nodes": nodes, "links": links}))
+    assert seen(path) == ("ComfyUI", 2.0, "-2", str(numbering.COMFYUI)) and read_facts(path).seed == 5
+    nodes[1]["mode"] = comfyui_graph.BYPASSED
+    path = png(tmp_path / "p.png", workflow=json.dumps({"nodes": nodes, "links": links}))
+    assert seen(path) == ("ComfyUI", None, None, PUBLISHED)
+
+
+def test_a_large_graph_is_walked_in_time_and_a_larger_one_not_at_all():
+    """Every encoder hangs on a long chain of LoRAs, and every sampler on all encoders."""
+
+    def make(length):
+        chain = {f"c{i}": ("LoraLoader", {"clip": [f"c{i + 1}", 0], "model": ["m", 0]}) for i in range(length)}
+        encoders = {f"e{i}": encode("x", ["c0", 0]) for i in range(20)}
+        joined = {"joined": ("ConditioningCombine", {f"c_{i}": [f"e{i}", 0] for i in range(20)})}
+        inputs = {"seed": 1, "steps": 2, "positive": ["joined", 0], "negative": ["joined", 0], "model": ["c0", 0]}
+        samplers = {f"s{i}": ("KSampler", {**inputs, "latent_image": ["c0", 0]}) for i in range(20)}
+        return json.dumps(graph(None, **chain, **encoders, **joined, **samplers)).encode()
+
+    assert growth(read_facts, make, 180, 1800) < 3
+    assert read_facts(make(1800)).tool == "ComfyUI"
+    with pytest.raises(PictureError):
+        read_facts(make(2000))
+
+
+def test_comfyuis_graph_is_found_in_webp_and_beside_an_infotext(tmp_path):
+    raw = "prompt:" + json.dumps(graph(-2))
+    assert seen(with_exif(tmp_path / "p.webp", raw, tag=0x0110, first=True))[:2] == ("ComfyUI", 2.0)
+    raw = unicode_be(json.dumps({**graph(-2), "extra": {}, "extraMetadata": "{}"}))
+    assert seen(with_exif(tmp_path / "p.jpg", raw))[:2] == ("ComfyUI", 2.0)
+    text = infotext(f"{WHOLE}, Clip skip: 5, Version: ComfyUI")
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(graph(-2)), parameters=text))
+    assert (facts.clip_skip, facts.model_hash, facts.model) == (2.0, "0123456789", "sub\\foo.safetensors")
+
+
+def swarm(**params):
+    known = {"prompt": "a cat", "negativeprompt": "dark", "model": "a/foo", "seed": 5, "steps": "20", "cfgscale": "7.0"}
+    values = {**known, "width": 512, "height": 768, "sampler": "euler_ancestral", "swarm_version": "0.9.8.0", **params}
+    models = [{"name": "a/foo.safetensors", "param": "model", "hash": "0x" + "ab" * 32}]
+    return json.dumps({"sui_image_params": values, "sui_models": models, "sui_extra_data": {}}, indent=2)
+
+
+def invoke(base, **values):
+    known = {"positive_prompt": "a cat", "negative_prompt": "dark", "seed": 5, "steps": 20, "cfg_scale": 7.0}
+    model = {"key": "x", "hash": "blake3:0123", "name": "foo", "base": base, "type": "main"}
+    more = {"width": 512, "height": 768, "scheduler": "dpmpp_2m_k", "rand_device": "cpu", "app_version": "6.13.0"}
+    return json.dumps({**known, **more, "generation_mode": "txt2img", "model": model, **values})
+
+
+def fooocus(**values):
+    known = {"prompt": "a cat", "negative_prompt": "dark", "base_model": "foo", "base_model_hash": "0123456789"}
+    more = {"steps": 30, "sampler": "dpmpp_2m_sde_gpu", "scheduler": "karras", "seed": "5", "guidance_scale": 4}
+    size = {"resolution": "(896, 1152)", "sharpness": 2, "performance": "Speed", "version": "Fooocus v2.5.5"}
+    return json.dumps({**known, **more, **size, **values})
+
+
+def novelai(source):
+    values = {"steps": 28, "sampler": "k_euler_ancestral", "seed": 5, "scale": 11.0, "uc": "dark", "noise": 0.2}
+    texts = {"Title": "AI generated image", "Description": "a cat", "Software": "NovelAI", "Source": source}
+    return {**texts, "Comment": json.dumps(values)}
+
+
+DRAW_THINGS = {"c": "a cat", "uc": "dark", "steps": 20, "sampler": "DPM++ 2M Karras", "scale": 7.5, "seed": 5}
+DRAW_THINGS |= {"size": "512x768", "model": "foo_f16.ckpt", "strength": 1, "seed_mode": "Torch CPU Compatible"}
+EASY = {"prompt": "a cat", "negative_prompt": "dark", "seed": 5, "use_stable_diffusion_model": "foo", "clip_skip": True}
+EASY |= {"sampler_name": "euler_a", "width": 512, "height": 768, "num_inference_steps": 20, "guidance_scale": 7.5}
+DIFFUSERS = {"prompt": "a cat", "num_inference_steps": 20, "guidance_scale": 7.5, "seed": 5, "clip_skip": 1}
+
+
+@pytest.mark.parametrize(
+    ("texts", "tool", "value", "said", "reason"),
+    [
+        ({"parameters": swarm(clipstopatlayer=-2)}, "SwarmUI", 2.0, "-2", numbering.COMFYUI),
+        ({"parameters": swarm(clipstopatlayer="-1")}, "SwarmUI", 1.0, "-1", numbering.RAW_TOP_UNKNOWN),
+        ({"parameters": swarm()}, "SwarmUI", None, None, numbering.AS_PUBLISHED),
+        ({"invokeai_metadata": invoke("sd-1", clip_skip=0)}, "InvokeAI", 1.0, "0", numbering.SKIPPED),
+        ({"invokeai_metadata": invoke("sd-1", clip_skip=1)}, "InvokeAI", 2.0, "1", numbering.SKIPPED),
+        ({"invokeai_metadata": invoke("sd-2", clip_skip=0)}, "InvokeAI", 2.0, "0", numbering.SKIPPED),
+        ({"invokeai_metadata": invoke("sdxl")}, "InvokeAI", 2.0, None, numbering.PUBLISHED_FOR),
+        ({"invokeai_metadata": invoke("sdxl", clip_skip=1)}, "InvokeAI", 3.0, "1", numbering.SKIPPED),
+        ({"invokeai_metadata": invoke("flux", clip_skip=1)}, "InvokeAI", None, "1", numbering.NO_CLIP_SKIP),
+        (
+            {
+                "sd__metadata": json.dumps(
+                    {
+                        **{"model_weights": "foo", "model_hash": "ab" * 32},
+                        "image": {
+                            **{"prompt": [{"prompt": "a cat [dark]", "weight": 1}], "steps": 20, "cfg_scale": 7.5},
+                            **{"seed": 5, "sampler": "k_lms", "width": 512, "height": 768},
+                        },
+                    }
+                )
+            },
+            *("InvokeAI", None, None, numbering.AS_PUBLISHED),
+        ),
+        (
+            {"Dream": '"a cat [dark]" -s 20 -S 5 -W 512 -H 768 -C 7.5 -A k_euler_a'},
+            *("InvokeAI", None, None, numbering.AS_PUBLISHED),
+        ),
+        ({"parameters": fooocus(clip_skip=2), "fooocus_scheme": "fooocus"}, "Fooocus", 2.0, "2", None),
+        ({"parameters": fooocus(), "fooocus_scheme": "fooocus"}, "Fooocus", None, None, numbering.FOOOCUS_UNWRITTEN),
+        ({"parameters": fooocus(version="Fooocus v2.3.0")}, "Fooocus", 2.0, None, numbering.PUBLISHED_FOR),
+        (novelai("Stable Diffusion 1D44365E"), "NovelAI", 2.0, None, numbering.NOVELAI),
+        (novelai("Stable Diffusion F1022D28"), "NovelAI", 2.0, None, numbering.NOVELAI),
+        (novelai("Stable Diffusion XL C1E1DE52"), "NovelAI", None, None, numbering.NOVELAI_LATER),
+        (novelai("NovelAI Diffusion V4.5 4BDE2A90"), "NovelAI", None, None, numbering.NOVELAI_LATER),
+        ({"parameters": json.dumps({**DRAW_THINGS, "clip_skip": 2})}, "Draw Things", 2.0, "2", None),
+        ({"parameters": json.dumps(DRAW_THINGS)}, "Draw Things", 1.0, None, numbering.UNWRITTEN),
+        ({name: str(value) for name, value in EASY.items()}, "Easy Diffusion", 2.0, "True", numbering.SWITCH),
+        ({"parameters": json.dumps({**EASY, "clip_skip": False})}, "Easy Diffusion", 1.0, "False", numbering.SWITCH),
+        (
+            {"parameters": json.dumps({**DIFFUSERS, "pipeline": "StableDiffusionPipeline"})},
+            *("diffusers", 2.0, "1", numbering.SKIPPED),
+        ),
+        (
+            {"parameters": json.dumps({**DIFFUSERS, "pipeline": "StableDiffusionXLPipeline"})},
+            *("diffusers", 3.0, "1", numbering.SKIPPED),
+        ),
+        ({"parameters": json.dumps(DIFFUSERS)}, "diffusers", 2.0, "1", numbering.SKIPPED_UNKNOWN),
+    ],
+)
+def test_json_of_other_tools(tmp_path, texts, tool, value, said, reason):
+    path = png(tmp_path / "p.png", **texts)
+    assert seen(path) == (tool, value, said, reason and str(reason))
+    facts = read_facts(path)
+    assert facts.seed == 5 and facts.prompt == "a cat" and facts.steps in (20, 28, 30)
+    assert facts.negative == ("" if tool == "diffusers" else "dark")
+
+
+def test_the_numbers_that_onetrainer_has():
+    """Its samples have no text in them; its training's number is in its LoRAs (`made_for`)."""
+    assert convert("OneTrainer", "1", "SD1")[0] == 2 and convert("OneTrainer", "1", "SDXL")[0] == 3
+    assert convert("OneTrainer", "0", "SD1")[0] == 1 and convert("OneTrainer", "0", "SDXL")[0] == 2
+
+
+def test_easy_diffusion_draw_things_and_swarmui_in_jpeg(tmp_path):
+    path = with_exif(tmp_path / "p.jpg", unicode_be(json.dumps(EASY)))
+    assert seen(path)[:2] == ("Easy Diffusion", 2.0)
+    path = with_exif(tmp_path / "p.jpg", b"ASCII\0\0\0" + json.dumps({**DRAW_THINGS, "clip_skip": 3}).encode())
+    assert seen(path)[:2] == ("Draw Things", 3.0)
+    path = with_exif(tmp_path / "p.jpg", b"UNICODE\0" + swarm(clipstopatlayer=-2).encode("utf-16-le"))
+    assert seen(path)[:2] == ("SwarmUI", 2.0)
+    path = with_exif(tmp_path / "p.webp", fooocus(clip_skip=3), first=True)
+    assert seen(path)[:2] == ("Fooocus", 3.0)
+
+
+def test_draw_things_in_xmp(tmp_path):
+    comment = json.dumps({**DRAW_THINGS, "clip_skip": 2}).replace('"', "&quot;")
+    xmp = f'<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{comment}</rdf:li></rdf:Alt></exif:UserComment>'
+    path = png(tmp_path / "p.png", **{"XML:com.adobe.xmp": xmp})
+    assert seen(path) == ("Draw Things", 2.0, "2", None)
+
+
+COMMENT = infotext(f"{WHOLE}, Clip skip: 2", "ünïcode 猫 cat", "тёмный")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "png", "avif"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(unicode_be(COMMENT), id="UTF-16BE"),
+        pytest.param(b"UNICODE\0" + COMMENT.encode("utf-16-le"), id="UTF-16LE"),
+        pytest.param(b"UNICODE\0\xff\xfe" + COMMENT.encode("utf-16-le"), id="mark LE"),
+        pytest.param(b"UNICODE\0\xfe\xff" + COMMENT.encode("utf-16-be"), id="mark BE"),
+        pytest.param(b"UNICODE\0" + COMMENT.encode(), id="UTF-8 after UNICODE"),
+        pytest.param(b"UNICODE\0\xef\xbb\xbf" + COMMENT.encode(), id="mark UTF-8"),
+        pytest.param(b"ASCII\0\0\0" + COMMENT.encode(), id="UTF-8 in ASCII"),
+        pytest.param(b"\0" * 8 + COMMENT.encode(), id="undefined"),
+        pytest.param(COMMENT.encode(), id="no head"),
+        pytest.param(unicode_be(COMMENT) + b"\0\0", id="zeros at the end"),
+    ],
+)
+def test_a_user_comment_is_decoded_by_what_makes_sense(tmp_path, raw, suffix):
+    if suffix == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    facts = read_facts(with_exif(tmp_path / f"p.{suffix}", raw))
+    assert (facts.prompt, facts.negative) == ("ünïcode 猫 cat", "тёмный") and facts.clip_skip == 2.0
+    assert user_comment.decode(raw) == COMMENT
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "negative"),
+    [
+        (f"a cat\nNegative prompt: dark\n{WHOLE}\nTemplate: a {{cat|dog}}", "a cat", "dark"),
+        (f"a\nNegative prompt: b\n{WHOLE}\nTemplate: x\nSteps: 9, Seed: 9, Size: 9x9\nNegative Template: y", "a", "b"),
+        (f"a\nNegative prompt: b\n{WHOLE}\nADetailer: something else\nand more", "a", "b"),
+        (f"a\nSteps: 1, to: heaven, and: back\nNegative prompt: b\n{WHOLE}", "a\nSteps: 1, to: heaven, and: back", "b"),
+        (f"a, cat. Negative prompt: dark. {WHOLE}", "a, cat.", "dark."),
+        (f"a cat Negative prompt: {WHOLE}", "a cat", ""),
+        (f"a cat {WHOLE}", "a cat", ""),
+        (f"\ufeffa cat\r\nNegative prompt: dark\r\n{WHOLE}\r\n", "a cat", "dark"),
+        (f"a\r\nb\r\n{WHOLE}", "a\nb", ""),
+        (WHOLE, "", ""),
+        (f"a: b, c\nNegative prompt: d\n  {WHOLE}  ", "a: b, c", "d"),
+    ],
+)
+def test_where_the_settings_stand(tmp_path, text, prompt, negative):
+    path = tmp_path / "p.txt"
+    path.write_bytes(text.encode())
+    facts = read_facts(path)
+    assert (facts.prompt, facts.negative, facts.seed, facts.model) == (prompt, negative, 5, "m")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_text_file_may_have_a_byte_order_mark(tmp_path, encoding):
+    path = tmp_path / "p.txt"
+    path.write_bytes(COMMENT.encode(encoding))
+    assert read_facts(path).prompt == "ünïcode 猫 cat"
+
+
+@pytest.mark.parametrize(
+    ("line", "settings"),
+    [
+        ('A: [{"b": "c: d, e"}], F: 1', {"A": '[{"b": "c: d, e"}]', "F": "1"}),
+        ('A: {}, B: {"c": {"d": [1, 2]}}, E: x', {"A": "{}", "B": '{"c": {"d": [1, 2]}}', "E": "x"}),
+        ("A: {broken, B: 2", {"A": "{broken", "B": "2"}),
+        ("A: (a, b), C: 3", {"A": "(a", "C": "3"}),
+        ('A: "x, \\"y\\": z", B: 1', {"A": 'x, "y": z', "B": "1"}),
+        ('A: "no end, B: 1', {"A": '"no end', "B": "1"}),
+        ("A: 1, Tiling, B: 2", {"A": "1", "B": "2"}),
+        ("Created Date: 2025-11-28T09:18:43.52Z, B: 2", {"Created Date": "2025-11-28T09:18:43.52Z", "B": "2"}),
+        ("Face-x/y 2.0 (a): 1,B:2", {"Face-x/y 2.0 (a)": "1", "B": "2"}),
+        (": 1, , B: ", {"B": ""}),
+    ],
+)
+def test_a_line_of_settings(line, settings):
+    assert dict(split_settings(line)) == settings
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32, 2**53 + 1, 2**64 - 1])
+def test_seeds_are_exact(tmp_path, seed):
+    text = WHOLE.replace("Seed: 5", f"Seed: {seed}")
+    assert read_facts(png(tmp_path / "p.png", parameters=f"a\n{text}")).seed == seed
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule", "names"),
+    [
+        ("dpmpp_2m_sde_karras", "", ("DPM++ 2M SDE", "Karras")),
+        ("dpmpp_2m_sde_gpu", "karras", ("DPM++ 2M SDE", "Karras")),
+        ("euler_ancestral", "normal", ("Euler a", "Uniform")),
+        ("Euler a", "", ("Euler a", "")),
+        ("DPM++ 2M Karras", "", ("DPM++ 2M", "Karras")),
+        ("DPM++ 2M", "Automatic", ("DPM++ 2M", "Automatic")),
+        ("DPM++ 2M Karras", "Automatic", ("DPM++ 2M", "Karras")),
+        ("dpmpp_2m_k", "", ("DPM++ 2M", "Karras")),
+        ("k_euler_a", "", ("Euler a", "")),
+        ("euler_sgm_uniform", "", ("Euler", "SGM Uniform")),
+        ("uni_pc", "simple", ("UniPC", "Simple")),
+        ("Undefined", "", ("Undefined", "")),
+        ("res_multistep", "beta", ("res_multistep", "Beta")),
+    ],
+)
+def test_samplers_have_the_webuis_names(name, schedule, names):
+    assert webui_names(name, schedule) == names
+
+
+def hostile_files(folder):
+    """Files that readers have stumbled over."""
+    plain = b"\x89PNG\r\n\x1a\n"
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\2\0\0\0")
+    end = chunk(b"IDAT", zlib.compress(b"\0\0\0\0")) + chunk(b"IEND", b"")
+    bomb = zlib.compress(b"a" * 100_000_000, 9)
+    yield "bomb.png", plain + head + chunk(b"zTXt", b"parameters\0\0" + bomb) + end
+    yield "large.png", plain + chunk(b"IHDR", b"\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\2\0\0\0") + end
+    yield "cut.png", plain + head[:20]
+    yield "text.png", plain + head + chunk(b"tEXt", b"parameters\0" + b"\xff" * 50) + end
+    yield "none.png", plain + head + end
+    yield "empty.png", b""
+    yield "zeros.bin", b"\0" * 1000
+    yield "exif.jpg", exif_bytes(folder, b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x92\x86" * 40)
+    yield "brackets.txt", b"[" * 200_000
+    yield "objects.txt", b'{"a":' * 200_000
+    yield "numbers.json", b'{"sui_image_params": {"seed": ' + b"9" * 6000 + b"}}"
+    yield "nan.json", b'{"sui_image_params": {"seed": NaN, "steps": Infinity, "prompt": [1]}}'
+    loop = graph(-2, **{"7": last_layer(["7", 0], ["7", 0]), "2": encode(["2", 0], ["2", 0])})
+    yield "loop.json", json.dumps(loop).encode()
+    yield "odd.json", json.dumps({"1": {"class_type": 1, "inputs": {"positive": ["1", 0], "seed": []}}}).encode()
+    yield "workflow.json", json.dumps({"nodes": [1, {"id": [], "inputs": 3}], "links": [[], 1]}).encode()
+
+
+def exif_bytes(folder, exif):
+    Image.new("RGB", (8, 8)).save(folder / "made.jpg", exif=exif)
+    return (folder / "made.jpg").read_bytes()
+
+
+def test_hostile_files_end_in_this_rooms_error_or_in_facts(tmp_path):
+    for name, data in hostile_files(tmp_path):
+        path = tmp_path / name
+        path.write_bytes(data)
+        for source in (path, data):
+            try:
+                facts = read_facts(source, name)
+            except PictureError as error:
+                assert str(error)
+            else:
+                assert json.dumps(facts.as_json(), allow_nan=False)
+    for name in ("none.png", "empty.png", "zeros.bin", "bomb.png", "large.png", "brackets.txt"):
+        with pytest.raises(PictureError):
+            read_facts(tmp_path / name)
+    with pytest.raises(PictureError):
+        read_facts(tmp_path)
+
+
+@pytest.mark.parametrize("seed", ["nan", "-5", "1e400", "9" * 5000, "inf"])
+def test_settings_that_are_no_numbers_are_none(tmp_path, seed):
+    text = f"a\nSteps: 1e400, Sampler: x, CFG scale: inf, Seed: {seed}, Clip skip: 0, Size: big"
+    facts = read_facts(png(tmp_path / "p.png", parameters=text))
+    assert facts.clip_skip == 1.0 and facts.cfg_scale is None and facts.steps is None
+    assert facts.seed == (-5 if seed == "-5" else None)
+
+
+BLOCKS = (
+    *("x", "Steps: 1, ", "a: ", 'a: "', 'a: "\\"', "a: {", 'a: ["b: [", ', "{", '"', ",", ":", "\n", "\r\n"),
+    *("Negative prompt:", "Template: ", "Steps: 1", "Steps: 1, a: b, c: d\n", "- ", "a b-", "<clipskip:", "\ufeff"),
+)
+
+
+@pytest.mark.parametrize("tail", ["", f"\n{WHOLE}"])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_reading_takes_time_in_proportion_to_the_length(block, tail):
+    def make(length):
+        return block * (length // len(block)) + tail
+
+    assert growth(lambda text: facts_of(identified(parse(text))), make) < 3
+
+
+PIECES = st.sampled_from(
+    [
+        *BLOCKS,
+        *WHOLE.split(", "),
+        "Clip skip: ",
+        "CLiP-skip: ",
+        "nan",
+        "1e400",
+        "-2",
+        "[]",
+        "{}",
+        "null",
+        "Version: neo",
+    ]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=20), max_size=40).map("".join))
+def test_any_text_gives_facts(text):
+    facts = facts_of(identified(parse(text)))
+    assert json.dumps(facts.as_json(), allow_nan=False) and all(map(str, sentences(facts)))
+    try:
+        read_facts(text.encode("utf-8", "surrogatepass"))
+    except PictureError as error:
+        assert str(error)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(["1", 0]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("1", "2", "class_type", "inputs", "clip", "text", "positive", "negative", "stop_at_clip_layer"),
+                    *(
+                        "sampler_name",
+                        "seed",
+                        "latent_image",
+                        "prompt",
+                        "nodes",
+                        "links",
+                        "id",
+                        "type",
+                        "mode",
+                        "c",
+                        "uc",
+                    ),
+                    *("widgets_values", "sui_image_params", "sui_models", "model", "clip_skip", "base_model", "steps"),
+                    *("guidance_scale", "num_inference_steps", "use_stable_diffusion_model", "seed_mode", "image"),
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(JSON, st.sampled_from(["parameters", "prompt", "workflow", "invokeai_metadata", "sd-metadata", "Comment"]))
+def test_any_json_gives_facts_or_this_rooms_error(data, place):
+    info = PngImagePlugin.PngInfo()
+    info.add_text(place, json.dumps(data))
+    info.add_text("Software", "NovelAI")
+    with container.io.BytesIO() as file:
+        Image.new("1", (1, 1)).save(file, "PNG", pnginfo=info)
+        raw = file.getvalue()
+    try:
+        assert json.dumps(read_facts(raw).as_json(), allow_nan=False)
+    except PictureError as error:
+        assert str(error)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_user_comment(raw):
+    for head in (b"", *user_comment.HEADS):
+        assert isinstance(user_comment.decode(head + raw), str)
+
+
+def test_what_a_person_is_told(tmp_path):
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(graph(-2))))
+    first = fact_texts.MADE_AT_OWN(tool="ComfyUI", value="2", number="-2")
+    assert sentences(facts) == [first, numbering.COMFYUI(value="-2", skip="2")]
+    facts = read_facts(png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: 2")))
+    assert sentences(facts) == [fact_texts.MADE_AT(tool="AUTOMATIC1111", value="2")]
+    facts = read_facts(png(tmp_path / "p.png", **novelai("NovelAI Diffusion V4 37442FCA")))
+    assert sentences(facts)[0] == fact_texts.MADE_BY(tool="NovelAI")
+    facts = read_facts(png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: two")))
+    assert sentences(facts)[0] == fact_texts.MADE_BY_OWN(tool="AUTOMATIC1111", number="two")
+
+
+def test_the_command_inspects_pictures(tmp_path, capsys):
+    png(tmp_path / "comfy.png", prompt=json.dumps(graph(-2)))
+    png(tmp_path / "a1111.png", parameters=infotext(f"{WHOLE}, Clip skip: 2"))
+    Image.new("RGB", (8, 8)).save(tmp_path / "none.png")
+    files = [str(tmp_path / name) for name in ("comfy.png", "a1111.png", "none.png")]
+    assert main(["inspect", *files, "--json"]) == 1
+    printed = capsys.readouterr()
+    comfy, a1111, none = json.loads(printed.out)
+    fields = "tool clip_skip said model model_hash seed steps cfg_scale size prompt negative reason"
+    assert comfy.keys() == {"file", "kind", "picture"} and list(comfy["picture"]) == fields.split()
+    assert comfy["file"] == files[0] and comfy["kind"] == "picture"
+    picture = comfy["picture"]
+    assert (picture["tool"], picture["clip_skip"], picture["said"], picture["seed"]) == (
+        "ComfyUI",
+        2.0,
+        "-2",
+        2**64 - 1,
+    )
+    assert picture["reason"] == str(numbering.COMFYUI(value="-2", skip="2"))
+    assert a1111["picture"]["reason"] is None and a1111["picture"]["size"] == "512x768"
+    message = str(NO_INFOTEXT(file=files[2]))
+    assert none == {"file": files[2], "problem": f"{message}."} and message in printed.err
+    assert main(["inspect", *files[:2]]) == 0
+    out = capsys.readouterr().out
+    assert str(fact_texts.MADE_AT_OWN(tool="ComfyUI", value="2", number="-2")) in out and "Seed: 5\n" in out
+
+
+def test_the_command_takes_a_folder_of_pictures_and_shows_no_control_characters(tmp_path, capsys):
+    png(tmp_path / "a.png", parameters=infotext(f"{WHOLE}, Clip skip: 2", "a \x1b[31mred\x1b[0m\ncat"))
+    (tmp_path / "more").mkdir()
+    png(tmp_path / "more" / "b.png", parameters=infotext(WHOLE))
+    assert main(["inspect", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "a.png" in out and "b.png" in out and "\x1b" not in out and "a \\x1b[31mred\\x1b[0m\\ncat" in out
+
+
+def test_what_png_info_shows(tmp_path, standins):
+    from clip_skip.webui.page import png_info, routes
+
+    data = png(tmp_path / "p.png", prompt=json.dumps(graph(-2))).read_bytes()
+    letters = base64.b64encode(data).decode()
+    for sent in (letters, f"data:image/png;base64,{letters}"):
+        answer = routes.picture({"picture": sent})
+        assert answer["sentences"] == [str(one) for one in sentences(read_facts(data))]
+        assert answer["picture"] == read_facts(data).as_json()
+    Image.new("RGB", (8, 8)).save(tmp_path / "none.png")
+    none = base64.b64encode((tmp_path / "none.png").read_bytes()).decode()
+    assert routes.picture({"picture": none}) == {"problem": str(NO_INFOTEXT(file=png_info.THE_PICTURE))}
+    for sent in (None, "", 3, [], "data:image/png;base64,%%%", "é"):
+        assert routes.picture({"picture": sent}) == {"problem": str(png_info.NO_PICTURE)}
+
+
+def test_avif_without_a_reader_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "p.avif"
+    path.write_bytes(b"\0\0\0\x20ftypavif\0\0\0\0avif" + b"\0" * 50)
+    monkeypatch.setattr(container, "FORMATS", ("PNG",))
+    with pytest.raises(PictureError) as error:
+        read_facts(path)
+    assert error.value.message == container.NO_AVIF(file=str(path))
+
+
+REFERENCE = {
+    "A1111": {"parameters": infotext(f"{WHOLE}, Clip skip: 2, Version: v1.10.1")},
+    "ComfyUI": {"prompt": json.dumps(graph(-2)), "workflow": json.dumps({"nodes": [], "links": []})},
+    "InvokeAI": {"invokeai_metadata": invoke("sd-1", clip_skip=1)},
+    "Dream": {"Dream": '"a cat [dark]" -s 20 -S 5 -W 512 -H 768 -C 7.5 -A k_euler_a'},
+    "Fooocus": {"parameters": fooocus(clip_skip=2)},
+    "NovelAI": novelai("Stable Diffusion 1D44365E"),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_sd_parsers_reads_the_same_where_it_reads(tmp_path, name):
+    sd_parsers = pytest.importorskip("sd_parsers", reason="sd-parsers is not installed")
+    path = png(tmp_path / "p.png", **REFERENCE[name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = sd_parsers.ParserManager().parse(path)
+    assert theirs is not None
+    ours, sampler = read_facts(path), theirs.samplers[0]
+    assert str(sampler.parameters["seed"]) == str(ours.seed)
+    assert ours.cfg_scale == float(sampler.parameters["cfg_scale"])
+    if name != "ComfyUI":  # its links are followed by the workflow's, not by the graph that ran
+        assert [prompt.value for prompt in sampler.prompts] == [ours.prompt]
+        assert [prompt.value for prompt in sampler.negative_prompts] == [ours.negative]
+    if name in ("A1111", "ComfyUI", "InvokeAI"):
+        assert ours.steps == int(sampler.parameters["steps"])
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("SwarmUI", {"parameters": swarm(clipstopatlayer=-2)}),
+        (
+            "a template with settings after an infotext",
+            {"parameters": f"a\n{WHOLE}\nTemplate: b\nSteps: 1, Seed: 2, CFG scale: 3, Sampler: Euler"},
+        ),
+        ("everything on one line", {"parameters": f"a cat Negative prompt: dark {WHOLE}"}),
+    ],
+)
+def test_where_sd_parsers_reads_nothing_or_something_else(tmp_path, name, texts):
+    """The rows of docs/files.md that say so; once this fails, sd-parsers has learnt it."""
+    sd_parsers = pytest.importorskip("sd_parsers", reason="sd-parsers is not installed")
+    path = png(tmp_path / "p.png", **texts)
+    theirs = sd_parsers.ParserManager().parse(path)
+    ours = read_facts(path)
+    prompts = [prompt.value for prompt in theirs.prompts] if theirs else []
+    assert prompts != [ours.prompt]
