@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clip_skip.messages.message import MessageError, Template
 
@@ -111,6 +111,11 @@ class Skip:
     def acts_on_clip(self) -> bool:
         """Whether it sets a value for CLIP."""
         return any(value is not None for value in (self.value, self.l, self.g, self.hires))
+
+    @property
+    def without_clip(self) -> Skip:
+        """What it sets for `LANGUAGE_MODELS` alone."""
+        return replace(self, value=None, l=None, g=None, hires=None)
 
     def __str__(self) -> str:
         parts = [] if self.value is None else [format(self.value)]

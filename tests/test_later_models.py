@@ -1,6 +1,8 @@
 """Models after SDXL in Forge and Forge Neo: a text encoder that is not CLIP is reached by its name alone."""
 
 import math
+import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -285,3 +287,75 @@ def test_layers_of_a_later_host_are_read_off_it(host, name):  # noqa: F811
     for layer in ([1, 2], "all"):
         inner.layer = layer
         assert describe_model(model).named == () and describe_model(model).several
+
+
+def sweep_of(model, host, tower, apply_to="both", rows=None):  # noqa: F811
+    """A batch of a sweep with a column for each clip skip of `tower`."""
+    from clip_skip.sweep.settings import SweepSettings
+    from clip_skip.webui.hosts.encoders import describe_model
+    from clip_skip.webui.state import State
+
+    settings = SweepSettings.from_args(
+        [{"clip_skips": "2, 3, 4.5", "columns": tower, "apply_to": apply_to, **(rows or {"cfg_scales": "7"})}]
+    )
+    plan = settings.plan(describe_model(model).all_towers)
+    overrides = [settings.override(cell) for cell in plan.cells]
+    state = State(overrides=overrides)
+    return plan, SimpleNamespace(clip_skip_state=state, extra_generation_params={})
+
+
+@pytest.mark.parametrize("apply_to", ["both", "prompt", "negative"])
+def test_a_sweep_of_its_layers(host, named, apply_to):  # noqa: F811
+    tower, model = named
+    if deepest(model) < LAYERS:
+        return
+    plan, job = sweep_of(model, host, tower, apply_to)
+    p = host.generate([TEXT] * 3, ["bad"] * 3, overrides_of=job)
+    native = model.engine.native
+    for index, skip in enumerate(plan.clip_skips):
+        want = native if apply_to == "negative" else max(skip, native)
+        want_negative = native if apply_to == "prompt" else max(skip, native)
+        text = TEXT if apply_to == "negative" else f"{TEXT} "
+        bad = "bad" if apply_to == "both" else "bad "
+        assert torch.equal(crossattn(p.c[index][0][0]), reference(model, text, want))
+        assert torch.equal(crossattn(p.uc[index][0]), reference(model, bad, want_negative)), (apply_to, skip)
+        again = host.generate([p.all_prompts[index]], [p.all_negative_prompts[index]])
+        assert torch.equal(crossattn(again.c[0][0][0]), crossattn(p.c[index][0][0]))  # its infotext makes it again
+    assert told(p) == [] and "Clip skip panel" not in p.extra_generation_params
+
+
+def test_the_columns_of_a_sweep_must_fit_the_model(host, named):  # noqa: F811
+    from clip_skip.sweep import settings
+    from clip_skip.sweep.axis import SweepError
+
+    tower, model = named
+    other = "gemma" if tower != "gemma" else "t5"
+    with pytest.raises(SweepError) as error:
+        sweep_of(model, host, other)
+    assert (
+        error.value.message
+        == SweepError.in_field(settings.LABELS["columns"], settings.NEEDS_NAMED(name=settings.NAMES[other])).message
+    )
+    for rows in ({"rows": "hires"}, {"rows": "clip_g"}):
+        with pytest.raises(SweepError):
+            sweep_of(model, host, tower, rows=rows)
+
+
+def test_the_axis_sets_the_loaded_models_encoder(host, named):  # noqa: F811
+    from clip_skip.webui.widgets import xyz_axes
+
+    _, model = named
+    option = lambda label, kind, apply, **more: SimpleNamespace(label=label, apply=apply, **more)
+    axis = xyz_axes.axis(option, "[Clip Skip] T5 / LLM", xyz_axes.NAMED)
+    p = SimpleNamespace(scripts=None, override_settings={}, extra_generation_params={})
+    axis.confirm(p, [1.0, float(deepest(model))])
+    with pytest.raises(ValueError):
+        axis.confirm(p, [deepest(model) + 1.0])
+    assert axis.choices() == [str(value) for value in range(model.engine.native, deepest(model) + 1)]
+    axis.apply(p, 3.0, [3.0])
+    made = host.generate([TEXT], ["bad"], overrides_of=p)
+    at = min(3, deepest(model))
+    assert torch.equal(crossattn(made.c[0][0][0]), reference(model, f"{TEXT} ", max(at, model.engine.native)))
+    load(host, UNKNOWN["Unheard"]())
+    with pytest.raises(ValueError, match=re.escape(str(xyz_axes.NO_NAMED(model="Unheard")))):
+        axis.confirm(p, [2.0])

@@ -112,7 +112,7 @@ def mark_prompts(p: Processing) -> bool:
     warn_names(p, prompts, model)
     values = [[one for each in passes if each for one in each[index].values()] for index in range(len(texts))]
     acts = any(one for each in values for one in each)
-    if acts and model.hosts and not state.overrides:
+    if acts and model.hosts and not any(one.acts_on_clip for one in state.overrides):
         for picture, each in enumerate(values, first):
             infotext.note(p, picture, each, model)
     warn_too_deep(p, [one for each in values for one in each], model)
