@@ -4,6 +4,7 @@
     const clipSkip = window.clipSkip;
     const tr = (...args) => clipSkip.tr(...args);
     const {find} = clipSkip;
+    const CLIP = ["l", "g", "h"];
     const NOTHING_SAID = {prompt: [[{}]], negative: [[{}]]};
     const SWEEP = "Clip skip sweep";
     const PLOT = "X/Y/Z plot";
@@ -47,6 +48,13 @@
         return {l: all, h: all, g: (hires && value("hires")) || value("clip_g") || all};
     }
 
+    /** What the prompt's tags ask of a text encoder that is reached by its name: all values, and whether there are any. */
+    clipSkip.decidedByName = (encoder) => {
+        const asked = (clipSkip.read.passes?.first || NOTHING_SAID).prompt.flat().map((values) => values[encoder.tower]);
+        const values = asked.map((value) => clamp(value ?? encoder.native, encoder.native, encoder.deepest));
+        return {values: [...new Set(values)], tagged: asked.some((value) => value !== undefined)};
+    };
+
     /** "2", or "L 2, G 3" where the encoders differ. */
     function number(skip) {
         const encoders = clipSkip.encoders();
@@ -74,7 +82,7 @@
         const numbers = skips.map((steps) => steps.map(number));
         const single = new Set(numbers.flat()).size === 1;
         return {
-            tagged: parts.flat().some((values) => Object.keys(values).length),
+            tagged: parts.flat().some((values) => CLIP.some((tower) => tower in values)),
             values: single ? numbers[0][0] : numbers.map(inTurn).join(" AND "),
             skip: single ? skips[0][0] : undefined,
         };

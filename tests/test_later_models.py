@@ -359,3 +359,29 @@ def test_the_axis_sets_the_loaded_models_encoder(host, named):  # noqa: F811
     load(host, UNKNOWN["Unheard"]())
     with pytest.raises(ValueError, match=re.escape(str(xyz_axes.NO_NAMED(model="Unheard")))):
         axis.confirm(p, [2.0])
+
+
+def test_the_layers_tab_shows_it(host, named, monkeypatch):  # noqa: F811
+    from clip_skip.webui.hosts.encoders import describe_model
+    from clip_skip.webui.widgets import layers_tab
+
+    _, model = named
+    loaded = []
+    monkeypatch.setattr(layers_tab, "load_on_device", loaded.append)
+    calls = model.calls
+    measured = layers_tab.measure(f"<clipskip:3>{OTHER}", "l")
+    (encoder,) = (one.encoder for one in describe_model(model).named)
+    assert measured.clip_skips == tuple(range(LAYERS, 0, -1)) and measured.title == encoder.name
+    assert measured.native == encoder.native and loaded == [model] and model.calls == calls
+    assert len(measured.tokens) == len(
+        [each for each in model.engine.tokenize_line(model.engine.template.format(OTHER))[0] if each]
+    )
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in encoder_of(model).modules())
+
+
+def test_the_layers_tab_has_nothing_to_show_of_several_layers(host, fixed):  # noqa: F811
+    from clip_skip.messages.message import MessageError
+    from clip_skip.webui.widgets import layers_tab
+
+    with pytest.raises(MessageError):
+        layers_tab.measure(OTHER, "l")

@@ -12,7 +12,15 @@ from typing import Any
 
 from clip_skip.encoder import TextEncoder, from_stack
 
-__all__ = ["ENGINES", "SEVERAL_LAYERS", "NamedEncoder", "load_on_device", "named_encoders", "takes_several_layers"]
+__all__ = [
+    "ENGINES",
+    "SEVERAL_LAYERS",
+    "NamedEncoder",
+    "load_on_device",
+    "named_encoders",
+    "takes_several_layers",
+    "token_texts",
+]
 
 PREFIX = "text_processing_engine"
 LAST = -1
@@ -115,6 +123,37 @@ def published(engine: Any) -> tuple[int, bool] | None:
     if layer is None:
         return 1, True
     return (-layer, bool(norm)) if isinstance(layer, int) and layer <= LAST else None
+
+
+class Tokenized(Exception):
+    """Raised where the tokens are embedded, to end the pass."""
+
+
+def token_texts(engine: Any, texts: list[str]) -> tuple[str, ...]:
+    """A text for each token that `engine` makes of the first of `texts`, templates included, padding left out."""
+    inner = getattr(engine.text_encoder, "transformer", engine.text_encoder)
+    embedding: Any = getattr(inner, "shared", None) or inner.get_input_embeddings()
+    tokens: list[int] = []
+
+    def take(_embedding: object, inputs: tuple[Any, ...]) -> None:
+        tokens.extend(inputs[0][0].tolist())
+        raise Tokenized
+
+    hook = embedding.register_forward_pre_hook(take)
+    try:
+        engine(texts)
+    except Tokenized:
+        pass
+    finally:
+        hook.remove()
+    length = len(tokens)
+    while length > 1 and tokens[length - 1] == tokens[length - 2]:
+        length -= 1
+    tokens = tokens if length == len(tokens) else tokens[: max(length - 1, 1)]
+    tokenizer: Any = getattr(engine, "qwen_tokenizer", None) or getattr(engine, "tokenizer", None)
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+    decode = getattr(tokenizer, "decode", None)
+    return tuple((str(decode([token])).strip() if decode else "") or str(token) for token in tokens)
 
 
 def load_on_device(model: Any) -> None:
