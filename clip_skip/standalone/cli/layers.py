@@ -15,7 +15,19 @@ DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, fro
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add(
+        "--model",
+        default="demo",
+        metavar="FILE",
+        help="an SD1, SD2 or SDXL checkpoint (.safetensors), a text encoder alone (T5, UMT5, Gemma 2, Qwen, Ministral: "
+        "ComfyUI's file or a folder of transformers), or demo",
+    )
+    add(
+        "--tokenizer",
+        type=Path,
+        metavar="FOLDER",
+        help="where the tokenizer.json of such a text encoder is, if not beside it",
+    )
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
     add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
     add("--dark", action="store_true", help="light on dark")
@@ -35,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_png("--out", arguments.out)
     try:
-        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
+        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower, arguments.tokenizer)
     except (CheckpointError, OSError) as error:
         raise ArgumentError(f"--model: {error}") from error
     try:
