@@ -50,7 +50,8 @@ def apply(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[st
     panels = [one.panel(panel, prompt, model.header_skip or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
-            texts = [one.texts(*pair, published) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
+            pairs = zip(getattr(p, first), getattr(p, second))
+            texts = [one.texts(*pair, published) for one, pair in zip(each, pairs)]
             setattr(p, first, [prompt for prompt, _ in texts])
             setattr(p, second, [negative for _, negative in texts])
     p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt, published)

@@ -181,6 +181,7 @@ def llama_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
     import transformers
 
     block = "layers.0."
+    more: dict[str, float | None]
     if block + "pre_feedforward_layernorm.weight" in weights:
         family, head, more = "gemma2", 256, {"query_pre_attn_scalar": 256, "attn_logit_softcapping": None}
         kinds: Any = transformers.Gemma2Config, transformers.Gemma2Model

@@ -140,7 +140,8 @@ def count_text(*values: Any) -> str:
     """
     count = len(fields(SweepSettings))
     model = describe_model(sd_models.model_data.sd_model)
-    towers = {one.encoder.tower: one.encoder for one in (*model.hosts, *model.named)}
+    encoders = [*(host.encoder for host in model.hosts), *(named.encoder for named in model.named)]
+    towers = {encoder.tower: encoder for encoder in encoders}
     try:
         settings = SweepSettings.from_args(values[:count])
         layers = {tower: encoder.deepest for tower, encoder in towers.items()}

@@ -57,8 +57,7 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
         model = selected(p)
         deepest = deepest_of(describe_model(model), names)
         if names == NAMED and model is not None and deepest is None:
-            problem = NO_NAMED(model=describe_model(model).name)
-            raise ClipSkip(FIELD_PROBLEM(field=label, problem=problem))
+            raise ClipSkip(FIELD_PROBLEM(field=label, problem=NO_NAMED(model=describe_model(model).name)))
         for value in values:
             problem = problem_of(value, deepest)
             if problem:
