@@ -12,13 +12,13 @@
 
     /** An element with properties, attributes (those with a dash, and role) and children. */
     clipSkip.element = (tag, attributes = {}, ...children) => {
-        const made = document.createElement(tag);
+        const node = document.createElement(tag);
         for (const [name, value] of Object.entries(attributes)) {
-            if (name === "role" || name.includes("-")) made.setAttribute(name, value);
-            else made[name] = value;
+            if (name === "role" || name.includes("-")) node.setAttribute(name, value);
+            else node[name] = value;
         }
-        made.append(...children);
-        return made;
+        node.append(...children);
+        return node;
     };
 
     clipSkip.button = (text, title, click) => {
@@ -27,7 +27,7 @@
         return button;
     };
 
-    /** Whether a setting of the host's Settings page is on; one that the host does not have is. Neo's `opts` is not the window's. */
+    /** Whether a setting of the host's Settings page is on, or unknown to the host. Neo's `opts` is not on `window`. */
     clipSkip.wanted = (name) => typeof opts === "undefined" || opts[`clip_skip_${name}`] !== false;
 
     clipSkip.find = (selector) => gradioApp().querySelector(selector);

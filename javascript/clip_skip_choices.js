@@ -57,14 +57,14 @@
         ];
         return known
             .filter(([name, , acts]) => acts && name.startsWith(typed.toLowerCase()) && !before.toLowerCase().includes(`:${name}`))
-            .map(([name, told]) => ({text: name, meaning: told, goesOn: true}));
+            .map(([name, meaning]) => ({text: name, meaning, goesOn: true}));
     }
 
     /** What can follow `text`, the box up to the cursor: [{text, meaning, label, goesOn}], and how much it replaces. */
     clipSkip.choices = (text) => {
         const name = text.match(NAME);
         if (name && "clipskip".startsWith(name[1].toLowerCase())) {
-            const choice = {text: "<clipskip:", meaning: tr("clip skip of this prompt"), label: "<clipskip:…>", goesOn: true};
+            const choice = {text: "<clipskip:", meaning: tr("set the clip skip for this prompt"), label: "<clipskip:…>", goesOn: true};
             return {replaces: name[0].length, offered: [choice]};
         }
         const item = text.match(ITEM);

@@ -22,9 +22,9 @@
     };
 
     function describe(open) {
-        const said = {role: "combobox", "aria-expanded": "true", "aria-haspopup": "listbox", "aria-controls": "clip_skip_completion"};
+        const attributes = {role: "combobox", "aria-expanded": "true", "aria-haspopup": "listbox", "aria-controls": "clip_skip_completion"};
         area.setAttribute("aria-autocomplete", "list");
-        for (const [name, value] of Object.entries(said)) {
+        for (const [name, value] of Object.entries(attributes)) {
             if (open) area.setAttribute(name, value);
             else area.removeAttribute(name);
         }

@@ -1,11 +1,11 @@
-// What each text of the page will be made at, and who decides that: a tag, the panel, or the header.
+// The clip skip of each text of the page, and what sets it: a tag, the panel, or the header.
 (() => {
     window.clipSkip ??= {};
     const clipSkip = window.clipSkip;
     const tr = (...args) => clipSkip.tr(...args);
     const {find} = clipSkip;
     const CLIP = ["l", "g", "h"];
-    const NOTHING_SAID = {prompt: [[{}]], negative: [[{}]]};
+    const NO_TAGS = {prompt: [[{}]], negative: [[{}]]};
     const SWEEP = "Clip skip sweep";
     const PLOT = "X/Y/Z plot";
 
@@ -50,7 +50,7 @@
 
     /** What the prompt's tags ask of a text encoder that is reached by its name: all values, and whether there are any. */
     clipSkip.decidedByName = (encoder) => {
-        const asked = (clipSkip.read.passes?.first || NOTHING_SAID).prompt.flat().map((values) => values[encoder.tower]);
+        const asked = (clipSkip.read.passes?.first || NO_TAGS).prompt.flat().map((values) => values[encoder.tower]);
         const values = asked.map((value) => clamp(value ?? encoder.native, encoder.native, encoder.deepest));
         return {values: [...new Set(values)], tagged: asked.some((value) => value !== undefined)};
     };
@@ -67,23 +67,32 @@
     function inTurn(values) {
         const changes = values.filter((value, index) => value !== values[index - 1]);
         const each = [...new Set(changes)];
-        const template = changes.length > each.length ? "{first} and {next} in turn" : "{first}, then {next}";
-        const told = window.localization?.[template] || template;
-        return each.reduce((first, next) => told.replace("{first}", first).replace("{next}", next));
+        const alternates = changes.length > each.length;
+        const joined = (first, next) => (alternates ? tr("{first} and {next} in turn", {first, next}) : tr("{first}, then {next}", {first, next}));
+        return each.reduce((first, next) => joined(first, next));
     }
 
-    /** A text of the page: whether a tag has a say in it, its values in words, and, where it has one, the single skip. */
+    /** "first part 1, then 3; second part 4" */
+    function byPart(values) {
+        const named = [(one) => tr("first part {values}", one), (one) => tr("second part {values}", one)];
+        const other = (one) => tr("part {number}: {values}", one);
+        return values.map((text, index) => (named[index] || other)({values: text, number: index + 1})).join("; ");
+    }
+
+    /** A text of the page: whether a tag sets any of it, its values, these in words, and, if there is just one, the skip. */
     function text(tab, pass, negative) {
         const hires = pass === "hires";
-        const parts = (clipSkip.read.passes?.[pass] || NOTHING_SAID)[negative ? "negative" : "prompt"];
+        const parts = (clipSkip.read.passes?.[pass] || NO_TAGS)[negative ? "negative" : "prompt"];
         const header = byHeader(clipSkip.headerValue());
         const otherwise = clipSkip.panelOn(tab) ? byValues(byPanel(tab, negative, hires), header) : header;
         const skips = parts.map((steps) => steps.map((values) => byValues(values, otherwise)));
         const numbers = skips.map((steps) => steps.map(number));
         const single = new Set(numbers.flat()).size === 1;
+        const values = single ? numbers[0][0] : inTurn(numbers[0]);
         return {
             tagged: parts.flat().some((values) => CLIP.some((tower) => tower in values)),
-            values: single ? numbers[0][0] : numbers.map(inTurn).join(" AND "),
+            values,
+            skips: single || parts.length === 1 ? tr("clip skip {values}", {values}) : byPart(numbers.map(inTurn)),
             skip: single ? skips[0][0] : undefined,
         };
     }
@@ -93,13 +102,13 @@
         const prompt = text(tab, "first", false);
         const negative = text(tab, "first", true);
         const others = [];
-        if (negative.values !== prompt.values) others.push(tr("negative prompt: clip skip {values}", negative));
+        if (negative.skips !== prompt.skips) others.push(tr("negative prompt: {skips}", negative));
         if (clipSkip.hiresOn(tab)) {
             const hires = text(tab, "hires", false);
             const bad = text(tab, "hires", true);
-            if (hires.values !== prompt.values) others.push(tr("hires pass: clip skip {values}", hires));
-            if (bad.values !== hires.values && bad.values !== negative.values) {
-                others.push(tr("negative prompt in the hires pass: clip skip {values}", bad));
+            if (hires.skips !== prompt.skips) others.push(tr("hires pass: {skips}", hires));
+            if (bad.skips !== hires.skips && bad.skips !== negative.skips) {
+                others.push(tr("negative prompt in the hires pass: {skips}", bad));
             }
         }
         return {prompt, others};
@@ -111,11 +120,12 @@
         return [title, tr(title)].some((known) => known.toLowerCase() === name);
     };
 
-    /** The clip skips of the sweep and whether they are the prompt's, where it is the script that is chosen. */
+    /** The clip skips of the sweep, if it is the chosen script and they can be valid, and whether they are the prompt's. */
     clipSkip.sweep = (tab) => {
         if (!chosen(tab, SWEEP)) return {};
         const part = (name) => `#script_${tab}_clip_skip_sweep_${name}`;
         const values = find(`${part("clip_skips")} :is(textarea, input)`)?.value.trim() || "";
+        if (!/^[-\d\s.,()+[\]]*\d[-\d\s.,()+[\]]*$/.test(values)) return {};
         return {values, ofPrompt: find(`${part("apply_to")} input:checked`)?.value !== "Negative prompt"};
     };
 

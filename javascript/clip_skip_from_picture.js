@@ -17,6 +17,10 @@
 
     /** The host's own paste reads the settings from the prompt box, and chooses the script. */
     async function fill(tab, infotext, note) {
+        if (!infotext) {
+            note.textContent = tr("There is no picture yet.");
+            return;
+        }
         const answer = await clipSkip.fetch("sweep-of", {infotext});
         note.textContent = answer.error || "";
         if (answer.error) return;

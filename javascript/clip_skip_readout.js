@@ -1,36 +1,37 @@
-// Below the header's slider: where the text encoder stops, and what decides it.
+// Below the header's slider: where the text encoder stops, and what sets that.
 (() => {
     window.clipSkip ??= {};
     const clipSkip = window.clipSkip;
     const tr = (...args) => clipSkip.tr(...args);
 
-    /** "stops after layer 11 of 12 · CLIP ViT-L/14", for skip(encoder), clip skip in our numbering. */
+    /** "stops after layer 11 of 12 (CLIP ViT-L/14)", for skip(encoder), clip skip in our numbering. */
     clipSkip.stops = (encoders, skip) => {
         const parts = encoders.map((encoder) => {
             const at = encoder.layers + 1 - skip(encoder);
             const values = {layer: at, layers: encoder.layers, name: encoder.name, low: Math.floor(at), high: Math.ceil(at)};
             return Number.isInteger(at)
-                ? tr("stops after layer {layer} of {layers} · {name}", values)
-                : tr("stops between layers {low} and {high} of {layers} · {name}", values);
+                ? tr("stops after layer {layer} of {layers} ({name})", values)
+                : tr("stops between layers {low} and {high} of {layers} ({name})", values);
         });
         return parts.join("; ");
     };
 
-    function who(tab, prompt) {
+    /** A sentence about `stops` that says what sets it; "" if the header does. */
+    function setBy(tab, prompt, stops) {
         const {tag, tag_in_style} = clipSkip.read;
         if (prompt.tagged && tag && prompt.skip) {
-            return tag_in_style ? tr("the tag {tag} of a style decides", {tag}) : tr("the tag {tag} decides", {tag});
+            return tag_in_style ? tr("set by the tag {tag} of a style: {stops}", {tag, stops}) : tr("set by the tag {tag}: {stops}", {tag, stops});
         }
-        if (prompt.tagged) return tr("the prompt's tags decide");
-        if (clipSkip.panelOn(tab)) return tr("the panel decides");
-        return clipSkip.overridden() ? tr("the override settings decide") : "";
+        if (prompt.tagged) return tr("set by the prompt's tags: {stops}", {stops});
+        if (clipSkip.panelOn(tab)) return tr("set by the panel: {stops}", {stops});
+        return clipSkip.overridden() ? tr("set by the override settings: {stops}", {stops}) : "";
     }
 
-    /** What the X/Y/Z plot decides, and whether that is the prompt's value. Over the host's own axis a tag and the panel win. */
-    function plotted(tab, decides) {
-        const acts = (axis) => axis !== "Clip skip" || (!decides && headerActs());
+    /** What the X/Y/Z plot sets, and whether that is the prompt's value. A tag and the panel win over the host's own axis. */
+    function plotted(tab, others) {
+        const acts = (axis) => axis !== "Clip skip" || (!others && headerActs());
         const axes = clipSkip.plot(tab).filter(acts);
-        const line = axes.length ? tr("the X/Y/Z plot decides: {axes}", {axes: axes.join(", ")}) : "";
+        const line = axes.length ? tr("set by the X/Y/Z plot: {axes}", {axes: axes.join(", ")}) : "";
         return {line, prompt: axes.some((axis) => axis === "Clip skip" || axis.startsWith("[Clip Skip] Prompt"))};
     }
 
@@ -47,11 +48,11 @@
         const encoders = clipSkip.named();
         if (!encoders.length) {
             const several = clipSkip.known.several_layers;
-            const line = several ? "no effect on {model}, which uses several layers of its text encoder at once" : "no effect on {model}, nor has a tag or the panel";
+            const line = several ? "no effect on {model}, which uses several layers of its text encoder at once" : "no effect on {model}; tags and the panel have none either";
             return [tr(line, {model}), ""];
         }
         const lines = encoders.map(named).join("; ");
-        if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("the prompt's tags decide: {stops}", {stops: lines}), ""];
+        if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("set by the prompt's tags: {stops}", {stops: lines}), ""];
         return [tr("No effect on {model}: its text encoder is not CLIP.", {model}), lines];
     }
 
@@ -63,21 +64,23 @@
         if (!model) return [tr("the model is not loaded yet"), ""];
         if (!encoders.length) return withoutClip(model);
         const sweep = clipSkip.sweep(tab);
-        if (sweep.values && sweep.ofPrompt) return [tr("the sweep decides: clip skip {values}", sweep), ""];
+        const ofSweep = tr("clip skip {values}", sweep);
+        if (sweep.values && sweep.ofPrompt) return [tr("set by the sweep: {stops}", {stops: ofSweep}), ""];
         const {prompt, others} = clipSkip.decided(tab);
-        if (sweep.values) others.splice(0, others.length, tr("negative prompt: clip skip {values}", sweep));
-        const decides = who(tab, prompt);
-        const plot = plotted(tab, decides);
+        if (sweep.values) others.splice(0, others.length, tr("negative prompt: {skips}", {skips: ofSweep}));
+        const stops = prompt.skip ? clipSkip.stops(encoders, prompt.skip) : prompt.skips;
+        const line = setBy(tab, prompt, stops);
+        const plot = plotted(tab, line);
         if (plot.prompt) return [plot.line, ""];
         if (plot.line) others.push(plot.line);
-        const stops = prompt.skip ? clipSkip.stops(encoders, prompt.skip) : tr("clip skip {values}", prompt);
         const rest = others.map((other) => `; ${other}`).join("");
-        if (!decides && !headerActs()) {
-            return [tr("No effect on {model}. Use a tag or the panel.", {model}) + rest, tr("As published: {stops}", {stops})];
+        if (!line && !headerActs()) {
+            const none = tr("No effect on {model}, which already stops at {native}. To change it, use a tag or the panel.", {model, native: encoders[0].native});
+            return [none + rest, tr("As published: {stops}", {stops})];
         }
         const advice = model === "SD1" ? tr("2 for most anime models, 1 for the rest") : "";
         const more = [advice, ...clipSkip.named().map(named)].filter(Boolean).join("\n");
-        return [(decides ? `${decides}: ` : "") + stops + rest, more];
+        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, more];
     };
 
     clipSkip.showReadout = (tab) => {

@@ -1,12 +1,12 @@
-// Asks the server for what it alone knows, when that has changed, and has the other files show it.
+// Asks the server about the model and the prompts whenever they change, and has the other files show the answers.
 (() => {
     window.clipSkip ??= {};
     const clipSkip = window.clipSkip;
     const WORTH_ASKING = /<\s*clip[ _-]?skip|<lora:|<lyco:/i;
-    const asked = {};
+    const keys = {};
     let timer;
 
-    /** The loaded model, and what the boxes came to when they were last read. */
+    /** The loaded model, and the answer about the boxes when they last changed. */
     clipSkip.known = {model: null, encoders: []};
     clipSkip.read = {tag: null, boxes: {}, suggestions: [], problems: []};
     clipSkip.encoders = () => clipSkip.known.encoders;
@@ -25,11 +25,11 @@
     }
 
     async function ask(what, key, path, body) {
-        if (asked[what] === key) return undefined;
-        asked[what] = key;
+        if (keys[what] === key) return undefined;
+        keys[what] = key;
         try {
             const answer = await clipSkip.fetch(path, body);
-            return asked[what] === key ? answer : undefined;
+            return keys[what] === key ? answer : undefined;
         } catch (error) {
             console.warn("Clip Skip:", error.message);
             return undefined;

@@ -20,18 +20,18 @@
         }
         if (place.dataset.shown === key) return;
         place.dataset.shown = key;
-        const told = suggestions.map(({text, value}) => element("div", {}, element("span", {textContent: text}), " ", use(tab, value)));
-        place.replaceChildren(...told, ...problems.map((text) => element("div", {textContent: text})));
+        const lines = suggestions.map(({text, value}) => element("div", {}, element("span", {textContent: text}), " ", use(tab, value)));
+        place.replaceChildren(...lines, ...problems.map((text) => element("div", {textContent: text})));
     };
 
     /** Under the picture: the host shows the sentences, the buttons come behind them. */
     clipSkip.showPictureSuggestions = (tab) => {
         const comments = clipSkip.find(`#html_log_${tab} .comments, #html_info_${tab} .comments`);
         if (!comments || comments.querySelector(".clip-skip-button")) return;
-        const told = JSON.parse(clipSkip.find(`#generation_info_${tab} textarea`)?.value || "{}").clip_skip_suggestions || [];
+        const suggestions = JSON.parse(clipSkip.find(`#generation_info_${tab} textarea`)?.value || "{}").clip_skip_suggestions || [];
         for (const node of [...comments.childNodes]) {
-            const one = told.find(({text}) => node.nodeType === Node.TEXT_NODE && node.data.trim().endsWith(text));
-            if (one) node.after(" ", use(tab, one.value));
+            const suggestion = suggestions.find(({text}) => node.nodeType === Node.TEXT_NODE && node.data.trim().endsWith(text));
+            if (suggestion) node.after(" ", use(tab, suggestion.value));
         }
     };
 })();

@@ -7,12 +7,12 @@
         for (let text = walker.nextNode(); text; text = walker.nextNode()) {
             const found = text.data.match(PAGE);
             if (!found || text.parentElement.closest("a")) continue;
-            const made = document.createElement("a");
-            made.href = `file=${found[1]}`;
-            made.target = "_blank";
-            made.className = "clip-skip-page";
-            made.textContent = found[1];
-            text.splitText(text.data.indexOf(found[1])).replaceWith(made);
+            const anchor = document.createElement("a");
+            anchor.href = `file=${found[1]}`;
+            anchor.target = "_blank";
+            anchor.className = "clip-skip-page";
+            anchor.textContent = found[1];
+            text.splitText(text.data.indexOf(found[1])).replaceWith(anchor);
             return;
         }
     }

@@ -67,7 +67,7 @@ else:
         def process(self, p: Processing, *args: object) -> None:
             if not generation.begin(p, args):
                 return
-            if second_pass.is_one(p):
+            if second_pass.is_second_pass(p):
                 second_pass.inherit(p, self.under_way())
             else:
                 self.under_way = weakref.ref(p)

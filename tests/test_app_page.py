@@ -1,6 +1,7 @@
 """The standalone page as `clip-skip app` serves it, in Chromium driven by Playwright."""
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from clip_skip.pictures.facts import MADE_AT_OWN
+from clip_skip.standalone.app.reading import SEED_TOO_LARGE
 from clip_skip.sweep.axis import TOO_DEEP
 from tests.random_model import SMALL_SDXL, random_weights
 
 from .test_families import HEADS
+from .test_pictures import graph
+from .test_pictures import png as picture_of
 
 pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
@@ -132,13 +137,17 @@ def newest(folder, name="pictures/*.png"):
 
 
 def test_the_readout_says_where_the_encoder_stops_and_what_decides(page):
-    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14")
+    expect(page, "stops after layer 12 of 12 (CLIP ViT-L/14)")
     set_number(page, SLIDER, 3)
     expect(page, "stops after layer 10 of 12")
     page.locator(PROMPT).fill("a red circle <clipskip:1.5>")
-    expect(page, "the tag <clipskip:1.5> decides: stops between layers 11 and 12 of 12")
+    expect(page, "set by the tag <clipskip:1.5>: stops between layers 11 and 12 of 12")
     page.locator(PROMPT).fill("a red circle")
     expect(page, "stops after layer 10 of 12")
+
+
+POP_UPS = 1001
+"""The z-index of the WebUI's pop-ups, such as the editor of styles."""
 
 
 def test_completion_and_stepping_by_keyboard(page):
@@ -148,10 +157,11 @@ def test_completion_and_stepping_by_keyboard(page):
     items = page.locator(f"{COMPLETION} li")
     sync_api.expect(items).to_have_count(13)
     assert "layer 11 of 12" in items.nth(1).inner_text()
+    assert int(page.locator(COMPLETION).evaluate("(list) => getComputedStyle(list).zIndex")) > POP_UPS
     prompt.press("ArrowDown")
     prompt.press("Enter")
     assert prompt.input_value() == "a circle <clipskip:2>" and items.count() == 0
-    expect(page, "the tag <clipskip:2> decides")
+    expect(page, "set by the tag <clipskip:2>")
     prompt.press("ArrowLeft")
     prompt.press("Control+ArrowUp")
     assert prompt.input_value() == "a circle <clipskip:3>"
@@ -169,7 +179,7 @@ def test_completion_undo_and_the_cursor(page):
     prompt.press("Enter")
     prompt.press("Enter")
     assert prompt.input_value() == "a <clipskip:2:hires=1>"
-    expect(page, "the tag <clipskip:2:hires=1> decides")
+    expect(page, "set by the tag <clipskip:2:hires=1>")
     prompt.press("Control+ArrowUp")
     assert prompt.input_value() == "a <clipskip:2:hires=2>"
     prompt.press("Control+z")
@@ -185,7 +195,7 @@ def test_what_decides_is_what_the_picture_is_made_at(page):
     set_number(page, SLIDER, 12)
     page.locator(PROMPT).fill("[<clipskip:1>:<clipskip:3>:0.5] a red circle AND <clipskip:4> a blue square")
     page.locator(NEGATIVE).fill("<clipskip:3>")
-    expect(page, "the prompt's tags decide: clip skip 1, then 3 AND 4; negative prompt: clip skip 3")
+    expect(page, "set by the prompt's tags: first part 1, then 3; second part 4; negative prompt: clip skip 3")
 
 
 def test_what_is_wrong_is_below_its_own_box(page):
@@ -194,7 +204,7 @@ def test_what_is_wrong_is_below_its_own_box(page):
     expect(page, '"<clip_skip:2>" is not a tag', f"#txt2img_prompt {WARNINGS}")
     below = "#txt2img_neg_prompt #txt2img_neg_clip_skip_warnings"
     expect(page, '"<clipskip:99>" is deeper than the 12 layers of CLIP ViT-L/14; 12 is used.', below)
-    expect(page, "its > is missing", below)
+    expect(page, "the closing > is missing", below)
     assert page.locator(NEGATIVE).get_attribute("aria-describedby") == "txt2img_neg_clip_skip_warnings"
 
 
@@ -332,7 +342,7 @@ def test_the_layers_in_the_pages_theme(open_page, serve, theme):
     tab(page, "Layers")
     page.locator(SHOW).click()
     sentences = page.locator("#clip_skip_app_sentences textarea")
-    sync_api.expect(sentences).to_have_value(re.compile("most changes from"), timeout=60_000)
+    sync_api.expect(sentences).to_have_value(re.compile("biggest change"), timeout=60_000)
     sync_api.expect(page.locator("#clip_skip_app_layers img")).to_be_visible(timeout=30_000)
     assert (newest(serve()[1], "layers.png").mean() > 150) == (theme == "light")
 
@@ -495,7 +505,7 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     page.locator(SHOW).click()
     sentences = page.locator("#clip_skip_app_sentences textarea")
     sync_api.expect(sentences).to_have_value(re.compile("clip skip 1"), timeout=60_000)
-    assert "most changes" not in sentences.input_value()
+    assert "biggest change" not in sentences.input_value()
 
 
 def test_rows_of_seeds(browser, serve):
@@ -544,9 +554,9 @@ def test_another_checkpoint_without_a_restart(page):
     set_number(page, STEPS, 2)
     before = generate(page)
     choose(page, "small-xl")
-    expect(page, "stops after layer 11 of 12 · CLIP ViT-L/14; stops after layer 31 of 32 · OpenCLIP ViT-bigG/14")
+    expect(page, "stops after layer 11 of 12 (CLIP ViT-L/14); stops after layer 31 of 32 (OpenCLIP ViT-bigG/14)")
     page.locator(PROMPT).fill("a circle <clipskip:2:g=5>")
-    expect(page, "the tag <clipskip:2:g=5> decides")
+    expect(page, "set by the tag <clipskip:2:g=5>")
     assert "Model: small-xl" in generate(page)
     tab(page, "Sweep")
     page.get_by_label("Rows", exact=True).first.click()
@@ -603,6 +613,19 @@ def test_a_dropped_picture_is_made_again(open_page, serve):
     assert generate(other) == infotext and (newest(out) == pixels).all()
 
 
+def test_a_dropped_picture_of_comfyui_tells_its_clip_skip_and_fills_the_fields(open_page, tmp_path):
+    nodes = graph(-3, **{"1": ("CheckpointLoaderSimple", {"ckpt_name": "sub\\clip-skip-demo.safetensors"})})
+    nodes["5"]["inputs"] |= {"seed": 2**53 + 1, "steps": 7}
+    page = open_page()
+    drop(page, PROMPT, picture_of(tmp_path / "comfy.png", prompt=json.dumps(nodes)))
+    sync_api.expect(page.locator(PROMPT)).to_have_value("a cat", timeout=30_000)
+    sync_api.expect(page.locator(STEPS)).to_have_value("7")
+    sync_api.expect(page.locator(SLIDER)).to_have_value("3")
+    sync_api.expect(page.locator(CHECKPOINT)).to_have_value("clip-skip-demo")
+    expect(page, str(MADE_AT_OWN(tool="ComfyUI", value="3", number="-3")), "body")
+    expect(page, str(SEED_TOO_LARGE(most=2**53, seed=str(2**53 + 1))), "body")
+
+
 def test_a_dropped_file_without_infotext_is_named(open_page, serve, tmp_path):
     plain = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(plain)
@@ -637,7 +660,7 @@ def test_a_cells_value_is_picked_in_the_viewer_below_the_sweep(page):
     viewer.locator("td button").nth(2).click()
     viewer.locator("#use").click()
     sync_api.expect(page.locator(PROMPT)).to_have_value("a star <clipskip:4.5>")
-    expect(page, "the tag <clipskip:4.5> decides")
+    expect(page, "set by the tag <clipskip:4.5>")
     sync_api.expect(viewer.locator("#said")).to_contain_text("4.5")
     viewer.locator("#view").press("ArrowLeft")
     viewer.locator("#as").select_option("header")

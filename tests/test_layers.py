@@ -1,6 +1,8 @@
 """The layers view: numbers against an independent computation, labels, figure, command and tab."""
 
+import re
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +12,10 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from clip_skip.encoder import from_open_clip, from_transformers
+from clip_skip.encoder import TextEncoder, from_open_clip, from_transformers
 from clip_skip.layers import figure as layers_figure
 from clip_skip.layers import measure as layers
+from clip_skip.skip import shorten
 from clip_skip.standalone import layers as layers_command
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.demo.model import CHECKPOINT
@@ -48,7 +51,7 @@ def test_clip_l_of_sd1_and_sdxl(native, normed):
     encoder = from_transformers(tower, native=native, final_norm=normed)
     passes = []
     forward = lambda: passes.append(1) or tower(tokens)
-    measured = layers.measure(encoder, forward, LABELS)
+    measured = layers.measure_layers(encoder, forward, LABELS)
     states = tower(tokens, output_hidden_states=True).hidden_states[1:]
     check(measured, states, getattr(tower, "text_model", tower).final_layer_norm if normed else None)
     assert len(passes) == 1
@@ -60,7 +63,7 @@ def test_clip_l_of_sd1_and_sdxl(native, normed):
 def test_open_clip_of_sd2_and_sdxl(tower, count, normed):
     model, tokens = open_clip_tower(count), tokenize(["a red cow"])
     encoder = from_open_clip(model, tower=tower, final_norm=normed)
-    measured = layers.measure(encoder, lambda: model.encode_text(tokens), LABELS)
+    measured = layers.measure_layers(encoder, lambda: model.encode_text(tokens), LABELS)
     check(measured, run_open_clip(model, tokens), model.ln_final if normed else None)
 
 
@@ -73,31 +76,31 @@ def made_up(*steps, native=1):
     return layers.Layers("made up", ("<start>", "<end>"), numbers, numbers[::-1], similarity, distance, (), native)
 
 
+FIRST = {"first": 1, "second": 2}
+ALMOST, LITTLE, MUCH = (words for _, words in layers.CHANGES)
+
+
 @pytest.mark.parametrize(
     ("steps", "native", "sentence"),
     [
         (
             (0.4, 0.95, 0.998),
             1,
-            "From clip skip 1 to 2 almost nothing changes (cosine similarity 0.998); most changes from 3 to 4 (0.400).",
+            layers.FIRST_AND_LARGEST(**FIRST, how=ALMOST, step="0.998", below=3, above=4, least="0.400"),
         ),
         (
             (0.4, 0.95, 0.92),
             1,
-            "From clip skip 1 to 2 little changes (cosine similarity 0.92); most changes from 3 to 4 (0.40).",
+            layers.FIRST_AND_LARGEST(**FIRST, how=LITTLE, step="0.92", below=3, above=4, least="0.40"),
         ),
-        (
-            (0.4, 0.95, 0.6),
-            1,
-            "From clip skip 1 to 2 much changes (cosine similarity 0.60); most changes from 3 to 4 (0.40).",
-        ),
-        ((0.98, 0.95, 0.42), 1, "Of all steps, most changes from clip skip 1 to 2 (cosine similarity 0.42)."),
-        ((0.5,), 1, "Of all steps, most changes from clip skip 1 to 2 (cosine similarity 0.50)."),
-        ((), 1, "There is one layer, so there is no step between layers."),
+        ((0.4, 0.95, 0.6), 1, layers.FIRST_AND_LARGEST(**FIRST, how=MUCH, step="0.60", below=3, above=4, least="0.40")),
+        ((0.98, 0.95, 0.42), 1, layers.FIRST_IS_LARGEST(**FIRST, step="0.42")),
+        ((0.5,), 1, layers.FIRST_IS_LARGEST(**FIRST, step="0.50")),
+        ((), 1, layers.ONE_LAYER),
         (
             (0.6, 0.95, 0.1),
             2,
-            "From clip skip 2 to 3 little changes (cosine similarity 0.95); most changes from 3 to 4 (0.60).",
+            layers.FIRST_AND_LARGEST(first=2, second=3, how=LITTLE, step="0.95", below=3, above=4, least="0.60"),
         ),
     ],
 )
@@ -106,24 +109,60 @@ def test_the_sentence_says_what_a_clip_skip_changes(steps, native, sentence):
     assert made_up(*steps, native=native).sentences() == (sentence,)
 
 
+def with_tokens(*tokens, distances=()):
+    """Layers of a prompt of `tokens`, which are so far from themselves at the last layer."""
+    layered = made_up(0.9, 0.9)
+    distance = np.repeat(np.array([distances or [0.1] * len(tokens)]), 3, axis=0)
+    return replace(layered, tokens=tokens, distance=distance)
+
+
+def test_the_tokens_that_change_most_are_shown_and_never_the_start():
+    tokens = ("<start>", "a", "red", "cow", "stands", "<end>")
+    assert with_tokens(*tokens, distances=[2, 0.1, 0.5, 0.3, 0.1, 0.4]).most_changed_tokens() == [2, 3, 5]
+    assert with_tokens("<start>", "<end>").most_changed_tokens() == [1]
+
+
+def test_words_of_the_prompt_choose_tokens():
+    layered = with_tokens("<start>", "a", "illu-", "stration", "of", "a", "-", "Cow", "<end>")
+    assert layered.find_tokens("illustration, cow") == [2, 3, 7]
+    assert layered.find_tokens(" 0 , A,, ") == [0, 1, 5] and layered.find_tokens("-") == [6]
+    assert layered.find_tokens("  ") == layered.most_changed_tokens()
+    for wrong in ("horse", "9", "-1", "stration", "1" * 5000):
+        with pytest.raises(layers.LayersError) as error:
+            layered.find_tokens(wrong)
+        assert error.value.message == layers.NO_SUCH_WORD(word=shorten(wrong))
+    with pytest.raises(layers.LayersError) as error:
+        layered.find_tokens("0, a, illustration, of, -, cow, <end>")
+    assert error.value.message == layers.TOO_MANY_WORDS(count=9, most=layers.MOST_TOKENS)
+
+
+def test_layers_above_the_published_one_are_named():
+    encoder = lambda native: TextEncoder("", "l", [0] * 12, None, native)
+    assert layers.notes_on_layers(encoder(1), 1) == []
+    assert layers.notes_on_layers(encoder(2), 1) == [layers.LAYER_UNUSED(native=2, layer=12)]
+    assert layers.notes_on_layers(encoder(3), 1) == [layers.LAYERS_UNUSED(native=3, first=11, last=12)]
+    assert layers.notes_on_layers(encoder(2), 2) == [layers.LAYER_NOT_RUN(layer=12)]
+    assert layers.notes_on_layers(encoder(2), 3) == [layers.LAYERS_NOT_RUN(first=11, last=12)]
+
+
 def test_what_cannot_be_measured_is_told():
     tower = clip_tower(12)
     encoder = from_transformers(tower)
     with pytest.raises(ValueError, match="78 labels for 77 tokens"):
-        layers.measure(encoder, lambda: tower(tokenize(["a"])), ["x"] * 78)
+        layers.measure_layers(encoder, lambda: tower(tokenize(["a"])), ["x"] * 78)
     with pytest.raises(RuntimeError, match="not run"):
-        layers.measure(encoder, lambda: None, LABELS)
+        layers.measure_layers(encoder, lambda: None, LABELS)
     torch.nn.init.constant_(encoder.blocks[3].layer_norm1.weight, float("nan"))
-    with pytest.raises(RuntimeError, match="not finite"):
-        layers.measure(encoder, lambda: tower(tokenize(["a"])), LABELS)
+    with pytest.raises(layers.LayersError, match=re.escape(str(layers.NOT_FINITE(encoder=encoder.name)))):
+        layers.measure_layers(encoder, lambda: tower(tokenize(["a"])), LABELS)
 
 
 def test_labels_are_words():
     words = ["<|startoftext|>", "illu", "stration</w>", "ã", "ģ", "<|endoftext|>"]
-    assert layers.labels(words)[:3] == ("<start>", "illu-", "stration</w>".removesuffix("</w>"))
-    assert layers.labels(words)[-1] == "<end>"
-    assert layers.label("\u0125</w>") == "\\x83"  # a byte that is no text by itself
-    assert layers.label("caf\u00c3\u00a9</w>") == "caf\u00e9"
+    assert layers.token_labels(words)[:3] == ("<start>", "illu-", "stration</w>".removesuffix("</w>"))
+    assert layers.token_labels(words)[-1] == "<end>"
+    assert layers.token_label("\u0125</w>") == "\\x83"  # a byte that is no text by itself
+    assert layers.token_label("caf\u00c3\u00a9</w>") == "caf\u00e9"
 
 
 @pytest.mark.parametrize("tokens", [2, 12, 40, 77])
@@ -132,16 +171,26 @@ def test_the_figure_is_drawn_light_and_dark(tokens):
     words = ("<start>", *[f"word{n}" for n in range(tokens - 2)], "<end>")
     distance = np.repeat(layered.distance[:, :1], tokens, axis=1)
     layered = layers.Layers("t", words, layered.numbers, layered.clip_skips, layered.similarity, distance)
-    light, dark = layers_figure.draw(layered), layers_figure.draw(layered, dark=True)
+    light, dark = layers_figure.draw_layers(layered), layers_figure.draw_layers(layered, dark=True)
     assert light.size == dark.size and light.size[0] == 1430
+    with_sentences = layers_figure.draw_layers(layered, sentences=True)
+    assert with_sentences.height > light.height
+    others = layers_figure.draw_layers(layered, tokens=[0])
+    assert others.size == light.size and others.tobytes() != light.tobytes()
     assert light.getpixel((2, 2)) == (255, 255, 255) and max(dark.getpixel((2, 2))) < 40
 
 
 def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
-    out = tmp_path / "new" / "layers.png"
+    out = tmp_path / "layers.png"
     assert cli.main(["layers", "--prompt", "a red <clipskip:3> circle", "--out", str(out)]) == 0
-    assert "most changes from" in capsys.readouterr().out
+    assert "biggest change" in capsys.readouterr().out
     assert out.read_bytes().startswith(b"\x89PNG")
+    three = out.read_bytes()
+    assert cli.main(["layers", "--prompt", "a red circle", "--words", "a", "--out", str(out)]) == 0
+    assert out.read_bytes() != three
+    with pytest.raises(SystemExit):
+        cli.main(["layers", "--prompt", "a red circle", "--words", "cow", "--out", str(out)])
+    assert str(layers.NO_SUCH_WORD(word='"cow"')) in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["layers", "--model", str(tmp_path / "none.safetensors"), "--out", str(out)])
     assert "none.safetensors" in capsys.readouterr().err
@@ -199,7 +248,7 @@ def test_the_command_on_sdxl_and_sd2_files(tmp_path):
 
 def test_a_long_prompt_is_limited_to_its_first_chunk():
     measured = layers_command.measure(CHECKPOINT, "cow " * 80)
-    assert len(measured.tokens) == 77 and measured.notes[0].startswith("The prompt has 2 chunks")
+    assert len(measured.tokens) == 77 and measured.notes == (layers.FIRST_CHUNK(count=2),)
 
 
 class Chunk:
@@ -219,10 +268,10 @@ def test_the_tab_on_every_host(standins, name):
         embedder.tokenize_line = lambda text: ([Chunk(text)], 3)
         embedder.tokenizer = type("Tokenizer", (), {"convert_ids_to_tokens": lambda self, token: f"t{token}</w>"})()
         embedder.wrapped.layer_idx = 1
-    sentence, picture, tower = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], False)
-    assert "most changes from" in sentence and picture.size[0] == 1430
+    sentence, picture, tower = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], "", False)
+    assert "biggest change" in sentence and picture.size[0] == 1430
     assert tower["visible"] == (len(model.embedders) > 1)
-    towers = {host.encoder.tower: host for host in layers_tab.encoders(model)}
+    towers = {host.encoder.tower: host for host in layers_tab.describe_model(model).hosts}
     host = towers.get("g") or next(iter(towers.values()))
     measured = layers_tab.measure("a red cow", "g")
     assert measured.tokens[0] == "<start>" and measured.tokens[-1] == "<end>" and len(measured.tokens) == 5
@@ -233,11 +282,11 @@ def test_the_tab_on_every_host(standins, name):
 @pytest.mark.parametrize(
     ("prompt", "text", "note"),
     [
-        ("a <clipskip:2> cow", "a  cow", ""),
-        ("a cow AND a field :1.2", "a cow ", "The prompt has 2 sub-prompts; this is the first."),
-        ("a [red:blue:0.5] cow", "a red cow", "The prompt changes from step to step; this is how it begins."),
-        ("a [<clipskip:1>:<clipskip:3>:0.5] cow", "a  cow", ""),
-        (" ", " ", "The prompt is empty: these are its start and its end alone."),
+        ("a <clipskip:2> cow", "a  cow", None),
+        ("a cow AND a field :1.2", "a cow ", layers.FIRST_SUB_PROMPT(count=2)),
+        ("a [red:blue:0.5] cow", "a red cow", layers.FIRST_STEP),
+        ("a [<clipskip:1>:<clipskip:3>:0.5] cow", "a  cow", None),
+        (" ", " ", layers.EMPTY_PROMPT),
     ],
 )
 def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
@@ -245,7 +294,7 @@ def test_the_tab_shows_what_is_encoded_first(standins, prompt, text, note):
 
     first, parts, changes = layers_tab.first_text(prompt)
     assert first == text
-    assert "".join(layers.notes_on_prompt(1, parts, changes, not text.strip())) == note
+    assert layers.notes_on_prompt(1, parts, changes, not text.strip()) == ([note] if note else [])
 
 
 def test_the_tab_without_an_encoder(standins):
@@ -255,9 +304,9 @@ def test_the_tab_without_an_encoder(standins):
 
     shared.sd_model = torch.nn.Module()
     shared.sd_model.is_sd3 = True
-    assert layers_tab.show("a", "", False)[:2] == ("There is nothing to show for SD3.", None)
+    assert layers_tab.show("a", "", "", False)[:2] == (str(layers_tab.NOTHING_TO_SHOW(model="SD3")), None)
     shared.sd_model = None
-    assert layers_tab.show("a", "", False)[:2] == ("No model is loaded.", None)
+    assert layers_tab.show("a", "", "", False)[:2] == (layers_tab.NO_MODEL, None)
 
 
 def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypatch):
@@ -274,6 +323,14 @@ def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypat
     from clip_skip.webui.widgets import layers_tab
 
     shared.sd_model = torch.nn.Module()
-    assert layers_tab.show("a", "", False)[:2] == ("There is nothing to show for this model.", None)
+    assert layers_tab.show("a", "", "", False)[:2] == (str(layers_tab.NOTHING_TO_SHOW(model="this model")), None)
     shared.sd_model = MODELS["Forge SD1"]()  # has no tokenize_line here, so it fails
-    assert layers_tab.show("a", "", False)[:2] == (layers_tab.FAILED, None)
+    assert layers_tab.show("a", "", "", False)[:2] == (layers_tab.FAILED, None)
+
+
+def test_an_openclip_h_without_its_last_block_is_numbered_as_the_full_one(tmp_path):
+    """As by the sweep: forks and diffusers store SD2's with 23 of its 24 blocks."""
+    tower = large_open_clip(64, 23)
+    save(tmp_path / "sd2.safetensors", {"clip_skip.text_heads": "1"}, **{"cond_stage_model.model.": tower})
+    measured = layers_command.measure(tmp_path / "sd2.safetensors", "a red cow")
+    assert measured.numbers == tuple(range(1, 24)) and measured.clip_skips == tuple(range(24, 1, -1))

@@ -82,7 +82,7 @@ def figures(translate):
         ):
             measured = report.measure_grid(pictures, SweepPlan((1, 2, 3, 4), rows), pictures)
             yield report_figure.draw_report(measured, ["赤い牛 붉은 소 红色的牛 🐄"], cells, translate)
-        yield figure.draw(made_up(0.98, 0.95, 0.42), translate=translate)
+        yield figure.draw_layers(made_up(0.98, 0.95, 0.42), translate=translate, sentences=True)
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,16 @@ def test_an_infotext_tells_its_tool_and_clip_skip(tmp_path, settings, tool, valu
     assert json.loads(json.dumps(facts.as_json(), allow_nan=False))["tool"] == tool
 
 
+def test_the_model_of_a_picture_of_civitai(tmp_path):
+    settings = WHOLE.partition(", Model hash")[0]
+    resources = (
+        '[{"type":"lora","modelName":"x"},{"type":"checkpoint","modelVersionId":1,"modelName":"Some: Model, v2"}]'
+    )
+    text = infotext(f'{settings}, Civitai resources: {resources}, Hashes: {{"model": "0123456789"}}')
+    facts = read_facts(png(tmp_path / "p.png", parameters=text))
+    assert (facts.model, facts.model_hash) == ("Some: Model, v2", "0123456789")
+
+
 def test_this_extensions_tags_and_panel_come_first(tmp_path):
     path = png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: 2", "<clipskip:3.5>a cat"))
     assert seen(path)[1:] == (3.5, "2", str(fact_texts.FROM_TAG))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -19,8 +21,10 @@ open_clip = pytest.importorskip("open_clip")
 from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
+from clip_skip.standalone.cli.study import NO_FILE  # noqa: E402
 from clip_skip.standalone.engine.makers import Maker  # noqa: E402
 from clip_skip.standalone.study.scores import Clip, ScoreError, find  # noqa: E402
+from clip_skip.study import sentence as study_sentence  # noqa: E402
 from clip_skip.study import statistics  # noqa: E402
 from clip_skip.study.statistics import Measure  # noqa: E402
 
@@ -158,20 +162,36 @@ def test_the_options_may_be_a_file(made, tmp_path, capsys):
     assert '"prompt" is not one of' in capsys.readouterr().err
 
 
+def test_a_file_of_options_that_is_not_there_or_not_toml_is_named(tmp_path, capsys):
+    (tmp_path / "broken.toml").write_text("seeds = ", encoding="utf-8")
+    (tmp_path / "typed.toml").write_text("steps = 'many'\nnegative = 3\n", encoding="utf-8")
+    for name, message in (
+        ("nope.toml", NO_FILE),
+        ("broken.toml", "it is not a TOML file: "),
+        ("typed.toml", "--negative: "),
+        (".", "Is a directory"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["study", str(tmp_path / name)])
+        error = capsys.readouterr().err
+        assert message in error and "Errno" not in error
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
         (["--seeds", "1.5"], '--seeds: "1.5" is not a whole number'),
-        (["--score", "beauty"], "--score: 'beauty' is not one of right, clip, difference"),
+        (["--score", "beauty"], '--score: "beauty" is not one of right, clip, difference'),
         (["--score", "clip"], "--score clip needs --clip MODEL:FILE"),
         (["--score", "clip", "--clip", "ViT-B-32:none.pt"], "there is no file none.pt"),
-        (["--score", "clip", "--clip", "NoSuch:none.pt"], "open_clip has no model 'NoSuch'"),
+        (["--score", "clip", "--clip", "NoSuch:none.pt"], 'open_clip has no model "NoSuch"'),
         (["--sampler", "Heun"], '--sampler: "Heun" is not one of'),
         (["--models", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--models", "demo", "demo"], "two of them are called clip-skip-demo"),
         (["--prompts", "nowhere.txt"], "--prompts:"),
         (["--steps", "0"], "--steps: 0 is outside 1 to 1000"),
+        (["--sampler", "euler B"], '--sampler: "euler B" is not known; did you mean Euler a?'),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_made(tmp_path, capsys, more, said):
@@ -236,14 +256,41 @@ def test_a_known_effect_is_found_and_said():
         and by_skip[8].low < by_skip[8].difference < by_skip[8].high
     )
     assert {one.clip_skip for one in found if one.sure} == {2, 8}
-    said = statistics.sentence(found, SCORE, 864)
-    assert "clip skip 2 is better than the published 1 by 0.4" in said and "; 8 is worse" in said
+    message = study_sentence.sentence(found, SCORE, 864)
+    better = study_sentence.BETTER(skip="2", published="1", difference=study_sentence._difference(by_skip[2]))
+    worse = study_sentence.ONE_WORSE(skip="8", difference=study_sentence._difference(by_skip[8]))
+    verdict = dict(message.values)["verdict"]
+    assert message.template == study_sentence.VERDICT and str(verdict) == f"{better}; {worse}"
+    assert re.fullmatch(
+        r"0\.[345]\d* \(95% interval of the difference 0\.\d+ to 0\.\d+\)", str(dict(better.values)["difference"])
+    )
+
+
+def test_several_values_that_are_better_or_worse_are_listed():
+    found = statistics.compare(data({2: 0.4, 3: 0.6, 4: 0.5, 8: -0.5, 9: -0.7, 12: -0.6}), "score", {"m": 1.0})
+    text = str(study_sentence.sentence(found, SCORE, 864))
+    assert re.search(r"clip skip 3 is better than the published 1 by .* \(so are 2 and 4, by less\)", text)
+    assert re.search(r"clip skips 8, 9 and 12 are worse, 9 the most, by 0\.", text)
+
+
+def test_a_measure_that_is_neither_good_nor_bad_has_its_ends_named():
+    likeness = Measure("score", "the likeness", "")
+    found = statistics.compare(data({2: 0.1, 12: 5}, spread=0.0), "score", {"m": 1.0})
+    message = study_sentence.sentence(found, likeness, 864)
+    assert message.template == study_sentence.MEANS and str(message).endswith("at clip skip 12.")
+    assert str(message).count("95% interval") == 2
 
 
 def test_no_effect_is_said_to_be_none():
     found = statistics.compare(data({}), "score", {"m": 1.0})
     assert not any(one.sure for one in found)
-    assert "makes no difference to the score that these 864 pictures can show" in statistics.sentence(found, SCORE, 864)
+    message = study_sentence.sentence(found, SCORE, 864)
+    values = dict(message.values)
+    assert message.template == study_sentence.NO_DIFFERENCE and values["difference"][0] in "+−"
+    largest = max(found, key=lambda one: abs(one.difference))
+    assert values["skip"] == f"{largest.clip_skip:g}" and values["published"] == "1"
+    equal = statistics.compare(data({}).assign(score=1.0), "score", {"m": 1.0})
+    assert study_sentence.sentence(equal, SCORE, 864).template == study_sentence.NO_EFFECT
 
 
 def test_the_pairing_takes_away_what_prompts_and_seeds_do():
@@ -285,7 +332,10 @@ def test_twelve_comparisons_of_nothing_rarely_find_something(monkeypatch):
 def test_one_prompt_cannot_tell():
     found = statistics.compare(data({8: -0.5}, prompts=1), "score", {"m": 1.0})
     assert math.isnan(found[3].low) and math.isnan(found[3].p)
-    assert "One prompt" in statistics.sentence(found, SCORE, 36)
+    assert study_sentence.sentence(found, SCORE, 36) == study_sentence.ONE_PROMPT(pictures=36, model="m")
+    assert study_sentence.sentence([], SCORE, 0) == study_sentence.NO_PICTURES
+    alone = statistics.compare(data({}).query("clip_skip == 1"), "score", {"m": 1.0})
+    assert study_sentence.sentence(alone, SCORE, 72).template == study_sentence.ONE_VALUE
 
 
 def test_incomplete_rows_are_left_out_for_all_values():
@@ -300,3 +350,15 @@ def test_the_shares_add_up_and_go_where_the_effect_is():
     assert set(parts) == {"clip skip", "CFG", "clip skip and CFG together", "prompt", "seed", "the rest"}
     assert parts["clip skip"] > 0.5 and parts["CFG"] < 0.01 and parts["clip skip and CFG together"] < 0.01
     assert statistics.shares(data({}).assign(score=1.0), "score") == {}
+
+
+@pytest.mark.parametrize("skips", [[1.0], [1.0, 2.0]])
+@pytest.mark.parametrize("prompts, seeds", [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_a_study_in_which_little_varies_gives_no_warnings(prompts, seeds, skips):
+    scores = data({}, prompts, seeds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        few = scores[scores.clip_skip.isin(skips)]
+        parts = statistics.shares(few, "score")
+        statistics.compare(few, "score", {"m": 1.0})
+    assert parts == {} or sum(parts.values()) == pytest.approx(1)

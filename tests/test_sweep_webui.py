@@ -17,6 +17,7 @@ from clip_skip.sweep.plan import SweepPlan
 from clip_skip.sweep.rows import HIRES_PASS_NEEDED, NOTHING_TO_SEARCH, ROW_KINDS, Rows
 from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, LABELS, NEEDS_SDXL, SweepSettings
 
+from .host_models import MODELS
 from .test_webui import Host
 
 
@@ -308,6 +309,27 @@ def test_reused_cells_are_saved_where_new_ones_would_be(host, sweep, tmp_path):
     host.shared.opts.data["samples_save"] = False
     sweep({**arguments, "save_cells": True}, do_not_save_grid=True)
     assert images.saved == []
+
+
+def test_columns_that_are_one_picture_are_made_once(host, sweep):
+    from modules import sd_models
+
+    from clip_skip.webui.sweep.results import SAME_PICTURE
+    from clip_skip.webui.widgets import sweep_widgets
+
+    host.model = host.shared.sd_model = sd_models.model_data.sd_model = MODELS["A1111 SDXL"]()
+    settings = SweepSettings(clip_skips="1-4", cfg_scales="4, 7")
+    message = str(sweep_widgets.SAME_PICTURE(values="1, 2"))
+    assert message in sweep_widgets.count_text(*dataclasses.astuple(settings))  # before they are made
+    p, result = sweep({"clip_skips": "1-4", "cfg_scales": "4, 7"})
+    assert sizes(p) == [6] and len(result.images) == 1 + 8
+    assert result.images[1] is result.images[2] and result.images[2] is not result.images[3]
+    assert result.images[5] is result.images[6]
+    assert str(SAME_PICTURE(values="1, 2")) in p.comments
+    p, result = sweep({"clip_skips": "2, 1", "cfg_scales": "4, 7", "columns": "clip_l"}, interrupt=0)
+    assert sizes(p) == [] and len(result.images) == 1 + 4  # CLIP-G at its own 2 is what 2 for both was
+    alone = SweepSettings(clip_skips="2-4", cfg_scales="7")
+    assert "<br>" not in sweep_widgets.count_text(*dataclasses.astuple(alone))
 
 
 def test_interrupted_and_skipped_cells_are_never_used_again(host, sweep):

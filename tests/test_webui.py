@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import sys
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -271,51 +269,6 @@ def test_a_last_batch_without_pictures(host):
     assert p.prompts == [] and p.all_prompts == ["<clipskip:3>a cow"]
 
 
-def count_calls(function, *names):
-    """How often the functions of these names run while `function` does; of `scan` the texts."""
-    counts, scanned = Counter(), Counter()
-
-    def profile(frame, event, _):
-        name = frame.f_code.co_name
-        if event == "call" and name in names and "clip_skip" in frame.f_code.co_filename:
-            counts[name] += 1
-            if name == "scan":
-                scanned[frame.f_locals["text"]] += 1
-
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return counts, scanned
-
-
-HIRES = {"enable_hr": True, "all_hr_negative_prompts": ["bad"] * 2}
-
-
-@pytest.mark.parametrize(
-    ("number", "prompts", "more"),
-    [
-        (1, ["<clipskip:2>a cow"], {}),
-        (2, ["a cow"], {}),
-        (3, ["<clipskip:2>a cow"], {**HIRES, "all_hr_prompts": ["<clipskip:2>a cow"]}),
-        (4, ["<clipskip:2>a cow", "a hen AND <clipskip:3>b"], {**HIRES, "all_hr_prompts": ["a", "<clipskip:4>b"]}),
-        (5, ["[<clipskip:2>:<clipskip:3>:0.5]a cow"] * 4, {}),
-    ],
-)
-def test_a_text_is_scanned_once_and_the_model_described_once_a_step(host, number, prompts, more):
-    unique = lambda text: f"{text} {number}"  # never seen before
-    prompts = [unique(text) for text in prompts]
-    negatives = [unique("bad")] * len(prompts)
-    more = {key: list(map(unique, value)) if isinstance(value, list) else value for key, value in more.items()}
-    generate = lambda: host.generate(prompts, negatives, **more)
-    counts, scanned = count_calls(generate, "scan", "describe_model")
-    assert set(scanned.values()) == {1}
-    encodings = 2 if any("clipskip" in text for text in prompts) else 0
-    assert counts["describe_model"] <= 2 + encodings  # when marked, for the suggestions, and for each call of the host
-    assert count_calls(generate, "scan")[0]["scan"] == 0
-
-
 def test_an_extension_that_encodes_other_rows_does_not_end_the_generation(host, caplog):
     """Cutoff runs the encoder again, on variants of the text, in the middle of it."""
     host.model.get_learned_conditioning = lambda texts: host.stage([*texts, "a variant"])[:-1]
@@ -541,6 +494,20 @@ def test_api_route(host):
     torn._parameters = None  # as reForge leaves it while it loads another
     assert answer()["model"] is None
     sd_models.model_data.sd_model = None
+
+
+def test_a_tag_of_another_extension_is_no_mistake(host, monkeypatch):
+    """Randomizer Keywords has `<clip_skip:1>`."""
+    from modules import extra_networks
+
+    from clip_skip.webui.page import routes
+
+    prompt = "<clip_skip:1>a cow"
+    assert len(host.generate([prompt]).clip_skip_state.warnings) == 1
+    assert len(routes.read({"prompt": prompt})["boxes"]["prompt"]) == 1
+    monkeypatch.setattr(extra_networks, "extra_network_registry", {"clip_skip": object()}, raising=False)
+    assert host.generate([prompt]).clip_skip_state.warnings == []
+    assert routes.read({"prompt": prompt})["boxes"]["prompt"] == []
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -1,8 +1,8 @@
-"""The layers of a text encoder as one picture: how alike they are, each step between them, and every token's way up."""
+"""The layers of a text encoder as one picture: how alike they are, each step between them, and some tokens' curves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,15 +17,12 @@ from clip_skip.layers.measure import Layers
 from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.fonts import font_families, replace_missing_letters
 from clip_skip.messages.lines import cut, wrap
-from clip_skip.messages.message import Translate
+from clip_skip.messages.message import Message, Template, Translate
 
-__all__ = ["draw"]
+__all__ = ["DARK", "LIGHT", "Colours", "Say", "draw_layers", "paint"]
 
-WIDTH, TOP, ROW, DPI = 13.0, 6.3, 0.32, 110
-"""Inches: the picture, its upper part, a token's row; and dots per inch."""
-
-FILLED = 0.9
-"""How much of a row the highest curve takes."""
+WIDTH, TOP, BOTTOM, DPI = 13.0, 6.3, 3.6, 110
+"""Inches: the picture, its upper and its lower part; and dots per inch."""
 
 TITLE = 10.5
 """The size of the parts' titles, in points."""
@@ -33,7 +30,7 @@ TITLE = 10.5
 LONGEST = 16
 """Letters of a token's label."""
 
-Say = Callable[[str], str]
+Say = Callable[[Message | str], str]
 """A text of the picture in its language."""
 
 
@@ -42,27 +39,47 @@ class Colours:
     back: str
     text: str
     faint: str
-    curve: str
     step: str
     largest: str
+    curves: tuple[str, ...]
+
+    @property
+    def curve(self) -> str:
+        return self.curves[0]
 
 
-LIGHT = Colours("#ffffff", "#1f2430", "#8f95a3", "#0072b2", "#7f9fbf", "#d55e00")
-DARK = Colours("#0b0f19", "#e6e8ee", "#767d8f", "#56b4e9", "#5d7f9f", "#f08a3c")
-"""Blue and vermilion of Okabe and Ito, which colour-blind people tell apart."""
+LIGHT = Colours("#ffffff", "#1f2430", "#8f95a3", "#7f9fbf", "#d55e00", ("#0072b2", "#d55e00", "#009e73"))
+DARK = Colours("#0b0f19", "#e6e8ee", "#767d8f", "#5d7f9f", "#f08a3c", ("#56b4e9", "#f08a3c", "#2fc9a0"))
+"""Blue, vermilion and green of Okabe and Ito, which colour-blind people tell apart."""
+
+DASHES = ("-", "--", "-.")
+"""Of curves; each is used with all colours before the next."""
+
+LAYER = Template("layer")
+CLIP_SKIP = Template("clip skip")
+LAYER_AND_SKIP = Template("layer (clip skip)")
+LAYERS_AND_SKIPS = Template("layers (clip skips)")
+SIMILARITY = Template("How alike the layers are (cosine similarity, mean over the tokens)")
+STEPS = Template("Change from layer to layer")
+STEP_AXIS = Template("1 - cosine similarity; at the bar: cosine similarity")
+TOKENS = Template("How far tokens are from their state at the last layer")
+TOKEN_AXIS = Template("1 - cosine similarity")
+MEAN = Template("mean of all tokens")
 
 
-def draw(layers: Layers, dark: bool = False, translate: Translate = str) -> Image.Image:
-    """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for each token.
+def draw_layers(
+    layers: Layers, dark: bool = False, translate: Translate = str, tokens: Sequence[int] = (), sentences: bool = False
+) -> Image.Image:
+    """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for some tokens.
 
     translate: its words, into another language
+    tokens:    their places in the prompt; if not given, those that change most
+    sentences: whether `Layers.sentences` stand in it, for a picture that is looked at by itself
     """
     say = partial(translate_for_picture, translate=translate)
     colours = DARK if dark else LIGHT
-    columns = next((count for count in (1, 2, 3) if len(layers.tokens) <= count * 4 * count), 4)
-    rows = -(-len(layers.tokens) // columns)
-    heading = [line for sentence in layers.sentences() for line in wrap(say(sentence), 165)]
-    heights = (0.65 + 0.21 * len(heading), TOP, 1.25 + ROW * rows)
+    heading = [line for sentence in layers.sentences() for line in wrap(say(sentence), 165)] if sentences else []
+    heights = (0.45 + 0.21 * len(heading), TOP, BOTTOM)
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     head, top, bottom = figure.subfigures(3, 1, height_ratios=heights)
@@ -70,7 +87,7 @@ def draw(layers: Layers, dark: bool = False, translate: Translate = str) -> Imag
     left, right = top.subplots(1, 2, width_ratios=(1.25, 1))
     draw_similarity(top, left, layers, say)
     draw_steps(right, layers, colours, say)
-    draw_tokens(bottom, layers, rows, columns, colours, say)
+    draw_tokens(bottom, layers, tokens or layers.most_changed_tokens(), colours, say)
     paint(figure, colours)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -108,11 +125,11 @@ def draw_similarity(part: SubFigure, axes: Axes, layers: Layers, say: Say) -> No
         second.set_ticks(range(count), [str(skip) for skip in layers.clip_skips], fontsize=size)
         other.tick_params(length=0)
         other.spines[:].set_visible(False)
-        axis.set_label_text(say("layer"))
-        second.set_label_text(say("clip skip"))
+        axis.set_label_text(say(LAYER))
+        second.set_label_text(say(CLIP_SKIP))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(say("How alike the layers are (cosine similarity, mean over the tokens)"), fontsize=TITLE)
+    axes.set_title(say(SIMILARITY), fontsize=TITLE)
     part.colorbar(image, ax=axes, pad=0.02, shrink=0.8).outline.set_visible(False)
     if count <= 14:
         middle = (image.norm.vmin + 1) / 2
@@ -134,45 +151,32 @@ def draw_steps(axes: Axes, layers: Layers, colours: Colours, say: Say) -> None:
     names = [f"{low}→{high}  ({skip}→{less})" for low, high, skip, less in pairs]
     axes.set_yticks(range(len(apart)), names, fontsize=size)
     axes.set(
-        ylabel=say("layers (clip skips)"),
-        xlabel=say("1 - cosine similarity; at the bar: cosine similarity"),
+        ylabel=say(LAYERS_AND_SKIPS),
+        xlabel=say(STEP_AXIS),
         xlim=(0, 1.2 * max(apart, default=0) or 1),
     )
-    axes.set_title(say("Each step from a layer to the next"), fontsize=TITLE)
+    axes.set_title(say(STEPS), fontsize=TITLE)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def draw_tokens(part: SubFigure, layers: Layers, rows: int, columns: int, colours: Colours, say: Say) -> None:
-    """A row for each token, with its curve; all have the same scale, and the mean as a dotted line."""
-    highest = float(layers.distance.max()) or 1.0
-    title = (
-        "How far each token is from itself at the last layer (1 - cosine similarity); "
-        f"a row is {highest / FILLED:.2g} high; dotted: the mean of all tokens"
-    )
-    part.suptitle(say(title), fontsize=TITLE)
-    scaled = FILLED * layers.distance / highest
-    mean = scaled.mean(1)
-    places = range(len(layers.tokens))
-    for column, axes in enumerate(part.subplots(1, columns, squeeze=False)[0]):
-        shown = places[column * rows : (column + 1) * rows]
-        for row, place in enumerate(shown, 1):
-            curve = row - scaled[:, place]
-            axes.axhline(row, color=colours.faint, lw=0.5)
-            axes.fill_between(layers.numbers, row, curve, color=colours.curve, alpha=0.25, lw=0)
-            axes.plot(layers.numbers, row - mean, color=colours.text, lw=0.9, ls=":")
-            axes.plot(layers.numbers, curve, color=colours.curve, lw=1.4)
-        axes.set_yticks(np.arange(len(shown)) + 0.6, [f"{written(layers.tokens[n])}  {n}" for n in shown], fontsize=8.5)
-        each = max(1, -(-len(layers.numbers) * columns // 26))
-        ticks = range(len(layers.numbers))[::-1][::each]
-        names = [f"{layers.numbers[index]}\n({layers.clip_skips[index]})" for index in ticks]
-        axes.set_xticks([layers.numbers[index] for index in ticks], names, fontsize=8)
-        axes.set(ylim=(rows + 0.1, 0), xlabel=say("layer (clip skip)"))
-        axes.margins(x=0.02)
-        axes.tick_params(axis="y", length=0)
-        axes.spines[["top", "right", "left"]].set_visible(False)
+def draw_tokens(part: SubFigure, layers: Layers, tokens: Sequence[int], colours: Colours, say: Say) -> None:
+    """The curves of some tokens, and the mean of all as a dotted line."""
+    axes = part.subplots()
+    styles = [(colour, dash) for dash in DASHES for colour in colours.curves]
+    for token, (colour, dash) in zip(tokens, styles):
+        name = f"{token}: {shown_token(layers.tokens[token])}"
+        axes.plot(layers.numbers, layers.distance[:, token], color=colour, ls=dash, lw=1.8, label=name)
+    axes.plot(layers.numbers, layers.distance.mean(1), color=colours.text, lw=1.2, ls=":", label=say(MEAN))
+    names = [f"{number}\n({skip})" for number, skip in zip(layers.numbers, layers.clip_skips)]
+    axes.set_xticks(layers.numbers, names, fontsize=9 if len(names) <= 24 else 7)
+    axes.set(xlabel=say(LAYER_AND_SKIP), ylabel=say(TOKEN_AXIS), ylim=(0, None))
+    axes.set_title(say(TOKENS), fontsize=TITLE)
+    axes.margins(x=0.02)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=10)
 
 
-def written(token: str) -> str:
+def shown_token(token: str) -> str:
     """`token` in letters that there is a font for, and cut to a length that fits."""
     return cut(replace_missing_letters(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST)

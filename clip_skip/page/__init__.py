@@ -1,1 +1,1 @@
-"""What a page in the browser is told, in the WebUI and without one, in its language."""
+"""What both pages in the browser ask and show: the WebUI's and the one without a WebUI."""

@@ -11,6 +11,6 @@ __all__ = ["listen"]
 def listen(
     event: Any, function: Any, inputs: Any = None, outputs: Any = None, script: str | None = None, **more: Any
 ) -> None:
-    """`script`, in the browser, makes of the inputs what `function` gets. Its parameter was `_js` in gradio 3."""
+    """Calls `function` at `event`. script: JavaScript whose return value becomes its inputs (`_js` in gradio 3)."""
     name = "js" if "js" in inspect.signature(event).parameters else "_js"
     event(function, inputs, outputs, **{name: script}, **more)

@@ -1,4 +1,4 @@
-"""What there is to say of a text while it is being written, for the loaded model."""
+"""What is wrong with the tags of a text for the loaded model, while the text is being written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, find_warnings
 from clip_skip.prompt.tags import Tag
 from clip_skip.skip import LANGUAGE_MODELS, shorten
 
-__all__ = ["remarks"]
+__all__ = ["NO_EFFECT", "TOO_DEEP", "remarks"]
 
 TOO_SHALLOW = Template("{tag} is above the layer that {name} was published with; {used} is used.")
 TOO_DEEP = Template("{tag} is deeper than the {layers} layers of {name}; {used} is used.")
@@ -25,13 +25,13 @@ def remarks(
     named: Sequence[TextEncoder] = (),
     several: bool = False,
 ) -> list[Message | str]:
-    """A message for each problem of the tags in `prompt`, and for each that the `encoders` of `model` cannot follow.
+    """A message for each bad tag of `prompt`, and for each that names a layer or encoder that `model` lacks.
 
     networks: names of `<name:...>` tags that the host or another extension has
     named, several: as in `tag_messages`
     """
     good = [tag for tag in prompt.tags if tag.skip]
-    found = dict.fromkeys(message for tag in good for message in beyond(tag, [*encoders, *named], model))
+    found = dict.fromkeys(message for tag in good for message in out_of_reach(tag, [*encoders, *named], model))
     if model:
         found |= dict.fromkeys(
             message for tag in good for message in tag_messages(tag, encoders, named, model, several)
@@ -39,13 +39,13 @@ def remarks(
     return [*find_warnings([prompt], networks), *list(found)[:MOST_WARNINGS]]
 
 
-def beyond(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:
+def out_of_reach(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:
     assert tag.skip
     for encoder in encoders:
-        asked = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
-        if any(value is not None and value > encoder.deepest for value in asked):
+        values = [tag.skip.at(encoder.tower, hires) for hires in (False, True)]
+        if any(value is not None and value > encoder.deepest for value in values):
             yield TOO_DEEP(tag=shorten(tag.text), layers=encoder.layers, name=encoder.name, used=encoder.deepest)
-        if encoder.tower in LANGUAGE_MODELS and any(value is not None and value < encoder.native for value in asked):
+        if encoder.tower in LANGUAGE_MODELS and any(value is not None and value < encoder.native for value in values):
             yield TOO_SHALLOW(tag=shorten(tag.text), name=encoder.name, used=encoder.native)
     towers = {encoder.tower for encoder in encoders if encoder.tower not in LANGUAGE_MODELS}
     for tower, value in (("l", tag.skip.l), ("g", tag.skip.g)):

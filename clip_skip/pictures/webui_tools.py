@@ -38,12 +38,27 @@ def identified(infotext: Infotext) -> Infotext:
     if "Sampler" in found:
         sampler, schedule = webui_names(found["Sampler"], found.get("Schedule type", ""))
         found |= {"Sampler": sampler, **({"Schedule type": schedule} if schedule else {})}
+    found |= model_of(found)
     if tool in ("ComfyUI", "Fooocus"):
         found.setdefault("RNG", "CPU")
     release = found.get("Version", "")
     return replace(
         infotext, parameters=found, tool=tool, family=family_of(tool, found), skip_text=text, release=release
     )
+
+
+def model_of(found: Mapping[str, str]) -> dict[str, str]:
+    """The model's name and hash where they stand under no key of their own, as in pictures of Civitai's generator."""
+    more: dict[str, str] = {}
+    resources = loads(found.get("Civitai resources", ""))
+    if "Model" not in found and isinstance(resources, list):
+        names = (member(one, "modelName") for one in resources if member(one, "type") == "checkpoint")
+        name = next(names, None)
+        more |= {"Model": name} if isinstance(name, str) else {}
+    hashed = member(loads(found.get("Hashes", "")), "model")
+    if "Model hash" not in found and isinstance(hashed, str):
+        more["Model hash"] = hashed
+    return more
 
 
 def tool_of(found: Mapping[str, str]) -> str:

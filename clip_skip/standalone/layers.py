@@ -9,8 +9,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from clip_skip.encoder import TextEncoder
-from clip_skip.layers.measure import Layers, labels, notes_on_prompt
-from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.layers.measure import Layers, measure_layers, notes_on_prompt, token_labels
 from clip_skip.prompt import tags
 from clip_skip.standalone.models.language_models import is_language_model, load_language_model, load_tokenizer
 from clip_skip.standalone.models.text_encoders import load_text_encoder
@@ -56,7 +55,7 @@ def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, pr
         return measure_layers(
             described,
             lambda: module(row),
-            labels(words),
+            token_labels(words),
             title=f"{model}, {described.name}",
             notes=notes_on_prompt(len(rows), empty=not words[1:-1]),
         )

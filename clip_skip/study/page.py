@@ -13,33 +13,53 @@ from pathlib import Path
 
 import pandas as pd
 
+from clip_skip.messages.message import Message, Template
 from clip_skip.study import statistics
 from clip_skip.study.plan import StudyPlan
 from clip_skip.study.plot import Line, lines
 from clip_skip.study.statistics import Compared, Measure
 
-__all__ = ["page"]
+__all__ = ["study_page"]
 
 MOST = 6
 """How many prompts are shown by themselves."""
 
 Found = Mapping[Measure, Sequence[Compared]]
 
+CLIP_SKIP = Template("clip skip")
+DIFFERENCE = Template("difference")
+AT_EACH_CFG = Template("{model}: difference from clip skip {published}, at each CFG scale")
+CFG = Template("CFG {scale}")
+SHARES = Template("Of the variance of the scores of {model}: {shares}.")
+NO_VARIANCE = Template("The scores of {model} do not vary.")
+NUMBERS = Template("The numbers")
+HEADS = tuple(
+    map(Template, ("checkpoint", "clip skip", "mean", "difference", "95% interval", "p (Holm)", "prompts", "pairs"))
+)
+INTERVAL = Template("{low} to {high}")
+PUBLISHED = Template("published")
+NOTHING = Template("(none)")
 
-def page(
-    cells: pd.DataFrame, found: Found, plan: StudyPlan, sentences: Sequence[str], settings: Mapping[str, object]
+
+def study_page(
+    cells: pd.DataFrame,
+    found: Found,
+    plan: StudyPlan,
+    sentences: Sequence[Message | str],
+    settings: Mapping[str, object],
+    viewer: str,
 ) -> str:
     """The page as text, to be written in UTF-8 beside the folder of pictures.
 
     cells: a row for each picture; found: what is compared by each measure, the first the main one
     """
     parts = {
-        "<!--SENTENCES-->": "".join(f"<p class=sentence>{escape(sentence)}</p>" for sentence in sentences),
+        "<!--SENTENCES-->": "".join(f"<p class=sentence>{escape(str(sentence))}</p>" for sentence in sentences),
         "<!--PLOTS-->": "".join(section(cells, measure, list(some)) for measure, some in found.items() if some),
         "<!--SETTINGS-->": settings_list(plan, settings),
         "/*STYLE*/": source(".css"),
         "/*SCRIPT*/": source(".js"),
-        "/*DATA*/": json.dumps(data(cells, found, plan)).replace("<", "\\u003c"),
+        "/*DATA*/": json.dumps({**data(cells, found, plan), "viewer": viewer}).replace("<", "\\u003c"),
     }
     return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], source(".html"))
 
@@ -51,30 +71,32 @@ def source(ending: str) -> str:
 
 def section(cells: pd.DataFrame, measure: Measure, found: list[Compared]) -> str:
     """The plots and the table of one measure."""
-    drawn = []
-    for model, of_model in cells.groupby("model", sort=False):
-        some = [one for one in found if one.model == model]
-        if not some:
-            continue
-        over = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in some])
-        drawn.append(figure(str(model), lines([over], "clip skip", measure.label)))
-        if of_model["cfg_scale"].nunique() > 1:
-            table = statistics.by_cfg(of_model, measure.name, some[0].published)
-            each = [
-                Line(f"CFG {scale:g}", [(float(skip), value, value, value) for skip, value in row.items()])
-                for scale, row in table.iterrows()
-            ]
-            title = f"{model}: difference from clip skip {some[0].published:g}, at each CFG scale"
-            drawn.append(figure(title, lines(each, "clip skip", "difference")))
-        parts = statistics.shares(of_model, measure.name)
-        told = ", ".join(f"{share:.1%} {name}" for name, share in parts.items())
-        drawn.append(
-            f"<p>Of the variance of the scores of {escape(str(model))}: {escape(told or 'there is none')}.</p>"
-        )
-    summary = f"<details><summary>The numbers</summary>{numbers(found)}</details>"
-    return (
-        f"<section><h2>{escape(measure.label[0].upper() + measure.label[1:])}</h2>{''.join(drawn)}{summary}</section>"
-    )
+    parts = [
+        of_model(str(model), table, measure, [one for one in found if one.model == model])
+        for model, table in cells.groupby("model", sort=False)
+    ]
+    summary = f"<details><summary>{NUMBERS}</summary>{numbers(found)}</details>"
+    return f"<section><h2>{escape(measure.label)}</h2>{''.join(parts)}{summary}</section>"
+
+
+def of_model(model: str, cells: pd.DataFrame, measure: Measure, found: list[Compared]) -> str:
+    """The plots of one checkpoint, and the shares of the variance; "" if nothing was compared."""
+    if not found:
+        return ""
+    line = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in found])
+    figures = [figure(model, lines([line], CLIP_SKIP, measure.label))]
+    if cells["cfg_scale"].nunique() > 1:
+        table = statistics.by_cfg(cells, measure.name, found[0].published)
+        of_cfg = [
+            Line(str(CFG(scale=f"{scale:g}")), [(float(skip), value, value, value) for skip, value in row.items()])
+            for scale, row in table.iterrows()
+        ]
+        title = AT_EACH_CFG(model=model, published=f"{found[0].published:g}")
+        figures.append(figure(str(title), lines(of_cfg, CLIP_SKIP, DIFFERENCE)))
+    parts = statistics.shares(cells, measure.name)
+    shares = ", ".join(f"{share:.1%} {name}" for name, share in parts.items())
+    text = SHARES(model=model, shares=shares) if parts else NO_VARIANCE(model=model)
+    return f"{''.join(figures)}<p>{escape(str(text))}</p>"
 
 
 def figure(title: str, svg: str) -> str:
@@ -82,28 +104,34 @@ def figure(title: str, svg: str) -> str:
 
 
 def numbers(found: Sequence[Compared]) -> str:
-    heads = ("checkpoint", "clip skip", "mean", "difference", "95% interval", "p (Holm)", "prompts", "pairs")
+    """The table of a measure; a head sorts it."""
     rows = "".join(
-        "<tr>"
-        + f"<th scope=row>{escape(one.model)}</th>"
-        + "".join(
-            f"<td>{value}</td>"
-            for value in (
-                f"{one.clip_skip:g}",
-                f"{one.mean:.4g}",
-                f"{one.difference:+.4g}",
-                f"{one.low:+.4g} to {one.high:+.4g}",
-                f"{one.p:.3g}",
-                one.prompts,
-                one.pairs,
-            )
-        )
-        + "</tr>"
-        for one in found
+        f"<tr><th scope=row>{escape(one.model)}</th>{''.join(map(table_cell, row(one)))}</tr>" for one in found
     )
-    head = "".join(f"<th scope=col>{name}</th>" for name in heads)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f"<div class=wide tabindex=0 role=region aria-label='The numbers'>{table}</div>"
+    head = "".join(f"<th scope=col aria-sort=none><button type=button>{escape(name)}</button></th>" for name in HEADS)
+    table = f"<table class=numbers><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<div class=wide tabindex=0 role=region aria-label='{NUMBERS}'>{table}</div>"
+
+
+def row(one: Compared) -> list[tuple[str, float]]:
+    """The texts of a row, and the values that it is sorted by."""
+    is_published = one.clip_skip == one.published
+    low, high = (round(bound, 12) + 0.0 for bound in (one.low, one.high))  # no 5.6e-17, no -0
+    interval = INTERVAL(low=f"{low:+.4g}", high=f"{high:+.4g}")
+    return [
+        (f"{one.clip_skip:g}", one.clip_skip),
+        (f"{one.mean:.4g}", one.mean),
+        (PUBLISHED if is_published else f"{one.difference:+.4g}", one.difference),
+        ("" if is_published else str(interval), one.low),
+        ("" if is_published else f"{one.p:.3g}", one.p),
+        (str(one.prompts), one.prompts),
+        (str(one.pairs), one.pairs),
+    ]
+
+
+def table_cell(cell: tuple[str, float]) -> str:
+    text, value = cell
+    return f'<td data-value="{value:.12g}">{escape(text)}</td>'
 
 
 def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
@@ -114,7 +142,7 @@ def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
         "CFG scales": ", ".join(f"{scale:g}" for scale in plan.cfg_scales),
         **settings,
     }
-    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or '(none)'}</dd>" for name, value in known.items())
+    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or NOTHING}</dd>" for name, value in known.items())
 
 
 def data(cells: pd.DataFrame, found: Found, plan: StudyPlan) -> dict[str, object]:
@@ -134,4 +162,5 @@ def data(cells: pd.DataFrame, found: Found, plan: StudyPlan) -> dict[str, object
         "most": list(dict.fromkeys(most))[:MOST],
         "prompts": [prompt for prompt in plan.prompts if prompt in pictures],
         "pictures": pictures,
+        "published": plan.published,
     }

@@ -1,4 +1,4 @@
-"""What a study's pictures show of clip skip, in numbers and in one sentence.
+"""What a study's pictures show of clip skip, in numbers.
 
 Prompts are the sample. The difference between a clip skip and the published one is taken between pictures of the same
 prompt, seed and CFG scale, and averaged within each prompt; the averages of the prompts are what is resampled. Pictures
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-__all__ = ["Compared", "Measure", "by_cfg", "compare", "sentence", "shares", "telling_prompts"]
+__all__ = ["Compared", "Measure", "by_cfg", "compare", "shares", "telling_prompts"]
 
 RESAMPLES = 9_999
 ALIKE = ["prompt", "seed", "cfg_scale"]
@@ -154,7 +154,7 @@ def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
     if {"clip_skip", "cfg_scale"} <= set(varied):
         terms.insert(2, "C(clip_skip):C(cfg_scale)")
     table["prompt"] = table["prompt"].astype("category").cat.codes
-    squares = anova_lm(ols(f"score ~ {' + '.join(terms)}", data=table).fit())["sum_sq"]
+    squares = anova_lm(ols(f"score ~ {' + '.join(terms)}", data=table).fit(), test=None)["sum_sq"]
     called = {f"C({name})": label for name, label in names.items()}
     called |= {"C(clip_skip):C(cfg_scale)": "clip skip and CFG together", "Residual": "the rest"}
     total = squares.sum()
@@ -173,67 +173,3 @@ def telling_prompts(cells: pd.DataFrame, measure: str, count: int = 6) -> list[s
     means = paired(cells, measure).groupby(level="prompt", sort=False).mean()
     spread = means.max(axis=1) - means.min(axis=1)
     return [str(prompt) for prompt in spread.sort_values(ascending=False, kind="stable").index[:count]]
-
-
-def sentence(found: list[Compared], measure: Measure, pictures: int) -> str:
-    """What a person may quote, of one checkpoint. pictures: how many there are of it."""
-    if not found:
-        return "There are no pictures to compare."
-    first = found[0]
-    others = [one for one in found if one.clip_skip != one.published]
-    about = f"Over {first.prompts} prompts and {pictures} pictures of {first.model}"
-    if not others:
-        return f"{about} there is only clip skip {first.published:g}, so there is nothing to compare it with."
-    if first.prompts < 2:
-        return f"One prompt ({pictures} pictures of {first.model}) cannot tell what holds for others."
-    if not measure.better:
-        near, far = (pick(others, key=lambda one: abs(one.difference)) for pick in (min, max))
-        told = (
-            f"{one.mean:.3g} (95% interval {_span(one.mean_low, one.mean_high)}) at {one.clip_skip:g}"
-            for one in (near, far)
-        )
-        return (
-            f"{about}, {measure.label} is {' and '.join(told)}."
-            if near != far
-            else f"{about}, {measure.label} is {next(told)}."
-        )
-    better = [one for one in others if one.sure and one.difference > 0]
-    worse = [one for one in others if one.sure and one.difference < 0]
-    largest = max(others, key=lambda one: abs(one.difference))
-    if largest.difference == 0:
-        return f"{about}, clip skip makes no difference to {measure.label} at all."
-    if not better and not worse:
-        return (
-            f"{about}, clip skip makes no difference to {measure.label} that these {pictures} pictures can show; "
-            f"the largest is {_told(largest)}, between clip skip {largest.clip_skip:g} and the "
-            f"published {first.published:g}."
-        )
-    parts = []
-    if better:
-        best = max(better, key=lambda one: one.difference)
-        also = [one for one in better if one != best]
-        more = f" (so are {_listed(also)}, by less)" if also else ""
-        parts.append(
-            f"clip skip {best.clip_skip:g} is better than the published {first.published:g} by {_told(best)}{more}"
-        )
-    else:
-        parts.append(f"no clip skip is better than the published {first.published:g} as far as these pictures can show")
-    if worse:
-        worst = min(worse, key=lambda one: one.difference)
-        parts.append(
-            f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse, {worst.clip_skip:g} by {_told(worst)}"
-        )
-    return f"{about}, judged by {measure.label}, {'; '.join(parts)}."
-
-
-def _told(one: Compared) -> str:
-    return f"{abs(one.difference):.3g} (95% interval of the difference {_span(one.low, one.high)})"
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.3g} to {high:.3g}".replace("-", "−")
-
-
-def _listed(some: list[Compared]) -> str:
-    names = [f"{one.clip_skip:g}" for one in some]
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

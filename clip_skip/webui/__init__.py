@@ -2,11 +2,11 @@
 
 A prompt's way, in the order of the host's calls (`scripts/clip_skip.py` has them):
 
-    generation.begin          the panel's arguments are read, or refused (errors.py)
-    sweep_batch.prepare       a sweep's batch gets its seeds and texts when the other extensions are done
-    generation.prepare        what a sweep or an axis sets is put in the place of panel and tags (overrides.py)
-    generation.mark_prompts   tags become markers in the batch's texts; the infotext says so (infotext.py)
-    conditioning.follow       until the pictures are made, pieces without a marker follow the batch's prompts
-    conditioning.encode       the host encodes: markers come out, and each text gets the hidden state it asks for
-    generation.end            what was wrong is told in the API's answer
+    generation.begin          parses the panel's arguments, or rejects them (errors.py), and begins the state (state.py)
+    sweep_batch.prepare       gives a sweep's batch its seeds and texts when the other extensions are done
+    generation.prepare        replaces panel and tags by what a sweep or an axis sets (overrides.py)
+    generation.mark_prompts   parses the batch's texts (prompt/parsed.py); tags become markers; writes the infotext
+    conditioning.follow       until the pictures are made, unmarked pieces follow the batch's prompts
+    conditioning.encode       the host encodes: markers are taken out, and each text gets the hidden state it asks for
+    generation.end            reports warnings in the API's answer
 """

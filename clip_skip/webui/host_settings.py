@@ -94,20 +94,20 @@ def finished_cells_limit() -> int:
 
 def panel_starts_with() -> dict[str, Any]:
     """What the panel's widgets start with, by the names of `Panel`; what it cannot be is left at its default."""
-    asked: dict[str, Any] = {"enabled": bool(value(PANEL_ON))}
+    start: dict[str, Any] = {"enabled": bool(value(PANEL_ON))}
     for field in panel.FIELDS:
         try:
-            asked[field.name] = panel.parse_field(field, value(f"{PANEL}{field.name}"))
+            start[field.name] = panel.parse_field(field, value(f"{PANEL}{field.name}"))
         except ValueError:
-            asked[field.name] = field.default
-    return asked
+            start[field.name] = field.default
+    return start
 
 
 def sweep_starts_with() -> SweepSettings:
     """What the sweep starts with; what a field cannot be is left at its default."""
     default = SweepSettings()
-    given: dict[str, Any] = {name: value(f"{SWEEP}{name}") for name in OF_SWEEP}
-    return replace(default, **{name: one for name, one in given.items() if type(one) is type(getattr(default, name))})
+    saved: dict[str, Any] = {name: value(f"{SWEEP}{name}") for name in OF_SWEEP}
+    return replace(default, **{name: one for name, one in saved.items() if type(one) is type(getattr(default, name))})
 
 
 def set_start(component: gr.Component, default: object) -> gr.Component:

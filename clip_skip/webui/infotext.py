@@ -1,8 +1,8 @@
-"""The host's own infotext key, `Clip skip`: said where it is true, whoever decided the value.
+"""The host's own infotext key, `Clip skip`: written where it is true, whatever set the value.
 
 Other tools and a WebUI without this extension read that key alone. The host writes its own
-value there; a picture that a tag or the panel made says what it was made at, where that is
-one whole value for all its texts and encoders which the host could have made as well.
+value there. For a picture made by a tag or the panel it is the value that was used, where that is
+one whole number for all its texts and encoders, which the host could have used as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a sweep or an axis sets for each picture of a generation, put in the place of its panel, tags and texts."""
+"""Replaces a generation's panel, tags and texts by what a sweep or an axis sets for each picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["apply", "put_texts"]
 def put_texts(p: Processing) -> None:
     """Gives each picture of a sweep's batch its own texts.
 
-    The host was given one text for all, as it always is: other extensions read it from there.
+    Until now the host had one text for all of them, because other extensions read the prompt and seed from `p`.
     """
     batch = state_of(p).batch
     texts = batch.row_texts if batch else None
@@ -30,10 +30,10 @@ def put_texts(p: Processing) -> None:
     if getattr(p, "all_hr_prompts", None):
         pairs.append(("all_hr_prompts", "all_hr_negative_prompts"))
     for names in pairs:
-        made = [texts.of(index, *pair) for index, pair in enumerate(zip(*(getattr(p, name) for name in names)))]
-        for name, written, each in zip(names, ("hr_prompt", "hr_negative_prompt"), zip(*made)):
-            if "_hr_" not in name or not getattr(p, written, ""):  # a hires prompt of its own stays, as in the plot
-                setattr(p, name, list(each))
+        of_rows = [texts.of(index, *pair) for index, pair in enumerate(zip(*(getattr(p, name) for name in names)))]
+        for name, user_text, column in zip(names, ("hr_prompt", "hr_negative_prompt"), zip(*of_rows)):
+            if "_hr_" not in name or not getattr(p, user_text, ""):  # a hires prompt of its own stays, as in the plot
+                setattr(p, name, list(column))
 
 
 def apply(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
@@ -58,9 +58,10 @@ def apply(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[st
     if not any(one.acts_on_clip for one in overrides):
         return panel.infotext()
     state_of(p).panels = panels
-    alone = [one == Panel(True, one.clip_skip) and model.header_value(one.clip_skip) for one in panels]
-    made = [] if all(alone) and is_pasted() else [one.infotext() for one in panels]
-    keys = {key: None for entry in made for key in entry}
-    entries: dict[str, Any] = {key: [entry.get(key) for entry in made] for key in keys}
-    entries[KEY] = [None if value == 1 else str(value) for value in alone] if all(alone) else None
+    header_values = [one == Panel(True, one.clip_skip) and model.header_value(one.clip_skip) for one in panels]
+    by_header = all(header_values)
+    infotexts = [] if by_header and is_pasted() else [one.infotext() for one in panels]
+    keys = {key: None for infotext in infotexts for key in infotext}
+    entries: dict[str, Any] = {key: [infotext.get(key) for infotext in infotexts] for key in keys}
+    entries[KEY] = [None if value == 1 else str(value) for value in header_values] if by_header else None
     return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}

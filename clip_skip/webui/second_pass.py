@@ -11,7 +11,7 @@ from clip_skip.webui.host_types import Options, Processing
 from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
 from clip_skip.webui.state import state_of
 
-__all__ = ["admit", "inherit", "is_one"]
+__all__ = ["admit", "inherit", "is_second_pass"]
 
 OPTION = "ad_script_names"
 SCRIPT = "clip_skip"
@@ -31,8 +31,8 @@ def admit(opts: Options) -> None:
         opts.data[OPTION] = f"{names},{SCRIPT}"
 
 
-def is_one(p: Processing) -> bool:
-    """Whether `p` is a pass over a picture of another generation."""
+def is_second_pass(p: Processing) -> bool:
+    """Whether `p` is one of ADetailer's passes over a picture of another generation."""
     return bool(getattr(p, "_ad_inner", False))
 
 

@@ -90,7 +90,7 @@ def test_the_setting_takes_the_viewer_away(webui, page):  # noqa: F811
     assert page.locator("#clip_skip_completion").count() == 0 and page.locator("#clip_skip_readout").count() == 0
     page.evaluate("opts.clip_skip_readout = true")
     page.keyboard.type("2> a")
-    expect(page, "the tag <clipskip:2> decides")
+    expect(page, "set by the tag <clipskip:2>")
 
 
 def test_a_sweep_of_a_picture_in_the_gallery(swept):

@@ -78,7 +78,7 @@ def expect_title(page, text):
 
 
 def test_the_readout_follows_the_slider(page):
-    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14")
+    expect(page, "stops after layer 12 of 12 (CLIP ViT-L/14)")
     set_number(page, header(page), 3)
     expect(page, "stops after layer 10 of 12")
 
@@ -104,18 +104,20 @@ def test_the_readout_follows_the_checkpoint(webui, page, checkpoint):
         page.locator("#setting_sd_model_checkpoint li", has_text=name).first.click()
 
     load(f"{os.environ['CLIP_SKIP_SDXL']}.safetensors")
-    both = re.compile(r"stops after layer 11 of 12 · CLIP ViT-L/14; stops after layer 31 of 32")
+    both = re.compile(r"stops after layer 11 of 12 \(CLIP ViT-L/14\); stops after layer 31 of 32")
     sync_api.expect(page.locator(READOUT)).to_have_attribute("title", both, timeout=60_000)
     expect(
         page,
-        both if webui.call("/clip-skip/v1/encoders")["header_acts"] else "No effect on SDXL. Use a tag or the panel.",
+        both
+        if webui.call("/clip-skip/v1/encoders")["header_acts"]
+        else "No effect on SDXL, which already stops at 2. To change it, use a tag or the panel.",
     )
     assert page.locator(READOUT).bounding_box()["height"] == height
     sync_api.expect(page.locator("#script_txt2img_clip_skip_enabled")).to_have_attribute(
         "data-clip-skip-hides", "hires"
     )
     page.locator(PROMPT).fill("<clipskip:g=5> a cow")
-    expect(page, "the tag <clipskip:g=5> decides")
+    expect(page, "set by the tag <clipskip:g=5>")
     expect(page, "layer 28 of 32")
     load(checkpoint.split(" ")[0])
     expect(page, "CLIP ViT-L/14")
@@ -133,11 +135,11 @@ def test_completion_by_keyboard(page):
     page.keyboard.press("Enter")
     assert prompt.input_value() == "a cow <clipskip:2>"
     assert items.count() == 0
-    expect(page, "the tag <clipskip:2> decides: stops after layer 11 of 12")
+    expect(page, "set by the tag <clipskip:2>: stops after layer 11 of 12")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Control+ArrowUp")
     assert prompt.input_value() == "a cow <clipskip:3>"
-    expect(page, "the tag <clipskip:3> decides")
+    expect(page, "set by the tag <clipskip:3>")
     page.keyboard.press("Control+ArrowDown")
     page.keyboard.press("Control+ArrowDown")
     page.keyboard.press("Control+ArrowDown")
@@ -287,20 +289,20 @@ def test_a_tag_that_is_being_completed_is_not_wrong_yet(page):
 def test_the_readout_says_who_decides_what(page):
     set_number(page, header(page), 12)
     page.locator(PROMPT).fill("[<clipskip:1>:<clipskip:3>:0.5] a red circle AND <clipskip:4> a blue square")
-    expect(page, "the prompt's tags decide: clip skip 1, then 3 AND 4; negative prompt: clip skip 12")
+    expect(page, "set by the prompt's tags: first part 1, then 3; second part 4; negative prompt: clip skip 12")
     page.locator(PROMPT).fill("[a:<clipskip:3> b:0.5]")
-    expect(page, "the prompt's tags decide: clip skip 12, then 3")
+    expect(page, "set by the prompt's tags: clip skip 12, then 3")
     page.locator(PROMPT).fill("[<clipskip:2> a|<clipskip:3> b]")
-    expect(page, "the prompt's tags decide: clip skip 2 and 3 in turn")
+    expect(page, "set by the prompt's tags: clip skip 2 and 3 in turn")
     page.locator(PROMPT).fill("a cow")
     page.locator(NEGATIVE).fill("<clipskip:3>")
-    expect(page, "stops after layer 1 of 12 · CLIP ViT-L/14; negative prompt: clip skip 3")
+    expect(page, "stops after layer 1 of 12 (CLIP ViT-L/14); negative prompt: clip skip 3")
     page.locator(NEGATIVE).fill("")
     page.locator("#txt2img_hr-visible-checkbox").click()
     page.locator(PROMPT).fill("a cow <clipskip:2:hires=1>")
     expect(
         page,
-        "the tag <clipskip:2:hires=1> decides: stops after layer 11 of 12 · CLIP ViT-L/14; hires pass: clip skip 1",
+        "set by the tag <clipskip:2:hires=1>: stops after layer 11 of 12 (CLIP ViT-L/14); hires pass: clip skip 1",
     )
     page.locator(PROMPT).fill("a cow")
     page.locator("#script_txt2img_clip_skip_enabled-visible-checkbox").click()
@@ -309,7 +311,7 @@ def test_the_readout_says_who_decides_what(page):
         set_number(page, panel(page, name), value)
     expect(
         page,
-        "the panel decides: stops after layer 10 of 12 · CLIP ViT-L/14; negative prompt: clip skip 4; hires pass: ",
+        "set by the panel: stops after layer 10 of 12 (CLIP ViT-L/14); negative prompt: clip skip 4; hires pass: ",
     )
     expect_title(page, "Clip Skip: 3, negative 4, hires 2")
     page.locator("#txt2img_hr-visible-checkbox").click()
@@ -318,9 +320,12 @@ def test_the_readout_says_who_decides_what(page):
 
 def test_the_readout_says_that_the_sweep_decides(page):
     choose_sweep(page, clip_skips="1, 2.5")
-    expect(page, "the sweep decides: clip skip 1, 2.5")
+    expect(page, "set by the sweep: clip skip 1, 2.5")
+    page.locator("#script_txt2img_clip_skip_sweep_clip_skips textarea").fill("abc")
+    expect(page, "clip skip 1: stops after layer 12 of 12 (CLIP ViT-L/14)")
+    page.locator("#script_txt2img_clip_skip_sweep_clip_skips textarea").fill("1, 2.5")
     page.locator("#script_txt2img_clip_skip_sweep_apply_to").get_by_label("Negative prompt", exact=True).check()
-    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14; negative prompt: clip skip 1, 2.5")
+    expect(page, "stops after layer 12 of 12 (CLIP ViT-L/14); negative prompt: clip skip 1, 2.5")
 
 
 def test_the_readout_says_that_a_plot_decides(page):
@@ -331,17 +336,17 @@ def test_the_readout_says_that_a_plot_decides(page):
     kind.click()
     kind.fill("[Clip Skip] Prompt and")
     page.locator("ul.options li", has_text="[Clip Skip] Prompt and negative").click()
-    expect(page, "the X/Y/Z plot decides: [Clip Skip] Prompt and negative")
+    expect(page, "set by the X/Y/Z plot: [Clip Skip] Prompt and negative")
     kind.click()
     kind.fill("[Clip Skip] Negative")
     page.locator("ul.options li", has_text="[Clip Skip] Negative").first.click()
-    expect(page, "stops after layer 12 of 12 · CLIP ViT-L/14; the X/Y/Z plot decides: [Clip Skip] Negative")
+    expect(page, "stops after layer 12 of 12 (CLIP ViT-L/14); set by the X/Y/Z plot: [Clip Skip] Negative")
     kind.click()
     kind.fill("Clip skip")
     page.locator("ul.options li", has_text="Clip skip").first.click()
-    expect(page, "the X/Y/Z plot decides: Clip skip")
+    expect(page, "set by the X/Y/Z plot: Clip skip")
     page.locator(PROMPT).fill("<clipskip:3> a cow")  # a tag wins over the host's own value
-    expect(page, "the tag <clipskip:3> decides: stops after layer 10 of 12")
+    expect(page, "set by the tag <clipskip:3>: stops after layer 10 of 12")
     sync_api.expect(page.locator(READOUT)).not_to_contain_text("plot")
 
 
@@ -352,7 +357,7 @@ def test_the_readouts_length_moves_nothing(page):
     page.locator(PROMPT).fill(
         "a cow <clipskip:1.5:hires=2> [<clipskip:2>:<clipskip:3>:0.5] AND <clipskip:4> AND <clipskip:5>"
     )
-    expect(page, "the prompt's tags decide")
+    expect(page, "set by the prompt's tags")
     assert boxes()[0]["width"] == before[0]["width"] and boxes()[1]["y"] == before[1]["y"]
 
 
@@ -371,7 +376,7 @@ def test_a_style_that_is_selected_decides(webui, page):
         page.locator("#txt2img_styles input").click()
         page.locator("#txt2img_styles li", has_text="clip skip test").click()
         page.locator(PROMPT).fill("a cow")
-        expect(page, "the tag <clipskip:2> of a style decides: stops after layer 11 of 12")
+        expect(page, "set by the tag <clipskip:2> of a style: stops after layer 11 of 12")
         expect(page, 'In a style: "<clipskip:x>" was ignored', WARNINGS)
         assert page.locator(PROMPT).get_attribute("aria-invalid") == "false"
     finally:
@@ -452,16 +457,14 @@ def test_completion_in_the_other_boxes(page):
 def test_the_panel_starts_from_the_header_and_becomes_a_tag(page):
     set_number(page, header(page), 4)
     page.locator("#script_txt2img_clip_skip_enabled .label-wrap").click()
-    expect(page, "the panel decides: stops after layer 9 of 12")
+    expect(page, "set by the panel: stops after layer 9 of 12")
     assert panel(page, "clip_skip").input_value() == "4"
     set_number(page, panel(page, "negative"), 2)
     page.locator(PROMPT).fill("a cow")
     page.get_by_role("button", name="Insert as a tag").first.click()
     sync_api.expect(page.locator(PROMPT)).to_have_value("a cow <clipskip:4>")
     sync_api.expect(page.locator(NEGATIVE)).to_have_value("<clipskip:2>")
-    expect(
-        page, "the tag <clipskip:4> decides: stops after layer 9 of 12 · CLIP ViT-L/14; negative prompt: clip skip 2"
-    )
+    expect(page, "set by the tag <clipskip:4>: stops after layer 9 of 12 (CLIP ViT-L/14); negative prompt: clip skip 2")
     set_number(page, panel(page, "clip_skip"), 3)
     for _ in range(2):
         page.get_by_role("button", name="Insert as a tag").first.click()
@@ -476,7 +479,7 @@ def test_a_pasted_infotext_restores_the_panel(webui, page):
     page.locator("#paste").first.click()
     sync_api.expect(panel(page, "clip_skip")).to_have_value("2.5", timeout=60_000)
     sync_api.expect(panel(page, "negative")).to_have_value("3")
-    expect(page, "the panel decides: stops between layers 10 and 11 of 12")
+    expect(page, "set by the panel: stops between layers 10 and 11 of 12")
 
 
 def test_a_pasted_clip_skip_is_what_the_readout_says(webui, page):
@@ -557,7 +560,7 @@ def test_a_sweep_shows_its_progress_and_is_interrupted(webui, page):
 def test_ticking_the_panel_starts_from_the_header(page):
     set_number(page, header(page), 4)
     page.locator("#script_txt2img_clip_skip_enabled-visible-checkbox").click()
-    expect(page, "the panel decides: stops after layer 9 of 12")
+    expect(page, "set by the panel: stops after layer 9 of 12")
 
 
 def test_the_keyboard_alone_reaches_everything(page):
@@ -565,7 +568,7 @@ def test_the_keyboard_alone_reaches_everything(page):
     set_number(page, header(page), 2)
     title(page).focus()
     page.keyboard.press("Enter")
-    expect(page, "the panel decides: stops after layer 11 of 12")
+    expect(page, "set by the panel: stops after layer 11 of 12")
     reached = []
     sync_api.expect(title(page)).to_have_attribute("aria-expanded", "true")
     while "Insert as a tag" not in reached and len(reached) < 30:
@@ -582,7 +585,7 @@ def test_axe_finds_nothing_in_what_is_ours(webui, page, violations, theme):
     page.wait_for_selector(READOUT, timeout=90_000)
     page.locator("#script_txt2img_clip_skip_enabled .label-wrap").click()
     choose_sweep(page, clip_skips="1, 2.5")
-    expect(page, "the sweep decides")
+    expect(page, "set by the sweep")
     assert violations(page) == []
     page.locator("#tabs button", has_text="Clip Skip").first.click()
     assert violations(page) == []
@@ -619,10 +622,10 @@ def test_the_layers_part_of_the_tab(page):
     page.locator("#clip_skip_layers_show").click()
     sentence = page.locator("#clip_skip_layers_sentence textarea")
     for _ in range(120):
-        if "most changes from" in sentence.input_value():
+        if "biggest change" in sentence.input_value():
             break
         page.wait_for_timeout(500)
-    assert "most changes from" in sentence.input_value()
+    assert "biggest change" in sentence.input_value()
     picture = page.locator("#clip_skip_layers_picture img")
     sync_api.expect(picture).to_be_visible(timeout=30_000)
     assert picture.evaluate("image => image.naturalWidth") == 1430

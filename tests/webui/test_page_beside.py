@@ -54,7 +54,7 @@ def test_both_completions_by_keyboard(tagcomplete):
     tagcomplete.keyboard.press("ArrowDown")
     tagcomplete.keyboard.press("Enter")
     sync_api.expect(prompt).to_have_value("blue hair, <clipskip:2>")
-    expect(tagcomplete, "the tag <clipskip:2> decides: stops after layer 11 of 12")
+    expect(tagcomplete, "set by the tag <clipskip:2>: stops after layer 11 of 12")
     typed(tagcomplete, ", red_e")
     sync_api.expect(theirs.first).to_contain_text("red_eyes")
     tagcomplete.keyboard.press("Tab")
@@ -78,11 +78,11 @@ def test_its_loras_after_our_list_is_closed(webui, tagcomplete):
 
 
 KEPT = [
-    ("a cow , <clipskip:2>, (red:1.2)", "<clipskip:2>", "the tag <clipskip:2> decides: stops after layer 11 of 12"),
-    ("a <clipskip:l=2:g=3:hires=1> cow", "<clipskip:l=2:g=3:hires=1>", "the tag <clipskip:l=2:g=3:hires=1> decides"),
+    ("a cow , <clipskip:2>, (red:1.2)", "<clipskip:2>", "set by the tag <clipskip:2>: stops after layer 11 of 12"),
+    ("a <clipskip:l=2:g=3:hires=1> cow", "<clipskip:l=2:g=3:hires=1>", "set by the tag <clipskip:l=2:g=3:hires=1>"),
     ("<clipskip:1.50>, a", "<clipskip:1.5>", "stops between layers 11 and 12"),
-    ("<clipskip:-2>, a", "<clipskip:-2>", "the tag <clipskip:2> decides"),
-    ("a BREAK <clipskip:3>\nb", "<clipskip:3>", "the tag <clipskip:3> decides"),
+    ("<clipskip:-2>, a", "<clipskip:-2>", "set by the tag <clipskip:2>"),
+    ("a BREAK <clipskip:3>\nb", "<clipskip:3>", "set by the tag <clipskip:3>"),
     ("[a <clipskip:1>:b <clipskip:3>:0.5], c", "[a <clipskip:1>:b <clipskip:3>:0.5]", "clip skip 1, then 3"),
 ]
 

@@ -9,8 +9,8 @@
     let loras = [];
 
     clipSkip.address = (path) => {
-        const asked = new URLSearchParams({checkpoint: opts.sd_model_checkpoint});
-        return `${address(path)}${path.includes("?") ? "&" : "?"}${asked}`;
+        const query = new URLSearchParams({checkpoint: opts.sd_model_checkpoint});
+        return `${address(path)}${path.includes("?") ? "&" : "?"}${query}`;
     };
 
     /** Names of LoRAs, those that begin with what was typed before those that have it elsewhere. */

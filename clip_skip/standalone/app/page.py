@@ -11,6 +11,7 @@ import gradio as gr
 
 from clip_skip.messages.message import reason
 from clip_skip.page.events import listen
+from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.fields import option_widgets
@@ -26,7 +27,7 @@ from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
-IS_DARK = "(name, prompt, dark) => [name, prompt, Boolean(document.querySelector('.dark'))]"
+IS_DARK = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 Given = dict[Any, Any]
@@ -54,7 +55,7 @@ class Page:
                         self._picture_tab()
                     with gr.Tab(tr("Sweep"), id="sweep"):
                         self.sweeps = SweepTab(studio, self.voice, self.at, self.start_button)
-                    with gr.Tab(tr("Layers"), id="layers"):
+                    with gr.Tab(tr(LAYERS), id="layers"):
                         self._layers_tab()
                     with gr.Tab(tr("Made for"), id="made_for"):
                         folder = studio.loading.loras
@@ -108,11 +109,13 @@ class Page:
     def _layers_tab(self) -> None:
         tr = self.voice.tr
         dark = gr.Checkbox(visible=False)  # set by IS_DARK
-        button = gr.Button(tr("Show layers"), variant="primary", elem_id="clip_skip_app_show_layers")
-        sentences = gr.Textbox(label=tr("Summary"), interactive=False, elem_id="clip_skip_app_sentences")
-        picture = image(tr("Layers"), "clip_skip_app_layers")
-        given = [self.at["checkpoint"], self.at["prompt"], dark]
-        listen(button.click, self.layers, given, [sentences, picture], IS_DARK)
+        button = gr.Button(tr(SHOW_LAYERS), variant="primary", elem_id="clip_skip_app_show_layers")
+        sentences = gr.Textbox(label=tr(SUMMARY), interactive=False, elem_id="clip_skip_app_sentences")
+        picture = image(tr(LAYERS), "clip_skip_app_layers")
+        words = gr.Textbox(label=tr(WORDS_TO_SHOW), elem_id="clip_skip_app_layers_words")
+        given = [self.at["checkpoint"], self.at["prompt"], words, dark]
+        for event in (button.click, words.submit):
+            listen(event, self.layers, given, [sentences, picture], IS_DARK)
 
     def _listen(self, tabs: Any) -> None:
         """What happens where a checkpoint is chosen, a picture is dropped, or the page is loaded anew."""
@@ -180,10 +183,10 @@ class Page:
             tab = {self.tabs: gr.update(selected="sweep")} if there else {}
             yield {self.at["window"]: window, **tab, **shown}
 
-    def layers(self, name: str, prompt: str, dark: bool) -> tuple[str, str]:
+    def layers(self, name: str, prompt: str, words: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
         checkpoint = self.voice.told(self.studio.checkpoints.find, name)
-        path, sentences = self.voice.told(self.studio.layers, checkpoint, prompt, dark, self.voice.translate)
+        path, sentences = self.voice.told(self.studio.layers, checkpoint, prompt, dark, self.voice.translate, words)
         return "\n".join(map(self.voice.translate, sentences)), str(path)
 
 

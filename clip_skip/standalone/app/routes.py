@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 
 from clip_skip.made_for.suggestions import NOW, File, suggest
 from clip_skip.messages.message import Translate
-from clip_skip.page import answers as reading
+from clip_skip.page import answers
 from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.precedence import Texts, prompt_values
 from clip_skip.prompt.tags import strip
@@ -49,8 +49,8 @@ def add_routes(
 
     def read_texts(asked: dict[str, Any], checkpoint: str) -> dict[str, Any]:
         of = chosen(checkpoint)
-        host = reading.Host(of.encoders, of.family, translate, lambda texts, negative: parts(texts, negative, asked))
-        return {**reading.read(asked, host), **suggestions_on(of, asked, loras, translate)}
+        host = answers.Host(of.encoders, of.family, translate, lambda texts, negative: parts(texts, negative, asked))
+        return {**answers.read_prompts(asked, host), **suggestions_on(of, asked, loras, translate)}
 
     def viewer(name: str) -> FileResponse:
         path = sweeps / name / "index.html"
@@ -64,7 +64,7 @@ def add_routes(
     for path, method, answer in (
         ("encoders", "GET", encoders),
         ("read", "POST", read_texts),
-        ("put", "POST", reading.put),
+        ("put", "POST", answers.put_tag_into),
         ("loras", "GET", names),
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
@@ -102,15 +102,15 @@ def loras_of(prompt: str, folder: Path | None) -> list[Path]:
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """The answer of the WebUI's `encoders` route; here the header's value acts on every encoder."""
-    encoders = [reading.describe(one, {"offset": 0, "least": one.native}) for one in checkpoint.encoders]
+    encoders = [answers.describe_encoder(one, {"offset": 0, "least": one.native}) for one in checkpoint.encoders]
     return {"model": checkpoint.family, "checkpoint": checkpoint.name, "header_acts": True, "encoders": encoders}
 
 
-def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> reading.Parts:
+def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> answers.Parts:
     """The values of each sub-prompt from step to step. asked: may have the "steps" and the "hires_steps"."""
     text = texts.marked()[negative]
-    steps = reading.count(asked.get("steps")) or reading.STEPS
+    steps = answers.step_count(asked.get("steps")) or answers.STEPS
     first = steps if texts.hires else 0
-    steps = (reading.count(asked.get("hires_steps")) or steps) if texts.hires else steps
+    steps = (answers.step_count(asked.get("hires_steps")) or steps) if texts.hires else steps
     cut = [text] if negative else [part for _, part in sub_prompts(text)]
-    return reading.in_turn(schedule(part, steps, first) for part in cut)
+    return answers.values_by_step(schedule(part, steps, first) for part in cut)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_skip.layers import figure as layers_figure
+from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, MessageError, Template, Translate
 from clip_skip.prompt import precedence
 from clip_skip.prompt.override import warn_replaced
@@ -24,6 +24,7 @@ from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.option_kinds import FieldError, Number
 from clip_skip.standalone.prompts import tokens
+from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.standalone.settings import Settings
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
@@ -161,7 +162,7 @@ class Studio:
             path = self._next("pictures", settings.seed)
             said = settings.infotext(shot)
             save_picture(made, path, {"parameters": said})
-        return Picture(path, said, [*find_warnings(prompts_of(settings)), *too_deep(checkpoint, settings)])
+        return Picture(path, said, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
@@ -198,20 +199,24 @@ class Studio:
             go_on()
             figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
-        notes: list[Message | str] = [*find_warnings(prompts_of(settings)), *warn_replaced(settings.prompt)]
+        notes: list[Message | str] = [*warnings_on(settings), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
     def layers(
-        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str
-    ) -> tuple[Path, list[str]]:
-        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences."""
+        self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
+    ) -> tuple[Path, list[Message | str]]:
+        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences.
+
+        words: those whose curves are drawn, as `Layers.find_tokens` takes them. Raises LayersError.
+        """
         with self._alone("layers"):
             engine = self._maker.engine(checkpoint.path)
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
             measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
+        tokens = measured.find_tokens(words)
         path = self.out / "layers.png"
-        save_picture(layers_figure.draw(measured, dark, translate), path)
+        save_picture(draw_layers(measured, dark, translate, tokens), path)
         return path, list(measured.sentences())
 
     def _next(self, folder: str, seed: int) -> Path:
@@ -245,6 +250,12 @@ def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
 def prompts_of(settings: Settings) -> list[Prompt]:
     hires = [parse(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
     return [parse(settings.prompt), parse_negative(settings.negative), *hires]
+
+
+def warnings_on(settings: Settings) -> list[Message]:
+    """What there is to say on the tags and networks of the texts."""
+    prompts = prompts_of(settings)
+    return [*find_warnings(prompts), *network_warnings(prompt.clean for prompt in prompts[::2])]
 
 
 def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:

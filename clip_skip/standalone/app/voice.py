@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clip_skip.messages.catalogues import catalogue, translated
-from clip_skip.messages.message import Message, reason
+from clip_skip.messages.message import Message, MessageError, reason
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.app.gradio_versions import told
 from clip_skip.standalone.models.header import CheckpointError
@@ -45,7 +45,7 @@ class Voice:
         """What `function` returns; what is wrong with a field is told in the page."""
         try:
             return function(*args)
-        except WRONG as error:
+        except (MessageError, *WRONG) as error:
             raise told(self.translate(reason(error))) from error
         except Exception as error:
             if not is_out_of_memory(error):

@@ -14,7 +14,7 @@ from clip_skip.made_for.reading import Problem
 from clip_skip.messages.message import FIELD_PROBLEM
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
-from clip_skip.standalone.cli.arguments import ArgumentError, check_png
+from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
 
 if TYPE_CHECKING:

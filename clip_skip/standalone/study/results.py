@@ -18,11 +18,14 @@ from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study import page, statistics
 from clip_skip.study.plan import StudyCell
+from clip_skip.study.sentence import sentence
+from clip_skip.sweep import viewer
+from clip_skip.sweep.axis import Axis
 
-__all__ = ["cells_frame", "scored", "write", "write_record"]
+__all__ = ["cells_frame", "score_key", "write", "write_record"]
 
 
-def scored(cell: StudyCell, pixels: str, published: str) -> str:
+def score_key(cell: StudyCell, pixels: str, published: str) -> str:
     """What tells one score of a picture from others: its pixels, the published picture's, and its prompt."""
     return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
 
@@ -39,7 +42,7 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
         if not pixels:
             continue
         published = there[StudyCell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])]
-        of = scored(cell, pixels, published)
+        of = score_key(cell, pixels, published)
         row: dict[str, object] = {**asdict(cell), **asdict(job.settings), "file": folder.file(cell), "pixels": pixels}
         for score in scores:
             values = known[score.name].get(of, {})
@@ -61,12 +64,14 @@ def write(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[s
         if measures:
             for model, of_model in cells.groupby("model", sort=False):
                 some = [one for one in found[measures[0]] if one.model == model]
-                sentences.append(statistics.sentence(some, measures[0], len(of_model)))
+                sentences.append(str(sentence(some, measures[0], len(of_model))))
         settings = {
             **{name: value for name, value in asdict(job.settings).items() if value is not None},
             "cells": f"{len(cells)} of {len(job.plan.cells)}",
         }
-        folder.write("index.html", page.page(cells, found, job.plan, sentences, settings))
+        size = min(job.settings.width, job.settings.height)
+        empty = viewer.viewer_page("", "", Axis("", ()), Axis("", ()), [], size)
+        folder.write("index.html", page.study_page(cells, found, job.plan, sentences, settings, empty))
     return sentences
 
 

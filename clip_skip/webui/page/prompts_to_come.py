@@ -8,7 +8,7 @@ from typing import Any
 
 from modules import extra_networks, prompt_parser, shared
 
-from clip_skip.page.answers import BOXES, STEPS, Parts, count, in_turn
+from clip_skip.page.answers import BOXES, STEPS, Parts, step_count, values_by_step
 from clip_skip.prompt import comments
 from clip_skip.prompt.precedence import Texts
 from clip_skip.prompt.sub_prompts import split_sub_prompts
@@ -18,9 +18,9 @@ __all__ = ["parts", "styled", "without_comments"]
 log = logging.getLogger("clip_skip")
 
 
-def without_comments(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`asked` with its texts as the host will have them, which may leave comments out."""
-    return {**asked, **{box: strip_comments(str(asked.get(box) or "")) for box in BOXES}}
+def without_comments(request: Mapping[str, Any]) -> dict[str, Any]:
+    """`request` with its texts as the host will have them, which may leave comments out."""
+    return {**request, **{box: strip_comments(str(request.get(box) or "")) for box in BOXES}}
 
 
 def strip_comments(text: str) -> str:
@@ -39,19 +39,19 @@ def styled(text: str, negative: bool, styles: list[str]) -> str:
         return text
 
 
-def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> Parts:
+def parts(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
     """The values of each sub-prompt from step to step, by the host's own reading of the text.
 
-    asked: may have the "steps" of the first and the "hires_steps" of the hires pass.
+    request: may have the "steps" of the first and the "hires_steps" of the hires pass.
     """
     text = texts.marked()[negative]
-    steps = count(asked.get("steps")) or STEPS
-    hires = (count(asked.get("hires_steps")) or steps) if texts.hires else None
+    steps = step_count(request.get("steps")) or STEPS
+    hires = (step_count(request.get("hires_steps")) or steps) if texts.hires else None
     try:
         text = extra_networks.parse_prompt(text)[0]
         cut = [text] if negative else split_sub_prompts(text)
         old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
-        return in_turn(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
+        return values_by_step(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
     except Exception:  # what is half written need not be readable
         log.debug("Clip skip: the host cannot read the prompt %r", text, exc_info=True)
         return [[texts.unmarked(negative)]]

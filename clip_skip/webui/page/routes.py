@@ -23,7 +23,7 @@ PATIENCE = 60.0
 def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
     app.add_api_route("/clip-skip/v1/read", read, methods=["POST"])
-    app.add_api_route("/clip-skip/v1/put", answers.put, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/put", answers.put_tag_into, methods=["POST"])
     app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
     app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
     app.add_api_route("/clip-skip/v1/picture", picture, methods=["POST"])
@@ -74,7 +74,7 @@ def describe(model: Any) -> dict[str, Any]:
     for host in described.hosts:
         encoder = host.encoder
         header = None if host.header is None else {"offset": host.header, "least": host.least or encoder.native}
-        encoders.append(answers.describe(encoder, header))
+        encoders.append(answers.describe_encoder(encoder, header))
     return {
         "model": str(described.name),
         "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
@@ -119,4 +119,4 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
         described.several,
     )
     prompt = answers.styled_prompt(asked, host)
-    return {**answers.read(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}
+    return {**answers.read_prompts(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}

@@ -12,10 +12,10 @@ from modules.call_queue import queue_lock
 from PIL.Image import Image
 
 from clip_skip.encoder import NAMES
-from clip_skip.layers.measure import Layers, labels, notes_on_prompt
-from clip_skip.layers.measure import measure as measure_layers
+from clip_skip.layers.measure import Layers, LayersError, measure_layers, notes_on_prompt, token_labels
 from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.page.events import listen
+from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.prompt import tags
 from clip_skip.prompt.sub_prompts import split_sub_prompts
 from clip_skip.webui.host_language import translate
@@ -31,7 +31,7 @@ NAMED = "T5 / LLM"
 """The text encoder that only a tag with its name reaches."""
 
 TOWER_OF_CHOICE = {NAMES["l"]: "l", NAMES["g"]: "g", NAMED: NAMED}
-IS_DARK = "(prompt, tower, dark) => [prompt, tower, Boolean(document.querySelector('.dark'))]"
+IS_DARK = "(prompt, tower, words, dark) => [prompt, tower, words, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
 FAILED = Template("That failed; see the console for the reason.")
 NO_MODEL = Template("No model is loaded.")
@@ -50,18 +50,22 @@ def build() -> None:
                 visible=False,
             )
             take = gr.Button("Copy prompt from txt2img", elem_id="clip_skip_layers_take")
-            button = gr.Button("Show layers", variant="primary", elem_id="clip_skip_layers_show")
-    sentence = gr.Textbox(label="Summary", interactive=False, elem_id="clip_skip_layers_sentence")
+            button = gr.Button(SHOW_LAYERS, variant="primary", elem_id="clip_skip_layers_show")
+    sentence = gr.Textbox(label=SUMMARY, interactive=False, elem_id="clip_skip_layers_sentence")
     picture = gr.Image(
-        label="Layers", show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
+        label=LAYERS, show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
     )
+    wanted = gr.Textbox(label=WORDS_TO_SHOW, elem_id="clip_skip_layers_words")
     dark = gr.Checkbox(visible=False)  # set by IS_DARK
     listen(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
-    listen(button.click, show, [prompt, tower, dark], [sentence, picture, tower], IS_DARK)
+    for event in (button.click, wanted.submit):
+        listen(event, show, [prompt, tower, wanted, dark], [sentence, picture, tower], IS_DARK)
 
 
-def show(prompt: str, tower: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
+def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
     """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show.
+
+    wanted: words of the prompt whose curves are drawn; "" for those that change most
 
     The choice of an encoder is in sight where there are two.
     """
@@ -72,9 +76,14 @@ def show(prompt: str, tower: str, dark: bool) -> tuple[str, Image | None, dict[s
     several = gr.update(choices=choices or list(TOWER_OF_CHOICE), visible=len(choices) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
-    from clip_skip.layers import figure  # matplotlib takes its time, which is not to be the host's at its start
+    try:
+        tokens = measured.find_tokens(wanted)
+    except LayersError as error:
+        return translate(error.message), None, several
+    from clip_skip.layers.figure import draw_layers  # only here: matplotlib would slow down the start of the host
 
-    return "\n".join(map(translate, measured.sentences())), figure.draw(measured, dark, translate), several
+    picture = draw_layers(measured, dark, translate, tokens)
+    return "\n".join(map(translate, measured.sentences())), picture, several
 
 
 def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
@@ -109,7 +118,7 @@ def measure(prompt: str, tower: str) -> Layers:
         return measure_layers(
             host.encoder,
             lambda: model.get_learned_conditioning(texts),
-            labels(words(host, chunks[0])),
+            token_labels(words(host, chunks[0])),
             notes=notes_on_prompt(len(chunks), parts, changes, not text.strip()),
             unrun=host.unrun,
         )

@@ -16,6 +16,7 @@ from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.host_settings import set_start, sweep_starts_with
+from clip_skip.webui.host_types import Script
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.widgets.preset_widgets import Presets
 
@@ -32,20 +33,22 @@ SAME_PICTURE = Template("Clip skips {values} give the same picture on this model
 LOAD_EXAMPLE = "Load the example (replaces your prompt and settings)"
 
 
-def build_sweep_widgets(script: Any, host: dict[str, Any], presets: Presets) -> tuple[list[Any], list[Any]]:
+def build_sweep_widgets(
+    script: Script, host: dict[str, gr.Component], presets: Presets
+) -> tuple[list[gr.Component], list[PasteField]]:
     """The components in the order of SweepSettings, and the fields that an infotext restores.
 
     host: the host's own components of this tab by their elem_id, for the example. presets: those of this tab.
     """
     builtin, default = SweepSettings(), sweep_starts_with()
-    made: dict[str, Any] = {}
+    made: dict[str, gr.Component] = {}
 
-    def add(kind: Any, name: str, **more: Any) -> None:
+    def add(kind: type[gr.Component], name: str, **more: Any) -> None:
         more.setdefault("value", getattr(default, name))
         component = kind(label=LABELS[name], elem_id=script.elem_id(name), **more)
         made[name] = set_start(component, page_value(name, getattr(builtin, name)))
 
-    def choose(kind: Any, name: str, without: str = "") -> None:
+    def choose(kind: type[gr.Component], name: str, without: str = "") -> None:
         labels = [label for value, label in CHOICES[name].items() if value != without]
         add(kind, name, choices=labels, value=CHOICES[name][getattr(default, name)])
 
@@ -75,7 +78,7 @@ def build_sweep_widgets(script: Any, host: dict[str, Any], presets: Presets) -> 
     return components, [PasteField(made[name], partial(pasted_value, name)) for name in PASTED]
 
 
-def show_row_box(label: str, boxes: list[Any]) -> None:
+def show_row_box(label: str, boxes: list[gr.Component]) -> None:
     """Shows the box of the kind that the user has saved as the default; the host calls this."""
     for kind, box in zip(ROW_KINDS.values(), boxes):
         box.visible = kind.label == label
@@ -86,19 +89,19 @@ def row_box_updates(label: str) -> list[Any]:
     return [gr.update(visible=kind.label == label) for kind in ROW_KINDS.values()]
 
 
-def page_value(name: str, value: Any) -> Any:
+def page_value(name: str, value: Any) -> object:
     """`value` of the field `name` as the page shows it."""
     return CHOICES[name].get(value) if name in CHOICES else value
 
 
-def pasted_value(name: str, infotext: dict[str, Any]) -> Any:
+def pasted_value(name: str, infotext: dict[str, Any]) -> object:
     """The value of the field `name` that an infotext restores; None if it has none."""
     return page_value(name, SweepSettings.pasted(infotext).get(name))
 
 
-def add_example_buttons(script: Any, axes: dict[Any, Any], host: dict[str, Any]) -> None:
+def add_example_buttons(script: Script, axes: dict[gr.Component, object], host: dict[str, gr.Component]) -> None:
     """A button that loads the reference sweep with its prompt and settings, and one that undoes it."""
-    everything: dict[Any, Any] = dict(axes)
+    everything = dict(axes)
     for name, value in REFERENCE.items():
         component = host.get(f"{host_tab(script)}_{name}")
         if component is not None:
@@ -108,11 +111,11 @@ def add_example_buttons(script: Any, axes: dict[Any, Any], host: dict[str, Any])
         example = gr.Button(LOAD_EXAMPLE, elem_id=script.elem_id("example"), size="sm")
         back = gr.Button("Undo", elem_id=script.elem_id("take_back"), size="sm", interactive=False)
 
-    def replace(*values: Any) -> list[Any]:
+    def replace(*values: object) -> list[object]:
         return [*everything.values(), list(values), gr.update(interactive=True)]
 
-    def restore(values: list[Any] | None) -> list[Any]:
-        kept = [gr.update() for _ in everything] if values is None else values
+    def restore(values: list[object] | None) -> list[object]:
+        kept: list[object] = [gr.update() for _ in everything] if values is None else values
         return [*kept, None, gr.update(interactive=False)]
 
     quiet = {"show_progress": False}
@@ -120,11 +123,11 @@ def add_example_buttons(script: Any, axes: dict[Any, Any], host: dict[str, Any])
     back.click(restore, inputs=[before], outputs=[*everything, before, back], **quiet)
 
 
-def host_tab(script: Any) -> str:
+def host_tab(script: Script) -> str:
     return "img2img" if script.is_img2img else "txt2img"
 
 
-def keep_count_current(components: list[Any], grids: Any, count: Any) -> None:
+def keep_count_current(components: list[gr.Component], grids: gr.Component | None, count: gr.Component) -> None:
     """Counts again whenever a field changes that the count depends on."""
     inputs = [*components, *([grids] if grids is not None else [])]
     names = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows", "columns"}

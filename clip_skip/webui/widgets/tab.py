@@ -7,12 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from clip_skip.panel import TITLE
 from clip_skip.webui.widgets import layers_tab, made_for_tab
 from clip_skip.webui.widgets.preset_widgets import Presets, offer_when_loaded
 
 __all__ = ["build"]
-
-TITLE = "Clip Skip"
 
 
 def build(presets: Sequence[Presets] = ()) -> list[tuple[Any, str, str]]:
