@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from clip_skip.messages.message import Message, Template
-from clip_skip.skip import brief
+from clip_skip.skip import shorten_skip
 
 __all__ = [
-    "NAMES",
+    "TOWER_NAMES",
     "TextEncoder",
     "conditionings",
     "encode",
@@ -37,10 +37,10 @@ __all__ = [
     "stop_at",
 ]
 
-TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers of {name}; {used} was used.")
+SKIP_TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers of {name}; {used} was used.")
 TOO_SHALLOW = Template("Clip skip {value} is above the layer that {name} was published with; {used} was used.")
 
-NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
+TOWER_NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
 """What the text encoder of each tower is called."""
 
 
@@ -86,13 +86,13 @@ class TextEncoder:
         """The message for the user when `value` is deeper than the encoder; else none."""
         if value <= self.deepest:
             return []
-        return [TOO_DEEP(value=brief(value), layers=self.layers, name=self.name, used=self.deepest)]
+        return [SKIP_TOO_DEEP(value=shorten_skip(value), layers=self.layers, name=self.name, used=self.deepest)]
 
     def too_shallow(self, value: float) -> list[Message]:
         """The message for the user when `value` is below the native one; else none."""
         if value >= self.native:
             return []
-        return [TOO_SHALLOW(value=brief(value), name=self.name, used=self.native)]
+        return [TOO_SHALLOW(value=shorten_skip(value), name=self.name, used=self.native)]
 
     def block(self, skip: int) -> int:
         """The index in `blocks` of the block whose output is h[-skip]."""
@@ -268,7 +268,7 @@ def full(tower: str, stored: int) -> int:
 
 def not_loaded(tower: str, layers: int, native: int) -> TextEncoder:
     """Describes the text encoder of `tower` with so many stored blocks, none of which is there: it cannot be run."""
-    return TextEncoder(NAMES[tower], tower, (), None, native, missing=full(tower, layers))
+    return TextEncoder(TOWER_NAMES[tower], tower, (), None, native, missing=full(tower, layers))
 
 
 def from_open_clip(

@@ -574,7 +574,9 @@ def test_a_loras_sidecar_is_asked_where_its_header_is_silent(host):
     (host.folder / "two.civitai.info").write_text(json.dumps({"baseModel": "SD 1.5", "images": PICTURES}))
     (one,) = host.webui.suggest(host.model, "<lora:two:1>", 1.0)
     file = suggestions.FILES["LoRA"](name='"two"')
-    assert one["text"] == suggestions.PICTURES(file=file, value=2, comparison=suggestions.THIS_PICTURE(value="1"))
+    assert one["text"] == suggestions.EXAMPLES_MADE_AT(
+        file=file, value=2, comparison=suggestions.THIS_PICTURE(value="1")
+    )
     (host.folder / "two.civitai.info").write_text("{")
     assert host.webui.suggest(host.model, "<lora:two:1>", 1.0) == [
         {"problem": complaint("two.civitai.info", reading.NOT_JSON)}

@@ -27,7 +27,7 @@ WIDTH, TOP, BOTTOM, DPI = 13.0, 6.3, 3.6, 110
 TITLE = 10.5
 """The size of the parts' titles, in points."""
 
-LONGEST = 16
+LONGEST_LABEL = 16
 """Letters of a token's label."""
 
 Say = Callable[[Message | str], str]
@@ -60,7 +60,7 @@ CLIP_SKIP = Template("clip skip")
 LAYER_AND_SKIP = Template("layer (clip skip)")
 LAYERS_AND_SKIPS = Template("layers (clip skips)")
 SIMILARITY = Template("How alike the layers are (cosine similarity, mean over the tokens)")
-STEPS = Template("Change from layer to layer")
+LAYER_CHANGES = Template("Change from layer to layer")
 STEP_AXIS = Template("1 - cosine similarity; at the bar: cosine similarity")
 TOKENS = Template("How far tokens are from their state at the last layer")
 TOKEN_AXIS = Template("1 - cosine similarity")
@@ -155,7 +155,7 @@ def draw_steps(axes: Axes, layers: Layers, colours: Colours, say: Say) -> None:
         xlabel=say(STEP_AXIS),
         xlim=(0, 1.2 * max(apart, default=0) or 1),
     )
-    axes.set_title(say(STEPS), fontsize=TITLE)
+    axes.set_title(say(LAYER_CHANGES), fontsize=TITLE)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -179,4 +179,4 @@ def draw_tokens(part: SubFigure, layers: Layers, tokens: Sequence[int], colours:
 
 def shown_token(token: str) -> str:
     """`token` in letters that there is a font for, and cut to a length that fits."""
-    return cut(replace_missing_letters(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST)
+    return cut(replace_missing_letters(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST_LABEL)

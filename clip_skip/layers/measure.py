@@ -55,7 +55,7 @@ FIRST_SUB_PROMPT = Template("The prompt has {count} sub-prompts; this is the fir
 FIRST_STEP = Template("The prompt changes from step to step; this is how it begins.")
 FIRST_CHUNK = Template("The prompt has {count} chunks of up to 75 tokens; this is the first.")
 
-NOT_FINITE = Template("The text encoder {encoder} returned values that are not finite numbers (NaN).")
+STATES_NOT_FINITE = Template("The text encoder {encoder} returned values that are not finite numbers (NaN).")
 NO_SUCH_WORD = Template("{word} is not a word of the prompt, nor the number of one of its tokens")
 TOO_MANY_WORDS = Template("these words have {count} tokens; at most {most} can be shown at once")
 
@@ -201,7 +201,7 @@ def measure_layers(
     rows = torch.stack([row_of(states[skip], len(tokens)) for skip in skips])
     similarity = torch.einsum("itd,jtd->ijt", rows, rows).clamp(-1, 1)
     if not torch.isfinite(similarity).all():
-        raise LayersError(NOT_FINITE(encoder=encoder.name))
+        raise LayersError(STATES_NOT_FINITE(encoder=encoder.name))
     return Layers(
         title=title or encoder.name,
         tokens=tuple(tokens),

@@ -10,17 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clip_skip.made_for.naming import Name
-from clip_skip.made_for.safetensors_file import SafetensorsFile
+from clip_skip.made_for.safetensors_file import Array, SafetensorsFile
 
 __all__ = ["Block", "adapter_blocks"]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -83,11 +79,11 @@ def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: i
     blocks = []
     for block in range(depth):
         changes = [layer_change(file, tensors) for tensors in layers.get(block, {}).values()]
-        blocks.append(joined(changes, max))
+        blocks.append(combine_blocks(changes, max))
     return tuple(blocks)
 
 
-def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
+def combine_blocks(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
     """What is known of a whole: changed if any part changed; unchanged only if all are known unchanged."""
     notes = {part.note for part in parts}
     known = [part for part in parts if part.largest is not None]
@@ -115,7 +111,7 @@ def layer_change(file: SafetensorsFile, tensors: Mapping[str, str]) -> Block:
         if any(name not in factors for group in groups for name in group) or only_one(product, factors):
             return Block(None, "halves")
         changes.append(multiplied(file, groups, factors))
-    return joined(changes, sum)
+    return combine_blocks(changes, sum)
 
 
 def group_of(name: str, factors: Mapping[str, str]) -> tuple[str, ...]:

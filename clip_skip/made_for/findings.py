@@ -13,10 +13,10 @@ from typing import Any
 
 from clip_skip.made_for.adapters import adapter_blocks
 from clip_skip.made_for.compared import compared_blocks
-from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, Kind, kind_of
+from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, FileKind, kind_of
 from clip_skip.made_for.metadata import stated
 from clip_skip.made_for.named_layers import NamedLayer, named_layer
-from clip_skip.made_for.naming import Name, parse
+from clip_skip.made_for.naming import Name, parse_tensor_name
 from clip_skip.made_for.reading import NO_FILE, Problem, Unreadable, complaint, remembered
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.safetensors_file import SafetensorsFile
@@ -78,10 +78,10 @@ def changed_blocks(finding: Finding) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True)
-class Look:
+class Examination:
     """What a file says by itself. in_blocks: whether it has tensors in blocks of a known text encoder."""
 
-    kind: Kind
+    kind: FileKind
     weights: Weights | None
     in_blocks: bool
     named: NamedLayer | None
@@ -91,7 +91,7 @@ class Look:
 class Opened:
     file: SafetensorsFile
     places: Mapping[str, Name]
-    kind: Kind
+    kind: FileKind
 
     def stored_blocks(self, place: int) -> int:
         """How many blocks the text encoder at `place` has, as a whole tower: SD2's last one may not be in the file."""
@@ -126,29 +126,29 @@ def is_for(metadata: Recommendation, model: str | None) -> bool:
     return model is None or named in model.split(", ") or named == model
 
 
-def seen(path: str) -> Look:
+def seen(path: str) -> Examination:
     if not os.path.exists(path):
         raise Problem(complaint(path, NO_FILE))
     if not path.lower().endswith(".safetensors"):
         raise Problem(complaint(path, NEVER_A_PICKLE))
-    found = remembered(look, path)
+    found = remembered(examine_file, path)
     if found is None:
         raise Problem(complaint(path, NO_FILE))
     return found
 
 
-def look(path: str) -> Look:
+def examine_file(path: str) -> Examination:
     """The file by itself."""
-    with opened(path) as one:
+    with open_weights(path) as one:
         weights = None
         if one.kind.kind in ADAPTERS and one.kind.towers and one.places:
             towers = one.kind.towers.items()
             blocks = {tower: adapter_blocks(one.file, one.places, place, DEPTHS[tower]) for place, tower in towers}
             weights = weigh(one.kind, blocks)
-        return Look(one.kind, weights, bool(one.places), named_layer(one.file.metadata))
+        return Examination(one.kind, weights, bool(one.places), named_layer(one.file.metadata))
 
 
-def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | None, Template | None]:
+def compare(path: str, base: str, found: Examination, other: Examination) -> tuple[Weights | None, Template | None]:
     """What the checkpoint's difference from its base says; or why nothing can be said. Raises Problem."""
     kind = found.kind
     if not found.in_blocks:
@@ -158,7 +158,7 @@ def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | N
     if os.path.samefile(path, base):
         return None, BASE_ITSELF
     try:
-        with opened(path) as one, opened(base) as two:
+        with open_weights(path) as one, open_weights(base) as two:
             blocks = {
                 tower: compared_blocks(
                     one.file,
@@ -176,8 +176,8 @@ def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | N
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Opened]:
+def open_weights(path: str) -> Iterator[Opened]:
     """The file with its names parsed. Raises Unreadable and OSError."""
     with SafetensorsFile(path) as file:
-        places = {name: place for name in file.tensors if (place := parse(name))}
+        places = {name: place for name in file.tensors if (place := parse_tensor_name(name))}
         yield Opened(file, places, kind_of(file.tensors, places, file.shape, file.metadata))

@@ -11,7 +11,7 @@ from typing import Any
 
 from clip_skip.made_for.descriptions import mentioned
 from clip_skip.made_for.reading import Unreadable, load_json
-from clip_skip.made_for.recommendation import DEEPEST, Recommendation
+from clip_skip.made_for.recommendation import COUNTED_LAYERS, Recommendation
 from clip_skip.skip import shorten
 
 __all__ = ["header_model", "in_header"]
@@ -63,14 +63,14 @@ def in_header(metadata: Mapping[str, str], file: str) -> Iterator[Recommendation
     skipped = one_trainer(metadata).get(LAYER_SKIP)
     if type(skipped) is int and model in ("SD1", "SD2", "SDXL"):
         value = skipped + (1 if model == "SD1" else 2)
-        if skipped >= 0 and value <= DEEPEST[model]:
+        if skipped >= 0 and value <= COUNTED_LAYERS[model]:
             yield Recommendation(value, LAYER_SKIP, file, "trained", str(skipped), model)
     if model not in (None, "SD1", "SD2"):
         return
     for key in KOHYA:
         text = metadata.get(key, "").strip()
         value = int(text) + (model == "SD2") if re.fullmatch(r"[0-9]{1,2}", text) and int(text) else 0
-        if 0 < value <= DEEPEST[model or "SD1"]:
+        if 0 < value <= COUNTED_LAYERS[model or "SD1"]:
             yield Recommendation(value, key, file, "trained", text, model)
     if model == "SD2":
         return

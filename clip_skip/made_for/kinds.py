@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clip_skip.made_for.headers import header_model
 from clip_skip.made_for.naming import FIRST, SECOND, THIRD, Name, checkpoint_family, factor_of
 
-__all__ = ["ADAPTERS", "DEPTHS", "FIRST_OF_SEVERAL", "G_ALONE", "Kind", "kind_of"]
+__all__ = ["ADAPTERS", "DEPTHS", "FIRST_OF_SEVERAL", "G_ALONE", "FileKind", "kind_of"]
 
 DEPTHS = {"l": 12, "h": 24, "g": 32}
 """Blocks of CLIP ViT-L/14, OpenCLIP ViT-H/14 and OpenCLIP ViT-bigG/14."""
@@ -20,7 +20,7 @@ FIRST_OF_SEVERAL = "SDXL, SD3 or Flux"
 G_ALONE = "SDXL or SD3"
 """Of a CLIP-G alone."""
 
-TOWERS = {
+ENCODER_TOWERS = {
     "SD1": {FIRST: "l"},
     "SD2": {FIRST: "h"},
     "SDXL": {FIRST: "l", SECOND: "g"},
@@ -77,7 +77,7 @@ ADAPTERS = {"LoRA", "LoCon", "DoRA", "full difference", *FACTORS.values()} - {"u
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """kind: "LoRA", "LoHa", ..., "checkpoint", "text encoder", "textual inversion" or "unknown".
 
     model: "SD1", "SD2", "SDXL", "SDXL refiner", another one's name, or None where nothing tells it.
@@ -92,11 +92,11 @@ class Kind:
 Shape = Callable[[str], tuple[int, ...]]
 
 
-def kind_of(names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]) -> Kind:
+def kind_of(names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]) -> FileKind:
     """What a file is whose tensors have `names`; `places` are those of them in blocks of a text encoder."""
     kind = sort_of(names, places, shape)
     model = family(names, places, shape, metadata, kind)
-    return Kind(kind, model, TOWERS.get(model or "", {}))
+    return FileKind(kind, model, ENCODER_TOWERS.get(model or "", {}))
 
 
 def sort_of(names: Collection[str], places: Mapping[str, Name], shape: Shape) -> str:

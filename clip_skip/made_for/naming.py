@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["FIRST", "PREFIXES", "SECOND", "THIRD", "Name", "checkpoint_family", "factor_of", "parse"]
+__all__ = ["FIRST", "PREFIXES", "SECOND", "THIRD", "Name", "checkpoint_family", "factor_of", "parse_tensor_name"]
 
 FIRST, SECOND, THIRD = 0, 1, 2
 """A model's text encoders in their order: SDXL's first is CLIP-L, its second OpenCLIP-G."""
@@ -76,7 +76,7 @@ class Name:
     factor: str
 
 
-def parse(name: str) -> Name | None:
+def parse_tensor_name(name: str) -> Name | None:
     """What `name` stands for; None where it is in no block of a text encoder."""
     found = BLOCK.fullmatch(name)
     if not found:

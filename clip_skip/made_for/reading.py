@@ -21,10 +21,10 @@ LARGE = Template("it is larger than {size} MB")
 LARGEST_JSON = 10_000_000
 """Bytes; Civitai's answers have some hundred thousand."""
 
-LONGEST_NUMBER = 20
+LONGEST_INTEGER = 20
 """Digits: what is longer is no number of this trade, and takes long to convert."""
 
-Found = TypeVar("Found")
+Content = TypeVar("Content")
 
 
 class Problem(MessageError):
@@ -39,9 +39,9 @@ def complaint(path: str, reason: Message | str) -> Message:
     return UNREADABLE(file=shorten(os.path.basename(path), 100), reason=reason)
 
 
-def remembered(read: Callable[[str], Found], path: str) -> Found | None:
+def remembered(read: Callable[[str], Content], path: str) -> Content | None:
     """`read(path)`, or what it returned last time if the file is the same; None for no file. Raises Problem."""
-    outcome: Found | Message
+    outcome: Content | Message
     try:
         status = os.stat(path)
         outcome = once(read, path, status.st_mtime_ns, status.st_size)
@@ -72,7 +72,7 @@ def load_json(text: bytes | str) -> Any:
 
 
 def whole_number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
+    return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
 
 
 def read_json(path: str) -> Any:

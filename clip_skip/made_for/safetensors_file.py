@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from clip_skip.made_for.reading import Unreadable, load_json
 from clip_skip.messages.message import Template
 
-__all__ = ["PRECISIONS", "SafetensorsFile", "round_to"]
+__all__ = ["PRECISIONS", "Array", "SafetensorsFile", "round_to"]
 
 LONGEST_HEADER = 32_000_000
 """Bytes; the longest that was met has four million, most of it the captions of a training."""
@@ -35,7 +35,7 @@ UNKNOWN_TYPE = Template("it has tensors of the type {name}, which cannot be read
 
 Array = NDArray[Any]
 
-TYPES = {
+NUMPY_TYPES = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "F8_E4M3": "u1", "F8_E5M2": "u1", "BOOL": "u1"},
     **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
 }
@@ -93,13 +93,13 @@ class SafetensorsFile:
         part, parts: of a tensor that holds so many others one above the other, which one.
         """
         tensor = self.tensors[name]
-        if tensor.type not in TYPES:
+        if tensor.type not in NUMPY_TYPES:
             raise Unreadable(UNKNOWN_TYPE(name=tensor.type))
         if parts > 1 and (not tensor.shape or tensor.shape[0] % parts):
             raise Unreadable(ODD_SHAPE)
         shape = tensor.shape if parts == 1 else (tensor.shape[0] // parts, *tensor.shape[1:])
         size = math.prod(shape)
-        dtype = np.dtype(TYPES[tensor.type])
+        dtype = np.dtype(NUMPY_TYPES[tensor.type])
         self._file.seek(tensor.start + part * size * dtype.itemsize)
         return np.fromfile(self._file, dtype, size).reshape(shape)
 
@@ -137,7 +137,7 @@ def tensor_of(entry: Any, body: int, size: int) -> Tensor:
         raise Unreadable(NOT_SAFETENSORS)
     if end > size - body:
         raise Unreadable(CUT_SHORT)
-    if name in TYPES and end - start != math.prod(shape) * np.dtype(TYPES[name]).itemsize:
+    if name in NUMPY_TYPES and end - start != math.prod(shape) * np.dtype(NUMPY_TYPES[name]).itemsize:
         raise Unreadable(NOT_SAFETENSORS)
     return Tensor(name, shape, body + start)
 

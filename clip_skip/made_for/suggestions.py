@@ -13,7 +13,7 @@ from clip_skip.made_for.reading import Problem
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.verdict import Weights
 from clip_skip.messages.message import Message, Template
-from clip_skip.skip import format, shorten
+from clip_skip.skip import format_skip, shorten
 
 __all__ = ["NOW", "THIS_PICTURE", "File", "suggest"]
 
@@ -24,7 +24,7 @@ FILES = {"LoRA": Template("LoRA {name}"), "checkpoint": Template("Checkpoint {na
 
 TRAINED = Template("{file} was trained at clip skip {value}; {comparison}.")
 RECOMMENDS = Template("{file} recommends clip skip {value}; {comparison}.")
-PICTURES = Template("Most example pictures of {file} were made at clip skip {value}; {comparison}.")
+EXAMPLES_MADE_AT = Template("Most example pictures of {file} were made at clip skip {value}; {comparison}.")
 BY_WEIGHTS = Template("{file} was trained at clip skip {value}, according to its weights; {comparison}.")
 IN_PART = Template(
     "{file} was trained, at least in part, at clip skip {value}, according to its weights; {comparison}."
@@ -34,7 +34,7 @@ CONTRADICTS = Template(
     "{comparison}."
 )
 
-WAYS = {"trained": TRAINED, "recommended": RECOMMENDS, "pictures": PICTURES}
+WAYS = {"trained": TRAINED, "recommended": RECOMMENDS, "pictures": EXAMPLES_MADE_AT}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def suggest(
                     "kind": file.kind,
                     "value": found.value,
                     "source": found.source,
-                    "text": found.sentence(named, used(value=format(in_effect))),
+                    "text": found.sentence(named, used(value=format_skip(in_effect))),
                 }
             )
     return suggestions

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Literal
 
 from clip_skip.made_for.adapters import Block
-from clip_skip.made_for.kinds import ADAPTERS, FIRST_OF_SEVERAL, Kind
+from clip_skip.made_for.kinds import ADAPTERS, FIRST_OF_SEVERAL, FileKind
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.messages.message import Message, Template
 
@@ -22,7 +22,7 @@ FAINT = 0.25
 """A block that has changed by less than this share of the blocks below it tells of a merge, or of rounding."""
 
 NO_TEXT_ENCODER = Template("It contains no text-encoder weights.")
-NOT_FINITE = Template("The text encoder has values that are not finite numbers.")
+WEIGHTS_NOT_FINITE = Template("The text encoder has values that are not finite numbers.")
 OTHER_SIZES = Template("The text encoder and the base's differ in size.")
 HALVES = Template("Some tensors of the text encoder lack their counterparts.")
 ONLY_ROUNDING = Template("The text encoder differs from the base's only by rounding.")
@@ -70,7 +70,7 @@ NEEDS_BASE = Template("To judge a checkpoint, also choose the base model it was 
 SAYS = Template("Its metadata says clip skip {value} ({source}).")
 BUT_SAYS = Template("But its metadata says clip skip {value} ({source}).")
 RECOMMENDED = Template("Its author recommends clip skip {value} ({source}).")
-PICTURES = Template("Most of its example pictures were made at clip skip {value} ({source}).")
+EXAMPLES_SUGGEST = Template("Most of its example pictures were made at clip skip {value} ({source}).")
 
 Certainty = Literal["exact", "likely", "none"]
 
@@ -104,7 +104,7 @@ class Verdict:
         return " ".join(map(str, self.sentences))
 
 
-def weigh(kind: Kind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
+def weigh(kind: FileKind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
     """What the `blocks` of a file's text encoders say. That of SDXL is its CLIP-L: OpenCLIP-G's pooled vector comes
     from the full tower, and trains it."""
     tower = next(iter(kind.towers.values()))
@@ -149,7 +149,7 @@ def unusable(blocks: Sequence[Block]) -> Template | None:
     if notes <= {"missing"}:
         return NO_TEXT_ENCODER
     if "broken" in notes:
-        return NOT_FINITE
+        return WEIGHTS_NOT_FINITE
     if "sizes" in notes:
         return OTHER_SIZES
     edge = top(changes(blocks))
@@ -178,7 +178,7 @@ def top(levels: Sequence[float]) -> int:
 
 
 def judge(
-    kind: Kind, weights: Weights | None, metadata: Recommendation | None, problem: Template | None = None
+    kind: FileKind, weights: Weights | None, metadata: Recommendation | None, problem: Template | None = None
 ) -> Verdict:
     """The verdict on a file. problem: why its weights tell nothing, if that is known already."""
     value, certainty = (weights.clip_skip, weights.certainty) if weights else (None, "none")
@@ -191,7 +191,7 @@ def judge(
     return Verdict(value, certainty, (sentence, said_of(metadata, value)))
 
 
-def published_way(kind: Kind, value: int) -> Message | None:
+def published_way(kind: FileKind, value: int) -> Message | None:
     """Why `value` says nothing of a model after SD2: it is what training gives where nothing was chosen."""
     if kind.model in ("SD1", "SD2"):
         return None
@@ -207,12 +207,12 @@ def said_of(metadata: Recommendation, value: int | None) -> Message:
     number = f" {metadata.written}" if metadata.written not in ("", str(metadata.value)) else ""
     source = f"{metadata.source}{number}, {metadata.file}"
     if metadata.how != "trained":
-        return (PICTURES if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)
+        return (EXAMPLES_SUGGEST if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)
     template = SAYS if value in (None, metadata.value) else BUT_SAYS
     return template(value=metadata.value, source=source)
 
 
-def nothing_to_tell(kind: Kind) -> Message | str:
+def nothing_to_tell(kind: FileKind) -> Message | str:
     """Why a file of this kind tells nothing."""
     if kind.kind == "textual inversion":
         return INVERSION

@@ -15,26 +15,26 @@ from clip_skip.made_for.reading import Problem
 from clip_skip.messages.message import Template, Translate
 
 __all__ = [
+    "ADD_THEME_TO_FILE",
     "CHOOSE",
+    "COLUMN_HEADINGS",
+    "COLUMN_TYPES",
+    "COLUMN_WIDTHS",
     "DOWNLOAD",
-    "HEADS",
-    "IS_DARK",
     "NONE",
     "NO_BASE",
-    "TYPES",
-    "WIDTHS",
     "choices",
+    "explain_file",
     "heads",
-    "look",
     "table",
 ]
 
-IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
-"""Gives `look` its last argument, in the browser."""
+ADD_THEME_TO_FILE = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
+"""Gives `explain_file` its last argument, in the browser."""
 
-HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
-TYPES = ("str", "str", "number", "number", "number", "str")
-WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
+COLUMN_HEADINGS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
+COLUMN_TYPES = ("str", "str", "number", "number", "number", "str")
+COLUMN_WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
 """Of the columns, where gradio can be told: it would give a word of a head a letter's width."""
 
 NO_BASE = Template("No base")
@@ -53,7 +53,9 @@ def choices(loras: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[st
     }
 
 
-def look(path: str | None, base: str | None, dark: bool, translate: Translate) -> tuple[str, Image.Image | None]:
+def explain_file(
+    path: str | None, base: str | None, dark: bool, translate: Translate
+) -> tuple[str, Image.Image | None]:
     """The verdict on the file at `path` in sentences, and the picture of its blocks where it has any."""
     if path is None:
         return translate(CHOOSE), None
@@ -66,7 +68,7 @@ def look(path: str | None, base: str | None, dark: bool, translate: Translate) -
     # matplotlib is slow to import, which would delay the host's start
     from clip_skip.made_for import blocks_figure
 
-    return reasons(finding, translate), blocks_figure.draw([finding], dark, translate)
+    return reasons(finding, translate), blocks_figure.draw_blocks_figure([finding], dark, translate)
 
 
 def reasons(finding: Finding, translate: Translate) -> str:
@@ -74,7 +76,7 @@ def reasons(finding: Finding, translate: Translate) -> str:
 
 
 def heads(translate: Translate) -> list[str]:
-    return [translate(head) for head in HEADS]
+    return [translate(head) for head in COLUMN_HEADINGS]
 
 
 def table(

@@ -96,7 +96,7 @@ def clip_skip_of(infotext: Infotext) -> tuple[float | None, Message | Template |
     panel = infotext.parameters.get(FIELDS[0].infotext)
     if panel is not None:
         try:
-            return skip.parse(panel), FROM_PANEL
+            return skip.parse_skip(panel), FROM_PANEL
         except ValueError:
             pass
     if infotext.skips:
@@ -110,7 +110,7 @@ def part_message(infotext: Infotext, part: str, number: str) -> Message:
     if not number:
         return FIELD_PROBLEM(field=PARTS[part], problem=UNSET)
     value, _ = convert(infotext.tool, number, infotext.family, infotext.release)
-    own = skip.format(value) if value is not None else UNKNOWN
+    own = skip.format_skip(value) if value is not None else UNKNOWN
     return PART_FROM(part=PARTS[part], value=own, number=number, tool=infotext.tool)
 
 
@@ -143,7 +143,7 @@ def sentences(facts: PictureFacts) -> list[Message | Template]:
     if facts.clip_skip is None:
         first = MADE_BY(**said) if facts.said is None else MADE_BY_OWN(**said, number=facts.said)
     else:
-        value = skip.format(facts.clip_skip)
+        value = skip.format_skip(facts.clip_skip)
         same = facts.said is None or facts.said == value
         first = MADE_AT(**said, value=value) if same else MADE_AT_OWN(**said, value=value, number=str(facts.said))
     return [first, *([facts.reason] if facts.reason is not None else [])]

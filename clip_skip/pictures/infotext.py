@@ -17,15 +17,15 @@ from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.pictures.errors import PictureError
 from clip_skip.skip import shorten
 
-__all__ = ["Infotext", "compose", "parse", "skip_key", "split_settings"]
+__all__ = ["Infotext", "compose", "parse_infotext", "skip_key", "split_settings"]
 
-NOT_A_NUMBER = Template("{value} is not a number")
-NOT_WHOLE = Template("{value} is not a whole number")
-NOT_A_SIZE = Template("{value} is not a size such as 512x768")
+VALUE_NOT_A_NUMBER = Template("{value} is not a number")
+VALUE_NOT_WHOLE = Template("{value} is not a whole number")
+VALUE_NOT_A_SIZE = Template("{value} is not a size such as 512x768")
 
-STEPS = re.compile(r"(?:^|(?<=[\s,.]))Steps: ?(?=\d)")
+STEPS_ENTRY = re.compile(r"(?:^|(?<=[\s,.]))Steps: ?(?=\d)")
 BARE = re.compile(r"[^,:]*")
-NAME = re.compile(r"[\w \-/.()+]*")
+SETTING_NAME = re.compile(r"[\w \-/.()+]*")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))')
 SPACE = re.compile(r"\s*")
 AFTERWARDS = ("Template:", "Negative Template:")
@@ -71,7 +71,7 @@ class Infotext:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise PictureError(FIELD_PROBLEM(field=name, problem=NOT_A_NUMBER(value=shorten(text))))
+            raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_A_NUMBER(value=shorten(text))))
         return value
 
     def whole(self, name: str) -> int | None:
@@ -83,7 +83,7 @@ class Infotext:
             return int(text)
         value = self.number(name, 0)
         if not value.is_integer() or abs(value) > 2**53:
-            raise PictureError(FIELD_PROBLEM(field=name, problem=NOT_WHOLE(value=shorten(text))))
+            raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_WHOLE(value=shorten(text))))
         return int(value)
 
     def size(self, name: str) -> tuple[int, int] | None:
@@ -93,7 +93,7 @@ class Infotext:
             return None
         match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
         if match is None:
-            raise PictureError(FIELD_PROBLEM(field=name, problem=NOT_A_SIZE(value=shorten(text))))
+            raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_A_SIZE(value=shorten(text))))
         return int(match[1]), int(match[2])
 
 
@@ -102,14 +102,14 @@ def skip_key(name: str) -> bool:
     return len(name) < 20 and "".join(filter(str.isalpha, name)).lower() == "clipskip"
 
 
-def parse(text: str) -> Infotext:
+def parse_infotext(text: str) -> Infotext:
     """The infotext in `text`. Any text is one: without settings, it is a prompt."""
     lines = text.lstrip("\ufeff").replace("\r\n", "\n").strip().split("\n")
     found: tuple[int, dict[str, str]] | None = None
     for index, line in enumerate(lines):
         if found and line.startswith(AFTERWARDS):
             break
-        settings = settings_of(line.strip())
+        settings = parse_settings(line.strip())
         found = (index, settings) if settings else found
     if found is None:
         return parse_one_line("\n".join(lines))
@@ -120,9 +120,9 @@ def parse(text: str) -> Infotext:
 
 def parse_one_line(text: str) -> Infotext:
     """An infotext whose settings follow the prompts on the same line."""
-    starts = [match.start() for match in STEPS.finditer(text)]
+    starts = [match.start() for match in STEPS_ENTRY.finditer(text)]
     for start in reversed(starts[-MOST_TRIES:]):
-        settings = settings_of(text[start:].partition("\n")[0])
+        settings = parse_settings(text[start:].partition("\n")[0])
         if settings:
             prompt, _, negative = text[:start].partition(NEGATIVE)
             return Infotext(prompt.strip(" \t\n,"), negative.strip(" \t\n,"), settings)
@@ -130,7 +130,7 @@ def parse_one_line(text: str) -> Infotext:
     return Infotext(prompt.strip(), negative.strip(), {})
 
 
-def settings_of(line: str) -> dict[str, str]:
+def parse_settings(line: str) -> dict[str, str]:
     """The settings that `line` consists of; empty where it is another kind of line."""
     if "Steps:" not in line:
         return {}
@@ -170,7 +170,7 @@ def split_settings(line: str) -> Iterator[tuple[str, str]]:
 
 def trailing_name(text: str) -> str:
     """The name of a setting at the end of `text`."""
-    match = NAME.match(text[::-1])
+    match = SETTING_NAME.match(text[::-1])
     assert match
     return match[0][::-1].lstrip(" -/.()+").rstrip()
 

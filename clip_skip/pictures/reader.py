@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clip_skip.messages.message import Template
 from clip_skip.pictures import comfyui, webui_tools
-from clip_skip.pictures.container import Texts, texts_of
+from clip_skip.pictures.container import PictureTexts, texts_of
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_tools import READERS
@@ -38,10 +38,12 @@ def read_infotext(source: Path | bytes, name: str = "") -> Infotext:
     return found
 
 
-def recognize(texts: Texts) -> Infotext | None:
+def recognize(texts: PictureTexts) -> Infotext | None:
     """What `texts` say; None where they say nothing. ComfyUI's graph wins over an infotext that a node wrote too."""
-    infotext = next((found for place in INFOTEXT_PLACES if (found := webui_tools.read(texts.get(place)))), None)
-    graph = comfyui.read(texts)
+    infotext = next(
+        (found for place in INFOTEXT_PLACES if (found := webui_tools.read_webui_infotext(texts.get(place)))), None
+    )
+    graph = comfyui.read_comfyui_graph(texts)
     if graph is not None and (graph.parameters or infotext is None):
         return with_hash(graph, infotext) if infotext else graph
     if infotext is None:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clip_skip.pictures.infotext import Infotext, parse, skip_key
+from clip_skip.pictures.infotext import Infotext, parse_infotext, skip_key
 from clip_skip.pictures.json_text import loads, member
 from clip_skip.pictures.samplers import webui_names
 
-__all__ = ["identified", "read"]
+__all__ = ["identified", "read_webui_infotext"]
 
 SDNEXT_KEY = "CLiP-skip"
 CIVITAI_KEYS = ("Civitai resources", "Civitai metadata", "Created Date")
@@ -21,9 +21,9 @@ ECOSYSTEMS = {
 """Civitai's names of what a model is made from, of those that have a clip skip."""
 
 
-def read(text: str) -> Infotext | None:
+def read_webui_infotext(text: str) -> Infotext | None:
     """The infotext in `text`, with the tool that wrote it; None where there are no settings in it."""
-    found = parse(text)
+    found = parse_infotext(text)
     return identified(found) if found.parameters else None
 
 

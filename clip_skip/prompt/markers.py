@@ -13,9 +13,9 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from clip_skip.skip import format
+from clip_skip.skip import format_skip
 
-__all__ = ["find_values", "strip", "write"]
+__all__ = ["find_values", "strip", "write_marker"]
 
 _DIGITS = "\u206a\u206b\u206c\u206d\u206e"
 _END = "\u206f"
@@ -28,9 +28,9 @@ _DECODED = {code: letter for letter, code in _CODES.items()}
 _MARKER = re.compile(f"{_BEGIN}((?:(?!{_BEGIN})[{_DIGITS}])*){_END}")
 
 
-def write(values: Mapping[str, float]) -> str:
+def write_marker(values: Mapping[str, float]) -> str:
     """The marker of a clip skip for each tower, {"l": 2.0, "g": 3.0}; "" for none."""
-    items = " ".join(f"{_LETTER_OF[tower]}={format(value)}" for tower, value in values.items())
+    items = " ".join(f"{_LETTER_OF[tower]}={format_skip(value)}" for tower, value in values.items())
     return "".join([_BEGIN, *(_CODES[letter] for letter in items), _END]) if items else ""
 
 
@@ -45,7 +45,7 @@ def find_values(text: str) -> list[dict[str, float]]:
 
 
 def _decoded(code: str) -> dict[str, float]:
-    """What `write` was given. What it never wrote asks for nothing."""
+    """What `write_marker` was given. What it never wrote asks for nothing."""
     items = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
     good = [item for item in items.split(" ") if re.fullmatch(r"[lghtqam]=\d+(\.\d+)?", item)]
     return {_TOWER_OF[item[0]]: float(item[2:]) for item in good}

@@ -23,8 +23,8 @@ __all__ = [
     "Prompt",
     "Values",
     "find_warnings",
-    "parse",
     "parse_negative",
+    "parse_prompt",
     "read_marked",
     "resolve_values",
 ]
@@ -39,7 +39,7 @@ Values = Mapping[str, float]
 """A clip skip for each tower; a tower that is not in it takes the host's own."""
 
 IGNORED = Template("{tag} was ignored: {reason}.")
-NO_EFFECT = Template("{tag} has no effect: {last} comes after it in the same part of the prompt.")
+TAG_OVERRIDDEN = Template("{tag} has no effect: {last} comes after it in the same part of the prompt.")
 MORE_IGNORED = Template("{count} more bad tags were ignored.")
 
 
@@ -101,7 +101,7 @@ class Prompt:
             at = 0
             for place, tag in sorted(places, key=lambda pair: pair[0]):
                 values = resolve_values([tag.skip if tag else None, *follows], hires, towers)
-                marked += [part.text[at:place], markers.write(values)]
+                marked += [part.text[at:place], markers.write_marker(values)]
                 at = place
             marked.append(part.text[at:])
         return "".join(marked)
@@ -111,7 +111,7 @@ class Prompt:
         found = [
             *((tag.position, IGNORED(tag=shorten(tag.text), reason=tag.error)) for tag in self.tags if tag.error),
             *(
-                (tag.position, NO_EFFECT(tag=shorten(tag.text), last=shorten(part.whole.text)))
+                (tag.position, TAG_OVERRIDDEN(tag=shorten(tag.text), last=shorten(part.whole.text)))
                 for part in self.parts
                 for tag in part.without_effect
                 if part.whole
@@ -122,7 +122,7 @@ class Prompt:
 
 
 @keep_recent
-def parse(text: str) -> Prompt:
+def parse_prompt(text: str) -> Prompt:
     clean, tags = scan(text)
     return Prompt(text, clean, tags, tuple(sub_prompts(clean, tags)))
 

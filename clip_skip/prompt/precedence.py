@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from clip_skip.prompt.parsed import TOWERS, Prompt, Values, parse, parse_negative, resolve_values
+from clip_skip.prompt.parsed import TOWERS, Prompt, Values, parse_negative, parse_prompt, resolve_values
 from clip_skip.skip import Skip
 
 __all__ = ["Texts", "prompt_tag", "prompt_values", "without_prompt_tag"]
@@ -33,7 +33,7 @@ class Texts:
     @cached_property
     def parsed(self) -> tuple[Prompt, Prompt]:
         """Prompt and negative prompt."""
-        return parse(self.prompt), parse_negative(self.negative)
+        return parse_prompt(self.prompt), parse_negative(self.negative)
 
     def marked(self) -> tuple[str, str]:
         """Prompt and negative prompt, marked."""
@@ -59,18 +59,18 @@ class Texts:
 
     def _follows(self, negative: bool) -> list[Skip]:
         panel = self.panel_negative or self.panel if negative else self.panel
-        tags = (self.parsed[0].tag, parse(self.first_pass).tag)
+        tags = (self.parsed[0].tag, parse_prompt(self.first_pass).tag)
         return [level for level in (*tags, panel) if level]
 
 
 def prompt_tag(prompt: str) -> Skip | None:
     """What the prompt's own tag asks for."""
-    return parse(prompt).tag
+    return parse_prompt(prompt).tag
 
 
 def without_prompt_tag(prompt: str) -> str:
     """`prompt` without its own tag; all others stay as they are."""
-    return parse(prompt).without_own_tag
+    return parse_prompt(prompt).without_own_tag
 
 
 def prompt_values(prompt: str, negative: str, default: float, tower: str = "l") -> tuple[float, float]:

@@ -9,12 +9,12 @@ from typing import Any
 from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Template, Value
 from clip_skip.skip import shorten
 
-__all__ = ["NOT_WHOLE", "Choice", "FieldError", "Kind", "Number", "Switch", "Text"]
+__all__ = ["OPTION_NOT_WHOLE", "Choice", "FieldError", "Number", "OptionKind", "Switch", "Text"]
 
 NOTHING_GIVEN = Template("nothing is given")
 OUTSIDE = Template("{value} is outside {low} to {high}")
-NOT_WHOLE = Template("{value} is not a whole number")
-NOT_A_NUMBER = Template("{value} is not a number")
+OPTION_NOT_WHOLE = Template("{value} is not a whole number")
+OPTION_NOT_A_NUMBER = Template("{value} is not a number")
 NOT_A_TEXT = Template("{value} is not a text")
 NOT_A_MULTIPLE = Template("{value} is not a multiple of {factor}")
 NOT_ONE_OF = Template("{value} is not one of {choices}")
@@ -63,16 +63,16 @@ class Number:
         if value is None:
             raise MessageError(NOTHING_GIVEN)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise MessageError(NOT_A_NUMBER(value=shorten(str(value))))
+            raise MessageError(OPTION_NOT_A_NUMBER(value=shorten(str(value))))
         if isinstance(value, int):
             value = min(max(value, -(10**300)), 10**300)  # longer ones are no floats, and take long to write
-        shown = brief(value)
+        shown = shorten_number(value)
         if not self.low <= value <= self.high:
-            raise MessageError(OUTSIDE(value=shown, low=brief(self.low), high=brief(self.high)))
+            raise MessageError(OUTSIDE(value=shown, low=shorten_number(self.low), high=shorten_number(self.high)))
         if not self.whole:
             return float(value)
         if value != int(value):
-            raise MessageError(NOT_WHOLE(value=shown))
+            raise MessageError(OPTION_NOT_WHOLE(value=shown))
         if self.multiple and value % factor:
             raise MessageError(NOT_A_MULTIPLE(value=shown, factor=factor))
         return int(value)
@@ -104,9 +104,9 @@ class Switch:
         return bool(value)
 
 
-Kind = Text | Number | Choice | Switch
+OptionKind = Text | Number | Choice | Switch
 
 
-def brief(value: float) -> str:
+def shorten_number(value: float) -> str:
     """`value` for a message: integers of up to twenty digits in full."""
     return str(value) if isinstance(value, int) and abs(value) < 10**20 else f"{value:.10g}"

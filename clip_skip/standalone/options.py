@@ -14,7 +14,7 @@ from typing import Any
 from clip_skip.messages.message import MessageError, Template, Value
 from clip_skip.standalone.engine.loading import EMPHASES
 from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
-from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number, Switch, Text
+from clip_skip.standalone.option_kinds import Choice, FieldError, Number, OptionKind, Switch, Text
 from clip_skip.standalone.sampling.samplers import SAMPLERS
 
 __all__ = ["LARGEST_SEED", "LAST_SEED", "OPTIONS", "SAME_SAMPLER", "STUDY", "Option", "check_values", "defaults"]
@@ -50,7 +50,7 @@ class Option:
 
     name: str
     label: Template
-    kind: Kind
+    kind: OptionKind
     default: Any
     demo: Any = None
     flag: str = ""

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Template
-from clip_skip.skip import brief, shorten
+from clip_skip.skip import shorten, shorten_skip
 
-__all__ = ["MAX_VALUES", "OUTSIDE", "TOO_DEEP", "Axis", "SweepError", "check_length", "parse_axis"]
+__all__ = ["COLUMN_TOO_DEEP", "MAX_VALUES", "OUTSIDE", "Axis", "SweepError", "check_length", "parse_axis"]
 
 MAX_VALUES = 1_000
 """The most values one axis may have."""
@@ -23,8 +23,8 @@ _RANGE = re.compile(rf"{_NUMBER}\s*-\s*{_NUMBER}\s*(?:\(\s*{_NUMBER}\s*\)|\[\s*(
 
 
 OUTSIDE = Template("{value} is outside {low} to {high}")
-TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
-TOO_DEEP_FOR = Template("{value} is too deep: {encoder} of the loaded model has {layers} layers")
+COLUMN_TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
+COLUMN_TOO_DEEP_FOR = Template("{value} is too deep: {encoder} of the loaded model has {layers} layers")
 TOO_LONG = Template("{count} characters are too many; the text starts with {text}")
 TOO_MANY = Template("more than {count} values, reached at {text}")
 NO_VALUE = Template("enter at least one value")
@@ -129,5 +129,5 @@ def _bounded(number: str, part: str, low: float, high: float, deepest_of: str | 
     if deepest_of is None or value < low:
         raise MessageError(OUTSIDE(value=shorten(part), low=f"{low:g}", high=f"{high:g}"))
     if deepest_of:
-        raise MessageError(TOO_DEEP_FOR(value=brief(value), encoder=deepest_of, layers=f"{high:g}"))
-    raise MessageError(TOO_DEEP(value=brief(value), layers=f"{high:g}"))
+        raise MessageError(COLUMN_TOO_DEEP_FOR(value=shorten_skip(value), encoder=deepest_of, layers=f"{high:g}"))
+    raise MessageError(COLUMN_TOO_DEEP(value=shorten_skip(value), layers=f"{high:g}"))

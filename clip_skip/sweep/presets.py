@@ -11,9 +11,9 @@ from clip_skip.skip import shorten
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
 
-__all__ = ["BUILT_IN", "LONGEST", "all_presets", "parse_preset", "with_preset", "without_preset"]
+__all__ = ["BUILT_IN", "LONGEST_PRESET_NAME", "all_presets", "parse_preset", "with_preset", "without_preset"]
 
-LONGEST = 60
+LONGEST_PRESET_NAME = 60
 """Letters of a name."""
 
 PRESET = Template("Preset")
@@ -69,8 +69,8 @@ def check_preset_name(name: str) -> str:
     name = (name or "").strip()
     if not name:
         raise SweepError.in_field(PRESET, NO_NAME)
-    if len(name) > LONGEST:
-        raise SweepError.in_field(PRESET, LONG_NAME(count=LONGEST))
+    if len(name) > LONGEST_PRESET_NAME:
+        raise SweepError.in_field(PRESET, LONG_NAME(count=LONGEST_PRESET_NAME))
     if name in BUILT_IN:
         raise SweepError.in_field(PRESET, IS_BUILT_IN(name=shorten(name)))
     return name

@@ -15,7 +15,7 @@ from io import StringIO
 from clip_skip.messages.message import Message, Template
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt.tags import find_networks
-from clip_skip.skip import format, shorten
+from clip_skip.skip import format_skip, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
 
 __all__ = [
@@ -37,8 +37,8 @@ Value = float | int | str
 LAST_SEED = 2**32 - 1
 
 LORA_TITLE = Template("LoRA weight: {name}")
-NOTHING = "(nothing)"
-NOT_WHOLE = Template("{text} is not a whole number")
+EMPTY_LABEL = "(nothing)"
+ROW_NOT_WHOLE = Template("{text} is not a whole number")
 NOT_A_LIST = Template("{text} is not a list of values separated by commas ({reason})")
 NOTHING_TO_SEARCH = Template("the first value is the text to search for, and it is empty")
 NOT_IN_PROMPTS = Template("{text} is neither in the prompt nor in the negative prompt")
@@ -175,8 +175,8 @@ def parse_rows(kind: RowKind, text: str, name: str, towers: Mapping[str, int] | 
 def value_label(value: Value) -> str:
     """A value as a grid shows it."""
     if isinstance(value, str):
-        return value or NOTHING
-    return str(value) if isinstance(value, int) else format(value)
+        return value or EMPTY_LABEL
+    return str(value) if isinstance(value, int) else format_skip(value)
 
 
 def random_seeds(text: str) -> str:
@@ -193,7 +193,7 @@ def _seeds(text: str, name: str) -> tuple[int, ...]:
     values = parse_axis(text, name, 0, LAST_SEED)
     for value in values:
         if not value.is_integer():
-            raise SweepError.in_field(name, NOT_WHOLE(text=shorten(format(value))))
+            raise SweepError.in_field(name, ROW_NOT_WHOLE(text=shorten(format_skip(value))))
     return tuple(map(int, values))
 
 

@@ -24,7 +24,7 @@ from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.state import state_of
 
-__all__ = ["answer", "find_messages", "loras", "suggest"]
+__all__ = ["find_messages", "loras", "suggest", "suggest_while_writing"]
 
 log = logging.getLogger("clip_skip")
 
@@ -102,7 +102,7 @@ def find_messages(p: Processing, shown: set[Message | str] | None = None) -> lis
     return [*(one["text"] for one in suggested), *problems]
 
 
-def answer(model: Any, prompt: str, value: Any) -> dict[str, Any]:
+def suggest_while_writing(model: Any, prompt: str, value: Any) -> dict[str, Any]:
     """The "suggestions" and "problems" for a prompt that is still being written. Never raises.
 
     value: what the page's panel or header is set to; anything else is the host's own value.

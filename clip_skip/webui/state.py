@@ -31,7 +31,7 @@ from clip_skip.sweep.settings import SweepSettings
 if TYPE_CHECKING:
     from clip_skip.webui.host_types import Processing
 
-__all__ = ["RowTexts", "State", "SweepBatch", "SweepJob", "state_of"]
+__all__ = ["RowTexts", "State", "SweepBatch", "SweepGrid", "state_of"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SweepBatch:
 
 
 @dataclass
-class SweepJob:
+class SweepGrid:
     """The cells of one seed of a sweep.
 
     last:            the host's processing object of the last batch
@@ -128,7 +128,7 @@ class State:
     overrides: Sequence[Override] = ()
     check_model: Callable[[Any], object] | None = None
     batch: SweepBatch | None = None
-    job: SweepJob | None = None
+    job: SweepGrid | None = None
     panels: list[Panel] = field(default_factory=list)
     warnings: list[Message | str] = field(default_factory=list)
     suggestions: list[dict[str, Any]] = field(default_factory=list)

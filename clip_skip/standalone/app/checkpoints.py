@@ -10,7 +10,7 @@ from clip_skip.encoder import TextEncoder, not_loaded
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
-from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, Sizes
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
@@ -38,8 +38,8 @@ class Checkpoint:
     @property
     def encoders(self) -> list[TextEncoder]:
         """Its text encoders, of which nothing is loaded."""
-        pairs = zip(TOWERS[self.family], self.sizes.texts)
-        return [not_loaded(tower, text.layers, NATIVE[self.family]) for tower, text in pairs]
+        pairs = zip(FAMILY_TOWERS[self.family], self.sizes.texts)
+        return [not_loaded(tower, text.layers, FAMILY_NATIVE[self.family]) for tower, text in pairs]
 
     @property
     def deepest(self) -> int:

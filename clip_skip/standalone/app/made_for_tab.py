@@ -47,18 +47,18 @@ class MadeForTab:
         picture = image(translate("Blocks of the text encoder"), "clip_skip_app_blocks")
         every = gr.Button(translate("All LoRAs"), elem_id="clip_skip_app_all_loras")
         link = gr.HTML(elem_id="clip_skip_app_csv")
-        types = [*made_for.TYPES]
+        types = [*made_for.COLUMN_TYPES]
         table = gr.Dataframe(
             headers=made_for.heads(translate),
             datatype=types,
             interactive=False,
             wrap=True,
             visible=False,  # without rows, gradio shows one of zeros
-            **taken(gr.Dataframe.__init__, column_widths=[*made_for.WIDTHS]),
+            **taken(gr.Dataframe.__init__, column_widths=[*made_for.COLUMN_WIDTHS]),
             elem_id="clip_skip_app_table",
         )
         dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
-        listen(button.click, self.look, [file, base, dark], [verdict, picture], made_for.IS_DARK)
+        listen(button.click, self.look, [file, base, dark], [verdict, picture], made_for.ADD_THEME_TO_FILE)
         listen(every.click, self.all_loras, [], [table, link])
 
     def choices(self) -> dict[str, str]:
@@ -76,7 +76,7 @@ class MadeForTab:
     def look(self, file: str | None, base: str | None, dark: bool) -> tuple[str, str | None]:
         """What is known of the chosen file in sentences, and the path of the picture of its blocks."""
         path, other = self.choices().get(file or ""), self.checkpoints.get(base or "")
-        sentences, drawn = made_for.look(path, other, dark, self.translate)
+        sentences, drawn = made_for.explain_file(path, other, dark, self.translate)
         if drawn is None:
             return sentences, None
         save_picture(drawn, self.out / "made_for.png")

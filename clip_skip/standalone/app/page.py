@@ -21,13 +21,13 @@ from clip_skip.standalone.app.routes import add_routes
 from clip_skip.standalone.app.studio import INTERRUPTED, Studio
 from clip_skip.standalone.app.sweep_tab import SweepTab
 from clip_skip.standalone.app.voice import Voice
-from clip_skip.standalone.app.windows import NAME
+from clip_skip.standalone.app.windows import WINDOW_NAME
 from clip_skip.standalone.options import SAME_SAMPLER
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
-IS_DARK = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
+ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 Given = dict[Any, Any]
@@ -115,7 +115,7 @@ class Page:
         words = gr.Textbox(label=tr(WORDS_TO_SHOW), elem_id="clip_skip_app_layers_words")
         given = [self.at["checkpoint"], self.at["prompt"], words, dark]
         for event in (button.click, words.submit):
-            listen(event, self.layers, given, [sentences, picture], IS_DARK)
+            listen(event, self.layers, given, [sentences, picture], ADD_THEME)
 
     def _listen(self, tabs: Any) -> None:
         """What happens where a checkpoint is chosen, a picture is dropped, or the page is loaded anew."""
@@ -127,7 +127,7 @@ class Page:
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
-        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, NAME)
+        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, WINDOW_NAME)
 
     def refreshed(self, chosen: str) -> Any:
         """The checkpoints that are there now."""
@@ -168,7 +168,7 @@ class Page:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
         values, told = {name: given[widget] for name, widget in self.at.items()}, self.voice.told
         checkpoint = told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = told(reading.settings, values, checkpoint)
+        settings = told(reading.read_settings, values, checkpoint)
         done = iter(range(1, settings.all_steps + 1))
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:

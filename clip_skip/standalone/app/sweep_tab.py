@@ -14,7 +14,7 @@ from clip_skip.page.events import listen
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import Checkpoint
 from clip_skip.standalone.app.gradio_versions import PROGRESS, image
-from clip_skip.standalone.app.routes import PREFIX
+from clip_skip.standalone.app.routes import ROUTE_PREFIX
 from clip_skip.standalone.app.studio import INTERRUPTED, Studio, Sweep
 from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import Windows
@@ -87,7 +87,7 @@ class SweepTab:
         """The grid's path, links to the sweep's page, and the report's picture."""
         values = {name: given[widget] for name, widget in self.all.items() if widget in given}
         checkpoint = self.voice.told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = self.voice.told(reading.settings, values, checkpoint)
+        settings = self.voice.told(reading.read_settings, values, checkpoint)
         rows = self.kinds.get(values["rows"], values["rows"])
         axes = SweepSettings.from_args([{**{name: values[name] for name in self.axes}, "rows": rows}])
         window = values.pop("window")
@@ -129,7 +129,7 @@ class SweepTab:
 
     def _pages(self, made: Sweep) -> str:
         """The viewer's place, which app.js fills, and a link to it."""
-        address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
+        address = f".{ROUTE_PREFIX}/sweeps/{made.folder.name}/index.html"
         link = f'<a href="{address}" target="_blank">{html.escape(self.voice.tr("Compare the pictures"))}</a>'
         return f'<div class="clip-skip-viewer-here" data-source="{address}"></div><div>{link}</div>'
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from clip_skip.messages.message import Message
 
-__all__ = ["NAME", "Started", "Windows"]
+__all__ = ["WINDOW_NAME", "Started", "Windows"]
 
-NAME = """() => {
+WINDOW_NAME = """() => {
     const name = sessionStorage.getItem("clip-skip-window") || Math.random().toString(36).slice(2);
     sessionStorage.setItem("clip-skip-window", name);
     return [name];
 }"""
 """A window's name, which it keeps when it is loaded again."""
 
-MOST = 32
+MOST_WINDOWS = 32
 """How many windows' sweeps are remembered."""
 
 
@@ -40,7 +40,7 @@ class Windows:
     def start(self, window: str, values: dict[str, Any]) -> Started:
         self._last.pop(window, None)
         started = self._last[window] = Started(values)
-        while len(self._last) > MOST:
+        while len(self._last) > MOST_WINDOWS:
             del self._last[next(iter(self._last))]
         return started
 

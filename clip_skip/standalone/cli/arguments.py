@@ -17,7 +17,7 @@ from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
-from clip_skip.standalone.option_kinds import Choice, Kind, Number
+from clip_skip.standalone.option_kinds import Choice, Number, OptionKind
 from clip_skip.standalone.options import Option, defaults
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 
@@ -92,7 +92,7 @@ def add_options(command: argparse.ArgumentParser, options: Iterable[Option]) -> 
             command.add_argument(option.flag, type=type_of(option.kind), metavar=option.metavar, help=help_of(option))
 
 
-def type_of(kind: Kind) -> type[int | float | str]:
+def type_of(kind: OptionKind) -> type[int | float | str]:
     if isinstance(kind, Number):
         return int if kind.whole else float
     return str
@@ -119,7 +119,7 @@ def known_name(flag: str, value: str, names: Sequence[str]) -> str:
     return str(checked(flag, Choice(tuple(names)), value))
 
 
-def checked(flag: str, kind: Kind, value: Any) -> Any:
+def checked(flag: str, kind: OptionKind, value: Any) -> Any:
     try:
         return kind.check(value)
     except MessageError as error:

@@ -10,7 +10,7 @@ from clip_skip.skip import shorten
 from clip_skip.standalone.demo.scenes import (
     BACKGROUNDS,
     COLOURS,
-    PLACES,
+    POSITIONS,
     RADII,
     RELATIONS,
     SHAPES,
@@ -52,7 +52,7 @@ DEMO = (
 _THING = re.compile(rf"(?:({'|'.join(RADII)}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
 _BACKGROUND = re.compile(rf"({'|'.join(BACKGROUNDS)}) background")
 _SENTENCE = re.compile(
-    rf"an? {_THING.pattern}(?: at the ({'|'.join(PLACES)})| in the (centre)|"
+    rf"an? {_THING.pattern}(?: at the ({'|'.join(POSITIONS)})| in the (centre)|"
     rf" ({'|'.join(RELATIONS.values())}|and) an? {_THING.pattern})?(?: on a {_BACKGROUND.pattern})?"
 )
 
@@ -85,7 +85,7 @@ def read_caption(text: str) -> tuple[Scene, Mentions]:
             background = match[1]
         elif things and group in RADII:
             things[-1] = (group, *things[-1][1:])
-        elif things and group in PLACES:
+        elif things and group in POSITIONS:
             places[-1] = group
         else:
             raise CaptionError(UNKNOWN_WORDS(text=shorten(text), words=shorten(group)))

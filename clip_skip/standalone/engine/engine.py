@@ -22,7 +22,7 @@ from clip_skip.standalone.prompts.guidance import Guidance
 from clip_skip.standalone.prompts.networks import Lora
 from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
 from clip_skip.standalone.sampling.noise import Noise, stacked
-from clip_skip.standalone.sampling.samplers import find
+from clip_skip.standalone.sampling.samplers import find_sampler
 from clip_skip.standalone.sampling.samplers import scheduler as new_scheduler
 
 
@@ -179,11 +179,11 @@ def passes(steps: int, sampler: str, hires: Hires | None) -> list[tuple[int, int
 
     By these the WebUI counts where prompts change, whatever part of its steps a hires pass makes.
     """
-    first = steps * find(sampler)[0].calls
+    first = steps * find_sampler(sampler)[0].calls
     made: list[tuple[int, int, Hires | None]] = [(first, 0, None)]
     if hires:
         second, its_steps = hires.of(sampler, steps)
-        made.append((its_steps * find(second)[0].calls, first, hires))
+        made.append((its_steps * find_sampler(second)[0].calls, first, hires))
     return made
 
 

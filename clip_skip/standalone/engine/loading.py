@@ -48,11 +48,11 @@ class Loading:
         import torch
 
         from clip_skip.standalone.engine.engine import Engine
-        from clip_skip.standalone.models.checkpoint import load
+        from clip_skip.standalone.models.checkpoint import load_checkpoint
         from clip_skip.standalone.prompts import embeddings
 
-        models = load(model, device, getattr(torch, self.dtype_on(device)))
-        known = embeddings.Embeddings(embeddings.load(self.embeddings)) if self.embeddings else None
+        models = load_checkpoint(model, device, getattr(torch, self.dtype_on(device)))
+        known = embeddings.Embeddings(embeddings.load_embedding(self.embeddings)) if self.embeddings else None
         return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
 
     def loras_in(self, texts: Sequence[str]) -> list[Path]:

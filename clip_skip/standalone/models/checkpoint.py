@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from clip_skip.standalone.models.configs import unet_config, vae_config
 from clip_skip.standalone.models.errors import checkpoint_errors
 from clip_skip.standalone.models.header import open_checkpoint
-from clip_skip.standalone.models.sizes import TEXTS, UNET, Sizes
+from clip_skip.standalone.models.sizes import TEXT_PREFIXES, UNET, Sizes
 from clip_skip.standalone.models.text_encoders import assign_weights, build_text_encoder
 
 V_PREDICTION_BELOW = -1.0
@@ -40,14 +40,14 @@ class Models:
         return self.text_encoders[0]
 
 
-def load(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
+def load_checkpoint(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
     """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one."""
     with open_checkpoint(path) as (file, wanted, sizes):
         weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
-    return build(weights, sizes, device, dtype, path)
+    return build_models(weights, sizes, device, dtype, path)
 
 
-def build(
+def build_models(
     weights: Mapping[str, Tensor], sizes: Sizes, device: str, dtype: torch.dtype, path: Path | str = "the model"
 ) -> Models:
     """The model made of `weights` in the names of a single-file checkpoint, none of which is kept or changed.
@@ -66,7 +66,7 @@ def build(
                 module.forward = partial(enlarge, module.forward)
         texts = [
             build_text_encoder(text, weights, prefix, path)
-            for text, prefix in zip(sizes.texts, TEXTS[sizes.family], strict=True)
+            for text, prefix in zip(sizes.texts, TEXT_PREFIXES[sizes.family], strict=True)
         ]
         if not sizes.prediction:
             sizes = replace(sizes, prediction=try_out(unet))

@@ -22,13 +22,13 @@ __all__ = ["ConfigError", "json_file", "path_inside", "plain_name", "yaml_scalar
 LARGEST_FILE = 100_000
 """Bytes. Published ones have 10,000 at most."""
 
-DEEPEST = 20
+MOST_NESTING = 20
 """How deep lists and mappings may stand in each other in a `.yaml`."""
 
-TOO_LARGE = Template("{file} is larger than {limit} bytes")
-UNREADABLE = Template("{file} cannot be read: {problem}")
+CONFIG_TOO_LARGE = Template("{file} is larger than {limit} bytes")
+CONFIG_UNREADABLE = Template("{file} cannot be read: {problem}")
 HAS_ALIASES = Template("it has an alias (*), which is not accepted")
-TOO_DEEP = Template("its lists and mappings are more than {limit} levels deep")
+NESTED_TOO_DEEP = Template("its lists and mappings are more than {limit} levels deep")
 ODD_KEY = Template("the key of a mapping is not a plain text")
 MORE_THAN_ONE = Template("it has more than one document")
 
@@ -46,10 +46,10 @@ def text_of(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
-            raise ConfigError(TOO_LARGE(file=path.name, limit=f"{LARGEST_FILE:,}"))
+            raise ConfigError(CONFIG_TOO_LARGE(file=path.name, limit=f"{LARGEST_FILE:,}"))
         return content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=one_line(error))) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
 
 
 def yaml_scalars(path: Path) -> dict[Place, str]:
@@ -58,9 +58,9 @@ def yaml_scalars(path: Path) -> dict[Place, str]:
     try:
         return Scalars().read(text)
     except ConfigError as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=error.message)) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=error.message)) from error
     except yaml.YAMLError as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=one_line(error))) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
 
 
 class Scalars:
@@ -95,8 +95,8 @@ class Scalars:
     def open(self, is_mapping: bool) -> None:
         if self.keys and self.keys[-1] is None:
             raise ConfigError(ODD_KEY())
-        if len(self.keys) >= DEEPEST:
-            raise ConfigError(TOO_DEEP(limit=DEEPEST))
+        if len(self.keys) >= MOST_NESTING:
+            raise ConfigError(NESTED_TOO_DEEP(limit=MOST_NESTING))
         self.keys.append(None if is_mapping else 0)
 
     def scalar(self, value: str) -> None:
@@ -119,7 +119,7 @@ def json_file(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=one_line(error))) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
     return found if isinstance(found, dict) else {}
 
 

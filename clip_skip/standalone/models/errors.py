@@ -12,7 +12,7 @@ from clip_skip.skip import shorten
 
 __all__ = ["CheckpointError", "checkpoint_errors"]
 
-UNREADABLE = Template("{file} is not a complete .safetensors file: {problem}")
+CHECKPOINT_UNREADABLE = Template("{file} is not a complete .safetensors file: {problem}")
 NOT_A_CHECKPOINT = Template("{file} is not such a checkpoint: {problem}")
 
 
@@ -30,7 +30,7 @@ def checkpoint_errors(path: Path | str) -> Iterator[None]:
     except CheckpointError:
         raise
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(UNREADABLE(file=str(path), problem=one_line(error))) from error
+        raise CheckpointError(CHECKPOINT_UNREADABLE(file=str(path), problem=one_line(error))) from error
     except Exception as error:  # of a shape that nobody has thought of: diffusers and torch raise many kinds
         if is_out_of_memory(error):
             raise

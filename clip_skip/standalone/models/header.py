@@ -14,7 +14,7 @@ from clip_skip.made_for.naming import checkpoint_family
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
 from clip_skip.standalone.models.heads import HeadsError, complete_sizes
-from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, sizes_of
+from clip_skip.standalone.models.sizes import TEXT, TEXT_PREFIXES, UNET, VAE, Shape, Sizes, sizes_of
 
 __all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
 
@@ -39,7 +39,7 @@ OTHERS = {
 CHANNELS = {9: Template("an inpainting model"), 8: Template("an instruct-pix2pix model")}
 """What a checkpoint is whose UNet takes so many channels."""
 
-NO_FILE = Template("{file}: there is no such file")
+CHECKPOINT_NOT_FOUND = Template("{file}: there is no such file")
 IS_ANOTHER = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it is {kind}")
 LACKS_PARTS = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it has {parts}")
 NO_UNET, NO_VAE, NO_TEXT = Template("no UNet"), Template("no VAE"), Template("no text encoder")
@@ -62,7 +62,7 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
     Whatever the block raises over the weights becomes one too.
     """
     if not path.is_file():
-        raise CheckpointError(NO_FILE(file=str(path)))
+        raise CheckpointError(CHECKPOINT_NOT_FOUND(file=str(path)))
     with checkpoint_errors(path), safe_open(path, framework="pt") as file:
         names = list(file.keys())
         wanted = checkpoint_names(names)
@@ -106,7 +106,7 @@ def other_model(names: Sequence[str]) -> Template | None:
 
 def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
     """How the names of text encoders begin, each only where it is one: its last norm is there."""
-    for prefixes in TEXTS.values():
+    for prefixes in TEXT_PREFIXES.values():
         for prefix in prefixes:
             if f"{prefix}final_layer_norm.weight" in shapes or f"{prefix}ln_final.weight" in shapes:
                 yield prefix
@@ -114,7 +114,7 @@ def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
 
 def checkpoint_names(names: Sequence[str]) -> dict[str, str]:
     """The names of the weights we need, by today's name: no EMA copies, no training state."""
-    texts = tuple(prefix for prefixes in TEXTS.values() for prefix in prefixes)
+    texts = tuple(prefix for prefixes in TEXT_PREFIXES.values() for prefix in prefixes)
     wanted = {name: name for name in names if name.startswith((UNET, VAE, *texts))}
     for name in names:
         if name.startswith(OLD_TEXT) and not name.startswith(TEXT):

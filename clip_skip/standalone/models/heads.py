@@ -25,7 +25,7 @@ from clip_skip.standalone.models.config_files import (
     plain_name,
     yaml_scalars,
 )
-from clip_skip.standalone.models.sizes import TOWERS, Sizes
+from clip_skip.standalone.models.sizes import FAMILY_TOWERS, Sizes
 
 __all__ = ["HeadsError", "complete_sizes", "text_heads", "unet_heads"]
 
@@ -47,7 +47,7 @@ UNKNOWN_TEXT_HEADS = Template(
     "has no {key}, and no {yaml} beside it has {name}"
 )
 NOT_HEADS = Template("{where} is {text}, not a number of heads")
-NOT_A_NUMBER = Template("{where} is {text}, not a number above 0")
+METADATA_NOT_A_NUMBER = Template("{where} is {text}, not a number above 0")
 METADATA = Template("the metadata {key}")
 IN_FILE = Template("{name} in {file}")
 HEADS_DO_NOT_DIVIDE = Template("{heads} attention heads do not divide the UNet's {channels} channels")
@@ -68,7 +68,7 @@ def complete_sizes(path: Path, metadata: Mapping[str, str], sizes: Sizes) -> Siz
     """`sizes` of the checkpoint at `path` with what its weights do not say. Raises `HeadsError`."""
     config = yaml_beside(path)
     heads, channels = unet_attention(path, metadata, config, sizes)
-    towers = TOWERS[sizes.family]
+    towers = FAMILY_TOWERS[sizes.family]
     texts = [
         text_heads(path, metadata, text.width, tower, place, len(towers) > 1)
         for place, (text, tower) in enumerate(zip(sizes.texts, towers))
@@ -236,5 +236,5 @@ def positive(text: str, where: Message) -> float:
     """A number above 0. Raises `HeadsError`."""
     number = float(text) if NUMBER.fullmatch(text) else math.nan
     if not 0 < number < math.inf:
-        raise HeadsError(NOT_A_NUMBER(where=where, text=shorten(text)))
+        raise HeadsError(METADATA_NOT_A_NUMBER(where=where, text=shorten(text)))
     return number

@@ -28,7 +28,7 @@ PREFIXES = ("", "model.", "model.language_model.", "language_model.model.")
 QUANTIZED = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant")
 
 QUANTIZED_FILE = Template("{file} has quantised weights, which are not read here; take a file in bfloat16 or float16")
-UNKNOWN = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
+UNKNOWN_TEXT_ENCODER = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
 NO_TOKENIZER = Template("{file} has no tokenizer.json beside it; name a folder that has one with --tokenizer")
 
 TYPES = {
@@ -113,7 +113,7 @@ def from_folder(path: Path) -> tuple[str, nn.Module]:
     config: Any = transformers.AutoConfig.from_pretrained(path, **only_here)
     family = TYPES.get(config.model_type)
     if family is None:
-        raise CheckpointError(UNKNOWN(file=path.name))
+        raise CheckpointError(UNKNOWN_TEXT_ENCODER(file=path.name))
     kind: Any = {"t5": transformers.T5EncoderModel, "umt5": transformers.UMT5EncoderModel}.get(
         family, transformers.AutoModel
     )

@@ -11,7 +11,7 @@ from clip_skip.standalone.prompts.networks import LoraError
 __all__ = ["find_lora"]
 
 NO_FOLDER = Template("{tag}: no folder of LoRAs is given (--loras)")
-NO_FILE = Template("{tag}: there is no {file} in {folder}, and no LoRA there has this alias")
+LORA_NOT_FOUND = Template("{tag}: there is no {file} in {folder}, and no LoRA there has this alias")
 MANY_FILES = Template("{tag}: more than one LoRA has this alias: {files}. Use the name of a file instead")
 
 ALIAS = "ss_output_name"
@@ -29,7 +29,7 @@ def find_lora(name: str, folder: Path | None) -> Path:
     files = sorted(folder.rglob("*.safetensors"))
     found = [path for path in files if path.stem == name][:1] or [path for path in files if alias_of(path) == name]
     if not found:
-        raise LoraError(NO_FILE(tag=tag, file=f"{name}.safetensors", folder=str(folder)))
+        raise LoraError(LORA_NOT_FOUND(tag=tag, file=f"{name}.safetensors", folder=str(folder)))
     if len(found) > 1:
         raise LoraError(MANY_FILES(tag=tag, files=", ".join(path.name for path in found)))
     return found[0]

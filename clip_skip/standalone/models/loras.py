@@ -21,7 +21,7 @@ from clip_skip.standalone.prompts.networks import Lora, LoraError
 __all__ = ["Loras"]
 
 UNUSABLE = Template("{file} cannot be used with this model: {problem}")
-NOTHING = Template("{file} has nothing for this model: it is another kind of file, or for another family")
+NO_MATCHING_WEIGHTS = Template("{file} has nothing for this model: it is another kind of file, or for another family")
 
 
 class Loras:
@@ -90,7 +90,7 @@ class Loras:
         try:
             self._read_with_diffusers(path, adapter)
             if not any(True for part, _ in self._parts() for _ in layers(part, adapter)):
-                raise LoraError(NOTHING(file=str(path)))
+                raise LoraError(NO_MATCHING_WEIGHTS(file=str(path)))
         except Exception:
             self._remove(adapter)
             raise

@@ -12,12 +12,12 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
 
-TEXTS = PREFIXES
+TEXT_PREFIXES = PREFIXES
 
-TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
+FAMILY_TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
 """The letters of these text encoders, as in `<clipskip:l=2:g=3>`."""
 
-NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2}
+FAMILY_NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2}
 """The clip skip at which a family was published."""
 
 Shape = tuple[int, ...]
@@ -150,7 +150,7 @@ def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
     vae_levels = _length(shapes, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
     if not 0 < len(channels) <= MOST_LEVELS or not 0 < vae_levels <= MOST_LEVELS:
         raise ValueError(f"{len(channels)} levels of the UNet, {vae_levels} of the VAE")
-    first, *others = (text_sizes(shapes, prefix) for prefix in TEXTS[found])
+    first, *others = (text_sizes(shapes, prefix) for prefix in TEXT_PREFIXES[found])
     vector = shapes.get(f"{UNET}label_emb.0.0.weight", (0, 0))[1]
     return Sizes(
         unet=tuple(channels),

@@ -10,7 +10,7 @@ from clip_skip import skip
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS, Panel, restored
 from clip_skip.pictures.infotext import Infotext, skip_key
-from clip_skip.pictures.numbering import IGNORED, NATIVE, convert
+from clip_skip.pictures.numbering import CLIP_SKIP_IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.skip import shorten
 from clip_skip.standalone.option_kinds import Choice, Number
@@ -27,7 +27,7 @@ NOT_MADE = Template("{field}: {text} cannot be made here; {other} takes its plac
 LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.")
 TAKEN = Template("{reason} {native} is taken, as published.")
 
-READ = {
+USED_ENTRIES = {
     *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),
     *("Sampler", "Schedule type", "Size", "Model hash", "Model", "RNG"),
     *("Hires resize", "Hires sampler", "Hires schedule type"),
@@ -35,7 +35,7 @@ READ = {
 }
 """What we make again, besides the clip skip."""
 
-NOTHING = {
+IRRELEVANT_ENTRIES = {
     *("Version", "App", "Backend", "Lora hashes", "Lora weights", "TI hashes", "TI", "VAE hash", "Hashes", "User"),
     *("Batch", "Batch size", "Batch pos", "Index", "Grid", "Operations", "Comment", "Styles", "Raw prompt"),
     *("Raw negative prompt", "Scheduler", "Performance", "Created Date", "Civitai resources", "Civitai metadata"),
@@ -94,8 +94,8 @@ class Recipe:
         value, reason = convert(self.source.tool, self.source.skip_text, family, self.source.release)
         native = NATIVE.get(family, 1.0)
         if value is None:
-            return native, [TAKEN(reason=reason or "", native=skip.format(native))]
-        return value, [reason] if isinstance(reason, Message) and reason.template == IGNORED else []
+            return native, [TAKEN(reason=reason or "", native=skip.format_skip(native))]
+        return value, [reason] if isinstance(reason, Message) and reason.template == CLIP_SKIP_IGNORED else []
 
 
 def of(infotext: Infotext) -> Recipe:
@@ -169,7 +169,7 @@ def left_out(infotext: Infotext) -> Iterator[Remark]:
     names = [
         name
         for name, value in infotext.parameters.items()
-        if not (name in READ or name in NOTHING or skip_key(name) or (name, value) in HARMLESS)
+        if not (name in USED_ENTRIES or name in IRRELEVANT_ENTRIES or skip_key(name) or (name, value) in HARMLESS)
         and not name.startswith(BEGINNINGS)
         and not name.lower().endswith(ENDINGS)
     ]
@@ -190,6 +190,6 @@ def with_tags(infotext: Infotext) -> tuple[str, str]:
         return f"<clipskip:{prompt}>{infotext.prompt}", f"{own}{infotext.negative}"
     of_parts = {part: convert(infotext.tool, number, "SD1")[0] for part, number in infotext.skips}
     if len(of_parts) == len(infotext.skips) == 2 and None not in of_parts.values():
-        tags = {part: f"<clipskip:{skip.format(value)}>" for part, value in of_parts.items() if value is not None}
+        tags = {part: f"<clipskip:{skip.format_skip(value)}>" for part, value in of_parts.items() if value is not None}
         return tags["prompt"] + infotext.prompt, tags["negative prompt"] + infotext.negative
     return infotext.prompt, infotext.negative

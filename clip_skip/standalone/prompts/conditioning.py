@@ -129,7 +129,7 @@ class Conditioner:
         for column in zip_longest(*padded):
             states = torch.cat([self._encode(tower, chunk, {value})[value] for chunk, value in zip(column, values)])
             weights = torch.tensor([chunk.weights for chunk in column], device=states.device)
-            made.append(emphasis.apply(states, weights, self.mode))
+            made.append(emphasis.apply_emphasis(states, weights, self.mode))
         return torch.cat(made, dim=1)
 
     def _encode(self, tower: Tower, chunk: Chunk, values: Iterable[float]) -> dict[float, Tensor]:

@@ -20,7 +20,7 @@ from clip_skip.standalone.prompts.networks import EmbeddingError
 from clip_skip.standalone.prompts.tokens import CHUNK
 from clip_skip.standalone.prompts.tower import Tower
 
-__all__ = ["Embedding", "Embeddings", "load"]
+__all__ = ["Embedding", "Embeddings", "load_embedding"]
 
 
 NOT_AN_EMBEDDING = Template("{file} is not a textual inversion: {problem}")
@@ -99,7 +99,7 @@ class Embeddings:
             hook.remove()
 
 
-def load(folder: Path) -> list[Embedding]:
+def load_embedding(folder: Path) -> list[Embedding]:
     """The textual inversions in `folder` and below it. A file that is none has a `problem`, and stops no other one."""
     files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".safetensors", ".pt", ".bin"))
     return [read_or_report(path) for path in files if path.is_file()]
@@ -107,12 +107,12 @@ def load(folder: Path) -> list[Embedding]:
 
 def read_or_report(path: Path) -> Embedding:
     try:
-        return read(path)
+        return read_embedding(path)
     except EmbeddingError as error:
         return Embedding(path.stem, {}, error.message)
 
 
-def read(path: Path) -> Embedding:
+def read_embedding(path: Path) -> Embedding:
     """The textual inversion in `path`: of the WebUI, of diffusers, or for SDXL. Raises `EmbeddingError`.
 
     Pickles (.pt, .bin) are read without running what they say.

@@ -25,7 +25,7 @@ OWN_NAMES = ("te", "unet")
 """The names that a LoRA's weights may have."""
 
 NO_NAME = Template("{tag} names no LoRA")
-NOT_A_NUMBER = Template("{tag}: its weight {text} is not a number")
+WEIGHT_NOT_A_NUMBER = Template("{tag}: its weight {text} is not a number")
 HYPERNETWORK = Template("{tag}: hypernetworks are not supported without a WebUI")
 IGNORED_OPTION = Template(
     "{tag}: {text} was ignored, because it is an option of an extension; the LoRA was applied in full."
@@ -144,5 +144,5 @@ def is_number(text: str) -> bool:
 
 def number(text: str, network: Network) -> float:
     if not is_number(text):
-        raise LoraError(NOT_A_NUMBER(tag=shorten(network.tag), text=shorten(text)))
+        raise LoraError(WEIGHT_NOT_A_NUMBER(tag=shorten(network.tag), text=shorten(text)))
     return float(text)

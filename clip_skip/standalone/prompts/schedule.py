@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from clip_skip.prompt.sub_prompts import BRACKET
 
-__all__ = ["DEEPEST", "depth_of", "schedule"]
+__all__ = ["MOST_BRACKETS", "depth_of", "schedule"]
 
 TOKEN = re.compile(r"(?:\\.|[^\\()\[\]:|])+|[()\[\]:|]")
 """A run of text, or one of the signs that have a meaning."""
@@ -24,7 +24,7 @@ STEP = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
 
 OPENING = {")": "(", "]": "["}
 
-DEEPEST = 60
+MOST_BRACKETS = 60
 """So many brackets may stand in each other. A prompt with more is taken as it stands."""
 
 Leaf = Callable[[int], str]
@@ -59,7 +59,7 @@ def schedule(prompt: str, steps: int, first_pass: int = 0) -> tuple[tuple[int, s
     first_pass: those of the pass before, in a hires pass, which whole numbers go on from
     Takes time in proportion to the length of `prompt`, for each of the texts.
     """
-    if "[" not in prompt or depth_of(prompt) > DEEPEST:
+    if "[" not in prompt or depth_of(prompt) > MOST_BRACKETS:
         return ((steps, prompt),)
     reader = Reader(steps, first_pass)
     try:
@@ -89,7 +89,7 @@ class Reader:
             at = token.end()
             self.take(token[0])
         self.give_up_opened()
-        return joined(self.whole)
+        return join_leaves(self.whole)
 
     def take(self, token: str) -> None:
         """The next run of text or sign."""
@@ -115,15 +115,15 @@ class Reader:
             return None
         parts, separators = self.opened[-1].parts, self.opened[-1].separators
         if not separators or (sign == ")" and separators == [":"]):
-            return joined([*self.opened[-1].as_letters(), sign])
+            return join_leaves([*self.opened[-1].as_letters(), sign])
         if sign == ")":
             return None
         if "|" in separators:
-            return None if ":" in separators else self.alternation([joined(part) for part in parts])
+            return None if ":" in separators else self.alternation([join_leaves(part) for part in parts])
         written = parts[-1]
         if len(parts) > 3 or len(written) != 1 or not isinstance(written[0], str) or not STEP.fullmatch(written[0]):
             return None
-        return self.edit(joined(parts[0] if len(parts) == 3 else []), joined(parts[-2]), written[0])
+        return self.edit(join_leaves(parts[0] if len(parts) == 3 else []), join_leaves(parts[-2]), written[0])
 
     def alternation(self, parts: list[Leaf]) -> Leaf:
         """Another of `parts` at each step."""
@@ -154,7 +154,7 @@ class Reader:
             self.whole.append(part)
 
 
-def joined(parts: list[str | Leaf]) -> Leaf:
+def join_leaves(parts: list[str | Leaf]) -> Leaf:
     """What `parts` are at a step, one after the other."""
     return lambda step: "".join(part if isinstance(part, str) else part(step) for part in parts)
 

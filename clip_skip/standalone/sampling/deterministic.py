@@ -45,7 +45,7 @@ class AtLevels:
         self.set_begin_index(0)  # type: ignore[attr-defined]
 
     def levels(self, steps: int, left: int | None) -> tuple[Tensor, Tensor]:
-        return noise_levels.run(self.schedule, steps, left)
+        return noise_levels.sigmas_and_times(self.schedule, steps, left)
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
         """What the steps begin with: noise, in a hires pass over the latents `picture`."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["known", "levels", "run", "sigma_at", "sigma_at_half_alpha", "time_at", "vp_times"]
+__all__ = ["known", "levels", "sigma_at", "sigma_at_half_alpha", "sigmas_and_times", "time_at", "vp_times"]
 
 TIMES = 1000
 
@@ -52,7 +52,7 @@ def levels(schedule: str, steps: int) -> Tensor:
     return torch.cat([made, torch.zeros(1)])
 
 
-def run(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
+def sigmas_and_times(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
     """The sigmas of the last `left` steps of a run, or of all, one more than its times, and the times."""
     sigmas = levels(schedule, steps)[-(left or steps) - 1 :]
     return sigmas, time_at(sigmas[:-1])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find", "in_two", "named", "scheduler"]
+__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find_sampler", "in_two", "named", "scheduler"]
 
 SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
 
@@ -67,7 +67,7 @@ SAMPLERS = tuple(
 """All names: a sampler alone has the schedule it was published with, and some take others: "DPM++ 2M Karras"."""
 
 
-def find(name: str) -> tuple[Sampler, str]:
+def find_sampler(name: str) -> tuple[Sampler, str]:
     """The sampler and the schedule that `name` means, one of `SAMPLERS`. KeyError for another."""
     if name in KNOWN:
         return KNOWN[name], KNOWN[name].schedule
@@ -81,7 +81,7 @@ def named(sampler: str, schedule: str) -> str:
     """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is none."""
     schedule = "" if schedule in ("", "Automatic") or sampler in ("DDIM", "UniPC") else schedule
     name = f"{sampler} {schedule}".rstrip()
-    find(name)
+    find_sampler(name)
     return name
 
 
@@ -96,7 +96,7 @@ def scheduler(name: str, prediction: str = "epsilon", eta: float | None = None) 
 
     eta: how much noise the steps add where a sampler adds any, of all that there is; None is the sampler's own
     """
-    sampler, schedule = find(name)
+    sampler, schedule = find_sampler(name)
     made = sampler.make(schedule, prediction)
     if eta is not None:
         made.eta = eta

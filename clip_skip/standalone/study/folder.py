@@ -62,7 +62,7 @@ class StudyFolder:
     def file(self, cell: StudyCell) -> str:
         """Where a cell's picture is, below the folder. Raises `LoraError` where a text names one that is not there."""
         place = f"{slug(cell.prompt) or 'prompt'}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
-        values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format(cell.clip_skip)}"
+        values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format_skip(cell.clip_skip)}"
         name = f"{values}_{self.job.identity(cell)[:8]}.png"
         return f"pictures/{cell.model}/{place}/{name}"
 

@@ -22,7 +22,7 @@ from clip_skip.study.sentence import sentence
 from clip_skip.sweep import viewer
 from clip_skip.sweep.axis import Axis
 
-__all__ = ["cells_frame", "score_key", "write", "write_record"]
+__all__ = ["cells_frame", "score_key", "write_record", "write_study"]
 
 
 def score_key(cell: StudyCell, pixels: str, published: str) -> str:
@@ -51,7 +51,7 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
     return pd.DataFrame(rows)
 
 
-def write(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[str]:
+def write_study(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[str]:
     """Write cells.parquet, table.csv and index.html; the sentences, one for each checkpoint."""
     cells = cells_frame(job, folder, scores)
     sentences: list[str] = []

@@ -24,12 +24,12 @@ from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study.plan import StudyCell
 
-__all__ = ["run"]
+__all__ = ["run_study"]
 
 SCORED_AT_ONCE = 64
 
 
-def run(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
+def run_study(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
     """Make the pictures of `job` that its folder lacks, then their scores, and from them what `results` writes.
 
     batch: cells per batch; 0 is what fits the device
@@ -48,7 +48,7 @@ def run(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, 
             add_scores(job, folder, score)
     except KeyboardInterrupt:
         figures["interrupted"] = True
-    sentences = results.write(job, folder, scores)
+    sentences = results.write_study(job, folder, scores)
     figures["seconds"] = round(time.monotonic() - began, 3)
     results.write_record(job, folder, sentences, figures)
     return {**figures, "sentences": sentences}

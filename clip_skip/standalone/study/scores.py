@@ -16,7 +16,7 @@ from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
 from clip_skip.study.statistics import Measure
 
-__all__ = ["SCORES", "Score", "ScoreError", "find"]
+__all__ = ["SCORES", "Score", "ScoreError", "load_scores"]
 
 
 NEEDS_CLIP = Template("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
@@ -181,7 +181,7 @@ SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference
 """By name, as `--score` takes them."""
 
 
-def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
+def load_scores(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
     """The scores `names`, loaded and checked, so that anything missing is reported before pictures are made."""
     found: list[Score] = []
     for name in dict.fromkeys(names):

@@ -87,7 +87,7 @@ class SweepFolder:
         value = cell.value
         shown = slug(value, 24) if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:g}"
         kind = self.job.plan.rows.kind.name.replace("_", "-")
-        return f"clip-skip-{skip.format(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
+        return f"clip-skip-{skip.format_skip(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
 
     def missing(self, cells: Iterable[SweepCell]) -> list[SweepCell]:
         """Those of `cells` whose picture, or, for a report, whose latents, are not there whole."""

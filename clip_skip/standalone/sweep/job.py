@@ -14,7 +14,7 @@ from clip_skip.standalone.engine.makers import Task
 from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.identity import Identities, hash_of
 from clip_skip.standalone.models import header
-from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE
 from clip_skip.standalone.settings import Settings
 from clip_skip.sweep.plan import SweepCell, SweepPlan
 
@@ -51,7 +51,7 @@ class SweepJob:
         rows, settings = self.plan.rows, self.settings
         prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
         number = {rows.kind.name: float(cell.value)} if isinstance(cell.value, (int, float)) else {}
-        own_g = float(NATIVE["SDXL"]) if self.plan.columns == "clip_l" else None
+        own_g = float(FAMILY_NATIVE["SDXL"]) if self.plan.columns == "clip_l" else None
         return Shot(
             prompt,
             tags.strip(negative) if "negative" in number else negative,

@@ -22,10 +22,10 @@ from clip_skip.standalone.sweep.job import SweepJob
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
-__all__ = ["Figures", "Interrupted", "OnStep", "run"]
+__all__ = ["Figures", "Interrupted", "OnStep", "make_sweep"]
 
 
-def run(
+def make_sweep(
     job: SweepJob,
     engine: Engine | None = None,
     on_step: OnStep = lambda done, total, what: None,
@@ -57,7 +57,7 @@ def run(
         if not cluster:
             figures["encoder_passes"] = maker.passes
     complete = figures["cells_made"] == len(missing)
-    record = results.write(job, folder, complete)
+    record = results.write_sweep(job, folder, complete)
     figures["seconds"] = round(time.monotonic() - began, 3)
     folder.write_json("sweep.json", {**record, "made_with": job.made_with, "run": figures})
     return figures

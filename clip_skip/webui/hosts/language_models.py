@@ -22,7 +22,7 @@ __all__ = [
     "token_texts",
 ]
 
-PREFIX = "text_processing_engine"
+ENGINE_PREFIX = "text_processing_engine"
 LAST = -1
 DEEPSTACK = 3
 """Qwen3-VL: the blocks after which the host adds what the picture looks like, outside of them."""
@@ -92,7 +92,9 @@ def engines(model: Any) -> list[tuple[str, Any]]:
     """The text processing engines of `model` that are not CLIP's, by their attributes' names."""
     attributes = getattr(model, "__dict__", {}).items() if hasattr(model, "forge_objects") else ()
     known = (*ENGINES, *SEVERAL_LAYERS)
-    return [(name, value) for name, value in attributes if name.startswith(PREFIX) and type(value).__name__ in known]
+    return [
+        (name, value) for name, value in attributes if name.startswith(ENGINE_PREFIX) and type(value).__name__ in known
+    ]
 
 
 def describe(engine: Any) -> TextEncoder | None:

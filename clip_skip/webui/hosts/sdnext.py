@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from clip_skip.prompt.parsed import Values, find_warnings, parse, parse_negative, read_marked
+from clip_skip.prompt.parsed import Values, find_warnings, parse_negative, parse_prompt, read_marked
 from clip_skip.webui.host_types import Processing
 
 __all__ = ["ONLY_TAGS", "Encoding", "mark", "runs"]
@@ -23,8 +23,8 @@ ONLY_TAGS = (
     "Clip Skip: on SD.Next, tags work in prompts and negative prompts; the panel, the sweep, the axes and the readout "
     'are not supported. Its own "CLiP skip" is among its advanced settings.'
 )
-NO_EFFECT = "Clip Skip: tags have no effect on this model, which does not support clip skip."
-KINDS = {"sd", "sdxl"}
+TAGS_WITHOUT_EFFECT = "Clip Skip: tags have no effect on this model, which does not support clip skip."
+SUPPORTED_TYPES = {"sd", "sdxl"}
 """The `shared.sd_model_type` of models that clip skip acts on."""
 
 
@@ -41,11 +41,11 @@ def mark(p: Processing) -> None:
     negatives = [parse_negative(text) for text in p.negative_prompts]
     for message in find_warnings([*prompts, *negatives]):
         log.warning("Clip Skip: %s", message)
-    acts = getattr(shared, "sd_model_type", "") in KINDS
+    acts = getattr(shared, "sd_model_type", "") in SUPPORTED_TYPES
     if not acts and any(prompt.tags for prompt in (*prompts, *negatives)):
-        log.warning(NO_EFFECT)
+        log.warning(TAGS_WITHOUT_EFFECT)
     for index, (prompt, negative) in enumerate(zip(prompts, negatives)):
-        tag = parse(prompt.text).tag
+        tag = parse_prompt(prompt.text).tag
         follows = [tag] if tag else []
         p.prompts[index] = prompt.mark() if acts else prompt.clean
         p.negative_prompts[index] = negative.mark(follows) if acts else negative.clean

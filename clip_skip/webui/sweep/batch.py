@@ -15,7 +15,7 @@ from clip_skip.sweep.plan import SweepCell
 from clip_skip.sweep.rows import network_tags
 from clip_skip.webui import generation
 from clip_skip.webui.host_types import Processing, Runner
-from clip_skip.webui.state import SweepBatch, SweepJob, state_of
+from clip_skip.webui.state import SweepBatch, SweepGrid, state_of
 
 __all__ = [
     "cell_seed",
@@ -29,7 +29,7 @@ __all__ = [
     "sweep_job",
 ]
 
-TEXTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
+TEXT_ATTRIBUTES = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
 
 TO_OTHER_MACHINES = {"Distribute"}
 """Titles of the scripts that send a part of a batch to other machines, which do not know what a sweep or an axis sets:
@@ -56,7 +56,7 @@ def cell_seed(job: Processing, cell: SweepCell) -> int:
     return int(cell.value) if sweep_job(job).plan.rows.kind.name == "seed" else job.seed
 
 
-def sweep_job(job: Processing) -> SweepJob:
+def sweep_job(job: Processing) -> SweepGrid:
     """The sweep's part of the state of `job`."""
     sweep = state_of(job).job
     assert sweep is not None
@@ -76,7 +76,7 @@ def last_batch(job: Processing) -> list[SweepBatch]:
     return [batch] if batch else []
 
 
-def merge_findings(sweep: SweepJob, others: Iterable[SweepJob | SweepBatch]) -> None:
+def merge_findings(sweep: SweepGrid, others: Iterable[SweepGrid | SweepBatch]) -> None:
     """Takes over what the batches of `others` have shown about the extensions beside this one."""
     everything = [sweep, *others]
     sweep.pieces_shared = any(one.pieces_shared for one in everything)
@@ -116,14 +116,14 @@ def prepare_generation(p: Processing) -> None:
     """
     state = state_of(p)
     if not state.overrides:
-        generation.prepare(p)
+        generation.apply_sweep_values(p)
         return
     init = p.init
 
     def restore_and_init(*_: object) -> None:
         if state.batch:
             restore_texts(p, state.batch)
-        generation.prepare(p)
+        generation.apply_sweep_values(p)
         init(p.all_prompts, p.all_seeds, p.all_subseeds)
 
     p.init = restore_and_init
@@ -136,11 +136,11 @@ def restore_texts(p: Processing, batch: SweepBatch) -> None:
         batch.texts_changed = True
         if not batch.same_input:
             batch.texts_rewritten = p.do_not_save_samples = True
-        for name in TEXTS:
+        for name in TEXT_ATTRIBUTES:
             if getattr(p, name, None):
                 setattr(p, name, getattr(p, name)[:1] * count)
     p.n_iter, p.all_seeds, p.all_subseeds = 1, list(batch.seeds), [p.subseed] * count
 
 
 def all_texts(p: Processing) -> list[list[str]]:
-    return [list(getattr(p, name, None) or []) for name in TEXTS]
+    return [list(getattr(p, name, None) or []) for name in TEXT_ATTRIBUTES]

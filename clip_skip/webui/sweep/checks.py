@@ -20,7 +20,7 @@ from clip_skip.webui.state import State
 
 __all__ = ["check_sweep", "sweep_arguments"]
 
-TOO_LARGE = Template("the grid would be too large ({size} megapixels; the settings allow {most})")
+GRID_TOO_LARGE = Template("the grid would be too large ({size} megapixels; the settings allow {most})")
 
 
 def check_sweep(p: Processing, args: Sequence[object]) -> tuple[SweepSettings, SweepPlan]:
@@ -49,7 +49,7 @@ def check_size(p: Processing, plan: SweepPlan, fields: Message) -> None:
     megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
     most = shared.opts.img_max_size_mp
     if megapixels >= most:
-        raise SweepError.in_field(fields, TOO_LARGE(size=megapixels, most=f"{most:g}"))
+        raise SweepError.in_field(fields, GRID_TOO_LARGE(size=megapixels, most=f"{most:g}"))
     Image.MAX_IMAGE_PIXELS = None
 
 

@@ -70,7 +70,7 @@ def collect(
         *dict.fromkeys(problem for job in jobs if (problem := sweep_job(job).save_problem)),
     ]
     for message in warnings:
-        warn(p, results[0][0], message)
+        warn_of_sweep(p, results[0][0], message)
     for message in (*reused_cells(plan, jobs), *same_columns(plan, jobs[0])):
         p.comment(translate(message))
     grids = [(draw_labelled_grid(job, settings, plan, done), text) for job, done, text in results]
@@ -82,7 +82,7 @@ def collect(
                 save_results(p, job, settings, plan, done, picture, text)
             except OSError as error:
                 log_not_saved(error)
-                warn(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
+                warn_of_sweep(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
     figure = draw_figure(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
@@ -101,7 +101,7 @@ def collect(
     return processed
 
 
-def warn(p: Processing, job: Processing, message: Message | str) -> None:
+def warn_of_sweep(p: Processing, job: Processing, message: Message | str) -> None:
     """Shows `message` below the picture, and puts it into the API's answer, which has no comments."""
     generation.comment(p, translate(message))
     state_of(last_processing(job)).warnings.append(message)

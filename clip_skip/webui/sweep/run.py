@@ -21,7 +21,7 @@ from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts import forge
-from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
+from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepGrid, state_of
 from clip_skip.webui.sweep.batch import (
     cell_seed,
     group_for_batches,
@@ -130,7 +130,7 @@ def stopped() -> bool:
 def job_for_seed(p: Processing, settings: SweepSettings, plan: SweepPlan, number: int) -> Processing:
     """A copy of `p` for grid `number`, with the seed that the host would give to picture `number` of a batch."""
     job = copy(p)
-    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepJob(settings, plan))
+    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepGrid(settings, plan))
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number

@@ -14,10 +14,10 @@ from clip_skip.webui.host_settings import panel_starts_with, set_start
 from clip_skip.webui.host_types import Script
 from clip_skip.webui.hosts.encoders import describe_model
 
-__all__ = ["build", "restored"]
+__all__ = ["build_panel", "restored"]
 
 
-def build(script: Script) -> tuple[gr.Component, list[gr.Component]]:
+def build_panel(script: Script) -> tuple[gr.Component, list[gr.Component]]:
     """The accordion with its check box, and the sliders in the order of FIELDS.
 
     The page fills the element `tools`, and clicks `depths` when another model is loaded.
