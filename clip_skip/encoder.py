@@ -41,7 +41,7 @@ SKIP_TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers o
 TOO_SHALLOW = Template("Clip skip {value} is above the layer that {name} was published with; {used} was used.")
 
 TOWER_NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
-"""What the text encoder of each tower is called."""
+"""The name of each tower's text encoder."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class TextEncoder:
     native:         the clip skip the model was published with, the least that acts
     missing:        blocks of the full tower that are not loaded, at the top
     sequence_first: the blocks work on (L, B, D) (open_clip before 2.24)
-    incomplete:     blocks at the bottom whose output lacks what the host adds after them
+    incomplete:     blocks at the bottom whose output is missing what the host adds after them
     """
 
     name: str
@@ -79,7 +79,7 @@ class TextEncoder:
         return self.layers - self.incomplete
 
     def clamp(self, value: float) -> float:
-        """The clip skip that `value` comes to on this encoder."""
+        """The clip skip that is used for `value` on this encoder."""
         return float(min(max(value, self.native), self.deepest))
 
     def too_deep(self, value: float) -> list[Message]:
@@ -152,7 +152,7 @@ def conditionings(
 
 
 def state_of(output: Any) -> Tensor:
-    """The hidden state in what a block returned."""
+    """The hidden state in a block's return value."""
     state: Tensor = output[0] if isinstance(output, tuple) else output
     return state
 
@@ -262,12 +262,12 @@ def from_stack(
 
 
 def full(tower: str, stored: int) -> int:
-    """The blocks of the full tower of which so many were stored."""
+    """The number of blocks of the full tower, from the number that was stored."""
     return stored + int(tower == "h" and stored == STORED_H)
 
 
 def not_loaded(tower: str, layers: int, native: int) -> TextEncoder:
-    """Describes the text encoder of `tower` with so many stored blocks, none of which is there: it cannot be run."""
+    """Describes the text encoder of `tower` with this number of stored blocks, without modules: it cannot be run."""
     return TextEncoder(TOWER_NAMES[tower], tower, (), None, native, missing=full(tower, layers))
 
 

@@ -28,7 +28,7 @@ PANEL_TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} la
 
 @dataclass(frozen=True)
 class Field:
-    """One slider. `info`, below its label, says what 0 stands for; a field without it has no 0.
+    """One slider. `info`, below its label, explains the value 0; a field without it does not accept 0.
 
     Values up to DEEPEST are taken; `shown` is where the slider ends for SD1 and SDXL.
     """
@@ -59,7 +59,7 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Panel:
-    """What the panel is set to. 0 is "same as ..."; a fraction lies between two layers."""
+    """The settings of the panel. 0 is "same as ..."; a fraction lies between two layers."""
 
     enabled: bool = False
     clip_skip: float = 1.0
@@ -95,7 +95,7 @@ class Panel:
                 check_depth(field.name, getattr(self, field.name), layers)
 
     def skips(self) -> tuple[Skip, Skip]:
-        """What the panel asks for in the prompt and in the negative prompt."""
+        """The panel's values for the prompt and for the negative prompt."""
         prompt = Skip(self.clip_skip, g=self.clip_g or None, hires=self.hires or None)
         negative = Skip(self.negative or self.clip_skip, g=self.clip_g or None, hires=self.hires or None)
         return prompt, negative

@@ -272,7 +272,9 @@ def test_the_tab_on_every_host(standins, name):
         embedder.tokenize_line = lambda text: ([Chunk(text)], 3)
         embedder.tokenizer = type("Tokenizer", (), {"convert_ids_to_tokens": lambda self, token: f"t{token}</w>"})()
         embedder.wrapped.layer_idx = 1
-    sentence, picture, tower = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], "", False)
+    sentence, picture, tower = layers_tab.show(
+        "a red <clipskip:3><lora:x:1> cow", layers_tab.TOWER_NAMES["g"], "", False
+    )
     assert "biggest change" in sentence and picture.size[0] == 1430
     assert tower["visible"] == (len(model.embedders) > 1)
     towers = {host.encoder.tower: host for host in layers_tab.describe_model(model).hosts}

@@ -39,7 +39,7 @@ LOWEST = 0.03
 
 
 def draw_blocks_figure(findings: Sequence[Finding], dark: bool = False, translate: Translate = str) -> Image.Image:
-    """The picture (RGB) of the first `MOST_FILES` of those `findings` whose weights tell of blocks; at least one must.
+    """The picture (RGB) of the first `MOST_FILES` of those `findings` whose weights show blocks; at least one must.
 
     A bar is as high as the block's largest change, where the file's most changed block is 1; an encoder of SDXL has
     bars of its own. Raises MessageError where none does.

@@ -27,7 +27,7 @@ OPEN_CLIP = {
 """OpenCLIP's names for the layers of a block, and transformers'."""
 
 THIRDS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-"""What OpenCLIP's `attn.in_proj` holds one above the other."""
+"""The parts that OpenCLIP's `attn.in_proj` stacks."""
 
 ULPS = 2
 """Units in the last place by which sums that were rounded in the file's precision differ, at most."""
@@ -64,7 +64,7 @@ def compared_blocks(
 
 
 def locate_parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str], Part]:
-    """Where each weight is, by block, layer and factor in the names of transformers."""
+    """The place of each weight, by block, layer and factor in transformers' names."""
     found: dict[tuple[int, str, str], Part] = {}
     for name, place in places.items():
         if place.encoder != encoder or place.factor not in ("weight", "bias"):

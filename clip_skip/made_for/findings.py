@@ -1,4 +1,4 @@
-"""A file in, findings out: what it is, what its metadata says, what its weights say, and the verdict.
+"""Inspects a file: its kind, its metadata, its weights, and the verdict.
 
 Only .safetensors files are opened, and of them only the header and the tensors that are needed. A pickle never is.
 """
@@ -35,7 +35,7 @@ STORED_H = 23
 
 @dataclass(frozen=True)
 class Finding:
-    """All that is known of the file `file`; `weights` is None where its weights tell nothing of a text encoder.
+    """The findings on `file`; `weights` is None where its weights say nothing about a text encoder.
 
     named: at which layer of a text encoder that is not CLIP it was trained, if not at the published one
     """
@@ -49,7 +49,7 @@ class Finding:
     named: NamedLayer | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What `clip-skip inspect --json` prints of it."""
+        """The object that `clip-skip inspect --json` prints."""
         metadata, weights, verdict = self.metadata, self.weights, self.verdict
         return {
             "file": self.file,
@@ -69,7 +69,7 @@ class Finding:
 
 
 def changed_blocks(finding: Finding) -> tuple[int, int] | None:
-    """How many blocks from the bottom up were changed, and of how many; None where the weights do not tell it."""
+    """The number of changed blocks from the bottom up, and of all blocks; None where the weights do not show it."""
     weights = finding.weights
     if weights is None or not weights.clip_skip:
         return None
@@ -79,7 +79,7 @@ def changed_blocks(finding: Finding) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Examination:
-    """What a file says by itself. in_blocks: whether it has tensors in blocks of a known text encoder."""
+    """The findings on a file without its base. in_blocks: whether it has tensors in blocks of a known text encoder."""
 
     kind: FileKind
     weights: Weights | None
@@ -100,7 +100,7 @@ class Opened:
 
 
 def inspect(path: str, base: str | None = None) -> Finding:
-    """What is known of the file at `path`. What it says by itself is remembered until the file changes.
+    """The findings on the file at `path`. Its own examination is cached until the file changes.
 
     base: the checkpoint to compare it with, if it is one. Raises Problem where one of the two cannot be read.
     """
@@ -121,7 +121,7 @@ def inspect(path: str, base: str | None = None) -> Finding:
 
 
 def is_for(metadata: Recommendation, model: str | None) -> bool:
-    """Whether what the metadata says is about this model; what it says about an unknown one is in SD1's numbering."""
+    """Whether the metadata is about this model; for an unknown model its numbering is taken as SD1's."""
     named = metadata.model or "SD1"
     return model is None or named in model.split(", ") or named == model
 
@@ -138,7 +138,7 @@ def seen(path: str) -> Examination:
 
 
 def examine_file(path: str) -> Examination:
-    """The file by itself."""
+    """Examines the file without its base."""
     with open_weights(path) as one:
         weights = None
         if one.kind.kind in ADAPTERS and one.kind.towers and one.places:
@@ -149,7 +149,7 @@ def examine_file(path: str) -> Examination:
 
 
 def compare(path: str, base: str, found: Examination, other: Examination) -> tuple[Weights | None, Template | None]:
-    """What the checkpoint's difference from its base says; or why nothing can be said. Raises Problem."""
+    """The findings from the checkpoint's difference to its base, or why there are none. Raises Problem."""
     kind = found.kind
     if not found.in_blocks:
         return None, NO_TEXT_ENCODER

@@ -1,4 +1,4 @@
-"""What the metadata in a model's header says: its model, and the clip skip that it was trained at.
+"""The metadata in a model's header: its base model, and the clip skip that it was trained at.
 
 docs/files.md has what each trainer writes. Here all is in our numbering.
 """
@@ -58,7 +58,7 @@ def one_trainer(metadata: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def in_header(metadata: Mapping[str, str], file: str) -> Iterator[Recommendation]:
-    """All that the header of `file` says about clip skip, the most certain first."""
+    """Everything in the header of `file` about clip skip, the most certain first."""
     model = header_model(metadata)
     skipped = one_trainer(metadata).get(LAYER_SKIP)
     if type(skipped) is int and model in ("SD1", "SD2", "SDXL"):

@@ -1,4 +1,4 @@
-"""Files are read once until they change, and what is wrong with one is told in one sentence that names it."""
+"""Reads files once until they change, and reports a problem in one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST_JSON = 10_000_000
 """Bytes; Civitai's answers have some hundred thousand."""
 
 LONGEST_INTEGER = 20
-"""Digits: what is longer is no number of this trade, and takes long to convert."""
+"""Digits. No number in these formats is longer, and converting a longer one is slow."""
 
 Content = TypeVar("Content")
 
@@ -40,7 +40,7 @@ def complaint(path: str, reason: Message | str) -> Message:
 
 
 def remembered(read: Callable[[str], Content], path: str) -> Content | None:
-    """`read(path)`, or what it returned last time if the file is the same; None for no file. Raises Problem."""
+    """`read(path)`, or its last result if the file has not changed; None if there is no file. Raises Problem."""
     outcome: Content | Message
     try:
         status = os.stat(path)
@@ -56,7 +56,7 @@ def remembered(read: Callable[[str], Content], path: str) -> Content | None:
 
 @lru_cache(maxsize=2**15)
 def once(read: Callable[[str], Any], path: str, mtime_ns: int, size: int) -> Any:
-    """`read(path)`, or what is wrong with the file; an OSError may pass and is not remembered."""
+    """`read(path)`, or the problem with the file; an OSError may be temporary and is not cached."""
     try:
         return read(path)
     except Unreadable as error:

@@ -1,4 +1,4 @@
-"""What a file says about clip skip, apart from its weights."""
+"""A file's statement about clip skip, apart from its weights."""
 
 from __future__ import annotations
 

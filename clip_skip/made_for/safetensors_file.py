@@ -22,7 +22,7 @@ from clip_skip.messages.message import Template
 __all__ = ["PRECISIONS", "Array", "SafetensorsFile", "round_to"]
 
 LONGEST_HEADER = 32_000_000
-"""Bytes; the longest that was met has four million, most of it the captions of a training."""
+"""Bytes; the longest one found has four million, most of it the captions of a training."""
 
 MOST_DIMENSIONS = 32
 """NumPy before 2.0 has no more."""
@@ -62,9 +62,9 @@ class Tensor:
 
 
 class SafetensorsFile:
-    """An open file. A context manager. Raises `Unreadable` where it is no .safetensors file, and OSError.
+    """An open file. A context manager. Raises `Unreadable` for another kind of file, and OSError.
 
-    metadata: what the header says beside the tensors. tensors: by name.
+    metadata: the header's entries other than the tensors. tensors: by name.
     """
 
     def __init__(self, path: str) -> None:
@@ -90,7 +90,7 @@ class SafetensorsFile:
     def stored(self, name: str, part: int = 0, parts: int = 1) -> Array:
         """The tensor as it is stored, bfloat16 and float8 as unsigned integers.
 
-        part, parts: of a tensor that holds so many others one above the other, which one.
+        part, parts: which one of the tensors that are stacked in this one, and their number.
         """
         tensor = self.tensors[name]
         if tensor.type not in NUMPY_TYPES:
@@ -104,7 +104,7 @@ class SafetensorsFile:
         return np.fromfile(self._file, dtype, size).reshape(shape)
 
     def values(self, name: str, part: int = 0, parts: int = 1) -> Array:
-        """The numbers of a tensor: as float64 if that is what it holds, else as float32."""
+        """The numbers of a tensor: float64 if it is stored so, else float32."""
         return numbers(self.stored(name, part, parts), self.type(name))
 
 
@@ -143,7 +143,7 @@ def tensor_of(entry: Any, body: int, size: int) -> Tensor:
 
 
 def numbers(stored: Array, name: str) -> Array:
-    """What `stored` of the type `name` stands for, as float32 or float64."""
+    """The values of `stored`, of the type `name`, as float32 or float64."""
     if name == "BF16":
         return (stored.astype(np.uint32) << 16).view(np.float32)
     if name == "F8_E5M2":  # the upper half of a float16

@@ -1,4 +1,4 @@
-"""What the files beside a model say about its clip skip: those of WebUIs, model managers and Civitai's downloaders.
+"""A model's clip skip in the files beside it: those of WebUIs, model managers and Civitai's downloaders.
 
 docs/files.md has the formats, each with the tool that writes it. Only what is for SD1, or for an unknown model, counts.
 """
@@ -27,7 +27,7 @@ Recommendations = Iterator[Recommendation]
 
 
 def beside(path: str) -> tuple[list[Recommendation], Problem | None]:
-    """All that is said beside the model at `path`, the most certain first, and what is wrong with one of the files."""
+    """All statements beside the model at `path`, the most certain first, and the problem with one of the files."""
     found: list[Recommendation] = []
     problem = None
     base = os.path.splitext(path)[0]
@@ -100,7 +100,7 @@ SIDECARS = {
     ".api_info.json": partial(answers, read_civitai_metadata),
     ".cm-info.json": partial(answers, stability_matrix),
 }
-"""By the ends of the files' names; what the user wrote comes before what was downloaded."""
+"""Readers by the ends of the files' names; what the user wrote comes before what was downloaded."""
 
 
 def is_sd1(name: object) -> bool:
@@ -127,7 +127,7 @@ def field(data: object, key: str, file: str, how: Any = "recommended") -> Recomm
 
 
 def texts(data: object, keys: tuple[str, ...], file: str) -> Recommendations:
-    """What the descriptions under `keys` recommend."""
+    """The recommendations in the descriptions under `keys`."""
     known = data if isinstance(data, Mapping) else {}
     for key in keys:
         value = mentioned(known.get(key))
@@ -146,7 +146,7 @@ def pictures(images: object, file: str) -> Recommendations:
 
 
 def picture_settings(image: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a picture was made with; newer answers have it one level deeper."""
+    """The generation settings of a picture; newer answers have them one level deeper."""
     meta = image.get("meta")
     inner = meta.get("meta", meta) if isinstance(meta, dict) else None
     return inner if isinstance(inner, dict) else {}

@@ -76,16 +76,16 @@ class MessageError(ValueError):
 
 
 FIELD_PROBLEM = Template("{field}: {problem}")
-"""What is wrong with a named field, argument or file."""
+"""The problem with a named field, argument or file."""
 
 
 def reason(error: BaseException) -> Message | str:
-    """What `error` says, to be shown or put into another message."""
+    """The message of `error`, to be shown or put into another message."""
     return error.message if isinstance(error, MessageError) else str(error)
 
 
 def join(messages: Iterable[Message | str], separator: str) -> Message:
-    """One message that says all of `messages`."""
+    """One message that contains all of `messages`."""
     values = tuple((f"part{number}", message) for number, message in enumerate(messages))
     return Message(separator.join(f"{{{name}}}" for name, _ in values), values)
 

@@ -1,4 +1,4 @@
-"""The answers to what both pages ask: the encoders, and what the prompts in the boxes will be made at."""
+"""The answers to both pages' requests: the encoders, and the clip skips of the prompts in the boxes."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Parts = list[list[Values]]
 """For each sub-prompt its values by tower, from step to step; towers without a tag are omitted."""
 
 DEFAULT_STEPS = 20
-"""How many there are if the page does not say."""
+"""The number of steps if the page does not send it."""
 
 MOST_STEPS = 1000
 MOST_CHANGES = 12
 
 
 def step_count(value: Any) -> int:
-    """`value` as a number of steps; 0 if it is none."""
+    """`value` as a number of steps; 0 if it is not one."""
     valid = isinstance(value, (int, float)) and 1 <= value <= MOST_STEPS
     return int(value) if valid else 0
 
@@ -56,7 +56,7 @@ def values_by_step(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
 
 @dataclass(frozen=True)
 class Host:
-    """What differs between the pages.
+    """The differences between the pages.
 
     encoders, model: those of the loaded model, and its name for messages
     translate: into the page's language
@@ -89,7 +89,7 @@ def describe_named(encoder: TextEncoder) -> dict[str, Any]:
 
 
 def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """What the tags in the texts of BOXES and in the "styles" of `request` amount to.
+    """The effect of the tags in the texts of BOXES and in the "styles" of `request`.
 
     tag:      the prompt's tag in its shortest form, or None; with `tag_in_style` it comes from a style
     values:   the tag's values by tower

@@ -1,4 +1,4 @@
-"""What the pages show of which clip skip a file was made for: one file, and a folder as a table."""
+"""The pages' view of the clip skip that files were made for: one file, or a folder as a table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ADD_THEME_TO_FILE = "(file, base, dark) => [file, base, Boolean(document.querySe
 COLUMN_HEADINGS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
 COLUMN_TYPES = ("str", "str", "number", "number", "number", "str")
 COLUMN_WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
-"""Of the columns, where gradio can be told: it would give a word of a head a letter's width."""
+"""Widths of the columns, where gradio accepts them: its own are too narrow for the headings."""
 
 NO_BASE = Template("No base")
 NONE = Template("No LoRAs were found.")
@@ -46,7 +46,7 @@ Each = Callable[[list[str]], Iterable[str]]
 
 
 def choices(loras: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[str, str]:
-    """The paths of the files that can be inspected, by what the page calls them."""
+    """The paths of the files that can be inspected, by their names on the page."""
     return {
         **{f"LoRA: {name}": path for name, path in loras.items()},
         **{f"Checkpoint: {name}": path for name, path in checkpoints.items()},
@@ -82,7 +82,7 @@ def heads(translate: Translate) -> list[str]:
 def table(
     files: Mapping[str, str], translate: Translate, each: Each = list, none: Template = NONE
 ) -> tuple[list[list[str | int]] | None, str]:
-    """A row of cells, as HEADS has them, for each of `files`, paths by their names; what is not known is "".
+    """A row of cells, as HEADS has them, for each of `files`, paths by their names; an unknown value is "".
 
     And HTML: a link to have the table as a file, or `none` where there are no files, and no table.
     each: goes through the names, and shows how far it is.

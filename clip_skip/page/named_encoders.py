@@ -1,4 +1,4 @@
-"""What to say of tags on models with a text encoder that is not CLIP, and of names of such encoders on other models."""
+"""Messages about tags on models with a text encoder that is not CLIP, and such encoders' names on other models."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tag_messages(
 
 
 def panel_message(named: Sequence[TextEncoder], model: str | Template) -> Message:
-    """That the panel has no effect on a model without CLIP, and which tag would act."""
+    """The message that the panel has no effect on a model without CLIP, and which tag would act."""
     return PANEL_NOT_CLIP(model=model, **would_act(named[0]))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the tags of a text for the loaded model, while the text is being written."""
+"""Messages about the tags of a text on the loaded model, while the text is being written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def remarks(
     named: Sequence[TextEncoder] = (),
     several: bool = False,
 ) -> list[Message | str]:
-    """A message for each bad tag of `prompt`, and for each that names a layer or encoder that `model` lacks.
+    """A message for each bad tag of `prompt`, and for each that names a layer or encoder `model` does not have.
 
     networks: names of `<name:...>` tags that the host or another extension has
     named, several: as in `tag_messages`

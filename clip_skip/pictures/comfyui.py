@@ -28,7 +28,7 @@ def graph_of(texts: PictureTexts) -> Graph | None:
 
 
 def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
-    """What the graph says; None where there is none."""
+    """The infotext of the graph; None where there is no graph."""
     graph = graph_of(texts)
     if graph is None:
         return None
@@ -71,7 +71,7 @@ def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterato
     own = {name: graph.resolve(inputs.get(name), (int, float, str)) for name in inputs}
 
     def near(*names: str) -> object:
-        """What the sampler says, or a node that gives it its noise, its noise levels or its guider."""
+        """A setting of the sampler, or of a node that gives it its noise, its noise levels or its guider."""
         for name in names:
             if own.get(name) is not None:
                 return own[name]
@@ -103,7 +103,7 @@ def size_of(graph: Graph, sampler: str) -> str | None:
 
 
 def family_of(graph: Graph) -> str:
-    """The model's family, as far as the nodes' kinds tell."""
+    """The model's family, as far as the nodes' types show it."""
     for node in graph.nodes.values():
         if "CLIPTextEncodeSDXL" in node.kind:
             return "SDXL"

@@ -29,7 +29,7 @@ FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF")
 EXIF, USER_COMMENT, MAKER_NOTE = 0x8769, 0x9286, 0x927C
 IN_EXIF = {0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software"}
 MOST_BYTES = 8_000_000
-"""Of a text: ComfyUI's graphs are large."""
+"""Limit for a text file: ComfyUI's graphs are large."""
 
 MOST_XMP = 2_000_000
 XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,200}?<rdf:li[^>]{0,200}>([^<]*)</rdf:li>", re.DOTALL)
@@ -102,7 +102,7 @@ def after_the_pixels(picture: Image.Image) -> dict[str, str]:
 
 
 def in_exif(picture: Image.Image) -> dict[str, str]:
-    """Exif's texts. Broken Exif has none: the rest of the picture is read all the same."""
+    """Exif's texts; none if the Exif data is broken, because the rest of the picture can still be read."""
     try:
         exif = picture.getexif()
         inner = exif.get_ifd(EXIF)

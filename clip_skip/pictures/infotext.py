@@ -32,22 +32,22 @@ AFTERWARDS = ("Template:", "Negative Template:")
 NEGATIVE = "Negative prompt:"
 
 LEAST_SETTINGS = 3
-"""How many entries make a line of settings; the WebUI's own rule."""
+"""The least number of entries in a line of settings; the WebUI's own rule."""
 
 MOST_TRIES = 20
-"""How often a value that looks like JSON, or a place that may begin the settings, is tried in vain."""
+"""Most failed attempts to parse a value that looks like JSON, or to find the start of the settings."""
 
 LONGEST_NUMBER = 40
 
 
 @dataclass(frozen=True)
 class Infotext:
-    """What a picture says of itself, in the WebUI's words, whichever tool wrote it.
+    """The metadata of a picture in the WebUI's terms, whichever tool wrote it.
 
     parameters: by their names in the WebUI, as texts
     tool:       what made the picture, "" where `clip_skip.pictures.tools` was not asked
-    family:     "SD1", "SD2", "SDXL", another model's name, or "" where nothing tells
-    skip_text:  the tool's own number for clip skip, as it stands there; None where there is none
+    family:     "SD1", "SD2", "SDXL", another model's name, or "" if unknown
+    skip_text:  the tool's own number for clip skip, as written; None where there is none
     skips:      where parts of the picture have different ones, each part's name and number
     release:    the tool's version, where its numbers depend on that
     """
@@ -62,7 +62,7 @@ class Infotext:
     release: str = ""
 
     def number(self, name: str, default: float) -> float:
-        """Raises `PictureError` for what is not a finite number."""
+        """Raises `PictureError` unless it is a finite number."""
         text = self.parameters.get(name)
         if text is None:
             return default
@@ -176,7 +176,7 @@ def trailing_name(text: str) -> str:
 
 
 def length_of_json(line: str, start: int) -> int:
-    """How long the JSON value is that begins at `start` and fills a whole setting; 0 if there is none."""
+    """The length of the JSON value that begins at `start` and fills a whole setting; 0 if there is none."""
     try:
         _, end = json.JSONDecoder().raw_decode(line, start)
     except (ValueError, RecursionError):

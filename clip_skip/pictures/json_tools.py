@@ -1,6 +1,6 @@
 """Pictures of the tools that write JSON: SwarmUI, InvokeAI, Fooocus, NovelAI, Draw Things, Easy Diffusion, diffusers.
 
-Each `read_...` returns what it finds in the WebUI's words, or None where the picture is of another tool. The keys and
+Each `read_...` returns what it finds in the WebUI's words, or None where another tool made the picture. The keys and
 what each tool means by them: docs/files.md.
 """
 
@@ -109,7 +109,7 @@ def read_invokeai(texts: PictureTexts) -> Infotext | None:
 
 
 def sha256(given: str) -> str:
-    """The hash if it is a SHA-256: InvokeAI writes blake3, which says nothing to others."""
+    """The hash if it is a SHA-256: InvokeAI writes blake3, which no other tool knows."""
     return given if re.fullmatch(r"[0-9A-Fa-f]{64}", given) else ""
 
 
@@ -142,7 +142,7 @@ def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
 
 
 def in_brackets(written: str) -> tuple[str, str]:
-    """Prompt and negative prompt of one text, where what is in [brackets] is the negative one."""
+    """Splits a text into prompt and negative prompt, which is in [brackets]."""
     negative = re.findall(r"\[([^\[\]]*)\]", written)
     return re.sub(r"\[[^\[\]]*\]", "", written).strip(), ", ".join(one.strip() for one in negative)
 

@@ -1,4 +1,4 @@
-"""Which clip skip, in our numbering, another tool's number is. Where each rule is from: docs/files.md.
+"""Converts other tools' numbers to our clip skip. The sources of the rules: docs/files.md.
 
 A family is "SD1", "SD2", "SDXL", "" where it isn't known, or the name of a model without clip skip. Where it isn't
 known, the answer is SD1's, and the reason says what differs for the others.
@@ -71,7 +71,7 @@ SHORT_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}
 
 
 def number_in(text: str | None) -> float | None:
-    """The number that `text` is; None where it says that there is none. Raises ValueError for anything else."""
+    """`text` as a number; None where it means "not set". Raises ValueError for anything else."""
     if text is None or text.strip().lower() in OFF:
         return None
     if not SHORT_DECIMAL.fullmatch(text.strip()):
@@ -154,7 +154,7 @@ def sdnext(tool: str, value: float | None, family: str) -> Answer:
 
 
 def comfyui(tool: str, value: float | None, family: str) -> Answer:
-    """ComfyUI and what is built on it: -n is n; -1 takes SDXL's last layer raw."""
+    """ComfyUI and tools built on it: -n is n; -1 takes SDXL's last layer raw."""
     if value is None or value == 0:
         return as_published(family)
     number = abs(value)
@@ -203,7 +203,7 @@ def fooocus(value: float | None, release: str) -> Answer:
 
 
 def novelai(family: str, model: str) -> Answer:
-    """NovelAI: what it has published of its models of SD1; nothing of the later ones."""
+    """NovelAI: as published for its SD1 models; nothing was published for the later ones."""
     return (2.0, NOVELAI) if family == "SD1" else (None, NOVELAI_LATER(model=model or "?"))
 
 

@@ -13,7 +13,7 @@ MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs
 ENCODINGS = ("utf-8", "utf-16-be", "utf-16-le")
 
 SIGNS_OF_A_PICTURE = ("Steps:", "Negative prompt:", '":', '" :', "Seed:")
-"""What is in the texts of all tools: settings of the WebUI, or JSON."""
+"""Found in the texts of all tools: settings of the WebUI, or JSON."""
 
 
 def decode(raw: object) -> str:
@@ -34,6 +34,6 @@ def decode(raw: object) -> str:
 
 
 def likelihood(text: str) -> tuple[bool, int]:
-    """How much `text` looks like one about a picture: whether it has signs of one, and how few letters are broken."""
+    """A score of how likely `text` is the metadata of a picture: typical signs, and few broken letters."""
     broken = text.count("\ufffd") + text.count("\0")
     return any(sign in text for sign in SIGNS_OF_A_PICTURE), -broken * 2 - sum(sign > "\u2fff" for sign in text)

@@ -13,4 +13,4 @@ def apply_cfg_scales(p: Processing) -> None:
     """Lets the sampler of `p` use a sweep's CFG scale for each picture, where they differ."""
     batch = state_of(p).batch
     if batch and batch.cfg_scales:
-        (forge if hasattr(p.sd_model, "forge_objects") else a1111).scale_each(p, batch.cfg_scales)
+        (forge if hasattr(p.sd_model, "forge_objects") else a1111).set_cfg_scales(p, batch.cfg_scales)
