@@ -11,7 +11,7 @@ from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
 
-LAYERS_DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
+DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, from one pass."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -36,7 +36,7 @@ from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 
 __all__ = ["add_arguments", "run"]
 
-STUDY_DESCRIPTION = (
+DESCRIPTION = (
     "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
     "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
 )

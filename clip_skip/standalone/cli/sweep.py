@@ -21,7 +21,7 @@ from clip_skip.standalone.sweep.run import make_sweep as run_job
 
 __all__ = ["add_arguments", "run"]
 
-SWEEP_DESCRIPTION = (
+DESCRIPTION = (
     "Make a grid of clip skips and CFG scales with one seed. The same command again makes only what is missing; "
     "another sweep never takes a folder that is in use."
 )
