@@ -90,7 +90,7 @@ def shorten(text: str, limit: int = 40) -> str:
 
 @dataclass(frozen=True)
 class Skip:
-    """What one tag, the panel or an axis asks for; None is "not set here".
+    """The values of one tag, the panel or an axis; None is "not set here".
 
     value: every CLIP, unless `l` or `g` says otherwise
     l, g:  CLIP ViT-L/14 (SD1, SDXL) and OpenCLIP ViT-bigG/14 (SDXL)
@@ -124,7 +124,7 @@ class Skip:
 
     @property
     def without_clip(self) -> Skip:
-        """What it sets for `LANGUAGE_MODELS` alone."""
+        """Its values for `LANGUAGE_MODELS` alone."""
         return replace(self, value=None, l=None, g=None, hires=None)
 
     def __str__(self) -> str:

@@ -348,7 +348,7 @@ def test_a_word_stands_for_vectors(weights, tmp_path):
     cow = tokens.tokenizer().encode("cow", add_special_tokens=False).ids[0]
     data = {f"clip_{tower}": embeddings.token_embedding(rows[tower]).weight[[cow, cow]].clone() for tower in rows}
     write_embedding(tmp_path / "my-word.safetensors", data)
-    engine = Engine(models, embeddings=embeddings.Embeddings(embeddings.load_embedding(tmp_path)))
+    engine = Engine(models, embeddings=embeddings.Embeddings(embeddings.load_embeddings(tmp_path)))
     assert close(latents(engine, "a My-Word field"), latents(Engine(models), "a cow cow field"))
     long = "a field, " * 24
     assert len(long.replace(",", " ,").split()) == 72
@@ -390,7 +390,7 @@ def test_files_that_are_no_textual_inversions_stop_nothing_else(engine, tmp_path
     vectors = {"clip_l": torch.ones(1, 64), "clip_g": torch.ones(1, 80)}
     write_embedding(tmp_path / "fine.safetensors", vectors)
     write_embedding(tmp_path / "sd1.safetensors", {"emb_params": torch.ones(1, 64)})
-    other = Engine(engine.models, embeddings=embeddings.Embeddings(embeddings.load_embedding(tmp_path)))
+    other = Engine(engine.models, embeddings=embeddings.Embeddings(embeddings.load_embeddings(tmp_path)))
     fine, of_another_family = latents(engine, "a fine cow"), latents(engine, "a sd1 cow")
     assert not close(latents(other, "a fine cow"), fine)
     assert close(latents(other, "a sd1 cow"), of_another_family)  # words, as in the WebUI

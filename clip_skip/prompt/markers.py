@@ -1,8 +1,8 @@
-"""Markers: what a text asks for, written into the text itself, where no person and no tokenizer sees it.
+"""Markers: a sub-prompt's clip skips, written into the text itself as characters that tokenizers drop.
 
 A host caches what it encoded by the prompt's text and cuts prompts apart in ways of its own, so what is asked for has
 to be in the text, and in each piece of it. A marker consists of U+206A to U+206F, deprecated format characters: they
-are not printed, are no word characters, and CLIP's tokenizers drop them (`ftfy.fix_text` does, and so does the basic
+are not printed, are not word characters, and CLIP's tokenizers drop them (`ftfy.fix_text` does, and so does the basic
 tokenizer that transformers uses without ftfy), so a marker that is counted or left in a text changes nothing. It begins
 with a random number of this process, so that nobody's text has one in it.
 """
@@ -40,12 +40,12 @@ def strip(text: str) -> str:
 
 
 def find_values(text: str) -> list[dict[str, float]]:
-    """What each marker in `text` asks for."""
+    """The values of each marker in `text`."""
     return [_decoded(code) for code in _MARKER.findall(text)]
 
 
 def _decoded(code: str) -> dict[str, float]:
-    """What `write_marker` was given. What it never wrote asks for nothing."""
+    """The values that `write_marker` wrote; empty for any other text."""
     items = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
     good = [item for item in items.split(" ") if re.fullmatch(r"[lghtqam]=\d+(\.\d+)?", item)]
     return {_TOWER_OF[item[0]]: float(item[2:]) for item in good}

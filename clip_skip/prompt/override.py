@@ -1,4 +1,4 @@
-"""What a sweep or an axis sets for one picture, over its tags and the panel."""
+"""The values that a sweep or an axis sets for one picture, over its tags and the panel."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Override:
     def panel(self, panel: Panel, prompt: str, header: float, header_g: float | None = None) -> Panel:
         """The panel that makes this picture of `prompt`, where it is `panel` that is set.
 
-        header: what the host's own value comes to, for what nothing else sets; `header_g` for CLIP-G.
+        header: the host's own value, for encoders that nothing else sets; `header_g` for CLIP-G.
         """
         tag = parse_prompt(prompt).tag
         own, own_negative = panel.skips() if panel.enabled else (None, None)
@@ -86,12 +86,12 @@ class Override:
 
 
 def write_tag(text: str, skip: Skip, negative: bool) -> str:
-    """`text` with what `skip` asks for as its own tag; as it is where that is nothing."""
+    """`text` with `skip` as its own tag; unchanged if `skip` sets nothing."""
     return writing.put_tag(text, f"<clipskip:{skip}>", negative) if str(skip) else text
 
 
 def warn_replaced(prompt: str) -> list[Message]:
-    """That a sweep of the prompt's clip skip replaces its tag; nothing where there is no tag."""
+    """The warning that a sweep of the prompt's clip skip replaces its tag; none where there is no tag."""
     tag = parse_prompt(prompt).tag
     return [REPLACED(tag=shorten(f"<clipskip:{tag}>"))] if tag else []
 

@@ -1,4 +1,4 @@
-"""What wins: a sub-prompt's tag, then the prompt's tag, then the panel, then the host's own value."""
+"""The order of precedence: a sub-prompt's tag, then the prompt's tag, then the panel, then the host's own value."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Texts", "prompt_tag", "prompt_values", "without_prompt_tag"]
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one picture in one pass, and what they follow where they ask for nothing.
+    """The texts of one picture in one pass, and the values that apply where they set none.
 
-    panel, panel_negative: what the panel asks for in prompt and negative prompt
+    panel, panel_negative: the panel's values for prompt and negative prompt
     hires:      whether it is the hires pass
     first_pass: the prompt of the first pass, whose tag a hires prompt follows
-    towers:     the text encoders of the model; what is asked for others is left out
+    towers:     the text encoders of the model; values for others are left out
     """
 
     prompt: str
@@ -52,7 +52,7 @@ class Texts:
         ]
 
     def unmarked(self, negative: bool) -> Values:
-        """What a piece of the prompt or of the negative prompt asks for that has lost its marker."""
+        """The values for a piece of the prompt or of the negative prompt that has lost its marker."""
         if not negative:
             return resolve_values(self._follows(False), self.hires, self.towers)
         return self.parsed[1].values(self._follows(True), self.hires, self.towers)[0]
@@ -64,7 +64,7 @@ class Texts:
 
 
 def prompt_tag(prompt: str) -> Skip | None:
-    """What the prompt's own tag asks for."""
+    """The value of the prompt's own tag."""
     return parse_prompt(prompt).tag
 
 

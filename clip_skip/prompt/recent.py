@@ -1,4 +1,4 @@
-"""Keeps what was made of recent texts: hosts and pages hand over the same texts again and again."""
+"""Caches results for recent texts: hosts and pages pass the same texts again and again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["keep_recent"]
 ParseResult = TypeVar("ParseResult")
 
 LONGEST_TEXT = 4000
-"""Characters; what is longer is not kept, so that strangers' texts cannot fill the memory."""
+"""Characters; longer texts are not cached, so that requests cannot fill the memory."""
 
 
 def keep_recent(function: Callable[[str], ParseResult]) -> Callable[[str], ParseResult]:

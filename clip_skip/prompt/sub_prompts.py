@@ -1,4 +1,4 @@
-"""Where a prompt is cut into sub-prompts, and which tags are whose.
+"""Splits a prompt into sub-prompts and assigns its tags to them.
 
 The host cuts at `AND`. Extensions add words of their own: sd-webui-neutral-prompt's `AND_PERP`, `AND_SALT` and
 `AND_TOPK`, its forks' `AND_ALIGN_8_16`; so every word `AND_...` begins a sub-prompt. Neutral Prompt also has groups,
@@ -98,12 +98,12 @@ def lead(text: str, start: int, groups: frozenset[int]) -> int:
 
 
 def open_brackets(text: str, cuts: Sequence[int]) -> frozenset[int]:
-    """Where the square brackets open that have one of `cuts` between them and their end."""
+    """The starts of the square brackets that contain one of `cuts`."""
     return frozenset(begin for begin, end in pairs(text) if bisect_left(cuts, begin) < bisect_left(cuts, end))
 
 
 def brackets(text: str) -> list[tuple[int, int]]:
-    """Where each outermost pair of square brackets opens and closes."""
+    """Start and end of each outermost pair of square brackets."""
     outermost: list[tuple[int, int]] = []
     for begin, end in pairs(text):
         while outermost and outermost[-1][0] > begin:
@@ -113,7 +113,7 @@ def brackets(text: str) -> list[tuple[int, int]]:
 
 
 def pairs(text: str) -> Iterator[tuple[int, int]]:
-    """Where each pair of square brackets opens and closes, inner ones before those around them."""
+    """Start and end of each pair of square brackets, inner pairs before outer ones."""
     waiting: list[int] = []
     for match in BRACKET.finditer(text):
         if match[0] == "[":

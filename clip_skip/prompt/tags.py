@@ -33,7 +33,7 @@ FULL_WIDTH = {0xFF01 + index: 0x21 + index for index in range(94)} | {0x3000: 0x
 
 HOW_TO_WRITE = Template("a tag is written <clipskip:2>")
 TAG_NAMES = ("l", "g", "hires", *LANGUAGE_MODELS)
-"""What may stand before a number in a tag."""
+"""The names that may come before a number in a tag."""
 
 UNKNOWN_NAME = Template("{name} is not one of {names}")
 A_VALUE = Template("a value")
@@ -122,7 +122,7 @@ def with_tags(clean: str, tags: Iterable[Tag]) -> str:
 
 
 def find_near_misses(clean: str, networks: Collection[str] = ()) -> Iterator[tuple[int, Message]]:
-    """Where a text without tags has something that was meant to be one, such as `<clip_skip:2>`, and what to say.
+    """Finds misspelt tags, such as `<clip_skip:2>`, in a text without tags: their places, and the messages.
 
     networks: names of tags that the host or another extension has
     """
@@ -142,7 +142,7 @@ def find_near_misses(clean: str, networks: Collection[str] = ()) -> Iterator[tup
 
 
 def find_networks(text: str) -> Iterator[re.Match[str]]:
-    """What a WebUI takes out of a prompt as a LoRA or the like: matches with its name and its values. Linear."""
+    """Network tags that a WebUI takes out of a prompt (LoRAs ...): matches with name and values. Linear time."""
     return NETWORK.finditer(text, 0, text.rfind(">") + 1)
 
 

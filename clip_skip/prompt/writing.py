@@ -13,7 +13,7 @@ __all__ = ["put_tag"]
 def put_tag(text: str, tag: str, negative: bool = False) -> str:
     """`text` with `tag` as its own: in the place of the one it has, else at the end of its first sub-prompt.
 
-    It is as it was where its own tag asks for the same. tag: "" takes its own tag out. negative: AND is a word.
+    Unchanged if its own tag sets the same values. tag: "" takes its own tag out. negative: AND is a word.
     Raises MessageError where `tag` is not a tag.
     """
     read = parse_negative if negative else parse_prompt
@@ -40,7 +40,7 @@ def put_tag(text: str, tag: str, negative: bool = False) -> str:
 
 
 def find_own_tag(text: str, negative: bool) -> tuple[int, int] | None:
-    """Where the text's own tag stands, unless it has none or there are tags within tags."""
+    """The place of the text's own tag; None if it has none, or if tags are nested."""
     prompt = parse_negative(text) if negative else parse_prompt(text)
     own, found = prompt.parts[0].whole, prompt.tags
     written = list(TAG.finditer(text))
@@ -50,7 +50,7 @@ def find_own_tag(text: str, negative: bool) -> tuple[int, int] | None:
 
 
 def find_end(text: str, negative: bool) -> int:
-    """Where the first sub-prompt ends, the space before its boundary left out."""
+    """The end of the first sub-prompt, without the space before its boundary."""
     masked = TAG.sub(lambda match: "\0" * len(match[0]), text)
     cut = None if negative else BOUNDARY.search(masked)
     return len((text[: cut.start()] if cut else text).rstrip(" "))

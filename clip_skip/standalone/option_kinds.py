@@ -1,4 +1,4 @@
-"""What the values of an option may be, and what is wrong with one that cannot be used."""
+"""The kinds of values that options have, and the problems with values that cannot be used."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Number:
     slider:   where its slider on the page begins and ends, and its step; () is a box, a step of 0 the VAE's factor
     whole:    whether it is an integer
     multiple: whether it is a multiple of the VAE's factor
-    none:     what stands on the page for "not given"
+    none:     the text on the page for "not given"
     """
 
     low: float
@@ -65,7 +65,7 @@ class Number:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise MessageError(OPTION_NOT_A_NUMBER(value=shorten(str(value))))
         if isinstance(value, int):
-            value = min(max(value, -(10**300)), 10**300)  # longer ones are no floats, and take long to write
+            value = min(max(value, -(10**300)), 10**300)  # larger ones don't fit a float, and are slow to format
         shown = shorten_number(value)
         if not self.low <= value <= self.high:
             raise MessageError(OUTSIDE(value=shown, low=shorten_number(self.low), high=shorten_number(self.high)))
@@ -80,7 +80,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """none: what the page calls the empty choice, where there is one"""
+    """none: the page's label of the empty choice, where there is one"""
 
     names: tuple[str, ...]
     none: Template | None = None
@@ -98,7 +98,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Switch:
-    """Whether the options that follow it on the page count."""
+    """A switch for the options that follow it on the page."""
 
     def check(self, value: Any, factor: int = 1) -> bool:
         return bool(value)

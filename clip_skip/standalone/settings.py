@@ -30,7 +30,7 @@ S = TypeVar("S", bound="CommonSettings")
 
 @dataclass(frozen=True, kw_only=True)
 class CommonSettings(SamplingOptions):
-    """What all pictures of a study have in common."""
+    """The settings of all pictures of a study."""
 
     negative: str = ""
     emphasis: str = "Original"
@@ -38,7 +38,7 @@ class CommonSettings(SamplingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CommonSettings):
-    """What all cells of a sweep have in common, or the settings of a single picture.
+    """The settings of all cells of a sweep, or of a single picture.
 
     model:     the name of the checkpoint
     cfg_scale: where the rows of a sweep are something else
@@ -97,7 +97,7 @@ class Settings(CommonSettings):
 
 
 def build_settings(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:
-    """Settings of the class `kind` from the checked `values` of all options; more: its fields that are no option.
+    """Settings of the class `kind` from the checked `values` of all options; more: its fields that are not options.
 
     Raises `FieldError`, which calls the hires pass `hires_field`, where that makes a picture too large.
     """

@@ -22,7 +22,7 @@ from clip_skip.study.statistics import Compared, Measure
 __all__ = ["study_page"]
 
 MOST_PROMPTS = 6
-"""How many prompts are shown by themselves."""
+"""The number of prompts that are shown separately."""
 
 Comparisons = Mapping[Measure, Sequence[Compared]]
 
@@ -51,7 +51,7 @@ def study_page(
 ) -> str:
     """The page as text, to be written in UTF-8 beside the folder of pictures.
 
-    cells: a row for each picture; found: what is compared by each measure, the first the main one
+    cells: a row for each picture; found: the comparisons of each measure, the main one first
     """
     parts = {
         "<!--SENTENCES-->": "".join(f"<p class=sentence>{escape(str(sentence))}</p>" for sentence in sentences),
@@ -149,7 +149,7 @@ def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
 
 
 def data(cells: pd.DataFrame, found: Comparisons, plan: StudyPlan) -> dict[str, object]:
-    """What the script reads: the pictures of each prompt, and which prompts are shown first."""
+    """The data for the script: the pictures of each prompt, and the prompts that are shown first."""
     main = next(iter(found), None)
     pictures: dict[str, list[list[object]]] = {}
     for cell in cells.to_dict("records"):

@@ -325,7 +325,7 @@ def test_textual_inversion(demo):
     folder = Path(demo.webui.call("/sdapi/v1/cmd-flags")["embeddings_dir"])
     if not folder.is_dir():
         pytest.skip(f"{folder} of the WebUI is not on this machine")
-    engine = Engine(demo.engine.models, embeddings=embeddings.Embeddings(embeddings.load_embedding(folder)))
+    engine = Engine(demo.engine.models, embeddings=embeddings.Embeddings(embeddings.load_embeddings(folder)))
     prompt = f"a ({name}:1.2) triangle"
     assert demo.differ("textual inversion", prompt, engine=engine) <= 2
     assert demo.differ("textual inversion, long", f"{LONG} {name} red", engine=engine) <= 2

@@ -1,4 +1,4 @@
-"""The standalone page, in gradio 3.41 to 6: what the WebUI's extension shows, with a model and no WebUI."""
+"""The standalone page, in gradio 3.41 to 6: the features of the WebUI's extension, without a WebUI."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(docume
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 Given = dict[Any, Any]
-"""What gradio gives a function whose inputs are a set, or takes from it: the value of each widget."""
+"""Inputs or outputs of a function in gradio's form for sets: the value of each widget."""
 
 
 class Page:
@@ -95,7 +95,7 @@ class Page:
             stop = gr.Button(tr("Interrupt"), elem_id=f"{name}_interrupt")
         listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
         end = lambda window: self.studio.interrupt(kind, window)
-        listen(stop.click, end, [window], queue=False)  # the queue is where what it ends runs
+        listen(stop.click, end, [window], queue=False)  # the job that it ends occupies the queue
         return start
 
     def _picture_tab(self) -> None:
@@ -118,7 +118,7 @@ class Page:
             listen(event, self.layers, given, [sentences, picture], ADD_THEME)
 
     def _listen(self, tabs: Any) -> None:
-        """What happens where a checkpoint is chosen, a picture is dropped, or the page is loaded anew."""
+        """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
@@ -135,7 +135,7 @@ class Page:
         return gr.update(choices=names) if chosen in names else gr.update(choices=names, value=names[0])
 
     def choose(self, name: str, clip_skips: str) -> list[Any]:
-        """What another checkpoint changes in the page. It is loaded when something is made with it."""
+        """The page's updates for another checkpoint, which is loaded when something is made with it."""
         checkpoint = self.voice.told(self.studio.checkpoints.find, name)
         step = gr.update(step=checkpoint.sizes.vae_factor)
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
@@ -178,7 +178,7 @@ class Page:
         return str(made.path), made.infotext, self.voice.notes(made.notes)
 
     def find_again(self, window: str) -> Iterator[Given]:
-        """What a window shows that is loaded anew: its last sweep, if there is one."""
+        """The contents of a reloaded window: its last sweep, if there is one."""
         for there, shown in self.sweeps.find_again(window):
             tab = {self.tabs: gr.update(selected="sweep")} if there else {}
             yield {self.at["window"]: window, **tab, **shown}

@@ -1,4 +1,4 @@
-"""The routes of the standalone page: what its script asks, and the viewers of its sweeps."""
+"""The routes of the standalone page: for its script, and the viewers of its sweeps."""
 
 from __future__ import annotations
 

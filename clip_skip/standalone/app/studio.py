@@ -1,4 +1,4 @@
-"""What the standalone page does with a loaded model: a picture, a sweep, the layers. Without gradio."""
+"""The standalone page's work with a loaded model, without gradio: a picture, a sweep, the layers."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Asked:
 
 
 class Studio:
-    """One model at a time, and what it made in `out`: pictures/, sweeps/, layers.png, made_for.png."""
+    """One model at a time; results are in `out`: pictures/, sweeps/, layers.png, made_for.png."""
 
     def __init__(
         self, path: Path, device: str, out: Path, loading: Loading = AS_USUAL, folder: Path | None = None
     ) -> None:
-        """folder: that of the checkpoints to choose among; None is that of the one at `path`, which is loaded first.
+        """folder: of the checkpoints to choose from; None is the folder of `path`, which is loaded first.
 
         Raises `CheckpointError` if this one cannot be used, `EmbeddingError` if a file cannot.
         """
@@ -206,7 +206,7 @@ class Studio:
     def layers(
         self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
     ) -> tuple[Path, list[Message | str]]:
-        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences.
+        """How alike the layers are for the first chunk of `prompt`: a picture, and its findings in sentences.
 
         words: those whose curves are drawn, as `Layers.find_tokens` takes them. Raises LayersError.
         """
@@ -236,11 +236,11 @@ def slider_value(value: Any, checkpoint: Checkpoint) -> int:
 
 
 def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
-    """What a picture is made of: `slider` is the value where no tag says another."""
+    """The shot of a picture: `slider` is the value where no tag sets another."""
     prompt, tag = settings.prompt, precedence.prompt_tag(settings.prompt)
     value = float(slider) if tag is None or tag.value is None else tag.value
     common = settings.cfg_scale, settings.seed
-    if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
+    if tag and (tag.l, tag.g) != (None, None):  # a value for each encoder needs a tag
         own = f"<clipskip:{replace(tag, value=value)}>{precedence.without_prompt_tag(prompt)}"
         return Shot(own, settings.negative, None, *common)
     clamped = min(max(value, FAMILY_NATIVE[checkpoint.family]), checkpoint.deepest)
@@ -253,7 +253,7 @@ def prompts_of(settings: Settings) -> list[Prompt]:
 
 
 def warnings_on(settings: Settings) -> list[Message]:
-    """What there is to say on the tags and networks of the texts."""
+    """Messages about the tags and networks of the texts."""
     prompts = prompts_of(settings)
     return [*find_warnings(prompts), *network_warnings(prompt.clean for prompt in prompts[::2])]
 

@@ -1,4 +1,4 @@
-"""The tab of the sweep, its result, and how a window that is loaded anew finds it again."""
+"""The tab of the sweep, its result, and how a reloaded window finds it again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL_THERE = Template("Seed {seed}: all {cells} cells were there already, in {fol
 WAITING = Template("This window's sweep waits.")
 
 SHOWN = ("grid", "links", "figure")
-"""What a sweep shows, by the names in `SweepTab.at`."""
+"""The output of a sweep, by the names in `SweepTab.at`."""
 
 
 class SweepTab:
@@ -107,7 +107,7 @@ class SweepTab:
         return {self.at[name]: value for name, value in started.answer.items()}
 
     def find_again(self, window: str) -> Iterator[tuple[bool, dict[Any, Any]]]:
-        """Whether `window` has a sweep, and what it shows of that: while it is being made, how far it is."""
+        """Whether `window` has a sweep, and its output: the progress while it is being made."""
         started = self.windows.last(window)
         if started is None:
             yield False, {}

@@ -1,4 +1,4 @@
-"""The windows of the standalone page: each has its own sweep, and finds it again when it is loaded anew."""
+"""The windows of the standalone page: each has its own sweep, and finds it again after a reload."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WINDOW_NAME = """() => {
 """A window's name, which it keeps when it is loaded again."""
 
 MOST_WINDOWS = 32
-"""How many windows' sweeps are remembered."""
+"""The number of windows whose sweeps are remembered."""
 
 
 @dataclass
 class Started:
-    """A sweep that a window has started: what was in its fields, how far it is, and what it shows of it in the end."""
+    """A sweep that a window has started: its fields, its progress, and its final output."""
 
     values: dict[str, Any]
     progress: Message | str = ""

@@ -113,7 +113,7 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal `text` takes; East Asian letters take two."""
+    """The width of `text` in columns of a terminal; East Asian letters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 

@@ -37,7 +37,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def picture_answer(file: Path, facts: PictureFacts) -> dict[str, Any]:
-    """What `--json` prints of a picture."""
+    """The object that `--json` prints for a picture."""
     return {"file": str(file), "kind": "picture", "picture": facts.as_json()}
 
 

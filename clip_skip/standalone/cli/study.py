@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The options: from the command line, else from STUDY.toml, else by default. FieldError names what is wrong."""
+    """The options: from the command line, else from STUDY.toml, else by default. FieldError names the wrong one."""
     file = read_toml(arguments.study) if arguments.study else {}
     known = {name for name in vars(arguments) if name not in ("study", "command")}
     for name in file:

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
-    """What there is to say on the tags and networks of the job's texts.
+    """Messages about the tags and networks of the job's texts.
 
     The one value of a picture to be like is its tag's own.
     """

@@ -121,7 +121,7 @@ def option_values(arguments: argparse.Namespace, like: Mapping[str, Any]) -> dic
 
 
 def hires_values(text: str) -> dict[str, Any]:
-    """What `--hires` says: a scale, or a size; 0 is none."""
+    """The value of `--hires`: a scale, or a size; 0 is none."""
     values: dict[str, Any] = {"hires": text != "0", "resize_width": 0, "resize_height": 0}
     if "x" in text.lower():
         values["resize_width"], values["resize_height"] = size(text, "--hires", 0)

@@ -1,4 +1,4 @@
-"""What a caption of the bundled demo model asks for, read from its words."""
+"""Parses the captions of the bundled demo model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ DEMO = (
     "a small yellow circle and a small yellow square on a white background",
     "black background, red star, small, yellow circle, large",
 )
-"""The 24 captions of docs/demo-model.md's sheet, none of which was chosen for what it shows."""
+"""The 24 captions of docs/demo-model.md's sheet, which were not selected by their results."""
 
 _THING = re.compile(rf"(?:({'|'.join(RADII)}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
 _BACKGROUND = re.compile(rf"({'|'.join(BACKGROUNDS)}) background")
@@ -66,7 +66,7 @@ class CaptionError(MessageError):
 
 
 def read_caption(text: str) -> tuple[Scene, Mentions]:
-    """The scene that `text` describes, with what it says of it; where and how large things are drawn it cannot say.
+    """The scene that `text` describes, and the attributes that it mentions; it cannot set exact places and sizes.
 
     Both styles of `scenes` are read, with the colour and the shape of each object named. Raises `CaptionError`.
     """

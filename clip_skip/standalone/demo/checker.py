@@ -1,4 +1,4 @@
-"""What is in a picture, read from its pixels: objects with colour, shape, size and place, and the background."""
+"""Detects the contents of a picture from its pixels: objects with colour, shape, size, place; the background."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import ndimage
 from clip_skip.standalone.demo import scenes
 
 FOREGROUND = 0.22
-"""How far from the background's colour a pixel of an object is; red, green and blue each run from 0 to 1."""
+"""The distance of an object's pixels from the background's colour; red, green and blue are 0 to 1."""
 INSIDE = 2 * scenes.FRAME + 1
 """Pixels at the border that are frame, or mixed with it."""
 SMALLEST = 90  # pixels; a small star has about 230
@@ -33,7 +33,7 @@ class DetectedObject:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Per object what is right; None where the caption does not say. ``count``: as many objects as asked for."""
+    """Correct attributes per object; None where the caption has none. ``count``: as many objects as asked for."""
 
     colours: tuple[bool, ...]
     shapes: tuple[bool, ...]
@@ -103,7 +103,7 @@ def judge(picture: torch.Tensor, scene: scenes.Scene, mentions: scenes.Mentions)
 
 
 def _same_order(order: tuple[DetectedObject, ...], wanted: tuple[scenes.Thing, ...], along: str) -> bool:
-    """Whether two objects stand in the wanted order along "x" or "y"."""
+    """Whether two objects are in the wanted order along "x" or "y"."""
     begins = scenes.POSITIONS[wanted[0].place] < scenes.POSITIONS[wanted[1].place]
     return bool(getattr(order[0], along) < getattr(order[1], along)) == begins
 

@@ -96,7 +96,7 @@ def random_scene(rng: Random, pairs: Pairs = HELD_IN, things: int | None = None)
 
 @dataclass(frozen=True)
 class Mentions:
-    """Which attributes a caption speaks of."""
+    """The attributes that a caption mentions."""
 
     colour: bool = True
     shape: bool = True

@@ -41,7 +41,7 @@ class Models:
 
 
 def load_checkpoint(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
-    """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one."""
+    """The model in `path`, whose weights are each read once. Raises `CheckpointError` if it is not complete."""
     with open_checkpoint(path) as (file, wanted, sizes):
         weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
     return build_models(weights, sizes, device, dtype, path)
@@ -50,7 +50,7 @@ def load_checkpoint(path: Path, device: str = "cpu", dtype: torch.dtype = torch.
 def build_models(
     weights: Mapping[str, Tensor], sizes: Sizes, device: str, dtype: torch.dtype, path: Path | str = "the model"
 ) -> Models:
-    """The model made of `weights` in the names of a single-file checkpoint, none of which is kept or changed.
+    """The model made of `weights` in the names of a single-file checkpoint, which are neither kept nor changed.
 
     Raises `CheckpointError` if they are not those of a model of these `sizes`. path: the checkpoint, for the error
     """
@@ -81,7 +81,7 @@ def ldm_names(weights: Mapping[str, Tensor], unet: UNet2DConditionModel) -> dict
 
 
 def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-    """What an `Upsample2D` of the UNet does: it doubles and convolves, and is cut to `size` then, as in the WebUI.
+    """The forward pass of the UNet's `Upsample2D`: doubles, convolves, then crops to `size`, as in the WebUI.
 
     `size` is given where a level is of odd size, as in pictures of 96 pixels; diffusers' own way, the other way round,
     makes another picture there.
@@ -93,7 +93,7 @@ def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, in
 @torch.inference_mode()
 def try_out(unet: UNet2DConditionModel) -> str:
     """What the UNet predicts, by its answer at the last time to a picture that is 0.5 throughout: noise is what it
-    sees there, and v is its opposite. This is how AUTOMATIC1111 tells the two SD2 models apart.
+    sees there, and v is its opposite. This is how AUTOMATIC1111 distinguishes the two SD2 models.
     """
     seen = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=unet.device, dtype=unet.dtype)
     text = torch.full((1, 2, unet.config.cross_attention_dim), 0.5, device=unet.device, dtype=unet.dtype)

@@ -1,6 +1,6 @@
 """The small files beside a checkpoint: its `.yaml`, and the `config.json` of its text encoder.
 
-They come from anywhere, so only what is wanted of them is read: scalars at known places, from files of a limited size
+They come from anywhere, so only the needed values are read: scalars at known places, from files of a limited size
 that are inside the checkpoint's folder. Nothing in them leads to another folder, or to the network.
 """
 
@@ -23,7 +23,7 @@ LARGEST_FILE = 100_000
 """Bytes. Published ones have 10,000 at most."""
 
 MOST_NESTING = 20
-"""How deep lists and mappings may stand in each other in a `.yaml`."""
+"""The deepest nesting of lists and mappings in a `.yaml`."""
 
 CONFIG_TOO_LARGE = Template("{file} is larger than {limit} bytes")
 CONFIG_UNREADABLE = Template("{file} cannot be read: {problem}")
@@ -66,7 +66,7 @@ def yaml_scalars(path: Path) -> dict[Place, str]:
 class Scalars:
     """Follows a YAML document event by event; no object is built, no tag or alias is followed.
 
-    `keys` is where in the document the next node stands, a key or an index for each collection that is open; None for a
+    `keys` is the place of the next node in the document, a key or an index for each open collection; None for a
     mapping whose next node is a key.
     """
 
@@ -107,7 +107,7 @@ class Scalars:
             self.node_ends()
 
     def node_ends(self) -> None:
-        """What comes next in the collection that is open: a key, or the next item."""
+        """The next place in the open collection: a key, or the next item."""
         if self.keys:
             last = self.keys[-1]
             self.keys[-1] = last + 1 if isinstance(last, int) else None

@@ -1,4 +1,4 @@
-"""What a checkpoint file holds, from its header alone: is it SD1, SD2 or SDXL, and of what sizes?"""
+"""The contents of a checkpoint file, from its header alone: SD1, SD2 or SDXL, and its sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clip_skip.standalone.models.sizes import TEXT, TEXT_PREFIXES, UNET, VAE, Sh
 __all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
 
 OLD_TEXT = "cond_stage_model.transformer."
-"""Some checkpoints lack `text_model` in the names of the text encoder; WebUIs take them too."""
+"""Some checkpoints have no `text_model` in the names of the text encoder; WebUIs accept them too."""
 
 OTHERS = {
     "conditioner.embedders.0.model.": Template("an SDXL refiner"),
@@ -34,10 +34,10 @@ OTHERS = {
     "decoder.": Template("a VAE"),
     "emb_params": Template("a textual inversion embedding"),
 }
-"""What a file is whose weights' names begin so."""
+"""Kinds of files, by the prefixes of their weights' names."""
 
 CHANNELS = {9: Template("an inpainting model"), 8: Template("an instruct-pix2pix model")}
-"""What a checkpoint is whose UNet takes so many channels."""
+"""Kinds of checkpoints, by the input channels of the UNet."""
 
 CHECKPOINT_NOT_FOUND = Template("{file}: there is no such file")
 IS_ANOTHER = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it is {kind}")
@@ -72,7 +72,7 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
 
 
 def digest(path: Path) -> str:
-    """A hash that tells models apart without reading gigabytes: of the size and of 64 blocks spread over the file."""
+    """A hash that identifies a model without reading gigabytes: of the size and of 64 blocks spread over the file."""
     size = path.stat().st_size
     content = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
@@ -100,12 +100,12 @@ def check_parts(shapes: Mapping[str, Shape], names: Sequence[str], path: Path) -
 
 
 def other_model(names: Sequence[str]) -> Template | None:
-    """What else a file may be whose weights have these names."""
+    """The kind of a file that is not a checkpoint, by the names of its weights."""
     return next((kind for start, kind in OTHERS.items() if any(name.startswith(start) for name in names)), None)
 
 
 def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
-    """How the names of text encoders begin, each only where it is one: its last norm is there."""
+    """The prefixes of the text encoders, each recognized by its last norm."""
     for prefixes in TEXT_PREFIXES.values():
         for prefix in prefixes:
             if f"{prefix}final_layer_norm.weight" in shapes or f"{prefix}ln_final.weight" in shapes:

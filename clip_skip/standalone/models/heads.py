@@ -1,4 +1,4 @@
-"""What a model's weights do not say: its attention heads, and what its UNet predicts. Another number makes other
+"""Facts that are not in a model's weights: attention heads, and the UNet's prediction type. A wrong number makes other
 pictures, without an error.
 
 Looked for in this order: the file's metadata (`clip_skip.unet_heads`, `clip_skip.text_heads`), the `.yaml` of the same
@@ -61,11 +61,11 @@ Config = Mapping[Place, str]
 
 
 class HeadsError(MessageError):
-    """The number of heads is unknown or impossible; the message says of which part, and where it could be written."""
+    """The number of heads is unknown or impossible; the message names the part, and where the number can be written."""
 
 
 def complete_sizes(path: Path, metadata: Mapping[str, str], sizes: Sizes) -> Sizes:
-    """`sizes` of the checkpoint at `path` with what its weights do not say. Raises `HeadsError`."""
+    """`sizes` of the checkpoint at `path`, completed with facts that are not in its weights. Raises `HeadsError`."""
     config = yaml_beside(path)
     heads, channels = unet_attention(path, metadata, config, sizes)
     towers = FAMILY_TOWERS[sizes.family]
@@ -152,7 +152,7 @@ def text_heads_beside(path: Path, place: int) -> int | None:
 
 
 def prediction(metadata: Mapping[str, str], config: Config, family: str) -> str:
-    """What the UNet predicts, or "" where only SD2's weights could tell."""
+    """The UNet's prediction type, or "" where only a test run of SD2's weights can show it."""
     written = metadata.get("modelspec.prediction_type", "").lower()
     if written in ("epsilon", "v", "v_prediction"):
         return "epsilon" if written == "epsilon" else "v_prediction"

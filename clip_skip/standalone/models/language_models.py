@@ -48,7 +48,7 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Published:
-    """What images are made from: the name in a tag, the encoder's name, its clip skip, and whether it is normed."""
+    """How image models use it: the name in a tag, the encoder's name, its clip skip, and whether it is normalized."""
 
     tower: str
     name: str
@@ -138,7 +138,7 @@ def from_file(path: Path) -> tuple[str, nn.Module]:
 
 
 def usable(module: nn.Module) -> nn.Module:
-    """In a type of number that a CPU computes with, and that T5's states don't overflow."""
+    """In a dtype that a CPU supports and that T5's states don't overflow."""
     first = next(iter(module.parameters()))
     return module.to(torch.bfloat16) if first.dtype == torch.float16 else module
 
@@ -177,7 +177,7 @@ def t5_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
 
 
 def llama_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
-    """Gemma 2, Qwen3, Qwen2.5 or Ministral, told apart by what their blocks have."""
+    """Gemma 2, Qwen3, Qwen2.5 or Ministral, distinguished by the parts of their blocks."""
     import transformers
 
     block = "layers.0."

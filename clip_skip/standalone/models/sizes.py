@@ -71,7 +71,7 @@ class Sizes:
     """Width of the vector that the UNet is given besides the text: pooled, sizes and crop (SDXL)."""
     vae_scale: float = 0.18215
     prediction: str = "epsilon"
-    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing says so, and it has to be tried out."""
+    """The UNet's prediction type: "epsilon" or "v_prediction"; "" if unknown, so that it has to be tried."""
 
     @property
     def vae_factor(self) -> int:
@@ -86,7 +86,7 @@ class Sizes:
 
     @property
     def context(self) -> int:
-        """Width of what the UNet looks at."""
+        """The cross-attention context width of the UNet."""
         return sum(text.width for text in self.texts)
 
 
@@ -120,10 +120,10 @@ PUBLISHED = {
 
 
 MOST_LEVELS = 8
-"""Of a UNet or a VAE; published ones have 3 or 4."""
+"""Limit for the levels of a UNet or a VAE; published ones have 3 or 4."""
 
 MOST_BLOCKS = 200
-"""Of any kind, one after the other; published models have 32 at most."""
+"""Limit for consecutive blocks of any kind; published models have 32 at most."""
 
 
 def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
@@ -191,7 +191,7 @@ def text_sizes(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
 
 
 def _length(shapes: Mapping[str, Shape], pattern: str) -> int:
-    """How many of the names of `pattern` there are, from 0 on. ValueError for more than any model has."""
+    """The number of names of `pattern`, counted from 0. ValueError for more than any model has."""
     found = next(index for index in count() if pattern.format(index) not in shapes)
     if found > MOST_BLOCKS:
         raise ValueError(f"{found} x {pattern.format('N')}")

@@ -25,7 +25,7 @@ from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, TEXT
 __all__ = ["assign_weights", "build_text_encoder", "describe_text_encoder", "load_text_encoder"]
 
 REFINER = "conditioner.embedders.0.model."
-"""How the names of the text encoder of SDXL's refiner begin, which is CLIP-G."""
+"""The prefix of the text encoder of SDXL's refiner, CLIP-G."""
 
 OPEN_CLIP = (
     (r"^positional_embedding$", "embeddings.position_embedding.weight"),
@@ -72,7 +72,7 @@ def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder
 
 
 def prefixes_in(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The family of a checkpoint with these names, and how those of each text encoder begin; SD1's if it has none."""
+    """The family of a checkpoint with these names, and the prefix of each text encoder; SD1's if there is none."""
     families = {family: dict(zip(FAMILY_TOWERS[family], TEXT_PREFIXES[family])) for family in TEXT_PREFIXES}
     families["SDXL refiner"] = {"g": REFINER}
     for family, prefixes in families.items():

@@ -1,4 +1,4 @@
-"""Emphasis: `(a)`, `(a:1.2)`, `[a]`, escapes and BREAK in one text, and what the weights do to its conditioning."""
+"""Emphasis: `(a)`, `(a:1.2)`, `[a]`, escapes and BREAK in one text, and how weights change its conditioning."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
         return [(text, 1.0)]
     found: list[Piece] = []
     opened: dict[str, list[int | None]] = {"(": [], "[": []}
-    """Where what is in each open bracket begins; None for one without a weight."""
+    """The start of the contents of each open bracket; None for one without a weight."""
     depth = 0
 
     def close(bracket: str, factor: float) -> None:

@@ -1,4 +1,4 @@
-"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, and other networks.
+"""Networks in a prompt: LoRAs, `<lora:name:0.8>`, and other networks.
 
 The rules are those of AUTOMATIC1111 v1.10.1, `extra_networks.py` and `extra_networks_lora.py`.
 """
@@ -84,7 +84,7 @@ def network_warnings(prompts: Iterable[str]) -> list[Message]:
 
 
 def warnings_of(network: Network) -> Iterator[Message]:
-    """What of one network is ignored."""
+    """Messages about the ignored parts of one network."""
     tag = shorten(network.tag)
     if network.kind in LORA:
         for item in others_options(network):

@@ -3,7 +3,7 @@
 [from:to:0.5]  [to:5]  [from::5]  [a|b]
 
 The rules are those of AUTOMATIC1111 v1.10.1, by what it does with `tests/prompts.json`: brackets that belong to nothing
-are letters, and where a `|` belongs to nothing, or a backslash escapes nothing, the whole prompt is taken as it stands.
+are letters, and where a `|` belongs to nothing, or a backslash escapes nothing, the whole prompt is used verbatim.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ STEP = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
 OPENING = {")": "(", "]": "["}
 
 MOST_BRACKETS = 60
-"""So many brackets may stand in each other. A prompt with more is taken as it stands."""
+"""The deepest nesting of brackets. A prompt with deeper nesting is used verbatim."""
 
 Leaf = Callable[[int], str]
-"""What a part of a prompt is at a step, which are counted from 1."""
+"""The text of a part of a prompt at a step; steps are counted from 1."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Bracket:
     separators: list[str] = field(default_factory=list)
 
     def as_letters(self) -> list[str | Leaf]:
-        """What has been read so far, where it turns out that the bracket belongs to nothing."""
+        """The parts read so far, as plain text, if the bracket turns out to be unmatched."""
         letters: list[str | Leaf] = [self.sign, *self.parts[0]]
         for separator, part in zip(self.separators, self.parts[1:]):
             letters += [separator, *part]
@@ -48,7 +48,7 @@ class Bracket:
 
 
 class Unreadable(Exception):
-    """The whole prompt is to be taken as it stands."""
+    """The whole prompt has to be used verbatim."""
 
 
 @lru_cache(maxsize=256)
@@ -76,11 +76,11 @@ class Reader:
         self.steps, self.first_pass = steps, first_pass
         self.ends = {steps}
         self.whole: list[str | Leaf] = []
-        """What stands outside brackets, as far as that is known."""
+        """The parts outside brackets, as far as they are known."""
         self.opened: list[Bracket] = []
 
     def read(self, prompt: str) -> Leaf:
-        """What `prompt` is at a step. Raises `Unreadable`."""
+        """The text of `prompt` by step. Raises `Unreadable`."""
         at = 0
         while at < len(prompt):
             token = TOKEN.match(prompt, at)
@@ -110,7 +110,7 @@ class Reader:
             self.add(token)
 
     def closed(self, sign: str) -> Leaf | None:
-        """What the last opened bracket is, which `sign` closes; None if it belongs to nothing."""
+        """The contents of the last opened bracket, which `sign` closes; None if it does not match."""
         if not self.opened or self.opened[-1].sign != OPENING[sign]:
             return None
         parts, separators = self.opened[-1].parts, self.opened[-1].separators
@@ -155,12 +155,12 @@ class Reader:
 
 
 def join_leaves(parts: list[str | Leaf]) -> Leaf:
-    """What `parts` are at a step, one after the other."""
+    """The texts of `parts` at a step, joined."""
     return lambda step: "".join(part if isinstance(part, str) else part(step) for part in parts)
 
 
 def depth_of(prompt: str) -> int:
-    """How deep square and round brackets may stand in each other in `prompt`, at most."""
+    """An upper bound of the nesting of square and round brackets in `prompt`."""
     depth = deepest = 0
     for match in BRACKET.finditer(prompt.replace("(", "[").replace(")", "]")):
         depth = max(depth + {"[": 1, "]": -1}.get(match[0], 0), 0)

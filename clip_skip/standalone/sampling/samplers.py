@@ -13,8 +13,8 @@ SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
 
 @dataclass(frozen=True)
 class Sampler:
-    """make:     a scheduler, from the name of a schedule and what the UNet predicts
-    schedule: the one that "Automatic" is; "" where the sampler has its own and takes no other
+    """make:     creates a scheduler from the name of a schedule and the UNet's prediction type
+    schedule: the meaning of "Automatic"; "" where the sampler has its own and takes no other
     calls:    of the UNet, for each step
     """
 
@@ -78,7 +78,7 @@ def find_sampler(name: str) -> tuple[Sampler, str]:
 
 
 def named(sampler: str, schedule: str) -> str:
-    """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is none."""
+    """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is not one."""
     schedule = "" if schedule in ("", "Automatic") or sampler in ("DDIM", "UniPC") else schedule
     name = f"{sampler} {schedule}".rstrip()
     find_sampler(name)
@@ -86,7 +86,7 @@ def named(sampler: str, schedule: str) -> str:
 
 
 def in_two(name: str) -> tuple[str, str]:
-    """What the WebUI calls the sampler `name`, one of `SAMPLERS`, and its schedule type."""
+    """The WebUI's name of the sampler `name`, one of `SAMPLERS`, and of its schedule type."""
     base = next(known for known in sorted(KNOWN, key=len, reverse=True) if name.startswith(known))
     return base, name[len(base) + 1 :] or "Automatic"
 
@@ -94,7 +94,7 @@ def in_two(name: str) -> tuple[str, str]:
 def scheduler(name: str, prediction: str = "epsilon", eta: float | None = None) -> Any:
     """A new scheduler, which remembers the steps of one run. KeyError for a name that is not in `SAMPLERS`.
 
-    eta: how much noise the steps add where a sampler adds any, of all that there is; None is the sampler's own
+    eta: the share of noise that the steps of a stochastic sampler add; None is the sampler's own
     """
     sampler, schedule = find_sampler(name)
     made = sampler.make(schedule, prediction)

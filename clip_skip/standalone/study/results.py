@@ -1,4 +1,4 @@
-"""What is written of a study: a row for each picture, the table of clip skips, the page, and every setting."""
+"""The files of a study's results: a row for each picture, the table of clip skips, the page, and every setting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["cells_frame", "score_key", "write_record", "write_study"]
 
 
 def score_key(cell: StudyCell, pixels: str, published: str) -> str:
-    """What tells one score of a picture from others: its pixels, the published picture's, and its prompt."""
+    """The identity of a picture's score: its pixels, the published picture's, and its prompt."""
     return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
 
 

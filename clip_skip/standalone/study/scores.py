@@ -31,7 +31,7 @@ class ScoreError(MessageError):
 
 
 class Score(Protocol):
-    """name:     tells its scores from those of other scores, and of the same one with other weights
+    """name:     distinguishes its values from other scores', and from those with other weights
     measures: its columns, the first the main one
     """
 
@@ -51,7 +51,7 @@ class Score(Protocol):
 
 
 class Difference:
-    """How far a picture is from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
+    """The distance of a picture from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
 
     name = "difference"
     measures = (
@@ -75,7 +75,7 @@ class Difference:
 
 
 class Right:
-    """What is right in a picture of the bundled demo model, by its pixels; the prompts are its captions."""
+    """The correctness of a picture of the bundled demo model, by its pixels; the prompts are its captions."""
 
     name = "right"
     measures = (
@@ -178,7 +178,7 @@ def plain(prompt: str) -> str:
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}
-"""By name, as `--score` takes them."""
+"""Scores by name, as `--score` accepts them."""
 
 
 def load_scores(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:

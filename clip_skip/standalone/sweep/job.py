@@ -1,4 +1,4 @@
-"""A sweep that is to be made: its settings, and what each cell is made of."""
+"""A sweep to make: its settings, and the shot of each cell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SweepJob:
         object.__setattr__(self, "loading", replace(self.loading, emphasis=self.settings.emphasis))
 
     def shot(self, cell: SweepCell) -> Shot:
-        """What the picture of `cell` is made of."""
+        """The shot of `cell`."""
         rows, settings = self.plan.rows, self.settings
         prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
         number = {rows.kind.name: float(cell.value)} if isinstance(cell.value, (int, float)) else {}
@@ -71,7 +71,7 @@ class SweepJob:
         return self.settings.infotext(self.shot(cell))
 
     def identity(self, cell: SweepCell) -> str:
-        """What the picture of `cell` is known by: everything that it is made of. Raises `LoraError`."""
+        """The identity of the picture of `cell`: everything that it is made from. Raises `LoraError`."""
         return self._identities.of(self.model, self.settings.batch((self.shot(cell),)))
 
     @property
@@ -89,7 +89,7 @@ class SweepJob:
 
     @cached_property
     def made_with(self) -> dict[str, object]:
-        """What all sweeps in one folder have in common, by which sweep.json says whose the folder is."""
+        """The part that all sweeps in one folder share, which sweep.json records."""
         return {**asdict(self.settings), **self._identities.common(self.model)}
 
     @cached_property

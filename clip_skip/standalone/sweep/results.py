@@ -1,4 +1,4 @@
-"""What is drawn and written of a sweep's cells: the grid, the report, the page, and every setting in numbers."""
+"""The files of a sweep's results: the grid, the report, the page, and every setting in numbers."""
 
 from __future__ import annotations
 
