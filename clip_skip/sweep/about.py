@@ -1,4 +1,4 @@
-"""The lines that say what all pictures of a sweep were made of: above the grid, in the report, in the viewer."""
+"""The lines with the settings of all pictures of a sweep: above the grid, in the report, in the viewer."""
 
 from __future__ import annotations
 

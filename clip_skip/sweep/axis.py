@@ -45,7 +45,7 @@ class SweepError(MessageError):
 
 @dataclass(frozen=True)
 class Axis:
-    """What the columns or the rows of a grid are, and the value of each."""
+    """The title of the columns or the rows of a grid, and their values."""
 
     title: str | Message
     labels: tuple[str, ...]
@@ -65,7 +65,7 @@ def parse_axis(text: str, field: str, low: float, high: float, deepest_of: str |
     - `4, 7, 11`
     - `1-12`: every whole step, the end included; `12-1` counts down
     - `1-3 (+0.5)`, `10-1 (-3)`: another step; the end is included when a step falls on it
-    - `1-12 [4]`: so many values, evenly spread; both ends are included
+    - `1-12 [4]`: this number of values, evenly spread; both ends are included
 
     deepest_of: whose layers `high` counts, for the error: a text encoder of the loaded model, "" for the whole model;
     None where `high` is only a bound.
@@ -89,7 +89,7 @@ def parse_axis(text: str, field: str, low: float, high: float, deepest_of: str |
 
 
 def _values(part: str, low: float, high: float, deepest_of: str | None) -> list[float]:
-    """The values of one part: a number or a range. MessageError says what is wrong with it."""
+    """The values of one part: a number or a range. MessageError names the problem."""
     if match := _VALUE.fullmatch(part):
         return [_bounded(match[1], part, low, high, deepest_of)]
     match = _RANGE.fullmatch(part)

@@ -14,7 +14,7 @@ from clip_skip.sweep.settings import SweepSettings
 __all__ = ["BUILT_IN", "LONGEST_PRESET_NAME", "all_presets", "parse_preset", "with_preset", "without_preset"]
 
 LONGEST_PRESET_NAME = 60
-"""Letters of a name."""
+"""The most letters in a name."""
 
 PRESET = Template("Preset")
 NOT_VALUES = Template("a preset is a set of named values")
@@ -45,7 +45,7 @@ def all_presets(saved: Any) -> dict[str, SweepSettings]:
 
 
 def parse_preset(values: Any) -> SweepSettings:
-    """A saved preset's settings. SweepError says what is wrong with it."""
+    """A saved preset's settings. SweepError names the problem."""
     if not isinstance(values, Mapping):
         raise SweepError.in_field(PRESET, NOT_VALUES)
     return SweepSettings.from_args([values])

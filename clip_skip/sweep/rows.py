@@ -1,4 +1,4 @@
-"""What the rows of a sweep are: CFG scales, or anything else that may differ between the pictures of a batch.
+"""The rows of a sweep: CFG scales, or any other setting that may differ between the pictures of a batch.
 
 Pure: standard library only.
 """
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Value = float | int | str
-"""What a row stands for: a number, or the text that takes the place of another."""
+"""The value of a row: a number, or the text that replaces another."""
 
 LAST_SEED = 2**32 - 1
 
@@ -52,11 +52,11 @@ _LORA = re.compile(r"<lora:([^:>]*)([^>]*)>")
 
 @dataclass(frozen=True)
 class RowKind:
-    """What rows may be.
+    """A kind of rows.
 
-    name:   what the API and the command line call it
-    label:  what the page and a grid call it
-    factor: what the report's sentence calls it
+    name:   in the API and on the command line
+    label:  on the page and in a grid
+    factor: in the report's sentence
     short:  a row with its {value}, where there is little room; None if the value is a text that a person typed
     field:  the field of `SweepSettings` that has the values
     """
@@ -92,14 +92,14 @@ ROW_KINDS = {
         _kind("lora", "LoRA weight", "the LoRA's weight", "LoRA {value}", "lora_weights"),
     )
 }
-"""By name, in the order of the list."""
+"""Kinds of rows by name, in the order of the list."""
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows of a grid.
 
-    lora: whose weight is set, for rows of those; empty is the prompt's only one
+    lora: the LoRA whose weight the rows set; empty is the prompt's only one
     """
 
     values: tuple[Value, ...]

@@ -124,7 +124,7 @@ LARGEST_VALUE = 1000
 class SweepSettings:
     """The settings of a sweep. The axes are texts in the syntax of `parse_axis` and `parse_rows`.
 
-    Each kind of rows has a text of its own; `rows` says which one is used.
+    Each kind of rows has a text of its own; `rows` selects the one in use.
     """
 
     clip_skips: str = "1-12"
@@ -182,7 +182,7 @@ class SweepSettings:
 
     @property
     def named(self) -> bool:
-        """Whether the columns are those of a text encoder that only a tag with its name reaches."""
+        """Whether the columns are for a text encoder that only a tag with its name sets."""
         return self.columns in LANGUAGE_MODELS
 
     @property
@@ -247,7 +247,7 @@ class SweepSettings:
         return [group for group in groups.values() if len(group) > 1]
 
     def override(self, cell: SweepCell) -> Override:
-        """What `cell` sets."""
+        """The values that `cell` sets."""
         number = cell.value if isinstance(cell.value, (int, float)) else None
         only_prompt = self.apply_to == "prompt" or self.rows == "negative"
         negative = number if self.rows == "negative" else None if only_prompt else cell.clip_skip

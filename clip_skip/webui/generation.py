@@ -1,4 +1,4 @@
-"""One generation: what its prompts and the panel ask for, put into its texts.
+"""One generation: the values of its prompts and the panel, written into its texts.
 
 Works on `p`, the host's processing object, in the order in which the host calls a
 script: `begin`, `apply_sweep_values`, then for each batch `mark_prompts` and `keep_hires_prompts`,
@@ -140,13 +140,13 @@ def panel_of(p: Processing, picture: int) -> Panel:
 
 
 def skips_of_panel(p: Processing, picture: int) -> tuple[Skip | None, Skip | None]:
-    """What the panel of `picture` asks for in its prompt and its negative prompt."""
+    """The panel's values of `picture` for its prompt and its negative prompt."""
     panel = panel_of(p, picture)
     return panel.skips() if panel.enabled else (None, None)
 
 
 def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts]:
-    """The same pictures in the hires pass; none where there is no such pass."""
+    """The same pictures in the hires pass; empty if there is no such pass."""
     if not getattr(p, "enable_hr", False):
         return []
     pairs = zip(p.all_hr_prompts[first:], p.all_hr_negative_prompts[first:], texts)
@@ -156,7 +156,7 @@ def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts
 
 
 def agreed(values: Sequence[Values]) -> Values | None:
-    """What all the pictures of a batch ask for; None where they differ."""
+    """The values of all the pictures of a batch; None where they differ."""
     if all(value == values[0] for value in values):
         return values[0] if values else {}
     return None
@@ -206,7 +206,7 @@ def keep_hires_prompts(p: Processing) -> None:
 
 
 def end(p: Processing, processed: Any) -> None:
-    """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
+    """Puts the messages into the answer for the API and the page; the API's answer has no comments."""
     state = state_of(p)
     entries: dict[str, list[Any]] = {
         "clip_skip_warnings": [str(message) for message in state.warnings],
@@ -236,7 +236,7 @@ def warn_no_effect(p: Processing, prompts: Sequence[Prompt], model: ModelEncoder
 
 
 def warn_names(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
-    """What is asked of a text encoder that the model does not have, and what would act."""
+    """Warnings of values for a text encoder that the model does not have, with an example that would act."""
     clip, named = [host.encoder for host in model.hosts], [one.encoder for one in model.named]
     tags = [tag for prompt in prompts for tag in prompt.tags if tag.skip]
     found = dict.fromkeys(message for tag in tags for message in tag_messages(tag, clip, named, model.name))

@@ -51,7 +51,7 @@ def has_weight(params: Any) -> bool:
 
 
 def network(name: str) -> Any:
-    """The entry of the host's LoRA extension, chosen as it chooses: an alias that several files have is no name."""
+    """The entry of the host's LoRA extension, chosen by its rules: an alias that several files have is ignored."""
     module = sys.modules.get("networks")
     ambiguous = name.lower() in getattr(module, "forbidden_network_aliases", {})
     return getattr(module, "available_networks" if ambiguous else "available_network_aliases", {}).get(name)
@@ -60,7 +60,7 @@ def network(name: str) -> Any:
 def suggest(
     model: Any, prompt: str, value: float | None, used: Template = suggestions.THIS_PICTURE
 ) -> list[dict[str, Any]]:
-    """What differs from the prompt's clip skip, where `model` is SD1 and suggestions are wanted; else nothing.
+    """Suggestions where files differ from the prompt's clip skip, if `model` is SD1 and suggestions are enabled.
 
     value: what the prompt follows where it has no tag; None is the host's own.
     """

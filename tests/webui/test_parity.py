@@ -1,7 +1,7 @@
 """The same picture without the WebUI: the infotext's settings in, its pixels out, at one picture per batch.
 
 Needs AUTOMATIC1111 v1.10.1 on this machine with noise from the CPU (no GPU, or "CPU" as its random number source), with
-this extension and the model in the box, and without other extensions, some of which change pictures while they are off.
+this extension and the bundled demo model, and without other extensions, some of which change pictures while they are off.
 SD2 and SDXL checkpoints are named by CLIP_SKIP_SD2, CLIP_SKIP_SD2_V and CLIP_SKIP_SDXL. The largest differences are
 printed at the end (pytest -s): docs/parity.md has them."""
 
@@ -136,7 +136,7 @@ def named(variable, default=None):
 
 @pytest.fixture(scope="module")
 def demo(webui):
-    """The model in the box; at the end the WebUI has its first checkpoint again."""
+    """The bundled demo model; at the end the WebUI has its first checkpoint again."""
     before = webui.call("/sdapi/v1/options")["sd_model_checkpoint"]
     webui.call("/sdapi/v1/options", {"randn_source": "CPU"})  # v1.10.1 does not take back an option that was never set
     yield Pair(webui, "clip-skip-demo")

@@ -100,7 +100,7 @@ class Embeddings:
 
 
 def load_embeddings(folder: Path) -> list[Embedding]:
-    """The textual inversions in and below `folder`. A file that is not one has a `problem`, and the others are still used."""
+    """The textual inversions in and below `folder`. A file that is not one has a `problem`."""
     files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".safetensors", ".pt", ".bin"))
     return [read_or_report(path) for path in files if path.is_file()]
 

@@ -1,4 +1,4 @@
-"""What is AUTOMATIC1111's own: its encoder modules, and where it combines the CFG parts."""
+"""AUTOMATIC1111's specifics: its encoder modules, and the place where it combines the CFG parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["describe_a1111_encoder", "set_cfg_scales"]
 
 
 def describe_a1111_encoder(module: EncoderModule) -> HostEncoder | None:
-    """The encoder that `module` holds, told by the name of its class; None if it is another's.
+    """The encoder in `module`, recognized by the name of its class; None if the class is unknown.
 
     The host runs the blocks of OpenCLIP sequence first itself, in every version of open_clip.
     """

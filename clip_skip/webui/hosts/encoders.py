@@ -1,4 +1,4 @@
-"""The text encoders of the loaded model, in any of the hosts; told apart by what a model has."""
+"""The text encoders of the loaded model, in any of the hosts, recognized by the model's attributes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODEL_NAMES = {
     "QwenImage21": "Qwen-Image 2.1",
     "ZImage": "Z-Image",
 }
-"""What people call the models, by the class of Forge's engine where that is something else."""
+"""The usual names of models, by the class of Forge's engine where that differs."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ModelEncoders:
 
     @property
     def header_offset(self) -> int | None:
-        """What turns the host's own value into ours when it is added, if it is the same for all encoders."""
+        """The offset from the host's own value to ours, if it is the same for all encoders."""
         offsets = {host.header for host in self.hosts}
         return offsets.pop() if len(offsets) == 1 else None
 

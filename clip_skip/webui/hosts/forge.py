@@ -1,4 +1,4 @@
-"""What is Forge's and Forge Neo's own: text processing engines, the header's slider;
+"""Forge's and Forge Neo's specifics: text processing engines, the header's slider;
 and, with reForge and Forge Classic, a UNet that takes functions to run after the CFG."""
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main_thread() -> ModuleType | None:
 
 
 def on_main_thread(function: Callable[..., Result], *args: object) -> Result | None:
-    """What `function(*args)` returns, called where models may be worked with; in the Forge family None if it failed."""
+    """The result of `function(*args)`, called on the thread for models; in the Forge family None if it failed."""
     try:
         from modules_forge.main_thread import run_and_wait_result
     except ImportError:
@@ -71,7 +71,7 @@ def on_main_thread(function: Callable[..., Result], *args: object) -> Result | N
 
 
 def loses_errors() -> bool:
-    """Whether the page does not say what an error says: the main thread of reForge and Forge Classic only prints it."""
+    """Whether the page does not show errors: the main thread of reForge and Forge Classic only prints them."""
     module = main_thread()
     return module is not None and not hasattr(module, "last_exception")
 

@@ -1,4 +1,4 @@
-"""What is reForge's and Forge Classic's own: encoder modules named CLIP_SD_...
+"""reForge's and Forge Classic's specifics: encoder modules named CLIP_SD_...
 
 Both run all towers through transformers' classes, or ones that are built alike.
 reForge's modules have a `minimal_clip_skip`, above which the host's value acts;
@@ -17,7 +17,7 @@ TOWER_OF_CLASS = {"CLIP_SD_15_L": "l", "CLIP_SD_21_H": "h", "CLIP_SD_XL_L": "l",
 
 
 def describe_reforge_encoder(module: EncoderModule) -> HostEncoder | None:
-    """The encoder that `module` holds, told by the name of its class; None if it is another's."""
+    """The encoder in `module`, recognized by the name of its class; None if the class is unknown."""
     kind = type(module).__name__
     if kind not in TOWER_OF_CLASS:
         return None

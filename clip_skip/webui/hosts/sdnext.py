@@ -1,7 +1,7 @@
-"""What is SD.Next's own: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
+"""SD.Next's specifics: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
 
 Tags work there, in prompts and negative prompts, as far as its own "CLiP skip" reaches. What else this extension
-has needs parts of a WebUI that SD.Next lacks: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
+has needs parts of a WebUI that are missing in SD.Next: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def runs() -> bool:
 
 
 def mark(p: Processing) -> None:
-    """Before SD.Next takes the tags out of a batch's prompts: markers in their place; what is wrong is told."""
+    """Before SD.Next takes the tags out of a batch's prompts: puts markers in their place and reports problems."""
     from modules import shared
 
     prompts = [parse_negative(text) for text in p.prompts]  # AND is a word there

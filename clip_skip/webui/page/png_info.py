@@ -1,4 +1,4 @@
-"""What stands under a picture in PNG Info: which tool made it, and at which clip skip."""
+"""The lines under a picture in PNG Info: the tool that made it, and its clip skip."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PICTURE_TOO_LARGE = Template("The picture is too large to be read here.")
 THE_PICTURE = Template("This picture")
 
 MOST_LETTERS = 150_000_000
-"""Of a picture in base64."""
+"""The limit for a picture in base64."""
 
 
 def identify_picture(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What the picture in `request["picture"]`, a `data:` address or base64, says of itself.
+    """The facts in the metadata of `request["picture"]`, a `data:` address or base64.
 
     "sentences" for a person in the host's language, "picture" as `clip-skip inspect --json` has it; where nothing is in
     it, "problem" says so.

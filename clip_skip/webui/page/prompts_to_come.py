@@ -1,4 +1,4 @@
-"""What the host will make of the texts that are still being written: its styles, its prompt editing, its AND."""
+"""Processes texts that are still being written as the host will: styles, prompt editing, AND."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page and other programs ask: the loaded model's text encoders, and what a prompt's tags come to."""
+"""Routes for the page and other programs: the loaded model's text encoders, and the effect of a prompt's tags."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def describe_loaded_model(model: Any) -> dict[str, Any]:
 
 
 def viewer(asked: dict[str, Any]) -> dict[str, str]:
-    """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
+    """The viewer of a sweep whose pictures the page shows, see `clip_skip.page.live_viewer`."""
     return live_viewer.live_viewer_page(asked, language(), translate)
 
 
@@ -103,7 +103,7 @@ def picture(request: dict[str, Any]) -> dict[str, Any]:
 def resolve_prompts(asked: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
-    What the tags come to is told by `clip_skip.page.answers`, in the host's language.
+    See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)

@@ -1,4 +1,4 @@
-"""Which cells of a sweep share a batch, and its seeds and texts, beside extensions that change or split prompts.
+"""Groups a sweep's cells into batches, and sets their seeds and texts, beside extensions that change or split prompts.
 
 The host is given one text and one seed for all the cells, because other extensions read them from there. What they
 write into the first picture's prompts is what they would write for that picture alone; they take the other pictures

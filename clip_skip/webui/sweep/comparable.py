@@ -15,7 +15,7 @@ __all__ = ["Incomparable", "comparable", "digest", "strings"]
 
 
 class Incomparable(Exception):
-    """Nobody can tell whether two of these are the same."""
+    """It cannot be determined whether two of these values are equal."""
 
 
 def comparable(value: object) -> object:

@@ -61,7 +61,7 @@ def files_of_texts(texts: Sequence[str]) -> list[str]:
 
 
 def file_state(file: str) -> list[object]:
-    """What changes when a file is written anew."""
+    """Values that change when a file is rewritten: its path, size and time."""
     try:
         state = os.stat(file)
     except OSError:

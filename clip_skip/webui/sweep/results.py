@@ -1,4 +1,4 @@
-"""What the WebUI gets: the grids, the cells and the report of a sweep, with their infotexts and files."""
+"""The results for the WebUI: the grids, the cells and the report of a sweep, with their infotexts and files."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def missing_cells(
     finished: list[Done],
     store: CellStore,
 ) -> Iterator[Message]:
-    """How many cells are done, if some are missing, and how to make these, if those that are done can be used again."""
+    """If cells are missing: the number of finished ones, and how to make the rest if those can be reused."""
     counts = {"made": sum(map(len, finished)), "wanted": len(plan.cells) * len(finished)}
     if counts["made"] == counts["wanted"]:
         return

@@ -189,7 +189,7 @@ def count_batches(job: Processing, cells: Sequence[SweepCell], limit: int) -> in
 
 
 def more_batches(job: Processing, count: int) -> None:
-    """Tells the host that there are `count` batches more than `begin_progress` said."""
+    """Adds `count` batches to the number that `begin_progress` gave the host."""
     shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 

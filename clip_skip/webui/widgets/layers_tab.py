@@ -63,7 +63,7 @@ def build_layers_tab() -> None:
 
 
 def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
-    """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show.
+    """The findings in sentences, and the picture; only a sentence where there is nothing to show.
 
     wanted: words of the prompt whose curves are drawn; "" for those that change most
 
@@ -140,7 +140,7 @@ def measure_named(model: Model, named: NamedEncoder, prompt: str) -> Layers:
 
 
 def first_text(prompt: str) -> tuple[str, int, bool]:
-    """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
+    """The text of `prompt` for the first step, the number of sub-prompts, and whether it changes later."""
     text = extra_networks.parse_prompt(tags.strip(prompt))[0]
     texts = split_sub_prompts(text)
     schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]

@@ -1,4 +1,4 @@
-"""The part of the tab that tells which clip skip a LoRA or a checkpoint was made for."""
+"""The part of the tab that shows which clip skip a LoRA or a checkpoint was made for."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def refreshed() -> list[Any]:
 
 
 def show_file(file: str | None, base: str | None, dark: bool) -> tuple[str, Any]:
-    """What is known of the chosen file in sentences, and the picture of its blocks."""
+    """The findings on the chosen file in sentences, and the picture of its blocks."""
     checkpoints = model_files.checkpoints()
     path = made_for.choices(model_files.loras(), checkpoints).get(file or "")
     return made_for.explain_file(path, checkpoints.get(base or ""), dark, translate)

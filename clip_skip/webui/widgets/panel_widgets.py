@@ -48,13 +48,13 @@ def build_panel(script: Script) -> tuple[gr.Component, list[gr.Component]]:
 
 
 def ends() -> list[float]:
-    """Where each slider ends: at the layers of the loaded model's encoders."""
+    """The maximum of each slider: the layers of the loaded model's encoders."""
     layers = describe_model(shared.sd_model).towers
     main = layers.get("l") or layers.get("h") or layers.get("g")
     return [float(main or field.shown) if field.name != "clip_g" else field.shown for field in panel.FIELDS]
 
 
 def restored(enabled: gr.Component, sliders: list[gr.Component]) -> list[PasteField]:
-    """What an infotext restores."""
+    """The fields that an infotext restores."""
     values = [PasteField(slider, partial(panel.restored, field)) for slider, field in zip(sliders, panel.FIELDS)]
     return [PasteField(enabled, lambda infotext: panel.FIELDS[0].infotext in infotext), *values]

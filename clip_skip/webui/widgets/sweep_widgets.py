@@ -137,7 +137,7 @@ def keep_count_current(components: list[gr.Component], grids: gr.Component | Non
 
 
 def count_text(*values: Any) -> str:
-    """How many pictures the settings make, or what is wrong with them, as HTML.
+    """The number of pictures of these settings, or the problem with them, as HTML.
 
     values: those of all fields, and the batch count, the number of grids with a seed each
     """

@@ -83,7 +83,7 @@ def deepest_of(model: ModelEncoders, names: tuple[str, ...]) -> int | None:
 
 
 def problem_of(value: float, layers: int | None) -> Message | str | None:
-    """Why `value` cannot be a clip skip of a model with `layers`, None for an unknown number; None if it can."""
+    """Why `value` is not a clip skip of a model with `layers` (None if unknown); None if it is one."""
     try:
         skip = check(value)
     except ValueError as error:
