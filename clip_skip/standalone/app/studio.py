@@ -192,7 +192,7 @@ class Studio:
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
-            def step(done: int, total: int, what: str) -> None:
+            def step(done: int, total: int, what: Message | str) -> None:
                 go_on()
                 on_step(done, total, what)
 
