@@ -56,7 +56,7 @@ else:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            enabled, sliders = panel_widgets.build(self)
+            enabled, sliders = panel_widgets.build_panel(self)
             self.infotext_fields = panel_widgets.restored(enabled, sliders)
             return [enabled, *sliders]
 
@@ -88,7 +88,7 @@ else:
                 generation.warn(p, models_in_use.find_messages(p, problems_told))
 
         def process_before_every_sampling(self, p: Processing, *args: object, **kwargs: object) -> None:
-            cfg.scale_each(p)
+            cfg.apply_cfg_scales(p)
 
         def postprocess(self, p: Processing, processed: Processed, *args: object) -> None:
             generation.end(p, processed)
@@ -129,7 +129,7 @@ else:
         second_pass.admit(shared.opts)
 
     def build_tab() -> list[tuple[Any, str, str]]:
-        return tab.build(presets)
+        return tab.build_tab(presets)
 
     def put_back() -> None:
         conditioning.remove()

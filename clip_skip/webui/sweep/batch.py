@@ -1,4 +1,4 @@
-"""Which cells of a sweep share a batch, and its seeds and texts, beside extensions that change or split prompts.
+"""Groups a sweep's cells into batches, and sets their seeds and texts, beside extensions that change or split prompts.
 
 The host is given one text and one seed for all the cells, because other extensions read them from there. What they
 write into the first picture's prompts is what they would write for that picture alone; they take the other pictures
@@ -15,7 +15,7 @@ from typing import Any
 from clip_skip.sweep.plan import SweepCell
 from clip_skip.sweep.rows import network_tags
 from clip_skip.webui import generation
-from clip_skip.webui.state import SweepBatch, SweepJob, state_of
+from clip_skip.webui.state import SweepBatch, SweepGrid, state_of
 
 __all__ = [
     "cell_seed",
@@ -28,7 +28,7 @@ __all__ = [
     "sweep_job",
 ]
 
-TEXTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
+TEXT_ATTRIBUTES = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
 
 TO_OTHER_MACHINES = {"Distribute"}
 """Titles of the scripts that send a part of a batch to other machines, which do not know what a sweep or an axis sets:
@@ -55,7 +55,7 @@ def cell_seed(job: Any, cell: SweepCell) -> Any:
     return cell.value if sweep_job(job).plan.rows.kind.name == "seed" else job.seed
 
 
-def sweep_job(job: Any) -> SweepJob:
+def sweep_job(job: Any) -> SweepGrid:
     """The sweep's part of the state of `job`."""
     sweep = state_of(job).job
     assert sweep is not None
@@ -68,7 +68,7 @@ def last_batch(job: Any) -> list[SweepBatch]:
     return [batch] if batch else []
 
 
-def merge_findings(sweep: SweepJob, others: Iterable[SweepJob | SweepBatch]) -> None:
+def merge_findings(sweep: SweepGrid, others: Iterable[SweepGrid | SweepBatch]) -> None:
     """Takes over what the batches of `others` have shown about the extensions beside this one."""
     everything = [sweep, *others]
     sweep.pieces_shared = any(one.pieces_shared for one in everything)
@@ -106,14 +106,14 @@ def prepare_generation(p: Any) -> None:
     """
     state = state_of(p)
     if not state.overrides:
-        generation.prepare(p)
+        generation.apply_sweep_values(p)
         return
     init = p.init
 
     def restore_and_init(*_: Any) -> None:
         if state.batch:
             restore_texts(p, state.batch)
-        generation.prepare(p)
+        generation.apply_sweep_values(p)
         init(p.all_prompts, p.all_seeds, p.all_subseeds)
 
     p.init = restore_and_init
@@ -126,11 +126,11 @@ def restore_texts(p: Any, batch: SweepBatch) -> None:
         batch.texts_changed = True
         if not batch.same_input:
             batch.texts_rewritten = p.do_not_save_samples = True
-        for name in TEXTS:
+        for name in TEXT_ATTRIBUTES:
             if getattr(p, name, None):
                 setattr(p, name, getattr(p, name)[:1] * count)
     p.n_iter, p.all_seeds, p.all_subseeds = 1, list(batch.seeds), [p.subseed] * count
 
 
 def all_texts(p: Any) -> list[list[str]]:
-    return [list(getattr(p, name, None) or []) for name in TEXTS]
+    return [list(getattr(p, name, None) or []) for name in TEXT_ATTRIBUTES]

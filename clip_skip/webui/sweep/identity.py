@@ -1,4 +1,4 @@
-"""What the pixels of a cell depend on, as a digest: two cells with one identity are the same picture.
+"""A cell's identity: a digest of everything that its pixels depend on. Cells with one identity are the same picture.
 
 It is taken from everything that there is: each attribute of the host's processing object, each option, the arguments
 of each script, the files that any of these or a text names. What is left out is listed here, with the reason; a new
@@ -35,7 +35,7 @@ from clip_skip.webui.sweep.batch import cell_seed, sweep_job
 __all__ = ["cell_identities"]
 
 OF_THE_CELL = {"prompt", "negative_prompt", "seed", "subseed", "cfg_scale"}
-"""Attributes that the cell's own values stand in for."""
+"""Attributes that the cell's own values replace."""
 
 LEFT_OUT = {
     "n_iter": "each grid of the batch count is a job of its own, with its own seed",
@@ -161,7 +161,7 @@ def describe_cell(
 def clip_skips(
     job: Any, encoders: ModelEncoders, override: Any, first: tuple[str, str], hires: tuple[str, str]
 ) -> list[Any]:
-    """Where each text encoder stops for each part of the texts, in the first pass and the hires pass."""
+    """The layer at which each text encoder stops for each part of the texts, in the first pass and the hires pass."""
     header_g = next((stop(host, None) for host in encoders.hosts if host.encoder.tower == "g"), None)
     shown = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
     prompt_skip, negative_skip = shown.skips()

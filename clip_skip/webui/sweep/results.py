@@ -1,4 +1,4 @@
-"""What the WebUI gets: the grids, the cells and the report of a sweep, with their infotexts and files."""
+"""The results for the WebUI: the grids, the cells and the report of a sweep, with their infotexts and files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def collect(
         *dict.fromkeys(problem for job in jobs if (problem := sweep_job(job).save_problem)),
     ]
     for message in warnings:
-        warn(p, results[0][0], message)
+        warn_of_sweep(p, results[0][0], message)
     for message in (*reused_cells(plan, jobs), *same_columns(plan, jobs[0])):
         p.comment(translate(message))
     grids = [(draw_labelled_grid(job, settings, plan, done), text) for job, done, text in results]
@@ -76,7 +76,7 @@ def collect(
                 save_results(p, job, settings, plan, done, picture, text)
             except OSError as error:
                 log_not_saved(error)
-                warn(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
+                warn_of_sweep(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
     figure = draw_figure(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
@@ -95,7 +95,7 @@ def collect(
     return processed
 
 
-def warn(p: Any, job: Any, message: Message | str) -> None:
+def warn_of_sweep(p: Any, job: Any, message: Message | str) -> None:
     """Shows `message` below the picture, and puts it into the API's answer, which has no comments."""
     generation.comment(p, translate(message))
     state_of(sweep_job(job).last).warnings.append(message)
@@ -125,7 +125,7 @@ def shared_pieces(jobs: list[Any]) -> Iterator[Message]:
 def missing_cells(
     p: Any, settings: SweepSettings, plan: SweepPlan, jobs: list[Any], finished: list[Done], store: CellStore
 ) -> Iterator[Message]:
-    """How many cells are done, if some are missing, and how to make these, if those that are done can be used again."""
+    """If cells are missing: the number of finished ones, and how to make the rest if those can be reused."""
     counts = {"made": sum(map(len, finished)), "wanted": len(plan.cells) * len(finished)}
     if counts["made"] == counts["wanted"]:
         return

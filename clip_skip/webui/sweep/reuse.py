@@ -37,7 +37,7 @@ NOT_NEEDED = ("c", "uc", "hr_c", "hr_uc", "sampler", "rng")
 
 
 def take_finished(job: Any, cells: Sequence[SweepCell], store: CellStore) -> Done:
-    """Those of `cells` that are in `store`; they are saved like new ones, unless their files are still there."""
+    """The `cells` that are in `store`; they are saved like new ones, unless their files still exist."""
     sweep, done = sweep_job(job), Done()
     for cell in cells:
         found = store.get(sweep.identities.get(cell))

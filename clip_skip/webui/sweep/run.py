@@ -25,7 +25,7 @@ from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import forge
 from clip_skip.webui.hosts.encoders import describe_model, selected
-from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
+from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepGrid, state_of
 from clip_skip.webui.sweep.batch import (
     cell_seed,
     group_for_batches,
@@ -201,7 +201,7 @@ def stopped() -> bool:
 def job_for_seed(p: Any, settings: SweepSettings, plan: SweepPlan, number: int) -> Any:
     """A copy of `p` for grid `number`, with the seed that the host would give to picture `number` of a batch."""
     job = copy(p)
-    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepJob(settings, plan))
+    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepGrid(settings, plan))
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
@@ -260,7 +260,7 @@ def count_batches(job: Any, cells: Sequence[SweepCell], limit: int) -> int:
 
 
 def more_batches(job: Any, count: int) -> None:
-    """Tells the host that there are `count` batches more than `begin_progress` said."""
+    """Adds `count` batches to the number that `begin_progress` gave the host."""
     shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 
