@@ -387,3 +387,29 @@ def test_the_layers_tab_has_nothing_to_show_of_several_layers(host, fixed):  # n
 
     with pytest.raises(MessageError):
         layers_tab.measure_prompt_on_page(OTHER, "l")
+
+
+def test_an_encoder_that_is_built_in_another_way_is_left_alone(host):  # noqa: F811
+    from clip_skip.webui import generation
+    from clip_skip.webui.hosts.encoders import describe_model
+
+    model = load(host, SINGLE["ZImage"][1]())
+    model.engine.text_encoder.model = torch.nn.Identity()
+    described = describe_model(model)
+    assert described.named == () and not described.several
+    model.engine = None
+    model.get_learned_conditioning = lambda texts: torch.zeros(len(texts), 3, 4)
+    p = host.generate(["<clipskip:qwen=3>a cow"])
+    assert told(p) == [generation.MODEL_WITHOUT_CLIP_SKIP(model="Z-Image")]
+
+
+def test_the_hires_pass_follows_the_first(host, named):  # noqa: F811
+    """Its own tag, else the first pass's; `hires=` is CLIP's."""
+    from clip_skip.prompt.parsed import read_marked
+    from clip_skip.prompt.precedence import Texts
+
+    tower, _ = named
+    first = f"<clipskip:{tower}=3:hires=5>a"
+    for prompt, value in (("b", 3), (f"b<clipskip:{tower}=4>", 4), ("b<clipskip:hires=2>", 3)):
+        marked = Texts(prompt, "bad", hires=True, first_pass=first, towers=(tower,)).marked()
+        assert [read_marked(text).values for text in marked] == [{tower: value}] * 2

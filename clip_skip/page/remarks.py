@@ -11,7 +11,7 @@ from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, find_warnings
 from clip_skip.prompt.tags import Tag
 from clip_skip.skip import LANGUAGE_MODELS, shorten
 
-__all__ = ["NAME_HAS_NO_EFFECT", "TAG_TOO_DEEP", "remarks"]
+__all__ = ["TAG_TOO_DEEP", "remarks"]
 
 TOO_SHALLOW = Template("{tag} is above the layer that {name} was published with; {used} is used.")
 TAG_TOO_DEEP = Template("{tag} is deeper than the {layers} layers of {name}; {used} is used.")

@@ -98,7 +98,7 @@ def engines(model: Any) -> list[tuple[str, Any]]:
 
 
 def describe(engine: Any) -> TextEncoder | None:
-    """The encoder of an engine in `ENGINES`; None where it takes several layers."""
+    """The encoder of an engine in `ENGINES`; None where it takes several layers, or is built in a way we don't know."""
     kind = type(engine).__name__
     layer = published(engine)
     if layer is None:
@@ -106,7 +106,10 @@ def describe(engine: Any) -> TextEncoder | None:
     tower, name = ENGINES[kind]
     inner = getattr(engine.text_encoder, "transformer", engine.text_encoder)
     incomplete = DEEPSTACK if kind in WITH_DEEPSTACK else 0
-    return from_stack(inner, name, tower, *layer, incomplete)
+    try:
+        return from_stack(inner, name, tower, *layer, incomplete)
+    except AttributeError:
+        return None
 
 
 def published(engine: Any) -> tuple[int, bool] | None:
