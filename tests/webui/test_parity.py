@@ -1,7 +1,7 @@
 """The same picture without the WebUI: the infotext's settings in, its pixels out, at one picture per batch.
 
 Needs AUTOMATIC1111 v1.10.1 on this machine with noise from the CPU (no GPU, or "CPU" as its random number source), with
-this extension and the bundled demo model, and without other extensions, some of which change pictures while they are off.
+this extension and the bundled demo model, and no other extensions, some of which change pictures while off.
 SD2 and SDXL checkpoints are named by CLIP_SKIP_SD2, CLIP_SKIP_SD2_V and CLIP_SKIP_SDXL. The largest differences are
 printed at the end (pytest -s): docs/parity.md has them."""
 
