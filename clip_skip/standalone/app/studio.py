@@ -160,9 +160,9 @@ class Studio:
             batch = settings.batch((shot,))
             made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = settings.infotext(shot)
-            save_picture(made, path, {"parameters": said})
-        return Picture(path, said, [*warnings_on(settings), *too_deep(checkpoint, settings)])
+            infotext = settings.infotext(shot)
+            save_picture(made, path, {"parameters": infotext})
+        return Picture(path, infotext, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
