@@ -171,9 +171,9 @@ def left_out(tool: str, value: float | None, family: str) -> Answer:
     if value is None:
         return as_published(family)
     number = abs(value) + NATIVE.get(family, 1)
-    said = {"tool": tool, "value": plain(value), "skip": skip.format_skip(number)}
-    return number, SKIPPED(**said, family=family) if family else SKIPPED_UNKNOWN(
-        **said, more=skip.format_skip(number + 1)
+    values = {"tool": tool, "value": plain(value), "skip": skip.format_skip(number)}
+    return number, SKIPPED(**values, family=family) if family else SKIPPED_UNKNOWN(
+        **values, more=skip.format_skip(number + 1)
     )
 
 

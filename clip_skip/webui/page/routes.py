@@ -85,14 +85,14 @@ def describe_loaded_model(model: Any) -> dict[str, Any]:
     }
 
 
-def viewer(asked: dict[str, Any]) -> dict[str, str]:
+def viewer(request: dict[str, Any]) -> dict[str, str]:
     """The viewer of a sweep whose pictures the page shows, see `clip_skip.page.live_viewer`."""
-    return live_viewer.live_viewer_page(asked, language(), translate)
+    return live_viewer.live_viewer_page(request, language(), translate)
 
 
-def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
+def sweep_of(request: dict[str, Any]) -> dict[str, str]:
     """The "infotext" of a picture with a sweep in it."""
-    return from_picture.sweep_of(asked)
+    return from_picture.sweep_of(request)
 
 
 def picture(request: dict[str, Any]) -> dict[str, Any]:
@@ -100,26 +100,26 @@ def picture(request: dict[str, Any]) -> dict[str, Any]:
     return png_info.identify_picture(request)
 
 
-def resolve_prompts(asked: dict[str, Any]) -> dict[str, Any]:
+def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
     See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
-    asked = prompts_to_come.without_comments(asked)
+    request = prompts_to_come.without_comments(request)
     host = answers.Host(
         [one.encoder for one in described.hosts],
         str(described.name) if model is not None else "",
         translate,
-        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, asked),
+        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
         [one.encoder for one in described.named],
         described.several,
     )
-    prompt = answers.styled_prompt(asked, host)
+    prompt = answers.styled_prompt(request, host)
     return {
-        **answers.read_prompts(asked, host),
-        **models_in_use.suggest_while_writing(model, prompt, asked.get("value")),
+        **answers.read_prompts(request, host),
+        **models_in_use.suggest_while_writing(model, prompt, request.get("value")),
     }
