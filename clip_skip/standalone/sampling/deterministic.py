@@ -120,6 +120,7 @@ class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
 
 
 class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
+    takes_noises = True
     eta = 0.0
     """The share of noise that each step adds."""
 
