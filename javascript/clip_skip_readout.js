@@ -35,6 +35,27 @@
         return {line, prompt: axes.some((axis) => axis === "Clip skip" || axis.startsWith("[Clip Skip] Prompt"))};
     }
 
+    /** Where a text encoder that is reached by its name stops; the example is a tag that acts. */
+    function named(encoder) {
+        const {values, tagged} = clipSkip.decidedByName(encoder);
+        if (!tagged) return tr("{name}: {layers} layers, as published {native}; {example} stops earlier", encoder);
+        if (values.length > 1) return tr("{name}: clip skip {values}", {name: encoder.name, values: values.join(", ")});
+        return clipSkip.stops([encoder], () => values[0]);
+    }
+
+    /** The line on a model without CLIP, and what there is to say beyond it. */
+    function withoutClip(model) {
+        const encoders = clipSkip.named();
+        if (!encoders.length) {
+            const several = tr("no effect on {model}, which uses several layers of its text encoder at once", {model});
+            const none = tr("no effect on {model}; tags and the panel have none either", {model});
+            return [clipSkip.known.several_layers ? several : none, ""];
+        }
+        const lines = encoders.map(named).join("; ");
+        if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("set by the prompt's tags: {stops}", {stops: lines}), ""];
+        return [tr("No effect on {model}: its text encoder is not CLIP.", {model}), lines];
+    }
+
     const headerActs = () => clipSkip.encoders().some((encoder) => encoder.header);
 
     /** The header's value or an override of it, if the loaded model has too few layers for it; else 0. */
@@ -51,7 +72,7 @@
             const later = tr("the model is not loaded yet: the WebUI loads it with the first picture");
             return [loads_later ? later : tr("the model is not loaded yet"), "", false];
         }
-        if (!encoders.length) return [tr("no effect on {model}; tags and the panel have none either", {model}), "", true];
+        if (!encoders.length) return [...withoutClip(model), true];
         const sweep = clipSkip.sweep(tab);
         const ofSweep = tr("clip skip {values}", sweep);
         const {prompt, others, byHeader} = clipSkip.decided(tab);
@@ -71,7 +92,8 @@
             const none = tr("No effect on {model}, which already stops at {native}. To change it, use a tag or the panel.", {model, native: encoders[0].native});
             return [none + rest, tr("As published: {stops}", {stops}), true];
         }
-        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, "", idle || clipSkip.overridden() > 0];
+        const more = clipSkip.named().map(named).join("\n");
+        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, more, idle || clipSkip.overridden() > 0];
     };
 
     /** What a newcomer needs to know, with a link to the guide. */

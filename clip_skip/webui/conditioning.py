@@ -1,9 +1,9 @@
 """Encodes marked texts: the one place that every prompt of a host goes through.
 
 `prompt_parser.get_learned_conditioning` is wrapped. While it works on texts that
-carry markers, the model it was handed has its `get_learned_conditioning` and its
-encoders' `encode_with_transformers` shadowed by instance attributes, which are
-gone again when it returns. Texts without markers take the host's own way, except
+carry markers, the model it was handed has its `get_learned_conditioning`, its
+encoders' `encode_with_transformers` and its text engines (text_engines.py) shadowed by
+instance attributes, which are gone again when it returns. Texts without markers take the host's own way, except
 that, while a generation runs whose prompts ask for something, other extensions
 encode pieces of them (a region, a word of negative weight), some by the model's own
 function. Such a piece follows the prompts of the batch, where these agree.
@@ -15,6 +15,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import cast
 
 import torch
@@ -28,6 +29,7 @@ from clip_skip.webui.host_types import Model, Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 from clip_skip.webui.state import state_of
+from clip_skip.webui.text_engines import ShadowEngine, shadowed
 
 __all__ = ["Conditioning"]
 
@@ -67,7 +69,7 @@ class Conditioning:
             return self.original(model, prompts, *args, **kwargs)
 
     def acts_on(self, texts: list[str]) -> bool:
-        """Whether `texts` are encoded here: they ask for something, or follow pictures that do."""
+        """Whether `texts` are encoded here: they set values, or belong to pictures that do."""
         if not all(read_marked(text).is_plain for text in texts):
             return True
         unmarked = self.unmarked(texts)
@@ -82,7 +84,7 @@ class Conditioning:
             generation.report_shared_pieces(p)
 
     def unmarked(self, texts: list[str]) -> Values | None:
-        """What unmarked ones of `texts` follow: the pictures that are being made; None where these differ."""
+        """The values of unmarked `texts`: those of the current pictures; None where these differ."""
         p = self.running()
         if p is None:
             return {}
@@ -123,7 +125,7 @@ class Conditioning:
     def encode_directly(
         self, model: Model, original: Callable[..., object], texts: list[str], *args: object, **kwargs: object
     ) -> object:
-        """In place of the model's `get_learned_conditioning`, for other extensions that call it themselves."""
+        """Replaces the model's `get_learned_conditioning`, for other extensions that call it themselves."""
         if self.working or not self.acts_on(texts):
             return original(texts, *args, **kwargs)
         with self.shadow(model, texts):
@@ -132,7 +134,8 @@ class Conditioning:
     @contextmanager
     def shadow(self, model: Model, prompts: list[str]) -> Iterator[None]:
         """While open, `model` takes texts with markers and encodes each as it asks."""
-        hosts = describe_model(model).hosts
+        described = describe_model(model)
+        hosts = described.hosts
         unmarked = self.unmarked(prompts) or {}
         values = [*(values for text in prompts for values in read_marked(text).each), unmarked]
         wanted = {
@@ -149,6 +152,11 @@ class Conditioning:
                 for host in hosts:
                     if wanted[host.encoder.tower] or self.memory is not None:
                         stack.enter_context(replaced(host.module, "encode_with_transformers", call.encode_tokens, host))
+                for named in described.named:
+                    if any(named.encoder.tower in one for one in values):
+                        values_of = partial(call.values_of_texts_for, named.encoder.tower)
+                        engine = ShadowEngine(named, values_of, self.report_shared_pieces)
+                        stack.enter_context(shadowed(model, named, engine))
                 yield
         finally:
             self.working = before
@@ -180,12 +188,12 @@ def replaced(module: object, name: str, function: Callable[..., object], *first:
 
 
 class Call:
-    """One call of the host's function: the texts it is at, and what was encoded for them.
+    """One call of the host's function: its current texts, and their encodings.
 
     wanted: every value that is asked for, by tower. All are taken out of the first
     pass over a text, and `encoded` keeps them, so that no text is run twice.
-    weights: what besides a text decides what it is encoded to.
-    unmarked: what a text without a marker asks for.
+    weights: what an encoding depends on besides the text.
+    unmarked: the values of a text without a marker.
     report_shared_pieces: called when there are rows that belong to no text.
     """
 
@@ -206,7 +214,7 @@ class Call:
     def encode_texts(
         self, original: Callable[..., object], texts: list[str], *args: object, **kwargs: object
     ) -> object:
-        """In place of the model's `get_learned_conditioning`: takes the markers out."""
+        """Replaces the model's `get_learned_conditioning`: removes the markers."""
         marked = [read_marked(text) for text in texts]
         self.values_of_texts = [self.unmarked if text.values is None else text.values for text in marked]
         self.clean = tuple(text.clean for text in marked)
@@ -216,7 +224,7 @@ class Call:
     def encode_tokens(
         self, host: HostEncoder, original: Callable[..., Tensor], tokens: Tensor, *args: object, **kwargs: object
     ) -> Tensor:
-        """In place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
+        """Replaces an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
 
         A pooled vector (B, D) is the full tower's, whatever was asked for."""
         tower = host.encoder.tower
@@ -233,9 +241,13 @@ class Call:
             result.pooled = own.pooled  # type: ignore[attr-defined, union-attr]  # where the hosts keep it
         return result
 
+    def values_of_texts_for(self, tower: str) -> list[float | None]:
+        """The value of each text of the current call for `tower`."""
+        return [values.get(tower) for values in self.values_of_texts]
+
     def values_of_rows(self, tower: str, rows: int) -> list[float | None]:
         """The value of each row of tokens. Another extension may have replaced the texts' rows (Cutoff does)."""
-        values = [values.get(tower) for values in self.values_of_texts]
+        values = self.values_of_texts_for(tower)
         if len(values) == rows:
             return values
         if len(set(values)) == 1:

@@ -1,7 +1,7 @@
-"""One generation: what its prompts and the panel ask for, put into its texts.
+"""One generation: the values of its prompts and the panel, written into its texts.
 
 Works on `p`, the host's processing object, in the order in which the host calls a
-script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
+script: `begin`, `apply_sweep_values`, then for each batch `mark_prompts` and `keep_hires_prompts`,
 then `end`. What it knows is kept in state.py's `State`.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 from modules import extra_networks, shared
 
 from clip_skip.messages.message import Message, Template, reason
+from clip_skip.page.named_encoders import panel_message, tag_messages
 from clip_skip.panel import Panel, settled
-from clip_skip.prompt.parsed import Prompt, Values, find_warnings
+from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, Values, find_warnings
 from clip_skip.prompt.precedence import Texts
 from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
@@ -27,6 +28,7 @@ from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model
 from clip_skip.webui.state import state_of
 
 __all__ = [
+    "apply_sweep_values",
     "begin",
     "comment",
     "end",
@@ -34,7 +36,6 @@ __all__ = [
     "mark_prompts",
     "network_names",
     "panel_of",
-    "prepare",
     "report_shared_pieces",
     "warn",
 ]
@@ -46,7 +47,10 @@ SHARED_PIECES = Template(
     "another extension encodes parts of the prompt itself, for the whole batch; "
     "its pictures ask for different values, so the WebUI's own was used."
 )
-NO_EFFECT = Template("tags and the panel have no effect on {model}, which does not support clip skip.")
+MODEL_WITHOUT_CLIP_SKIP = Template("tags and the panel have no effect on {model}, which does not support clip skip.")
+SEVERAL_LAYERS = Template(
+    "tags and the panel have no effect on {model}, which uses several layers of its text encoder at once."
+)
 
 
 def begin(p: Processing, args: Sequence[Any]) -> bool:
@@ -78,12 +82,12 @@ def reject(message: Message | str) -> Callable[..., None]:
     return init
 
 
-def prepare(p: Processing) -> None:
+def apply_sweep_values(p: Processing) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
     state = state_of(p)
     (panel,) = state.panels
     overrides.put_texts(p)
-    entries = overrides.apply(p, panel, state.overrides) if state.overrides else panel.infotext()
+    entries = overrides.apply_overrides(p, panel, state.overrides) if state.overrides else panel.infotext()
     p.extra_generation_params = {**p.extra_generation_params, **entries}
 
 
@@ -97,27 +101,30 @@ def mark_prompts(p: Processing) -> bool:
     state, model = state_of(p), describe_model(shared.sd_model)
     first = p.iteration * p.batch_size
     pairs = enumerate(zip(p.prompts, p.negative_prompts), first)
-    texts = [Texts(*pair, *skips_of_panel(p, picture)) for picture, pair in pairs]
+    texts = [Texts(*pair, *skips_of_panel(p, picture), towers=model.markable) for picture, pair in pairs]
     passes = [texts, hires_texts(p, first, texts)]
     prompts = [prompt for each in passes for pair in each for prompt in pair.parsed]
     warn(p, find_warnings(prompts, network_names()))
-    if not model.hosts:
+    if not model.markable:
         warn_no_effect(p, prompts, model)
-        put(p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes))
+        put_marked_texts(
+            p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes)
+        )
         return False
+    warn_names(p, prompts, model)
     values = [[one for each in passes if each for one in each[index].values()] for index in range(len(texts))]
     acts = any(one for each in values for one in each)
-    if acts and not state.overrides:
+    if acts and model.hosts and not any(one.acts_on_clip for one in state.overrides):
         for picture, each in enumerate(values, first):
             infotext.note(p, picture, each, model)
     warn_too_deep(p, [one for each in values for one in each], model)
-    differ = state.batch is not None and len({pair.prompt for pair in texts}) > 1
+    differ = state.batch is not None and len({pair.parsed[0].clean for pair in texts}) > 1
     state.unmarked = {
         (negative, hires): None if differ else agreed([pair.unmarked(negative) for pair in each])
         for hires, each in zip((False, True), passes)
         for negative in (False, True)
     }
-    put(p, first, *([pair.marked() for pair in each] for each in passes))
+    put_marked_texts(p, first, *([pair.marked() for pair in each] for each in passes))
     return acts
 
 
@@ -133,21 +140,23 @@ def panel_of(p: Processing, picture: int) -> Panel:
 
 
 def skips_of_panel(p: Processing, picture: int) -> tuple[Skip | None, Skip | None]:
-    """What the panel of `picture` asks for in its prompt and its negative prompt."""
+    """The panel's values of `picture` for its prompt and its negative prompt."""
     panel = panel_of(p, picture)
     return panel.skips() if panel.enabled else (None, None)
 
 
 def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts]:
-    """The same pictures in the hires pass; none where there is no such pass."""
+    """The same pictures in the hires pass; empty if there is no such pass."""
     if not getattr(p, "enable_hr", False):
         return []
     pairs = zip(p.all_hr_prompts[first:], p.all_hr_negative_prompts[first:], texts)
-    return [Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt) for prompt, bad, one in pairs]
+    return [
+        Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt, one.towers) for prompt, bad, one in pairs
+    ]
 
 
 def agreed(values: Sequence[Values]) -> Values | None:
-    """What all the pictures of a batch ask for; None where they differ."""
+    """The values of all the pictures of a batch; None where they differ."""
     if all(value == values[0] for value in values):
         return values[0] if values else {}
     return None
@@ -165,7 +174,9 @@ def report_shared_pieces(p: Processing) -> None:
         warn(p, [SHARED_PIECES])
 
 
-def put(p: Processing, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:
+def put_marked_texts(
+    p: Processing, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]
+) -> None:
     """Puts the marked texts of a batch where the host reads them next.
 
     The hires prompts of a batch it takes out of all of them, which go into the infotext: `keep_hires_prompts`
@@ -195,7 +206,7 @@ def keep_hires_prompts(p: Processing) -> None:
 
 
 def end(p: Processing, processed: Any) -> None:
-    """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
+    """Puts the messages into the answer for the API and the page; the API's answer has no comments."""
     state = state_of(p)
     entries: dict[str, list[Any]] = {
         "clip_skip_warnings": [str(message) for message in state.warnings],
@@ -212,11 +223,26 @@ def warn_too_deep(p: Processing, values: Sequence[Values], model: ModelEncoders)
     for host in model.hosts:
         skips = {one[host.encoder.tower] for one in values if host.encoder.tower in one}
         warn(p, [message for skip in sorted(skips) for message in host.encoder.too_deep(skip)], whole=True)
+    for encoder in (one.encoder for one in model.named):
+        skips = {one[encoder.tower] for one in values if encoder.tower in one}
+        messages = (encoder.too_deep(skip) or encoder.too_shallow(skip) for skip in sorted(skips))
+        warn(p, [message for each in messages for message in each], whole=True)
 
 
 def warn_no_effect(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+    """On a model whose layer can't be chosen."""
     if state_of(p).panels[0].enabled or any(prompt.tags for prompt in prompts):
-        warn(p, [NO_EFFECT(model=model.name)])
+        warn(p, [(SEVERAL_LAYERS if model.several else MODEL_WITHOUT_CLIP_SKIP)(model=model.name)])
+
+
+def warn_names(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+    """Warnings of values for a text encoder that the model does not have, with an example that would act."""
+    clip, named = [host.encoder for host in model.hosts], [one.encoder for one in model.named]
+    tags = [tag for prompt in prompts for tag in prompt.tags if tag.skip]
+    found = dict.fromkeys(message for tag in tags for message in tag_messages(tag, clip, named, model.name))
+    warn(p, list(found)[:MOST_WARNINGS])
+    if not clip and state_of(p).panels[0].enabled:
+        warn(p, [panel_message(named, model.name)])
 
 
 def warn(p: Processing, messages: Sequence[Message | str], whole: bool = False) -> None:

@@ -41,7 +41,7 @@ def note(p: Processing, picture: int, values: Iterable[Values], model: ModelEnco
 
 
 class Entry(dict[int, str | None]):
-    """What the host calls for the infotext of a picture: the values by picture.
+    """A callable for the host's infotext of a picture: the values by picture.
 
     Called with either a global or a per-batch index; a list instead would be indexed per batch, as if every batch were
     the first. It is a dict because Forge Classic writes it into its answer as JSON.
@@ -53,7 +53,7 @@ class Entry(dict[int, str | None]):
 
 
 def hosts_own() -> str | None:
-    """What the host writes: nothing for 1."""
+    """The host's own entry: none for 1."""
     value = header_option()
     return str(value) if value > 1 else None
 
@@ -62,6 +62,8 @@ def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:
     """The host's value that makes what is asked for. Where there is none, the one it is set to, if any text is encoded
     at that; else nothing, because it would be untrue."""
     asked = list(values)
+    if not any(host.encoder.tower in one for one in asked for host in model.hosts):
+        return hosts_own()
     stops = {stop(host, one.get(host.encoder.tower)) for one in asked for host in model.hosts}
     value = model.header_value(stops.pop()) if len(stops) == 1 else None
     if value is None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
 
@@ -365,7 +365,7 @@ def test_a_pasted_value_that_is_too_deep_is_named(webui, page):
     webui.check_clip_skip_is_pasted()
     page.locator(PROMPT).fill("a cow\nSteps: 4, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64, Clip skip: 14")
     page.locator("#paste").first.click()
-    expect(page, str(TOO_DEEP(value=14, layers=12)))
+    expect(page, str(COLUMN_TOO_DEEP(value=14, layers=12)))
 
 
 def test_a_pasted_value_on_sdxl_decides_nothing(webui, page, checkpoint):

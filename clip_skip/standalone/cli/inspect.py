@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.made_for.reading import Problem
-from clip_skip.messages.message import FIELD_PROBLEM
+from clip_skip.messages.message import FIELD_PROBLEM, Template, reason
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
-from clip_skip.standalone.cli.arguments import ArgumentError, check_png
+from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-HEADS = ("file", "model", "metadata", "weights", "verdict")
+NOTHING_IN_IT = Template("{folder} contains no .safetensors file and no picture")
 
-HELP = "which clip skip LoRAs and checkpoints were made for, and pictures were made at"
+INSPECT_HEADINGS = ("file", "model", "metadata", "weights", "verdict")
+
 DESCRIPTION = (
     "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
     "checkpoint, compared with the base it was made from. Of models only .safetensors files are opened. Of a picture "
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         for file, facts in pictures.items():
             print("\n".join(described(file, facts)))
     if arguments.figure:
-        draw(findings, arguments.figure)
+        save_figure(findings, arguments.figure)
         print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
     return 1 if len(findings) + len(pictures) < len(files) else 0
 
@@ -95,15 +96,15 @@ def listed(paths: Sequence[Path]) -> list[Path]:
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".safetensors" and file.is_file())
         inside = inside or pictures_in(path)
         if not inside:
-            raise ArgumentError(f"{path}: there is no .safetensors file in it, and no picture")
+            raise ArgumentError(NOTHING_IN_IT(folder=str(path)))
         found |= dict.fromkeys(inside)
     return [*found]
 
 
 def table(findings: Sequence[Finding]) -> Iterator[str]:
     """A line for each file, and below it why."""
-    rows = [HEADS, *map(row, findings)]
-    widths = [max(columns(cells[column]) for cells in rows) for column in range(len(HEADS))]
+    rows = [INSPECT_HEADINGS, *map(finding_row, findings)]
+    widths = [max(columns(cells[column]) for cells in rows) for column in range(len(INSPECT_HEADINGS))]
     lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
     yield lines[0].rstrip()
     for line, finding in zip(lines[1:], findings):
@@ -111,11 +112,11 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal `text` takes; East Asian letters take two."""
+    """The width of `text` in columns of a terminal; East Asian letters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def row(finding: Finding) -> tuple[str, ...]:
+def finding_row(finding: Finding) -> tuple[str, ...]:
     from clip_skip.made_for.findings import changed_blocks
 
     metadata, verdict = finding.metadata, finding.verdict
@@ -130,14 +131,14 @@ def row(finding: Finding) -> tuple[str, ...]:
     )
 
 
-def draw(findings: Sequence[Any], path: Path) -> None:
+def save_figure(findings: Sequence[Any], path: Path) -> None:
     try:
         from clip_skip.made_for import blocks_figure
     except ImportError as error:
-        raise ArgumentError(f"--figure: {error}") from error
+        raise ArgumentError(FIELD_PROBLEM(field="--figure", problem=reason(error))) from error
     from clip_skip.standalone.files import save_picture
 
     try:
-        save_picture(blocks_figure.draw(findings), path)
+        save_picture(blocks_figure.draw_blocks_figure(findings), path)
     except (ValueError, OSError) as error:
-        raise ArgumentError(f"--figure: {error}") from error
+        raise ArgumentError(FIELD_PROBLEM(field="--figure", problem=reason(error))) from error

@@ -10,13 +10,14 @@ from tempfile import TemporaryFile
 
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt.override import warn_replaced
-from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
-from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
+from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
+from clip_skip.standalone.cli.arguments import ArgumentError, as_argument_errors, cluster_of
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
+from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
 from clip_skip.standalone.sweep.job import SweepJob
-from clip_skip.standalone.sweep.run import run as run_job
+from clip_skip.standalone.sweep.run import make_sweep as run_job
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,6 +34,14 @@ EXAMPLES = """examples:
   clip-skip sweep --ray
 """
 
+STOPPED = Template(
+    "Stopped. {done} of {cells} cells are in {folder}, with a grid and a page of them; "
+    "the same command makes the others."
+)
+STOPPED_AT_ONCE = Template("Stopped. No cell was finished; the same command starts again.")
+ONE_CELL_MADE = Template("1 cell made")
+CELLS_MADE = Template("{made} cells made")
+SWEEP_MADE = Template("{summary}, {kept} kept, in {seconds} s: {page}")
 ANOTHER_FOLDER = Template("{problem}; give another folder, or --replace")
 
 
@@ -43,44 +52,48 @@ def run(arguments: argparse.Namespace) -> int:
         for sentence in (*left_out, *warnings(job, bool(arguments.like))):
             print(sentence, file=sys.stderr)
         try:
-            with telling():
-                prepare(job.out)
-                if taken := another(job, arguments.replace):
-                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
+            with as_argument_errors():
+                make_folder(job.out)
+                claim_folder(job, arguments.replace)
                 figures = run_job(job, cluster=cluster)
         except OSError as error:
             raise ArgumentError.of("--out", reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"
-        print(f"\n{said}; the same command makes the others.", file=sys.stderr)
+        stopped = STOPPED(done=made + kept, cells=wanted, folder=str(job.out)) if made + kept else STOPPED_AT_ONCE
+        print(f"\n{stopped}", file=sys.stderr)
         return 130
-    cells = "1 cell" if made == 1 else f"{made} cells"
-    print(f"{cells} made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
+    summary = ONE_CELL_MADE if made == 1 else CELLS_MADE(made=made)
+    seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
+    print(SWEEP_MADE(summary=summary, kept=kept, seconds=seconds, page=page))
     return 0
 
 
 def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
-    """What there is to say on the tags of the job's texts. The one value of a picture to be like is its tag's own."""
-    prompts = [parse(job.settings.prompt), parse_negative(job.settings.negative)]
+    """Messages about the tags and networks of the job's texts.
+
+    The one value of a picture to be like is its tag's own.
+    """
+    prompts = [parse_prompt(job.settings.prompt), parse_negative(job.settings.negative)]
     if hires := job.settings.hires:
-        prompts += [parse(hires.prompt), parse_negative(hires.negative)]
+        prompts += [parse_prompt(hires.prompt), parse_negative(hires.negative)]
     yield from find_warnings(prompts)
+    yield from network_warnings(prompt.clean for prompt in prompts[::2])
     if not like or len(job.plan.cells) > 1:
         yield from warn_replaced(job.settings.prompt)
 
 
-def prepare(out: Path) -> None:
+def make_folder(out: Path) -> None:
     """Makes the folder, and finds out whether it can be written to. OSError says why not."""
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=out):
         pass
 
 
-def another(job: SweepJob, replace: bool) -> Message | None:
-    """What is in the job's folder that it may not overwrite; with `replace` it is taken away, if it is a sweep's."""
+def claim_folder(job: SweepJob, replace: bool) -> None:
+    """ArgumentError where another sweep is in the job's folder; with `replace` it is taken away."""
     found = find_another_sweep(job)
-    if found and replace:
+    if found and not replace:
+        raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=found))
+    if found:
         clear(job.out)
-        return None
-    return found

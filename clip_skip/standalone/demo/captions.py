@@ -1,15 +1,16 @@
-"""What a caption of the model in the box asks for, read from its words."""
+"""Parses the captions of the bundled demo model."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from clip_skip.messages.message import MessageError, Template
 from clip_skip.skip import shorten
 from clip_skip.standalone.demo.scenes import (
     BACKGROUNDS,
     COLOURS,
-    PLACES,
+    POSITIONS,
     RADII,
     RELATIONS,
     SHAPES,
@@ -18,7 +19,7 @@ from clip_skip.standalone.demo.scenes import (
     Thing,
 )
 
-__all__ = ["DEMO", "CaptionError", "read"]
+__all__ = ["DEMO", "CaptionError", "read_caption"]
 
 DEMO = (
     "a green square at the right on a black background",
@@ -46,22 +47,26 @@ DEMO = (
     "a small yellow circle and a small yellow square on a white background",
     "black background, red star, small, yellow circle, large",
 )
-"""The 24 captions of docs/demo-model.md's sheet, none of which was chosen for what it shows."""
+"""The 24 captions of docs/demo-model.md's sheet, which were not selected by their results."""
 
 _THING = re.compile(rf"(?:({'|'.join(RADII)}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
 _BACKGROUND = re.compile(rf"({'|'.join(BACKGROUNDS)}) background")
 _SENTENCE = re.compile(
-    rf"an? {_THING.pattern}(?: at the ({'|'.join(PLACES)})| in the (centre)|"
+    rf"an? {_THING.pattern}(?: at the ({'|'.join(POSITIONS)})| in the (centre)|"
     rf" ({'|'.join(RELATIONS.values())}|and) an? {_THING.pattern})?(?: on a {_BACKGROUND.pattern})?"
 )
 
 
-class CaptionError(ValueError):
-    """The text is no caption that says what can be looked for; the message quotes it."""
+UNKNOWN_WORDS = Template("{text} is not a caption of the bundled demo model: {words} is not known")
+WRONG_COUNT = Template("{text} is not a caption of the bundled demo model: it names {count} objects, not 1 or 2")
 
 
-def read(text: str) -> tuple[Scene, Mentions]:
-    """The scene that `text` describes, with what it says of it; where and how large things are drawn it cannot say.
+class CaptionError(MessageError):
+    """The text is not a caption that says what can be looked for; the message quotes it."""
+
+
+def read_caption(text: str) -> tuple[Scene, Mentions]:
+    """The scene that `text` describes, and the attributes that it mentions; it cannot set exact places and sizes.
 
     Both styles of `scenes` are read, with the colour and the shape of each object named. Raises `CaptionError`.
     """
@@ -80,10 +85,10 @@ def read(text: str) -> tuple[Scene, Mentions]:
             background = match[1]
         elif things and group in RADII:
             things[-1] = (group, *things[-1][1:])
-        elif things and group in PLACES:
+        elif things and group in POSITIONS:
             places[-1] = group
         else:
-            raise CaptionError(f"{shorten(text)} is no caption of the model in the box: {shorten(group)} is not known")
+            raise CaptionError(UNKNOWN_WORDS(text=shorten(text), words=shorten(group)))
     return _scene(text, things, places, background)
 
 
@@ -91,7 +96,7 @@ def _scene(
     text: str, things: list[tuple[Any, ...]], places: list[str | None], background: str | None
 ) -> tuple[Scene, Mentions]:
     if not 1 <= len(things) <= 2:
-        raise CaptionError(f"{shorten(text)} is no caption of the model in the box: it names {len(things)} objects")
+        raise CaptionError(WRONG_COUNT(text=shorten(text), count=len(things)))
     placed, sized = all(places), all(size for size, _, _ in things)
     read = tuple(
         Thing(colour, shape, size or "", place or "", 0.0, 0.0, 0.0, 0.0)

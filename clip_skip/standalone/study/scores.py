@@ -11,18 +11,27 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
+from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
 from clip_skip.study.statistics import Measure
 
-__all__ = ["SCORES", "Score", "ScoreError", "find"]
+__all__ = ["SCORES", "Score", "ScoreError", "load_scores"]
 
 
-class ScoreError(ValueError):
-    """A score cannot be had; the message says what lacks."""
+NEEDS_CLIP = Template("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
+NO_MODEL = Template("open_clip has no model {model}; it has ViT-L-14, ViT-B-32 and others")
+NO_WEIGHTS = Template("there is no file {file}, and open_clip knows no weights of {model} by that name")
+NOT_LOADED = Template("{clip} cannot be loaded: {problem}")
+NOT_A_SCORE = Template("{name} is not one of {names}")
+
+
+class ScoreError(MessageError):
+    """A score that cannot be used; the message says what is missing."""
 
 
 class Score(Protocol):
-    """name:     tells its scores from those of other scores, and of the same one with other weights
+    """name:     distinguishes its values from other scores', and from those with other weights
     measures: its columns, the first the main one
     """
 
@@ -42,7 +51,7 @@ class Score(Protocol):
 
 
 class Difference:
-    """How far a picture is from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
+    """The distance of a picture from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
 
     name = "difference"
     measures = (
@@ -66,7 +75,7 @@ class Difference:
 
 
 class Right:
-    """What is right in a picture of the model in the box, by its pixels; the prompts are its captions."""
+    """The correctness of a picture of the bundled demo model, by its pixels; the prompts are its captions."""
 
     name = "right"
     measures = (
@@ -85,9 +94,9 @@ class Right:
 
         for prompt in prompts:
             try:
-                captions.read(prompt)
+                captions.read_caption(prompt)
             except captions.CaptionError as error:
-                raise ScoreError(str(error)) from None
+                raise ScoreError(reason(error)) from None
 
     def score(
         self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
@@ -99,7 +108,7 @@ class Right:
         scores = []
         for picture, prompt in zip(pictures, prompts):
             pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
-            verdict = checker.judge(pixels, *captions.read(prompt))
+            verdict = checker.judge(pixels, *captions.read_caption(prompt))
             judged = {
                 "right_colour": verdict.colours,
                 "right_shape": verdict.shapes,
@@ -123,18 +132,17 @@ class Clip:
 
         model, _, weights = clip.partition(":")
         if not weights:
-            raise ScoreError("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
+            raise ScoreError(NEEDS_CLIP)
         if model not in open_clip.list_models():
-            raise ScoreError(f"--clip: open_clip has no model {model!r}; it has ViT-L-14, ViT-B-32 and others")
+            raise ScoreError(FIELD_PROBLEM(field="--clip", problem=NO_MODEL(model=shorten(model))))
         file = Path(weights)
         if not file.is_file() and weights not in open_clip.list_pretrained_tags_by_model(model):
-            raise ScoreError(
-                f"--clip: there is no file {weights}, and open_clip knows no weights of {model} by that name"
-            )
+            raise ScoreError(FIELD_PROBLEM(field="--clip", problem=NO_WEIGHTS(file=weights, model=model)))
         try:
             self._model, _, self._see = open_clip.create_model_and_transforms(model, weights, device=device)
         except Exception as error:  # it raises many kinds: no network, a broken file, other sizes
-            raise ScoreError(f"--clip: {clip} cannot be loaded: {str(error).splitlines()[0]}") from error
+            problem = NOT_LOADED(clip=clip, problem=str(error).partition("\n")[0])
+            raise ScoreError(FIELD_PROBLEM(field="--clip", problem=problem)) from error
         self._model.eval()
         self._device = device
         self._read = open_clip.get_tokenizer(model)
@@ -170,19 +178,20 @@ def plain(prompt: str) -> str:
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}
-"""By name, as `--score` takes them."""
+"""Scores by name, as `--score` accepts them."""
 
 
-def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
-    """The scores `names`, loaded and checked, so that what lacks is told before a picture is made."""
+def load_scores(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
+    """The scores `names`, loaded and checked, so that anything missing is reported before pictures are made."""
     found: list[Score] = []
     for name in dict.fromkeys(names):
         if name not in SCORES:
-            raise ScoreError(f"--score: {name!r} is not one of {', '.join(SCORES)}")
+            problem = NOT_A_SCORE(name=shorten(name), names=", ".join(SCORES))
+            raise ScoreError(FIELD_PROBLEM(field="--score", problem=problem))
         score = SCORES[name](clip, device)
         try:
             score.check(prompts)
         except ScoreError as error:
-            raise ScoreError(f"--score {name}: {error}") from None
+            raise ScoreError(FIELD_PROBLEM(field=f"--score {name}", problem=reason(error))) from None
         found.append(score)
     return found

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from clip_skip.encoder import NAMES, TextEncoder
+from clip_skip.encoder import TOWER_NAMES, TextEncoder
 from clip_skip.made_for.naming import PREFIXES, checkpoint_family
 from clip_skip.made_for.reading import Unreadable
 from clip_skip.made_for.safetensors_file import SafetensorsFile
@@ -43,5 +43,5 @@ def describe_version(path: str, _mtime_ns: int) -> tuple[str, list[TextEncoder]]
         stored, missing = max(blocks, default=-1) + 1, MISSING.get(family, 0)
         if not stored:
             return "", []
-        encoders.append(TextEncoder(NAMES[tower], tower, (), None, NATIVE[family], stored + missing))
+        encoders.append(TextEncoder(TOWER_NAMES[tower], tower, (), None, NATIVE[family], stored + missing))
     return family, encoders

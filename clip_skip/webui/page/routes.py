@@ -1,4 +1,4 @@
-"""What the page and other programs ask: the loaded model's text encoders, and what a prompt's tags come to."""
+"""Routes for the page and other programs: the loaded model's text encoders, and the effect of a prompt's tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.page import from_picture, guide, png_info, prompts_to_come
 from clip_skip.webui.page.model_to_load import describe_file
 
-__all__ = ["add_routes", "describe", "read"]
+__all__ = ["add_routes", "describe_loaded_model", "resolve_prompts"]
 
 PATIENCE = 60.0
 """Seconds that the page waits for a model that is being loaded."""
@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
-    app.add_api_route("/clip-skip/v1/read", read, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/read", resolve_prompts, methods=["POST"])
     app.add_api_route("/clip-skip/v1/put", answers.put_tag_into, methods=["POST"])
     app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
     app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
@@ -36,7 +36,7 @@ def loaded(wait: bool = False) -> dict[str, Any]:
     until = time.monotonic() + PATIENCE
     while wait and sd_models.model_data.sd_model is None and time.monotonic() < until:
         time.sleep(0.2)
-    return {**describe(selected()), "guide": guide.address(language())}
+    return {**describe_loaded_model(selected()), "guide": guide.address(language())}
 
 
 def selected() -> Any:
@@ -61,7 +61,7 @@ def to_load() -> Any:
 
 
 def describe_to_load() -> dict[str, Any]:
-    """What is known of the selected checkpoint before it is loaded, like `describe`; `loads_later` says so."""
+    """What is known of the selected checkpoint before it is loaded; `loads_later` says that it will be."""
     info = to_load()
     kind, encoders = describe_file(str(getattr(info, "filename", "")))
     header = {"offset": 0, "least": 1}
@@ -70,15 +70,18 @@ def describe_to_load() -> dict[str, Any]:
         "checkpoint": getattr(info, "name", None),
         "header_acts": bool(encoders),
         "encoders": [answers.describe_encoder(one, {**header, "least": one.native}) for one in encoders],
+        "named": [],
+        "several_layers": False,
         "loads_later": info is not None,
     }
 
 
-def describe(model: Any) -> dict[str, Any]:
+def describe_loaded_model(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
     An encoder's `header` says what the header's value comes to there: it plus
-    `offset`, at least `least`; null where it does not act.
+    `offset`, at least `least`; null where it does not act. `named` are the text encoders that only a tag with their
+    name reaches, `several_layers` whether the model takes several layers together, so that there is none to choose.
     """
     if model is None:
         return describe_to_load()
@@ -93,40 +96,47 @@ def describe(model: Any) -> dict[str, Any]:
         "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
         "header_acts": described.header_acts,
         "encoders": encoders,
+        "named": [answers.describe_named(one.encoder) for one in described.named],
+        "several_layers": described.several,
     }
 
 
-def viewer(asked: dict[str, Any]) -> dict[str, str]:
-    """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
-    return live_viewer.live_viewer_page(asked, language(), translate)
+def viewer(request: dict[str, Any]) -> dict[str, str]:
+    """The viewer of a sweep whose pictures the page shows, see `clip_skip.page.live_viewer`."""
+    return live_viewer.live_viewer_page(request, language(), translate)
 
 
-def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
+def sweep_of(request: dict[str, Any]) -> dict[str, str]:
     """The "infotext" of a picture with a sweep in it."""
-    return from_picture.sweep_of(asked)
+    return from_picture.sweep_of(request)
 
 
 def picture(request: dict[str, Any]) -> dict[str, Any]:
-    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.answer` says."""
-    return png_info.answer(request)
+    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.identify_picture` says."""
+    return png_info.identify_picture(request)
 
 
-def read(asked: dict[str, Any]) -> dict[str, Any]:
+def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
-    What the tags come to is told by `clip_skip.page.answers`, in the host's language.
+    See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
     later = describe_file(str(getattr(to_load(), "filename", "")))
-    asked = prompts_to_come.without_comments(asked)
+    request = prompts_to_come.without_comments(request)
     host = answers.Host(
         [one.encoder for one in described.hosts] if model is not None else later[1],
         str(described.name) if model is not None else later[0],
         translate,
-        lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
+        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
+        [one.encoder for one in described.named],
+        described.several,
     )
-    prompt = answers.styled_prompt(asked, host)
-    return {**answers.read_prompts(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}
+    prompt = answers.styled_prompt(request, host)
+    return {
+        **answers.read_prompts(request, host),
+        **models_in_use.suggest_while_writing(model, prompt, request.get("value")),
+    }

@@ -26,7 +26,7 @@ UNDER_MORE = ("columns", "apply_to")
 """Choices that are out of sight while "More" is closed; the line of the count names those that are not the default."""
 
 ONE_PICTURE = Template("1 picture")
-PICTURES = Template("{count} pictures ({columns} × {rows})")
+PICTURE_COUNT = Template("{count} pictures ({columns} × {rows})")
 PICTURES_OF_SEEDS = Template("{count} pictures ({columns} × {rows}, {seeds} seeds)")
 ONE_BATCH = Template("in 1 batch")
 BATCHES = Template("in {batches} batches")
@@ -157,22 +157,24 @@ def keep_count_current(components: list[gr.Component], grids: gr.Component | Non
 
 
 def count_text(*values: Any) -> str:
-    """How many pictures the settings make, or what is wrong with them, as HTML.
+    """The number of pictures of these settings, or the problem with them, as HTML.
 
     values: those of all fields, and the batch count, the number of grids with a seed each
     """
     count = len(fields(SweepSettings))
-    towers = {host.encoder.tower: host.encoder for host in describe_model(sd_models.model_data.sd_model).hosts}
+    model = describe_model(sd_models.model_data.sd_model)
+    encoders = [*(host.encoder for host in model.hosts), *(named.encoder for named in model.named)]
+    towers = {encoder.tower: encoder for encoder in encoders}
     try:
         settings = SweepSettings.from_args(values[:count])
-        layers = {tower: encoder.layers for tower, encoder in towers.items()}
+        layers = {tower: encoder.deepest for tower, encoder in towers.items()}
         plan = replace(settings, seeds=random_seeds(settings.seeds)).plan(layers or None)
     except ValueError as error:
         return html.escape(translate(reason(error)))
     seeds = int(values[count]) if len(values) > count and settings.rows != "seed" else 1
     cells, limit = len(plan.cells), settings.cells_per_batch
     counts = {"count": cells * seeds, "columns": len(plan.clip_skips), "rows": len(plan.rows)}
-    size = PICTURES(**counts) if seeds == 1 else PICTURES_OF_SEEDS(**counts, seeds=seeds)
+    size = PICTURE_COUNT(**counts) if seeds == 1 else PICTURES_OF_SEEDS(**counts, seeds=seeds)
     batches = -(-cells // limit) * seeds if limit else 0
     how = ONE_BATCH if batches == 1 else BATCHES(batches=batches) if batches else FIT_MEMORY
     sentences: list[Message | str] = [ONE_PICTURE if cells * seeds == 1 else SIZE_AND_BATCHES(size=size, batches=how)]
