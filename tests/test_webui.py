@@ -461,10 +461,12 @@ def test_header_slider_is_added_once(host):
 
 def test_api_route(host):
     routes = {}
-    app = SimpleNamespace(add_api_route=lambda path, answer, methods: routes.update({path: answer}))
+    app = SimpleNamespace(add_api_route=lambda path, answer, **more: routes.update({path: answer}))
     host.callbacks["app_started"][0](None, app)
-    answer = routes["/clip-skip/v1/encoders"]
-    assert answer() == {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+    loaded = routes["/clip-skip/v1/encoders"]
+    none = {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+    assert loaded() == {**none, "loading": True}
+    answer = lambda: {name: value for name, value in loaded().items() if name != "loading"}
     from modules import sd_models
 
     sd_models.model_data.sd_model = host.model

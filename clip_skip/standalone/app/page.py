@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from clip_skip.messages.message import reason
 from clip_skip.page.events import listen
 from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
+from clip_skip.standalone.app.access import ONLY_THIS_MACHINE, Access, Gate, in_brackets
 from clip_skip.standalone.app.fields import option_widgets
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
 from clip_skip.standalone.app.made_for_tab import MadeForTab
@@ -190,10 +192,12 @@ class Page:
         return "\n".join(map(self.voice.translate, sentences)), str(path)
 
 
-def main(page: Page, port: int | None = None, browser: bool = True) -> None:
+def main(page: Page, port: int | None = None, browser: bool = True, access: Access = ONLY_THIS_MACHINE) -> None:
     """Serve `page` until Ctrl+C. Raises OSError if `port`, or any port, is not free."""
     launch = page.blocks.launch
-    options = taken(launch, show_error=True, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
+    options = taken(launch, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
+    options["app_kwargs"] = {"middleware": [Middleware(Gate, access=access)]}
+    options["server_name"] = in_brackets(access.listen)  # else the environment would decide (GRADIO_SERVER_NAME)
     app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)
     studio = page.studio
     add_routes(app, studio.checkpoints, studio.sweeps, page.voice.translate, studio.loading.loras)
