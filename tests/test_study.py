@@ -166,7 +166,7 @@ def test_the_options_may_be_a_file(made, tmp_path, capsys):
     [
         (["--skips", "1-13"], '--skips: "1-13" is outside 1 to 12'),
         (["--seeds", "1.5"], '--seeds: "1.5" is not a whole number'),
-        (["--score", "beauty"], "--score: 'beauty' is not one of right, clip, difference"),
+        (["--score", "beauty"], '--score: "beauty" is not one of right, clip, difference'),
         (["--score", "clip"], "--score clip needs --clip MODEL:FILE"),
         (["--score", "clip", "--clip", "ViT-B-32:none.pt"], "there is no file none.pt"),
         (["--score", "clip", "--clip", "NoSuch:none.pt"], "open_clip has no model 'NoSuch'"),

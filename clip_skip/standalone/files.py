@@ -5,19 +5,49 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from PIL import Image, PngImagePlugin
+
+from clip_skip.messages.message import MessageError, Template
+
+IN_USE = Template("{folder} is in use: another command or page is making pictures in it")
+
+LOCK = ".clip-skip.lock"
+
+
+class InUseError(MessageError):
+    """Somebody else is writing into a folder."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While this holds, nobody else takes `folder`, which is made. The lock ends with the process, however that ends.
+
+    Raises `InUseError` where somebody else has it, OSError where the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(str(folder / LOCK), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InUseError(IN_USE(folder=str(folder))) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; when the block ends without an error, what is there takes the place of `path` in one step."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")  # unlike any other thread's
     try:
         yield unfinished
         flush_to_disk(unfinished)

@@ -32,6 +32,9 @@ from clip_skip.standalone.sweep.run import Interrupted
 IS_DARK = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
+WINDOWS = 16
+"""How many events of windows gradio 3 handles at once; what makes pictures waits in the `Studio`."""
+
 Given = dict[Any, Any]
 """What gradio gives a function whose inputs are a set, or takes from it: the value of each widget."""
 
@@ -64,7 +67,7 @@ class Page:
                         made_for = MadeForTab(folder, studio.checkpoints, studio.out, self.voice.translate)
             self._listen(tabs)
             listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
-        self.blocks.queue()
+        self.blocks.queue(**taken(self.blocks.queue, concurrency_count=WINDOWS))  # later versions have a queue for each
 
     def _data(self) -> dict[str, Any]:
         opts = {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": self.studio.first.name}
@@ -90,23 +93,26 @@ class Page:
         self.at |= option_widgets(self.voice.tr, values, factor)
 
     def start_button(self, label: str, kind: str, name: str) -> Any:
-        """The button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s."""
+        """A button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s.
+
+        What is returned is the event to listen to: it comes when the studio knows of it, never before.
+        """
         tr, window = self.voice.tr, self.at["window"]
         with gr.Row():
             start = gr.Button(tr(label), variant="primary", elem_id=name)
             stop = gr.Button(tr("Interrupt"), elem_id=f"{name}_interrupt")
-        listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
+        announced = listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
         end = lambda window: self.studio.interrupt(kind, window)
         listen(stop.click, end, [window], queue=False)  # the queue is where what it ends runs
-        return start
+        return announced.then
 
     def _picture_tab(self) -> None:
         tr = self.voice.tr
-        button = self.start_button("Generate", "picture", "clip_skip_app_generate")
+        started = self.start_button("Generate", "picture", "clip_skip_app_generate")
         picture = image(tr("Picture"), "clip_skip_app_picture")
         notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
-        listen(button.click, self.generate, set(self.at.values()), [picture, infotext, notes])
+        listen(started, self.generate, set(self.at.values()), [picture, infotext, notes])
 
     def _layers_tab(self) -> None:
         tr = self.voice.tr
@@ -129,7 +135,9 @@ class Page:
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
-        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, NAME)
+        listen(load, None, None, [at["window"]], NAME)  # at once, in the browser; what follows may wait
+        many = taken(load, concurrency_limit=None)  # else a window would wait until another's sweep has ended
+        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, NAME, **many)
 
     def refreshed(self, chosen: str) -> Any:
         """The checkpoints that are there now."""

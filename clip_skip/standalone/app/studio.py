@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, MessageError, Template, Translate
@@ -19,7 +22,7 @@ from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
 from clip_skip.standalone.engine.shots import Shot
-from clip_skip.standalone.files import save_picture
+from clip_skip.standalone.files import locked, save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.option_kinds import FieldError, Number
@@ -158,9 +161,8 @@ class Studio:
             go_on()
             batch = settings.batch((shot,))
             made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
-            path = self._next("pictures", settings.seed)
             said = settings.infotext(shot)
-            save_picture(made, path, {"parameters": said})
+            path = self._save(made, settings.seed, said)
         return Picture(path, said, [*find_warnings(prompts_of(settings)), *too_deep(checkpoint, settings)])
 
     def sweep(
@@ -196,7 +198,8 @@ class Studio:
                 on_step(done, total, what)
 
             go_on()
-            figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
+            with locked(folder):
+                figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
         notes: list[Message | str] = [*find_warnings(prompts_of(settings)), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
@@ -218,12 +221,25 @@ class Studio:
         save_picture(draw_layers(measured, dark, translate, tokens), path)
         return path, list(measured.sentences())
 
-    def _next(self, folder: str, seed: int) -> Path:
-        """A new file's path, numbered as the WebUI numbers."""
-        place = self.out / folder
+    def _save(self, picture: Image.Image, seed: int, infotext: str) -> Path:
+        """A new file in pictures/, numbered as the WebUI numbers; another page may count in the same folder."""
+        place = self.out / "pictures"
+        place.mkdir(parents=True, exist_ok=True)
         begins = [file.stem.partition("-")[0] for file in place.glob("*-*.png")]
         numbers = [int(number) for number in begins if number.isdecimal() and number.isascii()]
-        return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
+        for number in count(max(numbers, default=-1) + 1):
+            path = place / f"{number:05}-{seed}.png"
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            break
+        try:
+            save_picture(picture, path, {"parameters": infotext})
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
 
 def slider_value(value: Any, checkpoint: Checkpoint) -> int:

@@ -25,8 +25,8 @@ from clip_skip.standalone.cli.arguments import (
     sizes_for,
     telling,
     within,
+    writing_to,
 )
-from clip_skip.standalone.cli.sweep import prepare
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
 from clip_skip.standalone.option_kinds import NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
@@ -57,6 +57,8 @@ DEFAULTS: dict[str, Any] = {
     "batch": 0,
     "out": "study",
 }
+MOST_PICTURES = 1_000_000
+
 NUMBERS = ("batch", "actors", "actor_cpus")
 
 ANOTHER_FOLDER = Template("{problem}; give another folder")
@@ -66,6 +68,9 @@ NOT_TOML = Template("it is not a TOML file: {reason}")
 NO_PROMPT = Template("there is no prompt in it")
 PROMPTS_NEEDED = Template("it is needed with a model of your own")
 TWO_ALIKE = Template("two of them are called {name}")
+TOO_MANY = Template(
+    "this study would have {count} pictures, more than {most}: give fewer prompts, --seeds, --cfg or --skips"
+)
 NOT_AN_OPTION = Template("{name} is not one of {names}")
 
 
@@ -103,11 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with telling("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
-            scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
-            if taken := find_another_study(job):
-                raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
-            prepare(job.out)
-            figures = run_job(job, scores, cluster, given.batch)
+            size = job.settings.width, job.settings.height
+            scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts, size)
+            with writing_to(job.out):
+                if taken := find_another_study(job):
+                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
+                figures = run_job(job, scores, cluster, given.batch)
     except ScoreError as error:
         raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
@@ -227,6 +233,8 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     seeds = parse_rows(ROW_KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
     plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
+    if len(plan.cells) > MOST_PICTURES:
+        raise ArgumentError(TOO_MANY(count=f"{len(plan.cells):,}", most=f"{MOST_PICTURES:,}"))
     how = loading(given)
     values = {option.name: getattr(given, option.argument) for option in STUDY}
     settings = settings_of(CommonSettings, {**defaults(), **values, "width": width, "height": height})

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryFile
 
-from clip_skip.messages.message import Message, Template, reason
+from clip_skip.messages.message import Message, Template
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
-from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling
+from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling, writing_to
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
@@ -42,14 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
         job = job_of(arguments, cluster.device if cluster else "", like)
         for sentence in (*left_out, *warnings(job, bool(arguments.like))):
             print(sentence, file=sys.stderr)
-        try:
-            with telling():
-                prepare(job.out)
-                if taken := another(job, arguments.replace):
-                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
-                figures = run_job(job, cluster=cluster)
-        except OSError as error:
-            raise ArgumentError.of("--out", reason(error)) from error
+        with telling(), writing_to(job.out):
+            if taken := another(job, arguments.replace):
+                raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
+            figures = run_job(job, cluster=cluster)
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"
@@ -68,13 +62,6 @@ def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
     yield from find_warnings(prompts)
     if not like or len(job.plan.cells) > 1:
         yield from warn_replaced(job.settings.prompt)
-
-
-def prepare(out: Path) -> None:
-    """Makes the folder, and finds out whether it can be written to. OSError says why not."""
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=out):
-        pass
 
 
 def another(job: SweepJob, replace: bool) -> Message | None:

@@ -11,14 +11,25 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from clip_skip.messages.message import MessageError, Template, reason
+from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
 from clip_skip.study.statistics import Measure
 
 __all__ = ["SCORES", "Score", "ScoreError", "find"]
 
 
-class ScoreError(ValueError):
-    """A score cannot be had; the message says what lacks."""
+class ScoreError(MessageError):
+    """A score that cannot be computed; the message says what is missing."""
+
+
+CLIP_NEEDED = Template("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
+NO_SUCH_MODEL = Template("--clip: open_clip has no model {model}; it has ViT-L-14, ViT-B-32 and others")
+NO_WEIGHTS = Template("--clip: there is no file {weights}, and open_clip knows no weights of {model} by that name")
+NOT_LOADED = Template("--clip: {clip} cannot be loaded: {problem}")
+NOT_A_SCORE = Template("--score: {name} is not one of {names}")
+OF_SCORE = Template("--score {name}: {problem}")
+OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; --size {size} makes such")
 
 
 class Score(Protocol):
@@ -29,8 +40,8 @@ class Score(Protocol):
     name: str
     measures: tuple[Measure, ...]
 
-    def check(self, prompts: Sequence[str]) -> None:
-        """ScoreError where the prompts cannot be scored."""
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
+        """ScoreError where pictures of the prompts, of this width and height, cannot be scored."""
 
     def score(
         self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
@@ -53,7 +64,7 @@ class Difference:
     def __init__(self, clip: str, device: str) -> None:
         pass
 
-    def check(self, prompts: Sequence[str]) -> None:
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
         pass
 
     def score(
@@ -80,14 +91,17 @@ class Right:
     def __init__(self, clip: str, device: str) -> None:
         pass
 
-    def check(self, prompts: Sequence[str]) -> None:
-        from clip_skip.standalone.demo import captions
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
+        from clip_skip.standalone.demo import captions, scenes
 
+        side = scenes.PICTURE_SIZE
+        if size != (side, side):
+            raise ScoreError(OTHER_SIZE(size=side, width=size[0], height=size[1]))
         for prompt in prompts:
             try:
                 captions.read(prompt)
             except captions.CaptionError as error:
-                raise ScoreError(str(error)) from None
+                raise ScoreError(reason(error)) from None
 
     def score(
         self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
@@ -123,18 +137,17 @@ class Clip:
 
         model, _, weights = clip.partition(":")
         if not weights:
-            raise ScoreError("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
+            raise ScoreError(CLIP_NEEDED)
         if model not in open_clip.list_models():
-            raise ScoreError(f"--clip: open_clip has no model {model!r}; it has ViT-L-14, ViT-B-32 and others")
+            raise ScoreError(NO_SUCH_MODEL(model=shorten(model)))
         file = Path(weights)
         if not file.is_file() and weights not in open_clip.list_pretrained_tags_by_model(model):
-            raise ScoreError(
-                f"--clip: there is no file {weights}, and open_clip knows no weights of {model} by that name"
-            )
+            raise ScoreError(NO_WEIGHTS(weights=weights, model=model))
         try:
             self._model, _, self._see = open_clip.create_model_and_transforms(model, weights, device=device)
         except Exception as error:  # it raises many kinds: no network, a broken file, other sizes
-            raise ScoreError(f"--clip: {clip} cannot be loaded: {str(error).splitlines()[0]}") from error
+            problem = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ScoreError(NOT_LOADED(clip=clip, problem=problem)) from error
         self._model.eval()
         self._device = device
         self._read = open_clip.get_tokenizer(model)
@@ -142,7 +155,7 @@ class Clip:
         self.name = f"clip-{hashlib.sha256(f'{model} {known}'.encode()).hexdigest()[:12]}"
         self._text = lru_cache(4096)(self._text_of)
 
-    def check(self, prompts: Sequence[str]) -> None:
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
         pass
 
     def _text_of(self, prompt: str) -> Any:
@@ -173,16 +186,19 @@ SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference
 """By name, as `--score` takes them."""
 
 
-def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
-    """The scores `names`, loaded and checked, so that what lacks is told before a picture is made."""
+def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str], size: tuple[int, int]) -> list[Score]:
+    """The scores `names`, loaded and checked, so that what is missing is reported before a picture is made.
+
+    size: width and height of the pictures
+    """
     found: list[Score] = []
     for name in dict.fromkeys(names):
         if name not in SCORES:
-            raise ScoreError(f"--score: {name!r} is not one of {', '.join(SCORES)}")
+            raise ScoreError(NOT_A_SCORE(name=shorten(name), names=", ".join(SCORES)))
         score = SCORES[name](clip, device)
         try:
-            score.check(prompts)
+            score.check(prompts, size)
         except ScoreError as error:
-            raise ScoreError(f"--score {name}: {error}") from None
+            raise ScoreError(OF_SCORE(name=name, problem=error.message)) from None
         found.append(score)
     return found
