@@ -9,6 +9,7 @@ from typing import Any
 
 from clip_skip.encoder import TextEncoder
 from clip_skip.messages.message import Message, Translate
+from clip_skip.messages.safe_text import well_formed
 from clip_skip.page.remarks import remarks
 from clip_skip.prompt import writing
 from clip_skip.prompt.parsed import TOWERS, Values, parse, parse_negative, read_marked
@@ -116,9 +117,9 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
 
 def put_tag_into(request: Mapping[str, Any]) -> dict[str, str]:
     """The "text" with "tag" as its own tag; "negative": whether it is a negative prompt."""
-    text = str(request.get("text") or "")
+    text = well_formed(str(request.get("text") or ""))
     try:
-        return {"text": writing.put(text, str(request.get("tag") or ""), bool(request.get("negative")))}
+        return {"text": writing.put(text, well_formed(str(request.get("tag") or "")), bool(request.get("negative")))}
     except ValueError:
         return {"text": text}
 
@@ -129,7 +130,7 @@ def styled_prompt(request: Mapping[str, Any], host: Host) -> str:
 
 
 def box_texts(request: Mapping[str, Any]) -> dict[str, str]:
-    return {box: str(request.get(box) or "") for box in BOXES}
+    return {box: well_formed(str(request.get(box) or "")) for box in BOXES}
 
 
 def style_names(request: Mapping[str, Any]) -> list[str]:

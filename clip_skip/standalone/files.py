@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from PIL import Image, PngImagePlugin
 
 from clip_skip.messages.message import MessageError, Template
+from clip_skip.messages.safe_text import well_formed
 
 IN_USE = Template("{folder} is in use: another command or page is making pictures in it")
 
@@ -71,6 +72,12 @@ def read_made_with(path: Path) -> dict[str, Any] | None:
     return made_with if isinstance(made_with, dict) else None
 
 
+def write_text(path: Path, content: str) -> None:
+    """Write a text file in UTF-8, in one step. Half a letter of a file name, which has no encoding, is escaped."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(content, encoding="utf-8", errors="backslashreplace")
+
+
 def slug(text: str, most: int = 40) -> str:
     """`text` as a part of a file's name: lower-case letters, digits and hyphens. It may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:most].strip("-")
@@ -122,6 +129,7 @@ def png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:
     """What Pillow writes into a PNG, such as infotext under "parameters"."""
     info = PngImagePlugin.PngInfo()
     for key, text in texts.items():
+        text = well_formed(text)
         info.add_text(key, text) if text.isascii() else info.add_itxt(key, text)
     return info
 

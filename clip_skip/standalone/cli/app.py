@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import socket
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from clip_skip.standalone.cli.arguments import (
     telling,
     within,
 )
+from clip_skip.standalone.cli.console import warn
 from clip_skip.standalone.options import OPTIONS, defaults
 
 __all__ = ["add_arguments", "run"]
@@ -123,7 +123,7 @@ def access_of(arguments: argparse.Namespace) -> Any:
     if not is_loopback(listen) and arguments.auth is None:
         if not arguments.no_auth:
             raise ArgumentError.of("--listen", NEEDS_AUTH)
-        print(OPEN_TO_ALL(address=listen, folder=str(arguments.out)), file=sys.stderr)
+        warn(OPEN_TO_ALL(address=listen, folder=str(arguments.out)))
     return Access(listen, user, password)
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, check_png, checkpoint
+from clip_skip.standalone.cli.console import print_lines
 from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
@@ -53,5 +54,5 @@ def run(arguments: argparse.Namespace) -> int:
         save_picture(draw_layers(measured, arguments.dark, tokens=tokens, sentences=True), arguments.out)
     except OSError as error:
         raise ArgumentError(f"--out: {error}") from error
-    print(*measured.sentences(), arguments.out, sep="\n")
+    print_lines(*measured.sentences(), arguments.out)
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.message import Template, reason
+from clip_skip.messages.safe_text import well_formed
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
 from clip_skip.skip import shorten
@@ -27,6 +28,7 @@ from clip_skip.standalone.cli.arguments import (
     within,
     writing_to,
 )
+from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
 from clip_skip.standalone.option_kinds import NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
@@ -99,8 +101,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
     warnings = find_warnings([*map(parse, given.prompts), parse_negative(given.negative)])
-    for sentence in (*warnings, *warn_replaced(*given.prompts[:1])):
-        print(sentence, file=sys.stderr)
+    warn(*warnings, *warn_replaced(*given.prompts[:1]))
     from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run as run_job
     from clip_skip.standalone.study.scores import ScoreError, find
@@ -108,8 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with telling("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
-            size = job.settings.width, job.settings.height
-            scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts, size)
+            shape = job.settings.width, job.settings.height
+            scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts, shape)
             with writing_to(job.out):
                 if taken := find_another_study(job):
                     raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
@@ -118,13 +119,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        print(
-            f"\nStopped. {made + kept} of {wanted} pictures are in {job.out}; the same command makes the others.",
-            file=sys.stderr,
-        )
+        warn("", f"Stopped. {made + kept} of {wanted} pictures are in {job.out}; the same command makes the others.")
         return 130
-    print("\n".join(figures["sentences"]))
-    print(f"{made} pictures made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
+    done = f"{made} pictures made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}"
+    print_lines(*figures["sentences"], done)
     return 0
 
 
@@ -199,7 +197,8 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
             raise ArgumentError.of("--prompts", NO_FILE_AT(path=value)) from None
         except (OSError, ValueError) as error:
             raise ArgumentError.of("--prompts", reason(error)) from error
-    found = list(dict.fromkeys(str(line).strip() for line in value if str(line).strip()))
+    texts = (well_formed(str(line)).strip() for line in value)
+    found = list(dict.fromkeys(text for text in texts if text))
     if not found:
         raise ArgumentError.of("--prompts", NO_PROMPT)
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 
 from clip_skip.messages.message import Message, Template
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
 from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling, writing_to
+from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
@@ -38,8 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     like, left_out = fill_from_picture(arguments) if arguments.like else (None, [])
     with cluster_of(arguments) as cluster:
         job = job_of(arguments, cluster.device if cluster else "", like)
-        for sentence in (*left_out, *warnings(job, bool(arguments.like))):
-            print(sentence, file=sys.stderr)
+        warn(*left_out, *warnings(job, bool(arguments.like)))
         with telling(), writing_to(job.out):
             if taken := another(job, arguments.replace):
                 raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
@@ -47,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"
-        print(f"\n{said}; the same command makes the others.", file=sys.stderr)
+        warn("", f"{said}; the same command makes the others.")
         return 130
     cells = "1 cell" if made == 1 else f"{made} cells"
-    print(f"{cells} made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
+    print_lines(f"{cells} made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
     return 0
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from clip_skip import skip
 from clip_skip.messages.message import Message, Template
-from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, read_made_with, replacing, slug
+from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, read_made_with, slug, write_text
 from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.sweep.folder import IDENTITY
 from clip_skip.study.plan import StudyCell
@@ -107,8 +107,7 @@ class StudyFolder:
             file.write("\n" + "\n".join(json.dumps([of, values]) for of, values in scores.items()) + "\n")
 
     def write(self, name: str, content: str) -> None:
-        with replacing(self.path / name) as unfinished:
-            unfinished.write_text(content, encoding="utf-8")
+        write_text(self.path / name, content)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, float]]]:

@@ -17,9 +17,9 @@ from clip_skip.standalone.files import (
     clear_unfinished,
     png_texts,
     read_made_with,
-    replacing,
     save_picture,
     slug,
+    write_text,
 )
 from clip_skip.standalone.identity import FORMAT
 from clip_skip.standalone.sweep.job import SweepJob
@@ -137,8 +137,7 @@ class SweepFolder:
 
     def write(self, name: str, content: str) -> None:
         """Put a text file beside the cells."""
-        with replacing(self.path / name) as unfinished:
-            unfinished.write_text(content, encoding="utf-8")
+        write_text(self.path / name, content)
 
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
         self.write(name, json.dumps(content, indent=1, ensure_ascii=False))
