@@ -5,7 +5,6 @@ import json
 import re
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from PIL import Image
 from clip_skip import panel
 from clip_skip.encoder import TOO_DEEP
 from clip_skip.messages import catalogues
-from clip_skip.messages.catalogues import translated
+from clip_skip.messages.catalogues import translator
 from clip_skip.messages.message import reason
 from clip_skip.prompt.override import REPLACED
 from clip_skip.prompt.parsed import IGNORED
@@ -328,7 +327,7 @@ def client(studio):
     from clip_skip.standalone.app.routes import add_routes
 
     app = fastapi.FastAPI()
-    add_routes(app, studio.checkpoints, studio.sweeps, lambda text: translated(text, "ja_JP"))
+    add_routes(app, studio.checkpoints, studio.sweeps, translator("ja_JP"))
     return testclient.TestClient(app)
 
 
@@ -415,14 +414,14 @@ def test_what_is_wrong_is_told_in_the_pages_language(studio, language):
             sweep(studio, settings(studio), SweepSettings(axis, "7"))
         messages.append(reason(wrong.value))
     for message in messages:
-        told = translated(message, language)
+        told = translator(language)(message)
         assert told != str(message) and "{" not in told, message
         assert not re.search(r"\b(is|the|values?|given|of|to|cells)\b", re.sub(r'"[^"]*"', "", told)), told
         assert all(quoted in told for quoted in re.findall(r'"[^"]*"', str(message))), told
 
 
 def test_a_sweep_in_chinese(studio):
-    chinese = partial(translated, language="zh_CN")
+    chinese = translator("zh_CN")
     made = sweep(studio, settings(studio), SweepSettings("1, 2.5", "4"), language="zh_CN", translate=chinese)
     page = (made.folder / "index.html").read_text(encoding="utf8")
     assert '<html lang="zh-CN"' in page and chinese("Swap axes") in page and chinese("Swap axes") != "Swap axes"

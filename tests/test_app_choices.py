@@ -6,7 +6,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from clip_skip.encoder import TOO_DEEP
-from clip_skip.messages.catalogues import translated
+from clip_skip.messages.catalogues import translator
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
@@ -198,7 +198,7 @@ def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, languag
     said.append(wrong.value.message)
     assert len(said) == 11
     for sentence in said:
-        told = translated(sentence, language)
+        told = translator(language)(sentence)
         assert told != str(sentence) and "{" not in told, sentence
 
 

@@ -147,7 +147,7 @@ def test_diffusers_own_loader_reads_it(written: Path) -> None:
 @pytest.mark.parametrize("things", [1, 2])
 def test_a_caption_is_read_as_it_was_written(things: int) -> None:
     for case in cases(40, "captions", held_out=False, things=things):
-        scene, mentions = captions.read(case.text)
+        scene, mentions = captions.read_caption(case.text)
         assert mentions == dataclasses.replace(case.mentions, colour=True, shape=True)
         told = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in scene.things]
         asked = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in case.scene.things]
@@ -160,12 +160,12 @@ def test_a_caption_is_read_as_it_was_written(things: int) -> None:
     "text", ["", "a red cow", "red circle, blue ring, green star", "a red circle in space", "large"]
 )
 def test_what_is_no_caption_is_refused_by_name(text: str) -> None:
-    with pytest.raises(captions.CaptionError, match="no caption of the model in the box"):
-        captions.read(text)
+    with pytest.raises(captions.CaptionError, match="not a caption of the bundled demo model"):
+        captions.read_caption(text)
 
 
 def test_an_empty_picture_has_nothing_right_in_it() -> None:
-    scene, mentions = captions.read("a large red circle at the left")
+    scene, mentions = captions.read_caption("a large red circle at the left")
     verdict = checker.judge(torch.full((3, 128, 128), 0.5), scene, mentions)
     assert (verdict.colours, verdict.shapes, verdict.sizes, verdict.places) == ((False,), (False,), (False,), False)
     assert not verdict.count

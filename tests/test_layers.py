@@ -181,7 +181,7 @@ def test_the_figure_is_drawn_light_and_dark(tokens):
 
 
 def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
-    out = tmp_path / "new" / "layers.png"
+    out = tmp_path / "layers.png"
     assert cli.main(["layers", "--prompt", "a red <clipskip:3> circle", "--out", str(out)]) == 0
     assert "biggest change" in capsys.readouterr().out
     assert out.read_bytes().startswith(b"\x89PNG")
@@ -326,3 +326,11 @@ def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypat
     assert layers_tab.show("a", "", "", False)[:2] == (str(layers_tab.NOTHING_TO_SHOW(model="this model")), None)
     shared.sd_model = MODELS["Forge SD1"]()  # has no tokenize_line here, so it fails
     assert layers_tab.show("a", "", "", False)[:2] == (layers_tab.FAILED, None)
+
+
+def test_an_openclip_h_without_its_last_block_is_numbered_as_the_full_one(tmp_path):
+    """As by the sweep: forks and diffusers store SD2's with 23 of its 24 blocks."""
+    tower = large_open_clip(64, 23)
+    save(tmp_path / "sd2.safetensors", {"clip_skip.text_heads": "1"}, **{"cond_stage_model.model.": tower})
+    measured = layers_command.measure(tmp_path / "sd2.safetensors", "a red cow")
+    assert measured.numbers == tuple(range(1, 24)) and measured.clip_skips == tuple(range(24, 1, -1))

@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from PIL import Image
 
 from clip_skip.messages import catalogues, lines
 from clip_skip.messages import fonts as lettering
-from clip_skip.messages.catalogues import translated
+from clip_skip.messages.catalogues import translator
 from clip_skip.sweep import grid, report, report_figure
 from clip_skip.sweep.plan import SweepPlan
 from clip_skip.sweep.rows import ROW_KINDS, Rows
@@ -60,7 +60,7 @@ def test_fonts_that_were_installed_a_minute_ago_are_found(monkeypatch):
     monkeypatch.setattr(lettering, "findSystemFonts", lambda: searches.append(1) or findSystemFonts())
     with fonts_of_matplotlib(monkeypatch):
         assert not has_cjk()
-        chinese = partial(translated, language="zh_CN")
+        chinese = translator("zh_CN")
         assert catalogues.translate_for_picture("seed", chinese) == chinese("seed")
         assert lettering.font_families("a cow") == [lettering.OWN]
         assert lettering.replace_missing_letters("\U00010000\U00012000") and len(searches) == 1
@@ -93,14 +93,14 @@ def english():
 @needs_cjk
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_figures_in_every_language_have_no_boxes(language, english):
-    for drawn, other in zip(figures(partial(translated, language=language)), english):
+    for drawn, other in zip(figures(translator(language)), english):
         assert drawn.size != other.size or drawn.tobytes() != other.tobytes()
 
 
 def test_without_a_font_the_words_stay_english_and_no_box_is_drawn(no_cjk):
-    for drawn, english in zip(figures(partial(translated, language="zh_CN")), figures(str)):
+    for drawn, english in zip(figures(translator("zh_CN")), figures(str)):
         assert drawn.size == english.size and drawn.tobytes() == english.tobytes()
-    assert catalogues.translate_for_picture("seed", partial(translated, language="ja_JP")) == "seed"
+    assert catalogues.translate_for_picture("seed", translator("ja_JP")) == "seed"
     assert lettering.replace_missing_letters("a 牛") == "a \ufffd"
 
 

@@ -19,6 +19,7 @@ from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from clip_skip.prompt.tags import strip  # noqa: E402
+from clip_skip.standalone.cli.arguments import A_FOLDER, NEEDS_RAY  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.cli.sweep_arguments import VALUES_NEEDED  # noqa: E402
 from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder  # noqa: E402
@@ -29,7 +30,7 @@ from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.settings import Settings  # noqa: E402
+from clip_skip.standalone.settings import TOO_LARGE, Settings  # noqa: E402
 from clip_skip.standalone.sweep.folder import SweepFolder  # noqa: E402
 from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
 from clip_skip.sweep.axis import TOO_DEEP  # noqa: E402
@@ -630,6 +631,11 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
         (["--seed", "-2"], "--seed: -2 is outside"),
         (["--sampler", "PLMS"], '--sampler: "PLMS" is not one of DPM++ 2M Karras'),
         (["--device", "tpu"], '--device: "tpu"'),
+        (["--sampler", "Euler b"], '--sampler: "Euler b" is not known; did you mean Euler a?'),
+        (["--rows", "seeds"], '--rows: "seeds" is not known; did you mean seed?'),
+        (["--actors", "2"], f"--actors: {NEEDS_RAY}"),
+        (["--model", "."], f"--model: {A_FOLDER(path='.')}"),
+        (["--hires", "8", "--size", "4096"], f"--hires: {TOO_LARGE(size='32768x32768', most=8192)}"),
         (["--model", "missing.safetensors"], "--model: missing.safetensors: there is no such file"),
     ],
 )
@@ -639,6 +645,29 @@ def test_bad_arguments_end_with_code_2(arguments, message, model, tmp_path, caps
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_names_are_taken_in_any_case_and_seed_minus_1_is_random(model, tmp_path):
+    seeds = set()
+    for number in range(2):
+        out = tmp_path / str(number)
+        typed = [
+            "--sampler",
+            "euler A",
+            "--noise",
+            "gpu",
+            "--emphasis",
+            "no norm",
+            "--dtype",
+            "Float32",
+            "--rows",
+            "CFG",
+        ]
+        assert main(sweep(model, out, "--skips", "1", "--cfg", "7", "--steps", "1", "--seed", "-1", *typed)) == 0
+        settings = json.loads((out / "sweep.json").read_text(encoding="utf-8"))["settings"]
+        assert (settings["sampler"], settings["noise"], settings["emphasis"]) == ("Euler a", "GPU", "No norm")
+        seeds.add(settings["seed"])
+    assert len(seeds) == 2 and min(seeds) >= 0
 
 
 def test_bad_tags_are_told_and_the_rest_is_used(model, tmp_path, capsys):

@@ -21,6 +21,7 @@ open_clip = pytest.importorskip("open_clip")
 from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
+from clip_skip.standalone.cli.study import NO_FILE  # noqa: E402
 from clip_skip.standalone.engine.makers import Maker  # noqa: E402
 from clip_skip.standalone.study.scores import Clip, ScoreError, find  # noqa: E402
 from clip_skip.study import sentence as study_sentence  # noqa: E402
@@ -161,6 +162,21 @@ def test_the_options_may_be_a_file(made, tmp_path, capsys):
     assert '"prompt" is not one of' in capsys.readouterr().err
 
 
+def test_a_file_of_options_that_is_not_there_or_not_toml_is_named(tmp_path, capsys):
+    (tmp_path / "broken.toml").write_text("seeds = ", encoding="utf-8")
+    (tmp_path / "typed.toml").write_text("steps = 'many'\nnegative = 3\n", encoding="utf-8")
+    for name, message in (
+        ("nope.toml", NO_FILE),
+        ("broken.toml", "it is not a TOML file: "),
+        ("typed.toml", "--negative: "),
+        (".", "Is a directory"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["study", str(tmp_path / name)])
+        error = capsys.readouterr().err
+        assert message in error and "Errno" not in error
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -169,12 +185,13 @@ def test_the_options_may_be_a_file(made, tmp_path, capsys):
         (["--score", "beauty"], '--score: "beauty" is not one of right, clip, difference'),
         (["--score", "clip"], "--score clip needs --clip MODEL:FILE"),
         (["--score", "clip", "--clip", "ViT-B-32:none.pt"], "there is no file none.pt"),
-        (["--score", "clip", "--clip", "NoSuch:none.pt"], "open_clip has no model 'NoSuch'"),
+        (["--score", "clip", "--clip", "NoSuch:none.pt"], 'open_clip has no model "NoSuch"'),
         (["--sampler", "Heun"], '--sampler: "Heun" is not one of'),
         (["--models", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--models", "demo", "demo"], "two of them are called clip-skip-demo"),
         (["--prompts", "nowhere.txt"], "--prompts:"),
         (["--steps", "0"], "--steps: 0 is outside 1 to 1000"),
+        (["--sampler", "euler B"], '--sampler: "euler B" is not known; did you mean Euler a?'),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_made(tmp_path, capsys, more, said):

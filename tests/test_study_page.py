@@ -16,7 +16,7 @@ from clip_skip.study.plan import StudyPlan  # noqa: E402
 from clip_skip.sweep import viewer  # noqa: E402
 from clip_skip.sweep.axis import Axis  # noqa: E402
 
-EMPTY = viewer.page("", "", Axis("", ()), Axis("", ()), [], 8)
+EMPTY = viewer.viewer_page("", "", Axis("", ()), Axis("", ()), [], 8)
 MEASURE = statistics.Measure("right", "what is right in the picture")
 PROMPTS = tuple(f"<b>prompt</b> {number}" for number in range(35))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip.messages.catalogues import catalogue, languages, translated
+from clip_skip.messages.catalogues import catalogue, languages, translator
 from clip_skip.sweep import axis, over_seeds, report, rows
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep.rows import ROW_KINDS
@@ -47,7 +47,7 @@ SWEEP_MESSAGES = [
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_of_a_sweep_comes_out_translated(language):
     for message in SWEEP_MESSAGES:
-        shown = translated(message, language)
+        shown = translator(language)(message)
         assert not re.search(r"\b(the|layers|from|explains|rows|whole)\b", shown), shown
         assert {*re.findall(r"\d+(?:\.\d+)?", str(message))} <= {*re.findall(r"\d+(?:\.\d+)?", shown)}, shown
 

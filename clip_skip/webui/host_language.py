@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modules import shared
 
-from clip_skip.messages.catalogues import languages, translated
+from clip_skip.messages.catalogues import languages, translator
 from clip_skip.messages.message import Message
 
 __all__ = ["language", "translate"]
@@ -18,4 +18,4 @@ def language() -> str:
 
 def translate(text: Message | str) -> str:
     """`text` in the host's language; as it is, where there is no translation of it."""
-    return translated(text, getattr(shared.opts, "localization", "None"))
+    return translator(getattr(shared.opts, "localization", "None"))(text)

@@ -27,6 +27,7 @@ from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import NATIVE
 from clip_skip.standalone.option_kinds import FieldError, Number
 from clip_skip.standalone.prompts import tokens
+from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.standalone.settings import Settings
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
@@ -163,7 +164,7 @@ class Studio:
             made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
             said = settings.infotext(shot)
             path = self._save(made, settings.seed, said)
-        return Picture(path, said, [*find_warnings(prompts_of(settings)), *too_deep(checkpoint, settings)])
+        return Picture(path, said, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
@@ -193,7 +194,7 @@ class Studio:
         folder = self.sweeps / wanted.name
         with self._alone("sweep", window) as go_on:
 
-            def step(done: int, total: int, what: str) -> None:
+            def step(done: int, total: int, what: Message | str) -> None:
                 go_on()
                 on_step(done, total, what)
 
@@ -201,7 +202,7 @@ class Studio:
             with locked(folder):
                 figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
-        notes: list[Message | str] = [*find_warnings(prompts_of(settings)), *warn_replaced(settings.prompt)]
+        notes: list[Message | str] = [*warnings_on(settings), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
         return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
 
@@ -265,6 +266,12 @@ def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
 def prompts_of(settings: Settings) -> list[Prompt]:
     hires = [parse(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
     return [parse(settings.prompt), parse_negative(settings.negative), *hires]
+
+
+def warnings_on(settings: Settings) -> list[Message]:
+    """What there is to say on the tags and networks of the texts."""
+    prompts = prompts_of(settings)
+    return [*find_warnings(prompts), *network_warnings(prompt.clean for prompt in prompts[::2])]
 
 
 def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:

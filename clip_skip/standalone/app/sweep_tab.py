@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from clip_skip.messages.message import Template
+from clip_skip.messages.message import Message, Template
 from clip_skip.page.events import listen
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import Checkpoint
@@ -93,7 +93,7 @@ class SweepTab:
         window = values.pop("window")
         started = self.windows.start(window, {**values, "seed": settings.seed})
 
-        def on_step(done: int, total: int, what: str) -> None:
+        def on_step(done: int, total: int, what: Message | str) -> None:
             started.progress = what
             progress((done, total), desc=self.voice.translate(what), unit="steps")
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clip_skip.messages.catalogues import catalogue, translated
+from clip_skip.messages.catalogues import catalogue, translator
 from clip_skip.messages.message import Message, MessageError, Template, reason
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.app.gradio_versions import told
@@ -33,14 +33,11 @@ class Voice:
     def __init__(self, language: str | None = None) -> None:
         self.language = language
         self.words = catalogue(language)
+        self.translate = translator(language)
 
     def tr(self, text: Message | str, **values: object) -> str:
         """`text` in the page's language, with {name} replaced by values["name"]."""
         return self.words.get(str(text), str(text)).format(**values)
-
-    def translate(self, sentence: Message | str) -> str:
-        """A sentence of the library in the page's language."""
-        return translated(sentence, self.language)
 
     def notes(self, sentences: Iterable[Message | str]) -> str:
         """The sentences in the page's language, as HTML."""

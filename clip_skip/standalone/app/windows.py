@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from clip_skip.messages.message import Message
+
 __all__ = ["NAME", "Started", "Windows"]
 
 NAME = """() => {
@@ -24,7 +26,7 @@ class Started:
     """A sweep that a window has started: what was in its fields, how far it is, and what it shows of it in the end."""
 
     values: dict[str, Any]
-    progress: str = ""
+    progress: Message | str = ""
     answer: dict[str, Any] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 

@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.catalogues import languages
-from clip_skip.messages.message import Template
+from clip_skip.messages.message import Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import (
     ArgumentError,
     add_loading,
     add_options,
+    as_argument_errors,
     check_folder,
+    check_is_file,
     checkpoint,
     device,
     given_values,
     loading,
-    telling,
     within,
 )
 from clip_skip.standalone.cli.console import warn
 from clip_skip.standalone.options import OPTIONS, defaults
 
 __all__ = ["add_arguments", "run"]
+
+PORT_TAKEN = Template("{port} is taken")
+NO_PORT = Template("no port from 7860 on is free")
+NEEDS_APP = Template('{problem}; the page needs more: in the folder of Clip Skip run pip install ".[standalone,app]"')
 
 APP = tuple(option for option in OPTIONS if option.name == "emphasis")
 """What the page begins with."""
@@ -72,34 +77,35 @@ def run(arguments: argparse.Namespace) -> int:
         from clip_skip.standalone.app.page import Page, main
         from clip_skip.standalone.app.studio import Studio
     except ImportError as error:
-        raise ArgumentError(f"{error}; the page needs: pip install clip-skip[standalone,app]") from error
+        raise ArgumentError(NEEDS_APP(problem=str(error))) from error
     values = defaults(arguments.model == "demo") | given_values(arguments, APP)
     if arguments.port is not None:
         within("--port", arguments.port, 1, 65535)
     check_folder("--models", arguments.models)
     access = access_of(arguments)
     check_out(arguments.out)
+    check_is_file("--model", checkpoint(arguments.model))
     how = replace(loading(arguments), emphasis=values["emphasis"])
     name = device(arguments.device, torch.cuda.is_available())
     try:
         torch.empty(0, device=name)
     except RuntimeError as error:
-        raise ArgumentError(f"--device: {error}") from error
+        raise ArgumentError.of("--device", reason(error)) from error
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArgumentError(f"--out: {error}") from error
+        raise ArgumentError.of("--out", reason(error)) from error
     try:
-        with telling():
+        with as_argument_errors():
             studio = Studio(checkpoint(arguments.model), name, arguments.out, how, arguments.models)
     except OSError as error:
-        raise ArgumentError(f"--model: {error}") from error
+        raise ArgumentError.of("--model", reason(error)) from error
     try:
         page = Page(studio, values, arguments.language)
         main(page, arguments.port, not arguments.no_browser, access)
     except OSError as error:
-        taken = f"{arguments.port} is taken" if arguments.port else "no port from 7860 on is free"
-        raise ArgumentError(f"--port: {taken}") from error
+        problem = PORT_TAKEN(port=arguments.port) if arguments.port else NO_PORT
+        raise ArgumentError.of("--port", problem) from error
     return 0
 
 

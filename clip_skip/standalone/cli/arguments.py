@@ -11,6 +11,7 @@ from typing import Any
 
 from clip_skip.messages.message import MessageError, Template, reason
 from clip_skip.skip import shorten
+from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
 from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
@@ -18,18 +19,20 @@ from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.files import InUseError, locked
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
-from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number
+from clip_skip.standalone.option_kinds import Choice, Kind, Number
 from clip_skip.standalone.options import Option, defaults
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 
 __all__ = [
     "A_FOLDER",
     "DEMO_PROMPT",
+    "NEEDS_RAY",
     "NOT_A_FOLDER",
     "ArgumentError",
     "add_cluster",
     "add_loading",
     "add_options",
+    "as_argument_errors",
     "check_folder",
     "check_is_file",
     "check_png",
@@ -42,7 +45,6 @@ __all__ = [
     "loading",
     "size",
     "sizes_for",
-    "telling",
     "within",
     "writing_to",
 ]
@@ -60,26 +62,13 @@ NOT_WRITTEN = Template("{file}: {reason}. What is finished is kept; the same com
 NEEDS_RAY = Template("it needs --ray")
 
 
-class ArgumentError(FieldError):
-    """An argument that cannot be used; the message names it."""
-
-
-NOT_PNG = Template("the picture is saved as PNG, so the name must end in .png")
-
-
-def check_png(option: str, path: Path) -> None:
-    """Raise `ArgumentError` unless the name of `path`, where a picture is to be saved, ends in .png."""
-    if path.suffix.lower() != ".png":
-        raise ArgumentError.of(option, NOT_PNG)
-
-
 def checkpoint(model: str) -> Path:
     """The file of `--model`; "demo" is the bundled demo model."""
     return CHECKPOINT if model == "demo" else Path(model)
 
 
 @contextmanager
-def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
+def as_argument_errors(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
     """What is wrong with a checkpoint, a LoRA or a textual inversion, told as a wrong argument."""
     try:
         yield
@@ -94,7 +83,7 @@ def telling(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
 def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> Sizes:
     """The sizes of the checkpoint of `option`. ArgumentError if it is none, or makes no pictures of this size."""
     check_is_file(option, path)
-    with telling(option):
+    with as_argument_errors(option):
         sizes = inspect(path)
     if width % sizes.vae_factor or height % sizes.vae_factor:
         raise ArgumentError.of("--size", NOT_A_MULTIPLE(width=width, height=height, factor=sizes.vae_factor))

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.made_for.reading import Problem
-from clip_skip.messages.message import FIELD_PROBLEM
+from clip_skip.messages.message import FIELD_PROBLEM, Template, reason
 from clip_skip.messages.safe_text import json_text, printable
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
-from clip_skip.standalone.cli.arguments import ArgumentError, check_png
 from clip_skip.standalone.cli.console import print_lines, warn
+from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
 
 if TYPE_CHECKING:
     from clip_skip.made_for.findings import Finding
 
 __all__ = ["add_arguments", "run"]
+
+NOTHING_IN_IT = Template("{folder} contains no .safetensors file and no picture")
 
 HEADS = ("file", "model", "metadata", "weights", "verdict")
 
@@ -97,7 +99,7 @@ def listed(paths: Sequence[Path]) -> list[Path]:
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".safetensors" and file.is_file())
         inside = inside or pictures_in(path)
         if not inside:
-            raise ArgumentError(f"{path}: there is no .safetensors file in it, and no picture")
+            raise ArgumentError(NOTHING_IN_IT(folder=str(path)))
         found |= dict.fromkeys(inside)
     return [*found]
 
@@ -137,10 +139,10 @@ def draw(findings: Sequence[Any], path: Path) -> None:
     try:
         from clip_skip.made_for import blocks_figure
     except ImportError as error:
-        raise ArgumentError(f"--figure: {error}") from error
+        raise ArgumentError(FIELD_PROBLEM(field="--figure", problem=reason(error))) from error
     from clip_skip.standalone.files import save_picture
 
     try:
         save_picture(blocks_figure.draw(findings), path)
     except (ValueError, OSError) as error:
-        raise ArgumentError(f"--figure: {error}") from error
+        raise ArgumentError(FIELD_PROBLEM(field="--figure", problem=reason(error))) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, check_png, checkpoint
+from clip_skip.messages.message import reason
+from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, check_is_file, check_png, checkpoint
 from clip_skip.standalone.cli.console import print_lines
 from clip_skip.standalone.models.header import CheckpointError
 
@@ -16,9 +17,21 @@ DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, fro
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add(
+        "--model",
+        default="demo",
+        metavar="FILE",
+        help="an SD1, SD2 or SDXL checkpoint (.safetensors), a text encoder alone (T5, UMT5, Gemma 2, Qwen, Ministral: "
+        "ComfyUI's file or a folder of transformers), or demo",
+    )
+    add(
+        "--tokenizer",
+        type=Path,
+        metavar="FOLDER",
+        help="where the tokenizer.json of such a text encoder is, if not beside it",
+    )
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
-    add("--tower", choices=("l", "g"), help="which of SDXL's encoders; default: l")
+    add("--tower", choices=("l", "g"), type=str.lower, help="which of SDXL's encoders; default: l")
     add(
         "--words",
         default="",
@@ -42,17 +55,19 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.layers import measure
 
     check_png("--out", arguments.out)
+    if not checkpoint(arguments.model).is_dir():  # a folder of transformers
+        check_is_file("--model", checkpoint(arguments.model))
     try:
-        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
+        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower, arguments.tokenizer)
     except (CheckpointError, LayersError, OSError) as error:
-        raise ArgumentError(f"--model: {error}") from error
+        raise ArgumentError.of("--model", reason(error)) from error
     try:
         tokens = measured.find_tokens(arguments.words)
     except LayersError as error:
-        raise ArgumentError(f"--words: {error}") from error
+        raise ArgumentError.of("--words", reason(error)) from error
     try:
         save_picture(draw_layers(measured, arguments.dark, tokens=tokens, sentences=True), arguments.out)
     except OSError as error:
-        raise ArgumentError(f"--out: {error}") from error
+        raise ArgumentError.of("--out", reason(error)) from error
     print_lines(*measured.sentences(), arguments.out)
     return 0

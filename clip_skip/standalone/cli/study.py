@@ -18,13 +18,13 @@ from clip_skip.standalone.cli.arguments import (
     add_cluster,
     add_loading,
     add_options,
+    as_argument_errors,
     checkpoint,
     cluster_of,
     device,
     loading,
     size,
     sizes_for,
-    telling,
     within,
     writing_to,
 )
@@ -32,6 +32,7 @@ from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.models.sizes import NATIVE, Sizes
 from clip_skip.standalone.option_kinds import NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
+from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 
@@ -63,6 +64,8 @@ MOST_PICTURES = 1_000_000
 
 NUMBERS = ("batch", "actors", "actor_cpus")
 
+STOPPED = Template("Stopped. {done} of {pictures} pictures are in {folder}; the same command makes the others.")
+STUDY_MADE = Template("{made} pictures made, {kept} kept, in {seconds} s: {page}")
 ANOTHER_FOLDER = Template("{problem}; give another folder")
 NO_FILE = Template("there is no such file")
 NO_FILE_AT = Template("{path}: there is no such file")
@@ -100,14 +103,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
-    warnings = find_warnings([*map(parse, given.prompts), parse_negative(given.negative)])
-    warn(*warnings, *warn_replaced(*given.prompts[:1]))
+    prompts = [parse(prompt) for prompt in given.prompts]
+    warnings = find_warnings([*prompts, parse_negative(given.negative)])
+    networks = network_warnings(prompt.clean for prompt in prompts)
+    warn(*warnings, *networks, *warn_replaced(*given.prompts[:1]))
     from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run as run_job
     from clip_skip.standalone.study.scores import ScoreError, find
 
     try:
-        with telling("--models", "--prompts"), cluster_of(given) as cluster:
+        with as_argument_errors("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
             shape = job.settings.width, job.settings.height
             scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts, shape)
@@ -119,10 +124,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        warn("", f"Stopped. {made + kept} of {wanted} pictures are in {job.out}; the same command makes the others.")
+        warn("", STOPPED(done=made + kept, pictures=wanted, folder=str(job.out)))
         return 130
-    done = f"{made} pictures made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}"
-    print_lines(*figures["sentences"], done)
+    seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
+    print_lines(*figures["sentences"], STUDY_MADE(made=made, kept=kept, seconds=seconds, page=page))
     return 0
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from clip_skip.messages.message import Message, Template
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
-from clip_skip.standalone.cli.arguments import ArgumentError, cluster_of, telling, writing_to
+from clip_skip.standalone.cli.arguments import ArgumentError, as_argument_errors, cluster_of, writing_to
 from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
+from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import run as run_job
@@ -31,6 +32,14 @@ EXAMPLES = """examples:
   clip-skip sweep --ray
 """
 
+STOPPED = Template(
+    "Stopped. {done} of {cells} cells are in {folder}, with a grid and a page of them; "
+    "the same command makes the others."
+)
+STOPPED_AT_ONCE = Template("Stopped. No cell was finished; the same command starts again.")
+ONE_CELL_MADE = Template("1 cell made")
+CELLS_MADE = Template("{made} cells made")
+SWEEP_MADE = Template("{summary}, {kept} kept, in {seconds} s: {page}")
 ANOTHER_FOLDER = Template("{problem}; give another folder, or --replace")
 
 
@@ -39,34 +48,38 @@ def run(arguments: argparse.Namespace) -> int:
     with cluster_of(arguments) as cluster:
         job = job_of(arguments, cluster.device if cluster else "", like)
         warn(*left_out, *warnings(job, bool(arguments.like)))
-        with telling(), writing_to(job.out):
-            if taken := another(job, arguments.replace):
-                raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
+        with as_argument_errors(), writing_to(job.out):
+            claim_folder(job, arguments.replace)
             figures = run_job(job, cluster=cluster)
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        said = f"Stopped. {made + kept} of {wanted} cells are in {job.out}, with a grid and a page of them"
-        warn("", f"{said}; the same command makes the others.")
+        stopped = STOPPED(done=made + kept, cells=wanted, folder=str(job.out)) if made + kept else STOPPED_AT_ONCE
+        warn("", stopped)
         return 130
-    cells = "1 cell" if made == 1 else f"{made} cells"
-    print_lines(f"{cells} made, {kept} kept, in {figures['seconds']:.1f} s: {job.out / 'index.html'}")
+    summary = ONE_CELL_MADE if made == 1 else CELLS_MADE(made=made)
+    seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
+    print_lines(SWEEP_MADE(summary=summary, kept=kept, seconds=seconds, page=page))
     return 0
 
 
 def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
-    """What there is to say on the tags of the job's texts. The one value of a picture to be like is its tag's own."""
+    """What there is to say on the tags and networks of the job's texts.
+
+    The one value of a picture to be like is its tag's own.
+    """
     prompts = [parse(job.settings.prompt), parse_negative(job.settings.negative)]
     if hires := job.settings.hires:
         prompts += [parse(hires.prompt), parse_negative(hires.negative)]
     yield from find_warnings(prompts)
+    yield from network_warnings(prompt.clean for prompt in prompts[::2])
     if not like or len(job.plan.cells) > 1:
         yield from warn_replaced(job.settings.prompt)
 
 
-def another(job: SweepJob, replace: bool) -> Message | None:
-    """What is in the job's folder that it may not overwrite; with `replace` it is taken away, if it is a sweep's."""
+def claim_folder(job: SweepJob, replace: bool) -> None:
+    """ArgumentError where another sweep is in the job's folder; with `replace` it is taken away."""
     found = find_another_sweep(job)
-    if found and replace:
+    if found and not replace:
+        raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=found))
+    if found:
         clear(job.out)
-        return None
-    return found

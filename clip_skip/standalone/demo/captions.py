@@ -1,10 +1,11 @@
-"""What a caption of the model in the box asks for, read from its words."""
+"""What a caption of the bundled demo model asks for, read from its words."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from clip_skip.messages.message import MessageError, Template
 from clip_skip.skip import shorten
 from clip_skip.standalone.demo.scenes import (
     BACKGROUNDS,
@@ -18,7 +19,7 @@ from clip_skip.standalone.demo.scenes import (
     Thing,
 )
 
-__all__ = ["DEMO", "CaptionError", "read"]
+__all__ = ["DEMO", "CaptionError", "read_caption"]
 
 DEMO = (
     "a green square at the right on a black background",
@@ -56,11 +57,15 @@ _SENTENCE = re.compile(
 )
 
 
-class CaptionError(ValueError):
-    """The text is no caption that says what can be looked for; the message quotes it."""
+UNKNOWN_WORDS = Template("{text} is not a caption of the bundled demo model: {words} is not known")
+WRONG_COUNT = Template("{text} is not a caption of the bundled demo model: it names {count} objects, not 1 or 2")
 
 
-def read(text: str) -> tuple[Scene, Mentions]:
+class CaptionError(MessageError):
+    """The text is not a caption that says what can be looked for; the message quotes it."""
+
+
+def read_caption(text: str) -> tuple[Scene, Mentions]:
     """The scene that `text` describes, with what it says of it; where and how large things are drawn it cannot say.
 
     Both styles of `scenes` are read, with the colour and the shape of each object named. Raises `CaptionError`.
@@ -83,7 +88,7 @@ def read(text: str) -> tuple[Scene, Mentions]:
         elif things and group in PLACES:
             places[-1] = group
         else:
-            raise CaptionError(f"{shorten(text)} is no caption of the model in the box: {shorten(group)} is not known")
+            raise CaptionError(UNKNOWN_WORDS(text=shorten(text), words=shorten(group)))
     return _scene(text, things, places, background)
 
 
@@ -91,7 +96,7 @@ def _scene(
     text: str, things: list[tuple[Any, ...]], places: list[str | None], background: str | None
 ) -> tuple[Scene, Mentions]:
     if not 1 <= len(things) <= 2:
-        raise CaptionError(f"{shorten(text)} is no caption of the model in the box: it names {len(things)} objects")
+        raise CaptionError(WRONG_COUNT(text=shorten(text), count=len(things)))
     placed, sized = all(places), all(size for size, _, _ in things)
     read = tuple(
         Thing(colour, shape, size or "", place or "", 0.0, 0.0, 0.0, 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -126,7 +125,7 @@ class Engine:
         noises = [Noise(shot.seed, batch.noise) for shot in batch.shots]
         shape = self._latent_shape(batch) if picture is None else picture.shape[1:]
         latents: Tensor = scheduler.begin(stacked(noises, shape).to(device), picture)
-        options = {"noises": noises} if "noises" in inspect.signature(scheduler.step).parameters else {}
+        options = {"noises": noises} if scheduler.takes_noises else {}
         calls = len(scheduler.timesteps)
         for call, time in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(latents, time)

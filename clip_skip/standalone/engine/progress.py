@@ -12,12 +12,13 @@ from clip_skip.messages.safe_text import printable
 
 __all__ = ["Figures", "Interrupted", "OnStep", "Progress"]
 
-OnStep = Callable[[int, int, str], None]
+OnStep = Callable[[int, int, Message | str], None]
 """Called after every step with the steps done, all steps, and what is being made. It may raise `Interrupted`."""
 
 Figures = dict[str, Any]
 """What was made, how, and how long it took: "run" in sweep.json and study.json."""
 
+CELLS_OF = Template("cell {first} to {last} of {count}")
 OUT_OF_MEMORY = Template("Out of memory: going on with {count} cells per batch. --batch {count} avoids the wait.")
 
 
@@ -37,7 +38,8 @@ class Progress:
         self._figures = figures
         figures["cells_made"] = 0
         self._cells, self._steps, self._on_step = cells, steps, on_step
-        self._begun, self._done, self._what = 0, 0, ""
+        self._begun, self._done = 0, 0
+        self._what: Message | str = ""
         self._bar = tqdm(total=cells * steps, unit="step", smoothing=0, disable=None)
 
     def __enter__(self) -> Progress:
@@ -50,9 +52,9 @@ class Progress:
         """So many cells are a batch that this process makes next."""
         made = self._figures["cells_made"]
         self._begun, self._done = cells, made * self._steps
-        self._what = f"cell {made + 1} to {made + cells} of {self._cells}"
+        self._what = CELLS_OF(first=made + 1, last=made + cells, count=self._cells)
         self._bar.n = self._done  # where a batch that was too large had come further
-        self._bar.set_description(self._what)
+        self._bar.set_description(str(self._what))
 
     def step(self) -> None:
         """The batch that was begun has come a step further."""

@@ -1,1 +1,1 @@
-"""Checkpoints as files and as modules, and the one in the box."""
+"""Checkpoints as files and as modules; LoRAs in them."""

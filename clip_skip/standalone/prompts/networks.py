@@ -1,4 +1,4 @@
-"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, other networks, and comments.
+"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, and other networks.
 
 The rules are those of AUTOMATIC1111 v1.10.1, `extra_networks.py` and `extra_networks_lora.py`.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clip_skip.messages.message import Message, MessageError, Template
+from clip_skip.prompt.comments import strip_comments
 from clip_skip.skip import shorten
 
 __all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks"]
@@ -78,8 +79,8 @@ def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
 
 def network_warnings(prompts: Iterable[str]) -> list[Message]:
     """A sentence for each part of a network in `prompts` that is ignored, in the order in which they are written."""
-    found = (warning for prompt in prompts for network in written_networks(prompt) for warning in warnings_of(network))
-    return list(dict.fromkeys(found))
+    networks = (network for prompt in prompts for network in written_networks(strip_comments(prompt)))
+    return list(dict.fromkeys(warning for network in networks for warning in warnings_of(network)))
 
 
 def warnings_of(network: Network) -> Iterator[Message]:

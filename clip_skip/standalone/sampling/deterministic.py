@@ -32,6 +32,8 @@ class AtLevels:
     """A scheduler at the levels of a schedule of the WebUI's."""
 
     schedule = ""
+    takes_noises = False
+    """Whether `step` takes the noise to add, as in stochastic.py."""
     preserving = True
     """Whether latents are scaled down so far that their variance stays 1."""
 
@@ -90,6 +92,7 @@ class OverTimes:
     """What DDIM and UniPC have in common, which the WebUI runs over the times of the training, not over levels."""
 
     init_noise_sigma = 1.0
+    takes_noises = False
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
         """What the steps begin with: noise, in a hires pass over the latents `picture`."""

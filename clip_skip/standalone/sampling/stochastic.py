@@ -47,6 +47,7 @@ class BrownianTree:
 class Scheduler:
     """What these have in common. `step` takes what the UNet predicts and calls `advance` with the picture in it."""
 
+    takes_noises = True
     eta = 1.0
     """How much noise each step adds, of all that there is. LCM has none of it, as in the WebUI."""
 

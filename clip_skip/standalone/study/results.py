@@ -23,10 +23,10 @@ from clip_skip.study.sentence import sentence
 from clip_skip.sweep import viewer
 from clip_skip.sweep.axis import Axis
 
-__all__ = ["cells_frame", "scored", "write", "write_record"]
+__all__ = ["cells_frame", "score_key", "write", "write_record"]
 
 
-def scored(cell: StudyCell, pixels: str, published: str) -> str:
+def score_key(cell: StudyCell, pixels: str, published: str) -> str:
     """What tells one score of a picture from others: its pixels, the published picture's, and its prompt."""
     return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
 
@@ -43,7 +43,7 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
         if not pixels:
             continue
         published = there[StudyCell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])]
-        of = scored(cell, pixels, published)
+        of = score_key(cell, pixels, published)
         row: dict[str, object] = {**asdict(cell), **asdict(job.settings), "file": folder.file(cell), "pixels": pixels}
         for score in scores:
             values = known[score.name].get(of, {})

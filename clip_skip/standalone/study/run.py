@@ -79,7 +79,7 @@ def add_scores(job: StudyJob, folder: StudyFolder, score: Score) -> None:
         there = {cell.clip_skip: (cell, folder.pixels(cell)) for cell in cells}
         first, of_first = there[job.plan.published[model]]
         for cell, pixels in there.values():
-            of = results.scored(cell, pixels, of_first)
+            of = results.score_key(cell, pixels, of_first)
             if pixels and of_first and of not in known:
                 waiting.append((of, cell, first))
     with tqdm(total=len(waiting), unit="picture", smoothing=0, disable=None, desc=f"score {score.name}") as bar:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from clip_skip.messages.message import MessageError, Template, reason
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
 from clip_skip.study.statistics import Measure
@@ -19,17 +19,16 @@ from clip_skip.study.statistics import Measure
 __all__ = ["SCORES", "Score", "ScoreError", "find"]
 
 
-class ScoreError(MessageError):
-    """A score that cannot be computed; the message says what is missing."""
-
-
-CLIP_NEEDED = Template("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
-NO_SUCH_MODEL = Template("--clip: open_clip has no model {model}; it has ViT-L-14, ViT-B-32 and others")
-NO_WEIGHTS = Template("--clip: there is no file {weights}, and open_clip knows no weights of {model} by that name")
-NOT_LOADED = Template("--clip: {clip} cannot be loaded: {problem}")
-NOT_A_SCORE = Template("--score: {name} is not one of {names}")
-OF_SCORE = Template("--score {name}: {problem}")
+NEEDS_CLIP = Template("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
+NO_MODEL = Template("open_clip has no model {model}; it has ViT-L-14, ViT-B-32 and others")
+NO_WEIGHTS = Template("there is no file {file}, and open_clip knows no weights of {model} by that name")
+NOT_LOADED = Template("{clip} cannot be loaded: {problem}")
+NOT_A_SCORE = Template("{name} is not one of {names}")
 OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; --size {size} makes such")
+
+
+class ScoreError(MessageError):
+    """A score that cannot be used; the message says what is missing."""
 
 
 class Score(Protocol):
@@ -77,7 +76,7 @@ class Difference:
 
 
 class Right:
-    """What is right in a picture of the model in the box, by its pixels; the prompts are its captions."""
+    """What is right in a picture of the bundled demo model, by its pixels; the prompts are its captions."""
 
     name = "right"
     measures = (
@@ -99,7 +98,7 @@ class Right:
             raise ScoreError(OTHER_SIZE(size=side, width=size[0], height=size[1]))
         for prompt in prompts:
             try:
-                captions.read(prompt)
+                captions.read_caption(prompt)
             except captions.CaptionError as error:
                 raise ScoreError(reason(error)) from None
 
@@ -113,7 +112,7 @@ class Right:
         scores = []
         for picture, prompt in zip(pictures, prompts):
             pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
-            verdict = checker.judge(pixels, *captions.read(prompt))
+            verdict = checker.judge(pixels, *captions.read_caption(prompt))
             judged = {
                 "right_colour": verdict.colours,
                 "right_shape": verdict.shapes,
@@ -137,17 +136,17 @@ class Clip:
 
         model, _, weights = clip.partition(":")
         if not weights:
-            raise ScoreError(CLIP_NEEDED)
+            raise ScoreError(NEEDS_CLIP)
         if model not in open_clip.list_models():
-            raise ScoreError(NO_SUCH_MODEL(model=shorten(model)))
+            raise ScoreError(FIELD_PROBLEM(field="--clip", problem=NO_MODEL(model=shorten(model))))
         file = Path(weights)
         if not file.is_file() and weights not in open_clip.list_pretrained_tags_by_model(model):
-            raise ScoreError(NO_WEIGHTS(weights=weights, model=model))
+            raise ScoreError(FIELD_PROBLEM(field="--clip", problem=NO_WEIGHTS(file=weights, model=model)))
         try:
             self._model, _, self._see = open_clip.create_model_and_transforms(model, weights, device=device)
         except Exception as error:  # it raises many kinds: no network, a broken file, other sizes
-            problem = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ScoreError(NOT_LOADED(clip=clip, problem=problem)) from error
+            problem = NOT_LOADED(clip=clip, problem=str(error).partition("\n")[0])
+            raise ScoreError(FIELD_PROBLEM(field="--clip", problem=problem)) from error
         self._model.eval()
         self._device = device
         self._read = open_clip.get_tokenizer(model)
@@ -187,18 +186,19 @@ SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference
 
 
 def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str], size: tuple[int, int]) -> list[Score]:
-    """The scores `names`, loaded and checked, so that what is missing is reported before a picture is made.
+    """The scores `names`, loaded and checked, so that anything missing is reported before pictures are made.
 
     size: width and height of the pictures
     """
     found: list[Score] = []
     for name in dict.fromkeys(names):
         if name not in SCORES:
-            raise ScoreError(NOT_A_SCORE(name=shorten(name), names=", ".join(SCORES)))
+            problem = NOT_A_SCORE(name=shorten(name), names=", ".join(SCORES))
+            raise ScoreError(FIELD_PROBLEM(field="--score", problem=problem))
         score = SCORES[name](clip, device)
         try:
             score.check(prompts, size)
         except ScoreError as error:
-            raise ScoreError(OF_SCORE(name=name, problem=error.message)) from None
+            raise ScoreError(FIELD_PROBLEM(field=f"--score {name}", problem=reason(error))) from None
         found.append(score)
     return found

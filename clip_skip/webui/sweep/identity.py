@@ -27,7 +27,7 @@ from clip_skip.prompt import tags
 from clip_skip.prompt.precedence import Texts
 from clip_skip.sweep.plan import SweepCell
 from clip_skip.webui import host_settings, models_in_use
-from clip_skip.webui.hosts.encoders import describe_model, selected
+from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model, selected
 from clip_skip.webui.hosts.header_option import OPTION, header_option
 from clip_skip.webui.infotext import stop
 from clip_skip.webui.sweep.batch import cell_seed, sweep_job
@@ -96,11 +96,12 @@ def cell_identities(job: Any, cells: Iterable[SweepCell]) -> dict[SweepCell, str
     """
     cells = list(cells)
     model, files = selected(job), cache(files_of_texts)
+    encoders = None if model is None else describe_model(model)
     try:
         common = describe_job(job)
         several = model is None or names_a_checkpoint(strings([common["attributes"], common["scripts"]]))
         shared_part = digest(common)
-        return {cell: digest([shared_part, describe_cell(job, cell, model, several, files)]) for cell in cells}
+        return {cell: digest([shared_part, describe_cell(job, cell, encoders, several, files)]) for cell in cells}
     except Incomparable:
         return dict.fromkeys(cells)
 
@@ -120,12 +121,17 @@ def describe_job(job: Any) -> dict[str, Any]:
 
 
 def describe_cell(
-    job: Any, cell: SweepCell, model: Any, several: bool, files: Callable[[tuple[str, ...]], list[str]]
+    job: Any,
+    cell: SweepCell,
+    encoders: ModelEncoders | None,
+    several: bool,
+    files: Callable[[tuple[str, ...]], list[str]],
 ) -> Any:
     """Everything that a cell has of its own.
 
-    model: the loaded one, None where it is loaded later. several: whether other checkpoints, or one that is not loaded
-    yet, have text encoders too, so that the clip skips of `model` are not all.
+    encoders: the loaded model's, None where it is loaded later.
+    several: whether other checkpoints, or one that is not loaded yet, have text encoders too, so that the clip skips of
+    `encoders` are not all.
     """
     sweep = sweep_job(job)
     prompt, negative = sweep.plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
@@ -145,14 +151,17 @@ def describe_cell(
         described["override"] = dataclasses.asdict(override)
         described["panel"] = dataclasses.asdict(panel_of_job(job))
         described["header"] = header_option()
-    if model is not None:
-        described["clip_skips"] = clip_skips(job, model, override, (prompt, negative), (hires_prompt, hires_negative))
+    if encoders is not None:
+        described["clip_skips"] = clip_skips(
+            job, encoders, override, (prompt, negative), (hires_prompt, hires_negative)
+        )
     return comparable(described)
 
 
-def clip_skips(job: Any, model: Any, override: Any, first: tuple[str, str], hires: tuple[str, str]) -> list[Any]:
+def clip_skips(
+    job: Any, encoders: ModelEncoders, override: Any, first: tuple[str, str], hires: tuple[str, str]
+) -> list[Any]:
     """Where each text encoder stops for each part of the texts, in the first pass and the hires pass."""
-    encoders = describe_model(model)
     header_g = next((stop(host, None) for host in encoders.hosts if host.encoder.tower == "g"), None)
     shown = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
     prompt_skip, negative_skip = shown.skips()
