@@ -151,17 +151,18 @@ class Page:
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
 
-    def like(self, given: Given) -> Given:
+    def like(self, given: Given, progress: Any = PROGRESS) -> Given:
         """The fields as the infotext of the dropped picture has them, and what of it cannot be made again.
 
         Where it has none, or its checkpoint cannot be used, the fields stay as they are.
         """
         dropped = given[self.dropped]
         path = Path(str(getattr(dropped, "name", dropped)))
+        each = lambda files: progress.tqdm(files, unit="files")
         try:
             infotext = read_infotext(path)
             wanted = recipe.of(infotext)
-            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]])
+            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]], each)
         except (ValueError, OSError) as error:
             problem = self.voice.translate(reason(error)).replace(str(path), path.name)
             return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
