@@ -8,7 +8,7 @@
             const found = text.data.match(PAGE);
             if (!found || text.parentElement.closest("a")) continue;
             const anchor = document.createElement("a");
-            anchor.href = `file=${found[1]}`;
+            anchor.href = `file=${found[1].split("/").map(encodeURIComponent).join("/")}`;
             anchor.target = "_blank";
             anchor.className = "clip-skip-page";
             anchor.textContent = found[1];

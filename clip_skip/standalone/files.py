@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,19 @@ from clip_skip.messages.safe_text import well_formed
 
 IN_USE = Template("{folder} is in use: another command or page is making pictures in it")
 
+MOST_NAMES = 9
+
 LOCK = ".clip-skip.lock"
+
+
+TOO_LONG = Template(
+    "{folder}: the paths of its files would have {length} letters, and this system takes {most}; choose a folder with "
+    "a shorter path"
+)
+
+
+class PathTooLongError(MessageError):
+    """A folder in which files cannot be made because of the length of their paths."""
 
 
 class InUseError(MessageError):
@@ -45,6 +61,45 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between the tries to move a file to a place that Windows holds: somebody has it open there."""
+
+PATH_LIMIT = 259 if sys.platform == "win32" else 4096
+"""Letters of a whole path."""
+
+RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever follows the dot."""
+
+NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
+LONGEST_NAME = 60
+
+
+def move(source: Path, target: Path) -> None:
+    """Has `source` in the place of `target`, in one step. On Windows that fails while somebody reads `target`."""
+    for wait in (*WAITS, None):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if wait is None:
+                raise
+            time.sleep(wait)
+
+
+def check_length(folder: Path, names: Iterable[str]) -> None:
+    """Raise `PathTooLongError` where the longest of `names` makes, below `folder`, a path that the system does not take."""
+    length = len(os.path.abspath(folder)) + 1 + len(".unfinished/") + max(map(len, names), default=0)
+    if length > PATH_LIMIT:
+        raise PathTooLongError(TOO_LONG(folder=str(folder), length=length, most=PATH_LIMIT))
+
+
+def folder_name(text: str) -> str:
+    """`text` if every system takes it as the name of a folder, else something like it, the same for the same text."""
+    if text and len(text) <= LONGEST_NAME and not RESERVED.fullmatch(text) and not NOT_IN_NAMES.search(text):
+        return text
+    return f"{slug(text) or 'folder'}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; when the block ends without an error, what is there takes the place of `path` in one step."""
@@ -52,7 +107,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         flush_to_disk(unfinished)
-        os.replace(unfinished, path)
+        move(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -110,7 +165,7 @@ class Batches:
         for file in self._unfinished.rglob("*"):
             if file.is_file():
                 flush_to_disk(file)
-        os.replace(self._unfinished, self._finished)
+        move(self._unfinished, self._finished)
         self._move()
 
     def _move(self) -> None:
@@ -121,7 +176,7 @@ class Batches:
         for file in sorted(files, key=lambda file: file.suffix == ".png"):
             place = self._folder / file.relative_to(self._finished)
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
+            move(file, place)
         shutil.rmtree(self._finished)
 
 
@@ -134,8 +189,16 @@ def png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:
     return info
 
 
-def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> None:
-    """Write a PNG with `texts`; makes its folder."""
+def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> Path:
+    """Write a PNG with `texts`; makes its folder. Where it is: `path`, or beside it where `path` cannot be replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-        picture.save(unfinished, format="PNG", pnginfo=png_texts(texts or {}))
+    for place in (path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, MOST_NAMES + 1))):
+        try:
+            with replacing(place) as unfinished:
+                picture.save(unfinished, format="PNG", pnginfo=png_texts(texts or {}))
+            return place
+        except PermissionError:
+            if not place.exists():  # nobody reads it: the folder itself refuses
+                raise
+            problem = place
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(problem))

@@ -57,10 +57,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder, how many cells it has when it is whole, its report if there is one, what sweep.json holds
-    under "run", and sentences for the user."""
+    """A sweep's folder and its grid, how many cells it has when it is whole, its report if there is one, what
+    sweep.json holds under "run", and sentences for the user."""
 
     folder: Path
+    grid: Path
     cells: int
     report: Path | None
     figures: dict[str, Any]
@@ -204,7 +205,9 @@ class Studio:
         whole_grid = "interrupted" not in figures
         notes: list[Message | str] = [*warnings_on(settings), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
-        return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
+        names = figures.get("pictures", {})
+        grid, figure = (folder / names.get(name, name) for name in ("grid.png", "report.png"))
+        return Sweep(folder, grid, len(plan.cells), figure if report and whole_grid else None, figures, notes)
 
     def layers(
         self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
@@ -218,8 +221,7 @@ class Studio:
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
             measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
         tokens = measured.find_tokens(words)
-        path = self.out / "layers.png"
-        save_picture(draw_layers(measured, dark, translate, tokens), path)
+        path = save_picture(draw_layers(measured, dark, translate, tokens), self.out / "layers.png")
         return path, list(measured.sentences())
 
     def _save(self, picture: Image.Image, seed: int, infotext: str) -> Path:

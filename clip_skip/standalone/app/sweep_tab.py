@@ -121,7 +121,7 @@ class SweepTab:
     def _shown(self, made: Sweep, seed: int) -> dict[str, Any]:
         figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
         now, before = made.figures["cells_made"], made.figures["cells_kept"]
-        grid = {"grid": str(made.folder / "grid.png")} if now + before else {}
+        grid = {"grid": str(made.grid)} if now + before else {}
         common: dict[str, Any] = {"seed": seed, "cells": made.cells, "folder": str(made.folder)}
         summary = ALL_THERE(**common) if before == made.cells else CELLS_DONE(**common, done=now + before, now=now)
         pages = self._pages(made) if grid else ""

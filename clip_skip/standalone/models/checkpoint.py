@@ -41,9 +41,12 @@ class Models:
 
 
 def load(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
-    """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one."""
+    """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one.
+
+    The weights are copies: while a file is mapped, Windows lets nobody replace it.
+    """
     with open_checkpoint(path) as (file, wanted, sizes):
-        weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
+        weights = {new: file.get_tensor(old).to(device, dtype, copy=True) for new, old in wanted.items()}
     return build(weights, sizes, device, dtype, path)
 
 
