@@ -87,7 +87,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def check_length(folder: Path, names: Iterable[str]) -> None:
-    """Raise `PathTooLongError` where the longest of `names` makes, below `folder`, a path that the system does not take."""
+    """Raise `PathTooLongError` where the longest of `names`, below `folder`, is a path that the system refuses."""
     length = len(os.path.abspath(folder)) + 1 + len(".unfinished/") + max(map(len, names), default=0)
     if length > PATH_LIMIT:
         raise PathTooLongError(TOO_LONG(folder=str(folder), length=length, most=PATH_LIMIT))
