@@ -47,9 +47,9 @@
     function withoutClip(model) {
         const encoders = clipSkip.named();
         if (!encoders.length) {
-            const several = clipSkip.known.several_layers;
-            const line = several ? "no effect on {model}, which uses several layers of its text encoder at once" : "no effect on {model}; tags and the panel have none either";
-            return [tr(line, {model}), ""];
+            const several = tr("no effect on {model}, which uses several layers of its text encoder at once", {model});
+            const none = tr("no effect on {model}; tags and the panel have none either", {model});
+            return [clipSkip.known.several_layers ? several : none, ""];
         }
         const lines = encoders.map(named).join("; ");
         if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("set by the prompt's tags: {stops}", {stops: lines}), ""];

@@ -35,7 +35,8 @@ else:
     from clip_skip.webui.hosts import cfg, forge
     from clip_skip.webui.page import routes
     from clip_skip.webui.sweep import batch as sweep_batch
-    from clip_skip.webui.sweep import run as sweep_run
+    from clip_skip.webui.sweep.checks import sweep_arguments
+    from clip_skip.webui.sweep.run import run_sweep
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
@@ -56,7 +57,7 @@ else:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            enabled, sliders = panel_widgets.build(self)
+            enabled, sliders = panel_widgets.build_panel(self)
             self.infotext_fields = panel_widgets.restored(enabled, sliders)
             return [enabled, *sliders]
 
@@ -88,7 +89,7 @@ else:
                 generation.warn(p, models_in_use.find_messages(p, problems_told))
 
         def process_before_every_sampling(self, p: Processing, *args: object, **kwargs: object) -> None:
-            cfg.scale_each(p)
+            cfg.apply_cfg_scales(p)
 
         def postprocess(self, p: Processing, processed: Processed, *args: object) -> None:
             generation.end(p, processed)
@@ -114,8 +115,8 @@ else:
             return components
 
         def run(self, p: Processing, *args: object) -> object:
-            arguments = sweep_run.sweep_arguments(self, p, args)
-            return sweep_run.run_sweep(p, arguments, conditioning.remember, finished_cells)
+            arguments = sweep_arguments(self, p, args)
+            return run_sweep(p, arguments, conditioning.remember, finished_cells)
 
     def strip_for_token_counter(params: Any) -> None:
         params.prompt = tags.strip(params.prompt)
@@ -129,7 +130,7 @@ else:
         second_pass.admit(shared.opts)
 
     def build_tab() -> list[tuple[Any, str, str]]:
-        return tab.build(presets)
+        return tab.build_tab(presets)
 
     def put_back() -> None:
         conditioning.remove()

@@ -99,13 +99,13 @@ def read_schedule(text):
 
 
 def read_picture_text(text):
-    found = infotext.parse(text)
+    found = infotext.parse_infotext(text)
     return facts.sentences(facts.facts_of(found)), recipe.of(found)
 
 
 READERS = {
-    "a clip skip": Reader(skip.parse, (MessageError,)),
-    "a prompt": Reader(lambda text: parsed.find_warnings([parsed.parse.__wrapped__(text)], ["lora"])),
+    "a clip skip": Reader(skip.parse_skip, (MessageError,)),
+    "a prompt": Reader(lambda text: parsed.find_warnings([parsed.parse_prompt.__wrapped__(text)], ["lora"])),
     "a negative prompt": Reader(lambda text: parsed.parse_negative.__wrapped__(text)),
     "tags": Reader(tags.scan),
     "networks": Reader(lambda text: list(tags.find_networks(text))),
@@ -114,12 +114,12 @@ READERS = {
     "comments": Reader(comments.strip_comments),
     "the prompt's tag": Reader(lambda text: precedence.prompt_values(text, text, 1.0)),
     "what a sweep replaces": Reader(override.warn_replaced),
-    "a tag that is put": Reader(lambda text: writing.put(text, "<clipskip:2>", True), (MessageError,)),
-    "a tag": Reader(lambda text: writing.put("a cow", text), (MessageError,)),
+    "a tag that is put": Reader(lambda text: writing.put_tag(text, "<clipskip:2>", True), (MessageError,)),
+    "a tag": Reader(lambda text: writing.put_tag("a cow", text), (MessageError,)),
     "an axis": Reader(lambda text: parse_axis(text, "x", 1, 100), (SweepError,)),
     "seeds": Reader(lambda text: random_seeds(text)),
     "a picture's text": Reader(read_picture_text, (PictureError,)),
-    "settings": Reader(infotext.settings_of),
+    "settings": Reader(infotext.parse_settings),
     "a text file": Reader(lambda text: reader.read_infotext(text.encode("utf-8", "surrogatepass")), (PictureError,)),
     "a description": Reader(descriptions.mentioned),
     "prompt editing": Reader(read_schedule),
@@ -286,7 +286,7 @@ FILES = {
         (lambda path: study.prompts_of(str(path), False), (ArgumentError,)),
         (lambda path: reader.read_infotext(path), (PictureError,)),
     ),
-    ".pt": ((embeddings.read, (embeddings.EmbeddingError,)),),
+    ".pt": ((embeddings.read_embedding, (embeddings.EmbeddingError,)),),
 }
 
 
@@ -300,7 +300,7 @@ def test_any_file_is_read_or_refused_in_words(suffix, content, tmp_path):
         for read, errors in FILES[suffix]:
             with contextlib.suppress(*errors):
                 read(path)
-        for read, errors in ((findings.inspect, Problem), (embeddings.read, embeddings.EmbeddingError)):
+        for read, errors in ((findings.inspect, Problem), (embeddings.read_embedding, embeddings.EmbeddingError)):
             with contextlib.suppress(errors):
                 read(str(path) if read is findings.inspect else path)
 

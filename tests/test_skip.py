@@ -13,7 +13,7 @@ from clip_skip.skip import Skip
     [("2", 2.0), ("1.5", 1.5), ("-2", 2.0), (" 12 ", 12.0), ("+3", 3.0), ("2.", 2.0), ("1.00004", 1.0), ("999", 999.0)],
 )
 def test_parse(text, value):
-    assert skip.parse(text) == value
+    assert skip.parse_skip(text) == value
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_parse(text, value):
 )
 def test_parse_names_what_is_wrong(text, reason):
     with pytest.raises(ValueError) as error:
-        skip.parse(text)
+        skip.parse_skip(text)
     assert reason in str(error.value)
     assert str(error.value).isprintable()
 
@@ -44,14 +44,14 @@ def test_parse_names_what_is_wrong(text, reason):
 @given(st.text())
 def test_parse_raises_nothing_else(text):
     with contextlib.suppress(ValueError):
-        assert skip.parse(text) >= 1
+        assert skip.parse_skip(text) >= 1
 
 
 @given(st.floats(min_value=1, max_value=1e6))
 def test_format_and_parse_round_trip(value):
     checked = skip.check(value)
-    assert skip.parse(skip.format(checked)) == checked
-    assert skip.format(skip.parse(skip.format(checked))) == skip.format(checked)
+    assert skip.parse_skip(skip.format_skip(checked)) == checked
+    assert skip.format_skip(skip.parse_skip(skip.format_skip(checked))) == skip.format_skip(checked)
 
 
 @pytest.mark.parametrize("value", [None, "2", True, [2], float("nan"), float("inf"), 10**400, 0, 0.99])

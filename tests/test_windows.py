@@ -165,7 +165,7 @@ def test_no_file_stays_mapped(what, tmp_path):
         "checkpoint": lambda: AS_USUAL.engine(path, device="cpu"),
         "text encoder": lambda: text_encoders.load_text_encoder(path),
         "LoRA": lambda: loras.copies(path),
-        "textual inversion": lambda: embeddings.read(path),
+        "textual inversion": lambda: embeddings.read_embedding(path),
         "made for": lambda: inspect(str(path)),
     }[what]
     kept = load()

@@ -1,4 +1,4 @@
-"""The standalone page, in gradio 3.41 to 6: what the WebUI's extension shows, with a model and no WebUI."""
+"""The standalone page, in gradio 3.41 to 6: the features of the WebUI's extension, without a WebUI."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from clip_skip.standalone.app.routes import add_routes
 from clip_skip.standalone.app.studio import INTERRUPTED, Studio
 from clip_skip.standalone.app.sweep_tab import SweepTab
 from clip_skip.standalone.app.voice import Voice
-from clip_skip.standalone.app.windows import NAME
+from clip_skip.standalone.app.windows import WINDOW_NAME
 from clip_skip.standalone.options import SAME_SAMPLER
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
-IS_DARK = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
+ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 WINDOWS = 16
 """How many events of windows gradio 3 handles at once; what makes pictures waits in the `Studio`."""
 
 Given = dict[Any, Any]
-"""What gradio gives a function whose inputs are a set, or takes from it: the value of each widget."""
+"""Inputs or outputs of a function in gradio's form for sets: the value of each widget."""
 
 
 class Page:
@@ -103,7 +103,7 @@ class Page:
             stop = gr.Button(tr("Interrupt"), elem_id=f"{name}_interrupt")
         announced = listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
         end = lambda window: self.studio.interrupt(kind, window)
-        listen(stop.click, end, [window], queue=False)  # the queue is where what it ends runs
+        listen(stop.click, end, [window], queue=False)  # the job that it ends occupies the queue
         return announced.then
 
     def _picture_tab(self) -> None:
@@ -123,10 +123,10 @@ class Page:
         words = gr.Textbox(label=tr(WORDS_TO_SHOW), elem_id="clip_skip_app_layers_words")
         given = [self.at["checkpoint"], self.at["prompt"], words, dark]
         for event in (button.click, words.submit):
-            listen(event, self.layers, given, [sentences, picture], IS_DARK)
+            listen(event, self.layers, given, [sentences, picture], ADD_THEME)
 
     def _listen(self, tabs: Any) -> None:
-        """What happens where a checkpoint is chosen, a picture is dropped, or the page is loaded anew."""
+        """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
@@ -135,9 +135,9 @@ class Page:
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
-        listen(load, None, None, [at["window"]], NAME)  # at once, in the browser; what follows may wait
+        listen(load, None, None, [at["window"]], WINDOW_NAME)  # at once, in the browser; what follows may wait
         many = taken(load, concurrency_limit=None)  # else a window would wait until another's sweep has ended
-        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, NAME, **many)
+        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, WINDOW_NAME, **many)
 
     def refreshed(self, chosen: str) -> Any:
         """The checkpoints that are there now."""
@@ -145,7 +145,7 @@ class Page:
         return gr.update(choices=names) if chosen in names else gr.update(choices=names, value=names[0])
 
     def choose(self, name: str, clip_skips: str) -> list[Any]:
-        """What another checkpoint changes in the page. It is loaded when something is made with it."""
+        """The page's updates for another checkpoint, which is loaded when something is made with it."""
         checkpoint = self.voice.told(self.studio.checkpoints.find, name)
         step = gr.update(step=checkpoint.sizes.vae_factor)
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
@@ -179,7 +179,7 @@ class Page:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
         values, told = {name: given[widget] for name, widget in self.at.items()}, self.voice.told
         checkpoint = told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = told(reading.settings, values, checkpoint)
+        settings = told(reading.read_settings, values, checkpoint)
         done = iter(range(1, settings.all_steps + 1))
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:
@@ -189,7 +189,7 @@ class Page:
         return str(made.path), made.infotext, self.voice.notes(made.notes)
 
     def find_again(self, window: str) -> Iterator[Given]:
-        """What a window shows that is loaded anew: its last sweep, if there is one."""
+        """The contents of a reloaded window: its last sweep, if there is one."""
         for there, shown in self.sweeps.find_again(window):
             tab = {self.tabs: gr.update(selected="sweep")} if there else {}
             yield {self.at["window"]: window, **tab, **shown}

@@ -1,4 +1,4 @@
-"""The routes of the standalone page: what its script asks, and the viewers of its sweeps."""
+"""The routes of the standalone page: for its script, and the viewers of its sweeps."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from clip_skip.standalone.prompts.conditioning import sub_prompts
 from clip_skip.standalone.prompts.schedule import schedule
 from clip_skip.sweep.viewer import content_policy, is_viewer_page
 
-__all__ = ["PREFIX", "add_routes", "describe"]
+__all__ = ["ROUTE_PREFIX", "add_routes", "describe_checkpoint"]
 
-PREFIX = "/clip-skip/v1"
+ROUTE_PREFIX = "/clip-skip/v1"
 
 VIEWER_HEADERS = {
     "Cache-Control": "no-cache",  # the next sweep may write another one there
@@ -52,11 +52,13 @@ def add_routes(
             raise HTTPException(404, str(error)) from error
 
     def encoders(checkpoint: str) -> dict[str, Any]:
-        return describe(chosen(checkpoint))
+        return describe_checkpoint(chosen(checkpoint))
 
     def read_texts(asked: dict[str, Any], checkpoint: str) -> dict[str, Any]:
         of = chosen(checkpoint)
-        host = answers.Host(of.encoders, of.family, translate, lambda texts, negative: parts(texts, negative, asked))
+        host = answers.Host(
+            of.encoders, of.family, translate, lambda texts, negative: parts_by_step(texts, negative, asked)
+        )
         return {**answers.read_prompts(asked, host), **suggestions_on(of, asked, loras, translate)}
 
     def viewer(name: str) -> HTMLResponse:
@@ -76,7 +78,7 @@ def add_routes(
         ("loras", "GET", names),
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
-        app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
+        app.add_api_route(f"{ROUTE_PREFIX}/{path}", answer, methods=[method], response_model=None)
 
 
 def read_page(path: Path) -> str | None:
@@ -117,16 +119,16 @@ def loras_of(prompt: str, folder: Path | None) -> list[Path]:
         return []
 
 
-def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     """The answer of the WebUI's `encoders` route; here the header's value acts on every encoder."""
     encoders = [answers.describe_encoder(one, {"offset": 0, "least": one.native}) for one in checkpoint.encoders]
     return {"model": checkpoint.family, "checkpoint": checkpoint.name, "header_acts": True, "encoders": encoders}
 
 
-def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> answers.Parts:
+def parts_by_step(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> answers.Parts:
     """The values of each sub-prompt from step to step. asked: may have the "steps" and the "hires_steps"."""
     text = texts.marked()[negative]
-    steps = answers.step_count(asked.get("steps")) or answers.STEPS
+    steps = answers.step_count(asked.get("steps")) or answers.DEFAULT_STEPS
     first = steps if texts.hires else 0
     steps = (answers.step_count(asked.get("hires_steps")) or steps) if texts.hires else steps
     cut = [text] if negative else [part for _, part in sub_prompts(text)]

@@ -1,4 +1,4 @@
-"""What the page says, in its language."""
+"""The messages of the page, in its language."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUT_OF_MEMORY = Template("Out of memory. A smaller width and height may help.")
 UNEXPECTED = Template("It did not work: {problem} ({kind}). The console has the details.")
 
 WRONG = (CheckpointError, EmbeddingError, FieldError, InfotextError, LoraError, SweepError)
-"""What is told a person as it is."""
+"""Errors whose message is shown to the user as it is."""
 
 
 class Voice:
@@ -44,7 +44,7 @@ class Voice:
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 
     def told(self, function: Callable[..., Any], *args: Any) -> Any:
-        """What `function` returns; what is wrong with a field is told in the page."""
+        """`function`'s return value; a problem with a field is shown on the page."""
         try:
             return function(*args)
         except (MessageError, *WRONG) as error:

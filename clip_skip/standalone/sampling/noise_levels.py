@@ -2,7 +2,7 @@
 
 sigma is the noise's standard deviation where the picture's is left as it is (Karras et al. 2022, k-diffusion), from the
 model's largest down to its least, and then 0. Times are those of the model's training, 0 to 999, and may lie between.
-All in float32, as in k-diffusion: what a Brownian tree gives depends on the last bit.
+All in float32, as in k-diffusion: a Brownian tree's noise depends on the last bit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["known", "levels", "run", "sigma_at", "sigma_at_half_alpha", "time_at", "vp_times"]
+__all__ = ["known", "levels", "sigma_at", "sigma_at_half_alpha", "sigmas_and_times", "time_at", "vp_times"]
 
 TIMES = 1000
 
@@ -52,7 +52,7 @@ def levels(schedule: str, steps: int) -> Tensor:
     return torch.cat([made, torch.zeros(1)])
 
 
-def run(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
+def sigmas_and_times(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
     """The sigmas of the last `left` steps of a run, or of all, one more than its times, and the times."""
     sigmas = levels(schedule, steps)[-(left or steps) - 1 :]
     return sigmas, time_at(sigmas[:-1])
@@ -64,7 +64,7 @@ def vp_times(steps: int) -> Tensor:
 
 
 def sigma_at_half_alpha(times: Tensor) -> Tensor:
-    """The sigmas of `times`, between whole ones by the logarithm of what is left of the picture: UniPC's."""
+    """The sigmas of `times`, interpolated in log alpha between whole ones: UniPC's."""
     left = -0.5 * torch.log1p(known() ** 2)
     low = times.floor().long().clamp(0, TIMES - 2)
     return torch.expm1(-2 * torch.lerp(left[low], left[low + 1], times - low)) ** 0.5

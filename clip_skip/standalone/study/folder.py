@@ -37,7 +37,7 @@ PIXELS = "clip_skip_pixels"
 
 
 def find_another_study(job: StudyJob) -> Message | None:
-    """What a study of other settings, or somebody else, has left in the job's folder; None is nothing."""
+    """A message about files of another study, or unknown ones, in the job's folder; None if there are none."""
     record = job.out / "study.json"
     if not record.exists():
         return NO_RECORD(folder=str(job.out)) if any(job.out.glob("[!.]*")) else None
@@ -70,7 +70,7 @@ class StudyFolder:
         self._batches = Batches(self.path)
 
     def file(self, cell: StudyCell) -> str:
-        """Where a cell's picture is, below the folder. Raises `LoraError` where a text names one that is not there."""
+        """The path of a cell's picture in the folder. Raises `LoraError` if a text names a missing LoRA."""
         return place_of(cell, self.job.identity(cell)[:8])
 
     def _longest(self) -> Iterator[str]:
@@ -78,12 +78,12 @@ class StudyFolder:
         plan = self.job.plan
         seed, cfg_scale = max(plan.seeds), max(plan.cfg_scales, key=lambda scale: len(f"{scale:g}"))
         for model, skips in plan.skips.items():
-            clip_skip = max(skips, key=lambda value: len(skip.format(value)))
+            clip_skip = max(skips, key=lambda value: len(skip.format_skip(value)))
             for prompt in plan.prompts:
                 yield place_of(StudyCell(model, prompt, seed, cfg_scale, clip_skip), "12345678")
 
     def missing(self, cells: Iterable[StudyCell]) -> list[StudyCell]:
-        """Those of `cells` whose picture is not there, or was made with other settings."""
+        """The `cells` whose picture is missing or was made with other settings."""
         return [cell for cell in cells if not self.pixels(cell)]
 
     def pixels(self, cell: StudyCell) -> str:
@@ -111,7 +111,7 @@ class StudyFolder:
                 picture.save(path, pnginfo=png_texts(texts))
 
     def scores(self, name: str) -> dict[str, dict[str, float]]:
-        """The scores of the score `name`, by what they are of."""
+        """The scores of the score `name`, by the pictures they are of."""
         path = self.path / "scores" / f"{name}.jsonl"
         return dict(_lines(path)) if path.exists() else {}
 
@@ -128,7 +128,7 @@ class StudyFolder:
 
 def place_of(cell: StudyCell, identity: str) -> str:
     place = f"{slug(cell.prompt) or 'prompt'}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
-    values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format(cell.clip_skip)}"
+    values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format_skip(cell.clip_skip)}"
     return f"pictures/{folder_name(cell.model)}/{place}/{values}_{identity}.png"
 
 

@@ -1,4 +1,4 @@
-"""What the page and other programs ask: the loaded model's text encoders, and what a prompt's tags come to."""
+"""Routes for the page and other programs: the loaded model's text encoders, and the effect of a prompt's tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.page import from_picture, png_info, prompts_to_come
 from clip_skip.webui.page.access import access_check
 
-__all__ = ["add_routes", "describe", "read"]
+__all__ = ["add_routes", "describe_loaded_model", "resolve_prompts"]
 
 
 def add_routes(demo: Any, app: Any) -> None:
@@ -23,7 +23,7 @@ def add_routes(demo: Any, app: Any) -> None:
     allowed = [Depends(access_check(app, demo is not None))]
     for path, answer, method in (
         ("encoders", loaded, "GET"),
-        ("read", read, "POST"),
+        ("read", resolve_prompts, "POST"),
         ("put", answers.put_tag_into, "POST"),
         ("viewer", viewer, "POST"),
         ("sweep-of", sweep_of, "POST"),
@@ -34,7 +34,7 @@ def add_routes(demo: Any, app: Any) -> None:
 
 def loaded() -> dict[str, Any]:
     """The loaded model; "loading" says that the host has none yet, so that the page asks again."""
-    return {**describe(selected()), "loading": sd_models.model_data.sd_model is None}
+    return {**describe_loaded_model(selected()), "loading": sd_models.model_data.sd_model is None}
 
 
 def selected() -> Any:
@@ -53,7 +53,7 @@ def selected() -> Any:
     return model
 
 
-def describe(model: Any) -> dict[str, Any]:
+def describe_loaded_model(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
     An encoder's `header` says what the header's value comes to there: it plus
@@ -86,7 +86,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 
 def viewer(asked: dict[str, Any]) -> dict[str, str]:
-    """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
+    """The viewer of a sweep whose pictures the page shows, see `clip_skip.page.live_viewer`."""
     return live_viewer.live_viewer_page(asked, language(), translate)
 
 
@@ -96,14 +96,14 @@ def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
 
 
 def picture(request: dict[str, Any]) -> dict[str, Any]:
-    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.answer` says."""
-    return png_info.answer(request)
+    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.identify_picture` says."""
+    return png_info.identify_picture(request)
 
 
-def read(asked: dict[str, Any]) -> dict[str, Any]:
+def resolve_prompts(asked: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
-    What the tags come to is told by `clip_skip.page.answers`, in the host's language.
+    See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
@@ -112,11 +112,14 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
         [one.encoder for one in described.hosts],
         str(described.name) if model is not None else "",
         translate,
-        lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
+        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, asked),
         prompts_to_come.styled,
         generation.network_names(),
         [one.encoder for one in described.named],
         described.several,
     )
     prompt = answers.styled_prompt(asked, host)
-    return {**answers.read_prompts(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}
+    return {
+        **answers.read_prompts(asked, host),
+        **models_in_use.suggest_while_writing(model, prompt, asked.get("value")),
+    }

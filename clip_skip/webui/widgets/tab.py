@@ -11,16 +11,16 @@ from clip_skip.panel import TITLE
 from clip_skip.webui.widgets import layers_tab, made_for_tab
 from clip_skip.webui.widgets.preset_widgets import Presets, offer_when_loaded
 
-__all__ = ["build"]
+__all__ = ["build_tab"]
 
 
-def build(presets: Sequence[Presets] = ()) -> list[tuple[Any, str, str]]:
+def build_tab(presets: Sequence[Presets] = ()) -> list[tuple[Any, str, str]]:
     """The tab, as the host wants it. presets: those of the other tabs, which are made before."""
     with gr.Blocks(analytics_enabled=False) as tab:
         with gr.Tabs(elem_id="clip_skip_parts"):
             with gr.Tab(label="Layers"):
-                layers_tab.build()
+                layers_tab.build_layers_tab()
             with gr.Tab(label="Made for"):
-                made_for_tab.build()
+                made_for_tab.build_made_for_tab()
         offer_when_loaded(tab, presets)
     return [(tab, TITLE, "clip_skip")]
