@@ -32,7 +32,7 @@ def sha256(path):
 
 
 def find(folder, model, digest, each=list):
-    text = infotext.parse_infotext(f"x\nSteps: 1, Seed: 1, Size: 8x8, Model hash: {digest}, Model: {model}")
+    text = infotext.identify_infotext(f"x\nSteps: 1, Seed: 1, Size: 8x8, Model hash: {digest}, Model: {model}")
     return checkpoint.find_checkpoint(text, sorted(folder.glob("*.safetensors")), "here", each)
 
 

@@ -190,3 +190,42 @@ def test_a_saved_picture_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         save_picture(Image.new("RGB", (8, 8)), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+# Two windows of a page
+
+
+@pytest.fixture(scope="module")
+def dependencies(tmp_path_factory):
+    """What gradio does at each event of the page: of each function by its name."""
+    pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
+    from clip_skip.standalone.app.page import Page
+    from clip_skip.standalone.options import defaults
+
+    page = Page(Studio(CHECKPOINT, "cpu", tmp_path_factory.mktemp("page")), defaults(demo=True))
+    functions = page.blocks.fns
+    functions = dict(functions.items() if isinstance(functions, dict) else enumerate(functions))
+    described = page.blocks.get_config_file()["dependencies"]
+    return {
+        getattr(function.fn, "__name__", ""): (number, function, described[number])
+        for number, function in functions.items()
+    }, described
+
+
+def test_a_job_starts_when_its_announcement_is_known_and_not_beside_it(dependencies):
+    """An announcement that came late would be taken for the next job's, and an interrupt with it."""
+    functions, described = dependencies
+    for name in ("generate", "sweep"):
+        number = functions[name][2]["trigger_after"]
+        assert number is not None and described[number]["queue"] is False
+
+
+def test_a_window_that_waits_for_its_sweep_holds_up_no_other_window(dependencies):
+    """A window's name comes from the browser alone, and each window may wait for its own sweep at the same time."""
+    functions, described = dependencies
+    _, find_again, answer = functions["find_again"]
+    window = answer["inputs"][0]
+    names = [one for one in described if one["outputs"] == [window] and not one["backend_fn"]]
+    assert len(names) == 1 and "sessionStorage" in str(names[0]["js"])
+    if hasattr(find_again, "concurrency_limit"):  # gradio 3 has one queue for all, with room for many
+        assert find_again.concurrency_limit is None
