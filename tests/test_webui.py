@@ -461,12 +461,13 @@ def test_header_slider_is_added_once(host):
 
 def test_api_route(host):
     routes = {}
-    app = SimpleNamespace(add_api_route=lambda path, answer, methods: routes.update({path: answer}))
+    app = SimpleNamespace(add_api_route=lambda path, answer, **more: routes.update({path: answer}))
     host.callbacks["app_started"][0](None, app)
-    answer = routes["/clip-skip/v1/encoders"]
+    loaded = routes["/clip-skip/v1/encoders"]
     others = {"named": [], "several_layers": False, "guide": "./clip-skip/v1/docs/guide.md"}
     nothing = {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
-    assert answer() == {**nothing, "loads_later": False, **others}
+    assert loaded() == {**nothing, "loads_later": False, **others, "loading": True}
+    answer = lambda: {name: value for name, value in loaded().items() if name != "loading"}
     from modules import sd_models
 
     sd_models.model_data.sd_model = host.model

@@ -13,6 +13,7 @@ from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, Sizes
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.hashes import Each
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
@@ -83,14 +84,14 @@ class Checkpoints:
         self._last = {name: self._first, **others}
         return self._last
 
-    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, Message | None]:
+    def like(self, infotext: Infotext, otherwise: object, each: Each = list) -> tuple[Checkpoint, Message | None]:
         """The checkpoint that a picture was made with, and a message where `otherwise` replaces it.
 
-        It is found by its name, else by its hash. Raises as `find`.
+        It is found by its name, else by its hash. Raises as `find`. each: goes through files that are read for that.
         """
         paths = self.paths()
         try:
-            path, message = recipe.checkpoint(infotext, paths.values(), OF_THIS_PAGE)
+            path, message = recipe.checkpoint(infotext, paths.values(), OF_THIS_PAGE, each)
         except InfotextError as error:
             return self.find(otherwise), STANDS_IN(problem=reason(error))
         return self.find(next(name for name, one in paths.items() if one == path)), message

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from clip_skip.made_for.reading import Problem
 from clip_skip.messages.message import FIELD_PROBLEM, Template, reason
+from clip_skip.messages.safe_text import json_text, printable
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
+from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
 
@@ -68,20 +69,21 @@ def run(arguments: argparse.Namespace) -> int:
             answers.append(findings[-1].as_json())
         except Problem as problem:
             answers.append({"file": str(file), "problem": str(problem)})
-            tqdm.write(str(problem), file=sys.stderr)
+            tqdm.write(printable(problem), file=sys.stderr)
         except PictureError as error:
             answers.append({"file": str(file), "problem": f"{error}."})
-            tqdm.write(f"{error}.", file=sys.stderr)
+            tqdm.write(printable(f"{error}."), file=sys.stderr)
     if arguments.json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(answers))
     else:
         if findings:
-            print("\n".join(table(findings)))
+            print_lines(*table(findings))
         for file, facts in pictures.items():
-            print("\n".join(described(file, facts)))
+            print_lines(*described(file, facts))
     if arguments.figure:
         save_figure(findings, arguments.figure)
-        print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
+        say = warn if arguments.json else print_lines
+        say(arguments.figure)
     return 1 if len(findings) + len(pictures) < len(files) else 0
 
 
@@ -108,7 +110,8 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
     lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
     yield lines[0].rstrip()
     for line, finding in zip(lines[1:], findings):
-        yield f"{line.rstrip()}\n    {finding.verdict.reason}"
+        yield line.rstrip()
+        yield f"    {finding.verdict.reason}"
 
 
 def columns(text: str) -> int:
@@ -123,7 +126,7 @@ def finding_row(finding: Finding) -> tuple[str, ...]:
     certain = "" if verdict.certainty == "exact" else f" ({verdict.certainty})"
     changed = changed_blocks(finding)
     return (
-        Path(finding.file).name,
+        printable(Path(finding.file).name),
         f"{finding.model or 'unknown model'}, {finding.kind}",
         str(metadata.value) if metadata else "-",
         f"{changed[0]} of {changed[1]} blocks" if changed else "-",
