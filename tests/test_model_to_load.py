@@ -36,7 +36,7 @@ def test_a_checkpoint_is_described_before_it_is_loaded(host, tmp_path, monkeypat
     answer = routes.loaded()
     assert answer["model"] == kind and answer["loads_later"] and answer["checkpoint"] == "m.safetensors"
     assert [(one["tower"], one["layers"], one["native"]) for one in answer["encoders"]] == encoders
-    warnings = routes.read({"prompt": "<clipskip:99>a"})["boxes"]["prompt"]
+    warnings = routes.resolve_prompts({"prompt": "<clipskip:99>a"})["boxes"]["prompt"]
     assert len(warnings) == len(encoders)
 
 
@@ -64,3 +64,22 @@ def test_the_guide_is_in_the_users_language_and_nothing_else_is_served(standins)
     for name in ("../README.md", "../clip_skip/skip.py", "pictures.py", "nothing.md", "/etc/passwd"):
         with pytest.raises(HTTPException):
             guide.document(name)
+
+
+def test_the_markdown_of_the_guide(standins):
+    from clip_skip.webui.page.markdown import as_html
+
+    text = (
+        "# A `b`\n\nOne **two**\nthree *four* [x](y.md).\n\n![p](i.png)\n\n"
+        "| a | b |\n|---|---|\n| 1 | <2> |\n\n- i\n- j\n\n```\n<k>\n```\n"
+    )
+    made = as_html(text)
+    for part in (
+        "<h1>A <code>b</code></h1>",
+        '<p>One <b>two</b>\nthree <i>four</i> <a href="y.md">x</a>.</p>',
+        '<img src="i.png" alt="p">',
+        "<tr><th>a</th><th>b</th></tr><tr><td>1</td><td>&lt;2&gt;</td></tr>",
+        "<ul><li>i</li><li>j</li></ul>",
+        "<pre>&lt;k&gt;\n</pre>",
+    ):
+        assert part in made

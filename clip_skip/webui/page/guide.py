@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import html
-from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from clip_skip.extension_files import extension_folder
+from clip_skip.webui.page.markdown import as_html
 
 __all__ = ["address", "document"]
 
@@ -49,12 +49,3 @@ def document(name: str) -> Response:
 
 def folder() -> Path:
     return extension_folder() / "docs"
-
-
-def as_html(text: str) -> str:
-    """Markdown as HTML, with what gradio brings for it; as it is where that is missing."""
-    if find_spec("markdown_it") is None:
-        return f"<pre style='white-space: pre-wrap'>{html.escape(text)}</pre>"
-    from markdown_it import MarkdownIt
-
-    return str(MarkdownIt("commonmark").enable("table").render(text))
