@@ -19,7 +19,6 @@ __all__ = [
     "Skip",
     "check",
     "format_skip",
-    "from_other",
     "parse_skip",
     "shorten",
     "shorten_skip",
@@ -37,8 +36,6 @@ NOT_A_CLIP_SKIP = Template("{text} is not a number such as 2 or 1.5")
 NOT_NUMERIC = Template("{text} is not a number")
 NOT_FINITE = Template("the value is not a finite number")
 BELOW_ONE = Template("{value} is below 1, the last layer")
-IGNORED_BY_KOHYA = Template("kohya ignores --clip_skip on SDXL")
-UNKNOWN_TOOL = Template("unknown tool {tool}")
 
 
 def parse_skip(text: str) -> float:
@@ -134,23 +131,3 @@ class Skip:
             if value is not None:
                 parts.append(f"{name}={format_skip(value)}")
         return ":".join(parts)
-
-
-def from_other(tool: str, value: float, sdxl: bool = False) -> float:
-    """The clip skip that another tool's number means.
-
-    tool: "comfyui" (`stop_at_clip_layer`), "diffusers" (`clip_skip`),
-    "sdnext" or "kohya" (`--clip_skip`). Raises MessageError where the other
-    tool's number has no effect (kohya on SDXL) or the tool is unknown.
-    """
-    if tool == "comfyui":
-        return check(value)
-    if tool == "diffusers":
-        return check(value + (2 if sdxl else 1))
-    if tool == "sdnext":
-        return check(value + (1 if sdxl else 0))
-    if tool == "kohya":
-        if sdxl:
-            raise MessageError(IGNORED_BY_KOHYA)
-        return check(value)
-    raise MessageError(UNKNOWN_TOOL(tool=shorten(tool)))

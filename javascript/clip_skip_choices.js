@@ -21,6 +21,14 @@
         return depth(own.length ? own : encoders);
     };
 
+    /** The least number of `name` that acts: SDXL was published with 2, so 1 is the same. */
+    function least(name) {
+        const encoders = clipSkip.encoders();
+        const own = encoders.filter((encoder) => encoder.tower === name);
+        const natives = (own.length ? own : encoders).map((encoder) => encoder.native);
+        return natives.length ? Math.min(...natives) : 1;
+    }
+
     function meaning(value, name) {
         const all = clipSkip.encoders();
         const own = [...all, ...byName(name)].filter((encoder) => encoder.tower === name);
@@ -35,7 +43,7 @@
     function numbers(name, typed) {
         const sign = typed.startsWith("-") ? "-" : "";
         const digits = typed.slice(sign.length);
-        const first = byName(name)[0]?.native || 1;
+        const first = byName(name)[0]?.native || least(name);
         const values = [...Array(clipSkip.depth(name)).keys()].slice(first - 1).map((index) => String(index + 1));
         const [whole, fraction] = digits.split(".");
         if (fraction !== undefined && Number(whole) >= 1) {

@@ -4,7 +4,7 @@
     const clipSkip = window.clipSkip;
     const {element, tr} = clipSkip;
     const OWN = ["#txt2img_prompt", "#txt2img_neg_prompt", "#img2img_prompt", "#img2img_neg_prompt"];
-    const MORE = ["#hires_prompt", "#hires_neg_prompt", "#clip_skip_layers_prompt", "[id$=_edit_style_prompt]", "[id$=_edit_style_neg_prompt]"];
+    const MORE = ["#hires_prompt", "#hires_neg_prompt", "#clip_skip_layers_prompt", "[id$=_prompts_from_file_or_textbox_prompt_txt]", "[id$=_edit_style_prompt]", "[id$=_edit_style_neg_prompt]"];
     const PROMPTS = [...OWN, ...MORE].join(", ");
     let list;
     let area;

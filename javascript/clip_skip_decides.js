@@ -8,6 +8,7 @@
     const NO_TAGS = {prompt: [[{}]], negative: [[{}]]};
     const SWEEP = "Clip skip sweep";
     const PLOT = "X/Y/Z plot";
+    const MATRIX = "Prompt matrix";
 
     clipSkip.slider = () => {
         const own = find("#setting_CLIP_stop_at_last_layers");
@@ -79,7 +80,13 @@
         return values.map((text, index) => (named[index] || other)({values: text, number: index + 1})).join("; ");
     }
 
-    /** A text of the page: whether a tag sets any of it, its values, these in words, and, if there is just one, the skip. */
+    /** Whether an encoder is left to the header by a tag's `values`. */
+    const usesHeader = (values) => clipSkip.encoders().some((encoder) => encoder.header && !(encoder.tower in values));
+
+    /**
+     * A text of the page: whether a tag sets any of it, its values, these in words, if there is just one the skip, and
+     * whether the header's value has a part in it.
+     */
     function text(tab, pass, negative) {
         const hires = pass === "hires";
         const parts = (clipSkip.read.passes?.[pass] || NO_TAGS)[negative ? "negative" : "prompt"];
@@ -94,6 +101,7 @@
             values,
             skips: single || parts.length === 1 ? tr("clip skip {values}", {values}) : byPart(numbers.map(inTurn)),
             skip: single ? skips[0][0] : undefined,
+            byHeader: !clipSkip.panelOn(tab) && parts.flat().some(usesHeader),
         };
     }
 
@@ -111,7 +119,7 @@
                 others.push(tr("negative prompt in the hires pass: {skips}", bad));
             }
         }
-        return {prompt, others};
+        return {prompt, others, byHeader: prompt.byHeader || negative.byHeader};
     };
 
     /** Whether this script is the one in the list; Forge Classic writes "X/Y/Z Plot". */
@@ -120,13 +128,24 @@
         return [title, tr(title)].some((known) => known.toLowerCase() === name);
     };
 
+    clipSkip.sweepChosen = (tab) => Boolean(chosen(tab, SWEEP));
+
     /** The clip skips of the sweep, if it is the chosen script and they can be valid, and whether they are the prompt's. */
     clipSkip.sweep = (tab) => {
         if (!chosen(tab, SWEEP)) return {};
         const part = (name) => `#script_${tab}_clip_skip_sweep_${name}`;
         const values = find(`${part("clip_skips")} :is(textarea, input)`)?.value.trim() || "";
         if (!/^[-\d\s.,()+[\]]*\d[-\d\s.,()+[\]]*$/.test(values)) return {};
-        return {values, ofPrompt: find(`${part("apply_to")} input:checked`)?.value !== "Negative prompt"};
+        const applied = find(`${part("apply_to")} input:checked`)?.value;
+        return {values, ofPrompt: applied !== "Negative prompt", ofBoth: applied !== "Negative prompt" && applied !== "Prompt"};
+    };
+
+    /** Whether the prompt matrix is chosen and combines parts of which at least one has a tag. */
+    clipSkip.matrixOfTags = (tab) => {
+        if (!chosen(tab, MATRIX)) return false;
+        const negative = find(`#script_${tab}_prompt_matrix_prompt_type input:checked`)?.value === "negative";
+        const [, ...parts] = (clipSkip.prompt(tab, negative)?.value || "").split("|");
+        return parts.some((part) => /<\s*clip[ _-]?skip\s*:/i.test(part));
     };
 
     /** The axes of the X/Y/Z plot that set a clip skip, where it is the script that is chosen; "Clip skip" is the host's. */

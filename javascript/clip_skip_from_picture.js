@@ -21,16 +21,19 @@
             note.textContent = tr("There is no picture yet.");
             return;
         }
-        const answer = await clipSkip.fetch("sweep-of", {infotext});
+        const answer = await clipSkip.fetch("sweep-of", {infotext}).catch((error) => ({error: error.message}));
         note.textContent = answer.error || "";
         if (answer.error) return;
         if (tab === "txt2img") switch_to_txt2img();
-        clipSkip.write(clipSkip.prompt(tab), answer.infotext);
+        const area = clipSkip.prompt(tab);
+        clipSkip.write(area, answer.infotext);
+        await new Promise(requestAnimationFrame); // gradio has the text from the next frame on
         find(`#tab_${tab} #paste`).click();
         const field = `#script_${tab}_clip_skip_sweep_clip_skips textarea`;
-        for (let tries = 0; tries < 50 && !find(field)?.offsetParent; tries += 1) {
-            await new Promise((done) => setTimeout(done, 100));
-        }
+        const pasted = await clipSkip.until(() => find(field)?.offsetParent && area.value !== answer.infotext);
+        // the host's answer about the prompt gets lost now and then: the infotext must not become the prompt
+        if (area.value === answer.infotext) clipSkip.write(area, answer.prompt);
+        if (!pasted && !find(field)?.offsetParent) note.textContent = tr("The WebUI did not take the settings; please try again.");
         find(field)?.focus();
     }
 

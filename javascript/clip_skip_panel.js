@@ -29,10 +29,22 @@
         return clipSkip.hiresOn(tab) ? names : [...names, "hires"];
     }
 
+    /** Rows and columns that cannot work now are not offered by the sweep, unless one of them is chosen already. */
+    function hideRows(tab, hides) {
+        for (const name of ["rows", "columns"]) {
+            const list = find(`#script_${tab}_clip_skip_sweep_${name}`);
+            if (list && list.dataset.clipSkipHides !== hides) list.dataset.clipSkipHides = hides;
+        }
+        const columns = find(`#script_${tab}_clip_skip_sweep_columns`);
+        const chosen = columns?.querySelector("input")?.value || "";
+        columns?.classList.toggle("clip-skip-hidden", hides.includes("clip_g") && ["Clip skip", tr("Clip skip")].includes(chosen));
+    }
+
     clipSkip.showPanel = (tab) => {
         const panel = accordion(tab);
-        if (!panel) return;
         const hides = hidden(tab).join(" ");
+        hideRows(tab, hides);
+        if (!panel) return;
         if (panel.dataset.clipSkipHides !== hides) panel.dataset.clipSkipHides = hides;
         const title = panel.querySelector(".clip-skip-summary");
         const text = clipSkip.panelOn(tab) ? `: ${summary(tab)}` : "";
@@ -47,6 +59,16 @@
         const header = clipSkip.headerValue();
         const number = clipSkip.panel(tab, "clip_skip");
         if (number && header > 1 && Number(number.value) === 1) clipSkip.write(number, header);
+    }
+
+    // The arrow keys of gradio's list stop at options that are not seen, too.
+    function skipHidden({key, target}) {
+        const list = target.closest?.("[data-clip-skip-hides]");
+        if (!["ArrowDown", "ArrowUp"].includes(key) || !list) return;
+        const active = list.querySelector("ul.options li.active");
+        if (active && !active.offsetParent && getComputedStyle(active).display === "none") {
+            target.dispatchEvent(new KeyboardEvent("keydown", {key, code: key, bubbles: true}));
+        }
     }
 
     /** Gradio 3's title cannot be reached without a mouse; its text becomes the button, beside the host's check box. */
@@ -105,6 +127,7 @@
     }
 
     onUiLoaded(() => {
+        document.addEventListener("keydown", (event) => setTimeout(() => skipHidden(event)), true);
         for (const tab of clipSkip.tabs()) {
             watch(tab);
             addTagButton(tab);

@@ -24,7 +24,7 @@
         }
         if (prompt.tagged) return tr("set by the prompt's tags: {stops}", {stops});
         if (clipSkip.panelOn(tab)) return tr("set by the panel: {stops}", {stops});
-        return clipSkip.overridden() ? tr("set by the override settings: {stops}", {stops}) : "";
+        return clipSkip.overridden() && headerActs() ? tr("set by the override settings: {stops}", {stops}) : "";
     }
 
     /** What the X/Y/Z plot sets, and whether that is the prompt's value. A tag and the panel win over the host's own axis. */
@@ -58,30 +58,51 @@
 
     const headerActs = () => clipSkip.encoders().some((encoder) => encoder.header);
 
-    /** The line, and what there is to say beyond it. */
+    /** The header's value or an override of it, if the loaded model has too few layers for it; else 0. */
+    function tooDeep(byHeader) {
+        const value = clipSkip.headerValue();
+        const layers = clipSkip.encoders().filter((encoder) => encoder.header).map((encoder) => encoder.layers - encoder.header.offset);
+        return byHeader && layers.length && value > Math.min(...layers) ? value : 0;
+    }
+
+    /** The line, what there is to say beyond it, and whether the header's value has no effect. */
     clipSkip.line = (tab) => {
-        const {model, encoders} = clipSkip.known;
-        if (!model) return [tr("the model is not loaded yet"), ""];
-        if (!encoders.length) return withoutClip(model);
+        const {model, encoders, loads_later} = clipSkip.known;
+        if (!model) {
+            const later = tr("the model is not loaded yet: the WebUI loads it with the first picture");
+            return [loads_later ? later : tr("the model is not loaded yet"), "", false];
+        }
+        if (!encoders.length) return [...withoutClip(model), true];
         const sweep = clipSkip.sweep(tab);
         const ofSweep = tr("clip skip {values}", sweep);
-        if (sweep.values && sweep.ofPrompt) return [tr("set by the sweep: {stops}", {stops: ofSweep}), ""];
-        const {prompt, others} = clipSkip.decided(tab);
+        const {prompt, others, byHeader} = clipSkip.decided(tab);
+        const idle = !headerActs() || !byHeader;
+        if (sweep.values && sweep.ofPrompt) return [tr("set by the sweep: {stops}", {stops: ofSweep}), "", idle || sweep.ofBoth];
+        if (clipSkip.matrixOfTags(tab)) return [tr("set by the tags of the prompt matrix, for each picture by its own"), "", !headerActs() || clipSkip.panelOn(tab)];
+        const deep = tooDeep(byHeader);
+        if (deep) return [tr("{value} is too deep: the loaded model has {layers} layers", {value: deep, layers: encoders[0].layers}), "", Boolean(clipSkip.overridden())];
         if (sweep.values) others.splice(0, others.length, tr("negative prompt: {skips}", {skips: ofSweep}));
         const stops = prompt.skip ? clipSkip.stops(encoders, prompt.skip) : prompt.skips;
         const line = setBy(tab, prompt, stops);
         const plot = plotted(tab, line);
-        if (plot.prompt) return [plot.line, ""];
+        if (plot.prompt) return [plot.line, "", true];
         if (plot.line) others.push(plot.line);
         const rest = others.map((other) => `; ${other}`).join("");
         if (!line && !headerActs()) {
             const none = tr("No effect on {model}, which already stops at {native}. To change it, use a tag or the panel.", {model, native: encoders[0].native});
-            return [none + rest, tr("As published: {stops}", {stops})];
+            return [none + rest, tr("As published: {stops}", {stops}), true];
         }
-        const advice = model === "SD1" ? tr("2 for most anime models, 1 for the rest") : "";
-        const more = [advice, ...clipSkip.named().map(named)].filter(Boolean).join("\n");
-        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, more];
+        const more = clipSkip.named().map(named).join("\n");
+        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, more, idle || clipSkip.overridden() > 0];
     };
+
+    /** What a newcomer needs to know, with a link to the guide. */
+    function advice() {
+        const {model, guide} = clipSkip.known;
+        const text = model === "SD1" ? tr("2 for most anime models, 1 for the rest") : "";
+        const link = guide ? [clipSkip.element("a", {href: guide, target: "_blank", textContent: tr("Guide")})] : [];
+        return clipSkip.element("div", {id: "clip_skip_advice"}, text, text && guide ? " · " : "", ...link);
+    }
 
     clipSkip.showReadout = (tab) => {
         const place = clipSkip.slider();
@@ -89,18 +110,22 @@
         let readout = clipSkip.find("#clip_skip_readout");
         if (!clipSkip.wanted("readout")) {
             readout?.remove();
+            clipSkip.find("#clip_skip_advice")?.remove();
             return;
         }
         if (!readout) {
             readout = clipSkip.element("div", {id: "clip_skip_readout", role: "status"});
             place.append(readout);
         }
-        const [line, more] = clipSkip.line(tab);
-        const acts = clipSkip.encoders().length + clipSkip.named().length;
-        const idle = String(acts > 0 && !headerActs());
+        const [line, more, unused] = clipSkip.line(tab);
+        const idle = String(unused);
         if (place.dataset.clipSkipIdle !== idle) place.dataset.clipSkipIdle = idle;
         if (readout.textContent !== line) readout.textContent = line;
         const title = [line, more].filter(Boolean).join("\n");
         if (readout.title !== title) readout.title = title;
+        const own = advice();
+        const shown = clipSkip.find("#clip_skip_advice");
+        if (!shown) place.append(own);
+        else if (shown.innerHTML !== own.innerHTML) shown.replaceWith(own);
     };
 })();

@@ -28,7 +28,7 @@ def test_whatever_the_option_is_nothing_of_ours_fails(host, value, number, caplo
         p = host.generate(["<clipskip:5>a cow", "<clipskip:2.5>a"], ["", ""])
         entry = p.extra_generation_params["Clip skip"]
         written = [entry(p=p, index=index, all_prompts=p.all_prompts) for index in range(2)]
-        assert written == ["5", str(number) if number > 1 else None]
+        assert written == ["5", None]  # no value of the host makes the second one
         assert torch.allclose(conditioning(p), wanted[5], atol=1e-5)
         p = host.generate(["a cow"], args=[{"enabled": True, "clip_skip": 4}], is_api=True)
         assert torch.allclose(conditioning(p), wanted[4], atol=1e-5)

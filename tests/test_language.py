@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip import panel, skip
+from clip_skip import panel
 from clip_skip.messages.catalogues import HOST_WORDS, catalogue, languages, translator
 from clip_skip.messages.message import Template
 from clip_skip.page import made_for
@@ -88,7 +88,7 @@ def test_every_label_of_the_page_has_a_translation():
     labels |= {text for source in widgets for text in re.findall(r'(?:label=|Button\()"([^"]+)"', source)}
     standalone = (ROOT / "clip_skip" / "standalone" / "app" / "made_for_tab.py").read_text()
     labels |= {*re.findall(r'(?:translate\(|NO_FOLDER = )"([^"]+)"', standalone)}
-    labels -= {"Depths"}  # never to be seen
+    labels -= {"Depths", "Off"}  # never to be seen
     assert labels - SENTENCES["ja_JP"].keys() == set()
 
 
@@ -101,9 +101,6 @@ ENGLISH_ONLY = {
     "clip_skip.standalone.demo": "captions are checked by commands",
 }
 """Packages whose texts no page shows."""
-
-OF_OTHER_TOOLS = {skip.IGNORED_BY_KOHYA, skip.UNKNOWN_TOOL}
-"""Said of the numbers of other tools, which only programs ask for."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +120,7 @@ def is_shown(modules):
 
 
 def test_every_template_and_every_word_of_a_script_has_a_translation(templates):
-    shown = {text for text, modules in templates.items() if is_shown(modules)} - OF_OTHER_TOOLS
+    shown = {text for text, modules in templates.items() if is_shown(modules)}
     assert len(shown) > 30 and len(words_of_scripts()) > 60
     assert (shown | words_of_scripts()) - SENTENCES["ja_JP"].keys() == set()
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_skip import skip
+from clip_skip.pictures import numbering
 from clip_skip.skip import Skip
 
 
@@ -61,25 +62,21 @@ def test_check_refuses(value):
 
 
 @pytest.mark.parametrize(
-    ("tool", "number", "sdxl", "ours"),
+    ("tool", "number", "family", "ours"),
     [
-        ("comfyui", -2, False, 2),
-        ("diffusers", 1, False, 2),
-        ("diffusers", 1, True, 3),
-        ("sdnext", 2, False, 2),
-        ("sdnext", 2, True, 3),
-        ("kohya", 2, False, 2),
+        ("ComfyUI", "-2", "SD1", 2),
+        ("diffusers", "1", "SD1", 2),
+        ("diffusers", "1", "SDXL", 3),
+        ("SD.Next", "2", "SD1", 2),
+        ("SD.Next", "2", "SDXL", 3),
     ],
 )
-def test_other_tools(tool, number, sdxl, ours):
-    assert skip.from_other(tool, number, sdxl) == ours
+def test_other_tools(tool, number, family, ours):
+    assert numbering.convert(tool, number, family)[0] == ours
 
 
-def test_other_tools_without_an_answer():
-    with pytest.raises(ValueError, match="kohya ignores"):
-        skip.from_other("kohya", 2, sdxl=True)
-    with pytest.raises(ValueError, match="unknown tool"):
-        skip.from_other("paint", 2)
+def test_another_tool_has_no_answer():
+    assert numbering.convert("paint", "2", "SD1") == (None, numbering.UNKNOWN_TOOL(tool="paint"))
 
 
 def test_skip_by_tower_and_pass():

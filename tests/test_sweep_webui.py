@@ -869,3 +869,17 @@ def test_where_the_host_forgets_its_own_value_a_cell_says_the_panels_too(host, m
     first, second = (text.rpartition("\n")[2].split(", ") for text in result.infotexts[1:])
     assert "Clip skip panel: 1" in first and not any(entry.startswith("Clip skip: ") for entry in first)
     assert {"Clip skip panel: 5", "Clip skip: 5"} <= set(second)
+
+
+def test_the_folder_for_temporary_pictures_is_made_first(host, sweep, tmp_path, monkeypatch):
+    """Forge Neo expects it to be there, and showed nothing of a finished sweep where it was not."""
+    from clip_skip.webui.sweep.run import NO_TEMPORARY_FOLDER
+
+    folder = tmp_path / "tmp" / "pictures"
+    monkeypatch.setitem(host.shared.opts.data, "temp_dir", str(folder))
+    _, processed = sweep({"clip_skips": "1", "cfg_scales": "7"})
+    assert folder.is_dir() and processed.images
+    (tmp_path / "file").write_text("")
+    monkeypatch.setitem(host.shared.opts.data, "temp_dir", str(tmp_path / "file" / "x"))
+    with pytest.raises(ValueError, match=str(NO_TEMPORARY_FOLDER(error=""))):
+        sweep({"clip_skips": "1", "cfg_scales": "7"})

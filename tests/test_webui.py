@@ -464,9 +464,9 @@ def test_api_route(host):
     app = SimpleNamespace(add_api_route=lambda path, answer, **more: routes.update({path: answer}))
     host.callbacks["app_started"][0](None, app)
     loaded = routes["/clip-skip/v1/encoders"]
-    none = {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
-    others = {"named": [], "several_layers": False}
-    assert loaded() == {**none, **others, "loading": True}
+    others = {"named": [], "several_layers": False, "guide": "./clip-skip/v1/docs/guide.md"}
+    nothing = {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+    assert loaded() == {**nothing, "loads_later": False, **others, "loading": True}
     answer = lambda: {name: value for name, value in loaded().items() if name != "loading"}
     from modules import sd_models
 

@@ -12,19 +12,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from clip_skip.made_for.adapters import MISSING, Block
-from clip_skip.made_for.naming import Name
+from clip_skip.made_for.naming import OPEN_CLIP_LAYERS, Name
 from clip_skip.made_for.safetensors_file import PRECISIONS, Array, SafetensorsFile, round_to
 
 __all__ = ["compared_blocks"]
-
-OPEN_CLIP = {
-    "attn.out_proj": "self_attn.out_proj",
-    "ln_1": "layer_norm1",
-    "ln_2": "layer_norm2",
-    "mlp.c_fc": "mlp.fc1",
-    "mlp.c_proj": "mlp.fc2",
-}
-"""OpenCLIP's names for the layers of a block, and transformers'."""
 
 THIRDS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 """The parts that OpenCLIP's `attn.in_proj` stacks."""
@@ -72,7 +63,7 @@ def locate_parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, st
         if place.layer == "attn.in_proj":
             found |= {(place.block, layer, place.factor): (name, third) for third, layer in enumerate(THIRDS)}
         else:
-            found[place.block, OPEN_CLIP.get(place.layer, place.layer), place.factor] = (name, None)
+            found[place.block, OPEN_CLIP_LAYERS.get(place.layer, place.layer), place.factor] = (name, None)
     return found
 
 

@@ -107,9 +107,9 @@ def sort_of(names: Collection[str], places: Mapping[str, Name], shape: Shape) ->
     factors: dict[str, str] = {}
     for name in names:
         factors.setdefault(factor_of(name)[1], name)
-    told = next((FACTORS[factor] for factor in FACTORS if factor in factors), None)
-    if told:
-        return told
+    implied = next((FACTORS[factor] for factor in FACTORS if factor in factors), None)
+    if implied:
+        return implied
     if "up" in factors or "down" in factors:
         if "dora_scale" in factors:
             return "DoRA"
@@ -169,10 +169,10 @@ def tower_alone(
     found = by_depth or TOWER_WIDTHS.get(width(places, shape) or 0)
     if found:
         return found
-    said = header_model(metadata)
+    stated = header_model(metadata)
     if any(name.startswith("lora_te1_") for name in names):
-        return said if said and said != "SD1" else FIRST_OF_SEVERAL
-    return said or "SD1"
+        return stated if stated and stated != "SD1" else FIRST_OF_SEVERAL
+    return stated or "SD1"
 
 
 def text_width(names: Collection[str], shape: Shape) -> int | None:

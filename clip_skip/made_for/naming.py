@@ -10,7 +10,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["FIRST", "PREFIXES", "SECOND", "THIRD", "Name", "checkpoint_family", "factor_of", "parse_tensor_name"]
+__all__ = [
+    "FIRST",
+    "OPEN_CLIP_LAYERS",
+    "PREFIXES",
+    "SECOND",
+    "THIRD",
+    "Name",
+    "checkpoint_family",
+    "factor_of",
+    "parse_tensor_name",
+]
 
 FIRST, SECOND, THIRD = 0, 1, 2
 """A model's text encoders in their order: SDXL's first is CLIP-L, its second OpenCLIP-G."""
@@ -57,6 +67,15 @@ FACTOR = re.compile(
     r"|lokr_(?:w[12](?:_[ab])?|t2)|diff_b|diff|w_norm|b_norm|[ab][12]|bm|oft_blocks|oft_[Rr]|boft_[Rr]|boft_s|rescale"
     r"|ia3_l|on_input|dora_scale|alpha|lambda_layer)(?:\.default)?(?:\.(?P<end>weight|bias))?"
 )
+
+OPEN_CLIP_LAYERS = {
+    "attn.out_proj": "self_attn.out_proj",
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+"""OpenCLIP's names for the layers of a block, and transformers'."""
 
 LORA = {"B": "up", "A": "down", "E": "lora_E", "mid": "mid", "magnitude_vector": "dora_scale"}
 

@@ -126,21 +126,21 @@ def judge_blocks(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int 
     value, above = count - edge + 1, blocks[edge:]
     if value == 1:
         return 1, "likely", (TOP_CHANGED if adapter else TOP_DIFFERS)(count=count)
-    said = {"edge": edge, "count": count, "value": value}
+    values = {"edge": edge, "count": count, "value": value}
     if any(block.note == "rounding" for block in above):
-        return value, "likely", ROUNDING_ABOVE(**said)
+        return value, "likely", ROUNDING_ABOVE(**values)
     if any(block.largest for block in above):
         share = max(levels[edge:]) / median(level for level in levels[:edge] if level)
-        return value, "likely", FAINT_ABOVE(**said, share=f"{100 * share:.2g}%")
+        return value, "likely", FAINT_ABOVE(**values, share=f"{100 * share:.2g}%")
     if any(block.note == "missing" for block in above[: len(above) - cut]):
-        return value, "likely", MISSING_ABOVE(**said)
+        return value, "likely", MISSING_ABOVE(**values)
     if any(block.note == "cleared" for block in above):
-        return value, "likely", CLEARED_ABOVE(**said)
+        return value, "likely", CLEARED_ABOVE(**values)
     if not all(levels[:edge]):
-        return value, "likely", SOME_CHANGED(**said)
+        return value, "likely", SOME_CHANGED(**values)
     if all(block.note == "tiny" for block in blocks[:edge]):
-        return value, "likely", TINY_CHANGES(**said)
-    return value, "exact", CHANGED(**said)
+        return value, "likely", TINY_CHANGES(**values)
+    return value, "exact", CHANGED(**values)
 
 
 def unusable(blocks: Sequence[Block]) -> Template | None:

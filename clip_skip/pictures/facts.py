@@ -139,11 +139,11 @@ def lenient_number(infotext: Infotext, name: str) -> float | None:
 
 def sentences(facts: PictureFacts) -> list[Message | Template]:
     """The sentences for the pages and the command: which tool, which clip skip, and why."""
-    said = {"tool": facts.tool}
+    values = {"tool": facts.tool}
     if facts.clip_skip is None:
-        first = MADE_BY(**said) if facts.said is None else MADE_BY_OWN(**said, number=facts.said)
+        first = MADE_BY(**values) if facts.said is None else MADE_BY_OWN(**values, number=facts.said)
     else:
         value = skip.format_skip(facts.clip_skip)
         same = facts.said is None or facts.said == value
-        first = MADE_AT(**said, value=value) if same else MADE_AT_OWN(**said, value=value, number=str(facts.said))
+        first = MADE_AT(**values, value=value) if same else MADE_AT_OWN(**values, value=value, number=str(facts.said))
     return [first, *([facts.reason] if facts.reason is not None else [])]

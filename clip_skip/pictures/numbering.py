@@ -108,10 +108,10 @@ def webui_numbering(tool: str, value: float | None, family: str) -> Answer:
     value, reason = header_value(tool, value)
     if family in ("SD2", "SDXL"):
         native = NATIVE[family]
-        said = (
+        message = (
             CLIP_SKIP_IGNORED(tool=tool, family=family, native=skip.format_skip(native)) if value > native else reason
         )
-        return native, said
+        return native, message
     return value, reason or (SD1_ONLY(tool=tool) if value > 2 and not family else None)
 
 
@@ -171,9 +171,9 @@ def left_out(tool: str, value: float | None, family: str) -> Answer:
     if value is None:
         return as_published(family)
     number = abs(value) + NATIVE.get(family, 1)
-    said = {"tool": tool, "value": plain(value), "skip": skip.format_skip(number)}
-    return number, SKIPPED(**said, family=family) if family else SKIPPED_UNKNOWN(
-        **said, more=skip.format_skip(number + 1)
+    values = {"tool": tool, "value": plain(value), "skip": skip.format_skip(number)}
+    return number, SKIPPED(**values, family=family) if family else SKIPPED_UNKNOWN(
+        **values, more=skip.format_skip(number + 1)
     )
 
 

@@ -21,6 +21,20 @@
   const buttonAt = (place) => document.querySelector(`[data-place="${place.column},${place.row}"]`);
   const comparedWith = (place) => chosen ?? { column: data.reference, row: place.row };
 
+  /** Has a screen reader read `text`. */
+  function say(text) {
+    element("said").textContent = text;
+  }
+
+  /** What the header makes this cell at; undefined where a tag or the panel has a part in it. */
+  function headerValue({ column, infotext }) {
+    if (data.headers) return data.headers[column] ?? undefined;
+    const last = infotext.slice(infotext.lastIndexOf("\n") + 1);
+    const read = (key) => Number(last.match(new RegExp(`(?:^|, )${key}: (\\d+)(?=,|$)`))?.[1] ?? 0);
+    if (/<\s*clip[ _-]?skip/i.test(infotext) || /Clip skip (negative|hires|G): /.test(last)) return undefined;
+    return read("Clip skip") || (/(?:^|, )Clip skip panel: /.test(last) ? undefined : 1);
+  }
+
   function make(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -86,7 +100,7 @@
     element("infotext").textContent = cell ? cell.infotext : tr("This cell is missing.");
     element("copy").hidden = !cell;
     element("choose").disabled = !cellAt(at);
-    element("said").textContent = cell ? name : `${name}: ${tr("missing")}`;
+    say(cell ? name : `${name}: ${tr("missing")}`);
     element("compare").setAttribute("aria-pressed", comparing);
     showPick();
   }
@@ -94,8 +108,10 @@
   function open() {
     if (!cellAt(at)) return;
     if (!view.open) {
+      view.append(element("said")); // what is outside a modal dialog is not read aloud
       view.showModal();
       view.focus();
+      tellHeight();
     }
     show();
   }
@@ -114,7 +130,7 @@
   function choose(place) {
     chosen = place;
     element("reference").textContent = chosen ? nameOf(chosen) : label(data.columns, data.reference);
-    element("said").textContent = tr("Compared with {cell}", { cell: element("reference").textContent });
+    say(tr("Compared with {cell}", { cell: element("reference").textContent }));
   }
 
   function swap() {
@@ -123,25 +139,42 @@
     element("swap").setAttribute("aria-pressed", swapped);
     draw();
     if (focused) buttonAt(at)?.focus();
-    element("said").textContent = swapped ? tr("Axes swapped") : tr("Axes in their original order");
+    tellHeight();
+    say(swapped ? tr("Axes swapped") : tr("Axes in their original order"));
   }
 
   /** What can be done with the cell's value in the page that the viewer stands in. */
   function showPick() {
-    const value = data.columns.labels[at.column];
-    const whole = Number.isInteger(Number(value));
-    element("pick").hidden = !picks || !cellAt(at);
-    element("use").textContent = tr("Use clip skip {value}", { value });
-    element("as").querySelector("[value=header]").disabled = !whole;
-    if (!whole) element("as").value = "tag";
+    const cell = cellAt(at);
+    element("pick").hidden = !picks || !cell;
+    showDone("");
+    if (element("pick").hidden) return;
+    element("use").textContent = tr("Use clip skip {value}", { value: data.columns.labels[at.column] });
+    const byHeader = headerValue(cell) !== undefined;
+    element("as").querySelector("[value=header]").hidden = !byHeader;
+    element("as").querySelector("[value=header]").disabled = !byHeader;
+    if (!byHeader) element("as").value = "tag";
   }
 
-  function pick() {
-    const as = element("as").value;
-    parent.postMessage({ clipSkipPick: { infotext: cellAt(at).infotext, value: data.columns.labels[at.column], as } }, self.origin);
-    const value = data.columns.labels[at.column];
-    element("said").textContent = as === "tag" ? tr("Clip skip {value} is now the prompt's tag.", { value }) : tr("Clip skip {value} is now in the header.", { value });
+  function showDone(text) {
+    element("done").textContent = text;
+    element("done").hidden = !text;
   }
+
+  /** The page around this one does it, and answers with what it did. */
+  function pick() {
+    const { infotext } = cellAt(at);
+    const value = data.columns.labels[at.column];
+    const [as, whole] = [element("as").value, element("whole").checked];
+    const header = as === "header" ? headerValue(cellAt(at)) : undefined;
+    parent.postMessage({ clipSkipPick: { infotext, value, as, header, whole } }, self.origin);
+  }
+
+  window.addEventListener("message", ({ data: message, source, origin }) => {
+    if (source !== parent || origin !== self.origin || !message?.clipSkipPicked) return;
+    showDone(message.clipSkipPicked);
+    say(message.clipSkipPicked);
+  });
 
   async function copy() {
     const text = element("infotext").textContent;
@@ -152,7 +185,7 @@
       document.execCommand("copy");
     }
     element("copy").textContent = tr("Copied");
-    element("said").textContent = tr("Infotext copied");
+    say(tr("Infotext copied"));
     setTimeout(() => { element("copy").textContent = tr("Copy infotext"); }, 1500);
   }
 
@@ -169,7 +202,13 @@
   });
   document.addEventListener("keyup", (event) => { if (event.key === "c" || event.key === "C") compare(false); });
   window.addEventListener("blur", () => compare(false));
-  view.addEventListener("close", () => { compare(false); go(shown); buttonAt(shown)?.focus(); });
+  view.addEventListener("close", () => {
+    document.body.append(element("said"));
+    compare(false);
+    go(shown);
+    buttonAt(shown)?.focus();
+    tellHeight();
+  });
   for (const [id, step] of Object.entries({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] })) {
     element(id).addEventListener("click", () => walk(...step));
   }
@@ -192,17 +231,29 @@
     else walk(0, Math.sign(y));
   });
 
-  const resize = () => document.documentElement.style.setProperty("--cell", `${element("size").value}px`);
+  /** Tells the page around this one how high this one is; 0 while a cell is shown large, which takes what there is. */
+  function tellHeight() {
+    if (parent === window) return;
+    const height = document.querySelector("header").offsetHeight + element("grid").offsetHeight + 20;
+    parent.postMessage({ clipSkipHeight: view.open ? 0 : height }, "*");
+  }
+
+  const resize = () => {
+    document.documentElement.style.setProperty("--cell", `${element("size").value}px`);
+    tellHeight();
+  };
   element("size").addEventListener("input", resize);
+  window.addEventListener("resize", () => { if (!view.open) tellHeight(); });
 
   document.title = element("title").textContent = data.title;
   element("about").textContent = data.about;
   choose(undefined);
-  element("said").textContent = "";
+  say("");
   draw();
   // the pictures fill the window's width; what stands beside them is measured, not guessed
   const beside = document.querySelector("#grid thead th").offsetWidth + 24;
   const fitting = Math.floor((innerWidth - beside) / data.columns.labels.length) - 4;
-  element("size").value = Math.max(64, Math.min(data.size, 256, Math.floor(fitting / 8) * 8));
+  const whole = fitting >= 32 ? Math.floor(fitting / 4) * 4 : 64; // where they cannot all be seen they need not be small
+  element("size").value = Math.min(data.size, 256, whole);
   resize();
 })();

@@ -8,7 +8,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def viewer_page(
     translate: Translate = str,
     theme: str = "",
     picks: bool = False,
+    header_values: Sequence[int | None] | None = None,
 ) -> str:
     """The page as text, to be written in UTF-8.
 
@@ -57,6 +58,7 @@ def viewer_page(
 
     language, translate: of the page's words. theme: "light" or "dark"; "" is the reader's own.
     picks: whether a cell's value can be picked; the page around this one then gets a message.
+    header_values: of each column, the header's value that alone makes its cells, or None; not given, infotexts tell.
     """
     script = viewer_source(".js")
     data = {
@@ -66,6 +68,7 @@ def viewer_page(
         "rows": {**asdict(rows), "title": translate(rows.title)},
         "words": {text: translate(text) for text in WORD.findall(script)},
         "picks": picks,
+        "headers": header_values,
         "cells": [asdict(cell) for cell in cells],
         "size": size,
         "reference": reference,

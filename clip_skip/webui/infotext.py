@@ -59,14 +59,16 @@ def hosts_own() -> str | None:
 
 
 def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:
-    """The host's value that makes what is asked for; the one it is set to, where there is none."""
+    """The host's value that makes what is asked for. Where there is none, the one it is set to, if any text is encoded
+    at that; else nothing, because it would be untrue."""
     asked = list(values)
     if not any(host.encoder.tower in one for one in asked for host in model.hosts):
         return hosts_own()
     stops = {stop(host, one.get(host.encoder.tower)) for one in asked for host in model.hosts}
     value = model.header_value(stops.pop()) if len(stops) == 1 else None
     if value is None:
-        return hosts_own()
+        acts = any(host.header is not None and host.encoder.tower not in one for one in asked for host in model.hosts)
+        return hosts_own() if acts else None
     return str(value) if value > 1 else None
 
 

@@ -19,6 +19,7 @@ PARAMETERS = {
     f"interactive wrap {SHOWN}",
     "State": "value",
     "Row": f"variant equal_height {SHOWN}",
+    "Accordion": f"label open {SHOWN}",
     "Column": f"scale min_width variant {SHOWN}",
     "Tabs": f"selected {SHOWN}",
     "Tab": f"label id {SHOWN}",

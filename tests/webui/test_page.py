@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
 
 HOSTS_OWN = (
@@ -328,6 +330,91 @@ def test_the_readout_says_that_the_sweep_decides(page):
     expect(page, "stops after layer 12 of 12 (CLIP ViT-L/14); negative prompt: clip skip 1, 2.5")
 
 
+def dimmed(page, yes=True):
+    """Whether the slider is: it has no effect."""
+    place = page.locator("[data-clip-skip-idle]")
+    sync_api.expect(place).to_have_attribute("data-clip-skip-idle", str(yes).lower(), timeout=60_000)
+
+
+def test_the_slider_is_dimmed_while_something_else_decides(page):
+    dimmed(page, False)
+    page.locator(PROMPT).fill("a cow <clipskip:3>")
+    dimmed(page)
+    page.locator(PROMPT).fill("a cow AND a field <clipskip:3>")  # of the first part and the negative prompt it has one
+    dimmed(page, False)
+    page.locator(PROMPT).fill("a cow")
+    page.locator("#script_txt2img_clip_skip_enabled-visible-checkbox").click()
+    dimmed(page)
+    page.locator("#script_txt2img_clip_skip_enabled-visible-checkbox").click()
+    dimmed(page, False)
+    choose_sweep(page, clip_skips="1, 2")
+    dimmed(page)
+
+
+def test_the_readout_says_that_the_prompt_matrix_decides(page):
+    page.locator("#tab_txt2img #script_list input").click()
+    page.locator("ul.options li", has_text="Prompt matrix").first.click()
+    page.locator(PROMPT).fill("a cow|<clipskip:3>|<clipskip:5>")
+    expect(page, "set by the tags of the prompt matrix, for each picture by its own")
+    dimmed(page, False)
+    page.locator(PROMPT).fill("a cow <clipskip:3>|at night")
+    expect(page, "set by the tag <clipskip:3>: stops after layer 10 of 12")
+
+
+def test_a_pasted_value_that_is_too_deep_is_named(webui, page):
+    webui.check_clip_skip_is_pasted()
+    page.locator(PROMPT).fill("a cow\nSteps: 4, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64, Clip skip: 14")
+    page.locator("#paste").first.click()
+    expect(page, str(COLUMN_TOO_DEEP(value=14, layers=12)))
+
+
+def test_a_pasted_value_on_sdxl_decides_nothing(webui, page, checkpoint):
+    """The model is stood in for: A1111's SDXL, on which the header's value does not act."""
+    webui.check_clip_skip_is_pasted()
+    encoders = [
+        {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 2, "header": None},
+        {"name": "OpenCLIP ViT-bigG/14", "tower": "g", "layers": 32, "native": 2, "header": None},
+    ]
+    sdxl = {"model": "SDXL", "checkpoint": "xl", "header_acts": False, "encoders": encoders, "guide": None}
+    page.route("**/clip-skip/v1/encoders*", lambda route: route.fulfill(json=sdxl))
+    page.reload()
+    page.wait_for_selector(READOUT, timeout=90_000)
+    page.locator(PROMPT).fill("a cow\nSteps: 4, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64, Clip skip: 2")
+    page.locator("#paste").first.click()
+    sync_api.expect(page.locator("#txt2img_override_settings")).to_contain_text("Clip skip: 2", timeout=60_000)
+    page.wait_for_timeout(1000)
+    expect(page, "No effect on SDXL, which already stops at 2.")
+    dimmed(page)
+    page.locator(PROMPT).fill("")
+    page.locator(PROMPT).click()
+    page.keyboard.type("<clipskip:")
+    assert page.locator("#clip_skip_completion li b").all_inner_texts()[0] == "<clipskip:2>"
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_guide_is_one_click_away(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    advice = page.locator("#clip_skip_advice")
+    sync_api.expect(advice).to_contain_text("2 for most anime models, 1 for the rest", timeout=60_000)
+    assert advice.is_visible()
+    with page.context.expect_page() as opened:
+        advice.get_by_role("link", name="Guide").click()
+    opened.value.wait_for_load_state()
+    assert "clip skip" in opened.value.inner_text("h1").lower()
+    assert opened.value.locator("img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+    opened.value.close()
+
+
+def test_completion_in_prompts_from_file(page):
+    page.locator("#tab_txt2img #script_list input").click()
+    page.locator("ul.options li", has_text="Prompts from file").first.click()
+    area = page.locator("#script_txt2img_prompts_from_file_or_textbox_prompt_txt textarea")
+    area.click()
+    page.keyboard.type("a cow <clipskip:3")
+    page.keyboard.press("Enter")
+    sync_api.expect(area).to_have_value("a cow <clipskip:3>")
+
+
 def test_the_readout_says_that_a_plot_decides(page):
     page.locator("#tab_txt2img #script_list input").click()
     page.locator("ul.options li", has_text="X/Y/Z plot").first.click()
@@ -521,9 +608,16 @@ def choose_sweep(page, **fields):
     choose = page.locator("#script_list input").first
     choose.click()
     page.locator("ul.options li", has_text="Clip skip sweep").first.click()
+    if "cells_per_batch" in fields:
+        open_more(page)
     for name, value in fields.items():
         place = f"#script_txt2img_clip_skip_sweep_{name}"
         page.locator(f"{place} textarea, {place} input[type=number], {place} input:not([type])").first.fill(value)
+
+
+def open_more(page):
+    """Opens what the sweep's form shows when it is asked for."""
+    page.locator("#script_txt2img_clip_skip_sweep_more .label-wrap").click()
 
 
 def test_a_picture_and_a_sweep_from_the_page(webui, page):

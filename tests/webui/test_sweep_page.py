@@ -5,8 +5,9 @@ import re
 import pytest
 
 from clip_skip.sweep.axis import COLUMN_TOO_DEEP
+from clip_skip.sweep.rows import ROW_KINDS
 
-from .test_page import at_64_pixels, choose_sweep, expect, page, prose, sync_api  # noqa: F401
+from .test_page import at_64_pixels, choose_sweep, expect, open_more, page, prose, sync_api  # noqa: F401
 
 PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
 LOG, COUNT = prose("#html_log_txt2img"), prose("#script_txt2img_clip_skip_sweep_count")
@@ -22,10 +23,68 @@ def field(page, name):  # noqa: F811
 
 @pytest.fixture
 def small(page):  # noqa: F811
-    """The page at 64 pixels and 4 steps, with the sweep chosen."""
+    """The page at 64 pixels and 4 steps, with the sweep chosen and all of its form in sight."""
     at_64_pixels(page, steps=4)
     choose_sweep(page)
+    open_more(page)
     return page
+
+
+def test_the_form_shows_what_every_sweep_needs(page):  # noqa: F811
+    """The rest is under More; the margin is the API's alone."""
+    choose_sweep(page)
+    first, more = ("preset", "clip_skips", "rows", "cfg_scales", "report"), ("apply_to", "legend", "example")
+    for name in first:
+        sync_api.expect(button(page, name)).to_be_visible()
+    for name in (*more, "margin"):
+        sync_api.expect(button(page, name)).to_be_hidden()
+    open_more(page)
+    for name in more:
+        sync_api.expect(button(page, name)).to_be_visible()
+    sync_api.expect(button(page, "margin")).to_be_hidden()
+    button(page, "apply_to").get_by_label("Negative prompt", exact=True).check()
+    expect(page, "Apply to: Negative prompt", COUNT)
+
+
+def test_rows_that_cannot_work_are_not_offered(page):  # noqa: F811
+    choose_sweep(page)
+    offered = lambda: [one.inner_text() for one in button(page, "rows").locator("ul.options li:visible").all()]
+    rows = button(page, "rows").locator("input")
+    rows.click()
+    names = [ROW_KINDS[name].label for name in ("cfg", "seed", "negative", "prompt", "lora")]
+    assert [name.replace("✓", "").strip() for name in offered()] == names
+    seen = set()
+    for _ in names:
+        rows.press("ArrowDown")
+        page.wait_for_timeout(200)
+        seen.add(button(page, "rows").locator("ul.options li.active").get_attribute("data-value"))
+    assert seen == {*names}
+    page.keyboard.press("Escape")
+    page.locator("#txt2img_hr-checkbox input").evaluate("box => box.click()")
+    sync_api.expect(button(page, "rows")).to_have_attribute("data-clip-skip-hides", "clip_g", timeout=60_000)
+
+
+@pytest.mark.parametrize("width", [400, 800, 1280])
+def test_every_picture_of_a_sweep_can_be_reached(small, width):
+    """By a click at every width; each thumbnail says what it is."""
+    small.set_viewport_size({"width": width, "height": 1000})
+    small.fill(PROMPT, "a red circle")
+    field(small, "clip_skips").fill("1-12")
+    field(small, "cfg_scales").fill("4, 7, 11")
+    button(small, "report").locator("input").check()
+    small.click("#txt2img_generate")
+    thumbnails = small.locator("#txt2img_gallery .thumbnails button")
+    sync_api.expect(thumbnails).to_have_count(38, timeout=300_000)
+    names = ["Grid of all cells", "Report", "Clip skip 1, CFG scale 4", "Clip skip 2, CFG scale 4"]
+    for index, name in enumerate(names):
+        sync_api.expect(thumbnails.nth(index)).to_have_attribute("aria-label", name)
+    for index in (0, 1, 2, 37):
+        thumbnails.nth(index).click(timeout=10_000)
+        small.wait_for_function("index => selected_gallery_index() === index", arg=index)
+    report = small.locator("#txt2img_clip_skip_viewer img.clip-skip-report")
+    report.scroll_into_view_if_needed()
+    box = report.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
 def test_how_many_pictures_is_said_before_it_starts(small):

@@ -19,7 +19,7 @@ PROGRESS = gr.Progress()
 """Gradio finds it as the default of a function's last parameter."""
 
 
-def told(message: str) -> gr.Error:
+def page_error(message: str) -> gr.Error:
     """An error for the page, which some versions of gradio take for HTML."""
     if "HTML" in (gr.Error.__init__.__doc__ or ""):
         message = html.escape(message, quote=False)

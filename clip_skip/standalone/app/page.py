@@ -146,7 +146,7 @@ class Page:
 
     def choose(self, name: str, clip_skips: str) -> list[Any]:
         """The page's updates for another checkpoint, which is loaded when something is made with it."""
-        checkpoint = self.voice.told(self.studio.checkpoints.find, name)
+        checkpoint = self.voice.show_errors(self.studio.checkpoints.find, name)
         step = gr.update(step=checkpoint.sizes.vae_factor)
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
@@ -177,13 +177,13 @@ class Page:
 
     def generate(self, given: Given, progress: Any = PROGRESS) -> tuple[Any, ...]:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
-        values, told = {name: given[widget] for name, widget in self.at.items()}, self.voice.told
-        checkpoint = told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = told(reading.read_settings, values, checkpoint)
+        values, show_errors = {name: given[widget] for name, widget in self.at.items()}, self.voice.show_errors
+        checkpoint = show_errors(self.studio.checkpoints.find, values["checkpoint"])
+        settings = show_errors(reading.read_settings, values, checkpoint)
         done = iter(range(1, settings.all_steps + 1))
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:
-            made = told(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
+            made = show_errors(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
         except Interrupted:
             return gr.update(), gr.update(), self.voice.notes([INTERRUPTED])
         return str(made.path), made.infotext, self.voice.notes(made.notes)
@@ -196,8 +196,10 @@ class Page:
 
     def layers(self, name: str, prompt: str, words: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
-        checkpoint = self.voice.told(self.studio.checkpoints.find, name)
-        path, sentences = self.voice.told(self.studio.layers, checkpoint, prompt, dark, self.voice.translate, words)
+        checkpoint = self.voice.show_errors(self.studio.checkpoints.find, name)
+        path, sentences = self.voice.show_errors(
+            self.studio.layers, checkpoint, prompt, dark, self.voice.translate, words
+        )
         return "\n".join(map(self.voice.translate, sentences)), str(path)
 
 

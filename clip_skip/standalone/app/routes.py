@@ -54,12 +54,12 @@ def add_routes(
     def encoders(checkpoint: str) -> dict[str, Any]:
         return describe_checkpoint(chosen(checkpoint))
 
-    def read_texts(asked: dict[str, Any], checkpoint: str) -> dict[str, Any]:
+    def read_texts(request: dict[str, Any], checkpoint: str) -> dict[str, Any]:
         of = chosen(checkpoint)
         host = answers.Host(
-            of.encoders, of.family, translate, lambda texts, negative: parts_by_step(texts, negative, asked)
+            of.encoders, of.family, translate, lambda texts, negative: parts_by_step(texts, negative, request)
         )
-        return {**answers.read_prompts(asked, host), **suggestions_on(of, asked, loras, translate)}
+        return {**answers.read_prompts(request, host), **suggestions_on(of, request, loras, translate)}
 
     def viewer(name: str) -> HTMLResponse:
         path = sweeps / name / "index.html"
@@ -91,13 +91,13 @@ def read_page(path: Path) -> str | None:
 
 
 def suggestions_on(
-    checkpoint: Checkpoint, asked: Mapping[str, Any], loras: Path | None, translate: Translate
+    checkpoint: Checkpoint, request: Mapping[str, Any], loras: Path | None, translate: Translate
 ) -> dict[str, Any]:
     """The LoRAs of a prompt, and the checkpoint, that were made for another clip skip than the one in effect.
 
-    As the WebUI's route answers; for SD1 alone, where a header's value counts. asked: "value" is the header's.
+    As the WebUI's route answers; for SD1 alone, where a header's value counts. request: "value" is the header's.
     """
-    prompt, value = str(asked.get("prompt") or ""), asked.get("value")
+    prompt, value = str(request.get("prompt") or ""), request.get("value")
     if checkpoint.family != "SD1":
         return {"suggestions": [], "problems": []}
     default = float(value) if isinstance(value, (int, float)) and 1 <= value <= checkpoint.deepest else 1.0
@@ -125,11 +125,11 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"model": checkpoint.family, "checkpoint": checkpoint.name, "header_acts": True, "encoders": encoders}
 
 
-def parts_by_step(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> answers.Parts:
-    """The values of each sub-prompt from step to step. asked: may have the "steps" and the "hires_steps"."""
+def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> answers.Parts:
+    """The values of each sub-prompt from step to step. request: may have the "steps" and the "hires_steps"."""
     text = texts.marked()[negative]
-    steps = answers.step_count(asked.get("steps")) or answers.DEFAULT_STEPS
+    steps = answers.step_count(request.get("steps")) or answers.DEFAULT_STEPS
     first = steps if texts.hires else 0
-    steps = (answers.step_count(asked.get("hires_steps")) or steps) if texts.hires else steps
+    steps = (answers.step_count(request.get("hires_steps")) or steps) if texts.hires else steps
     cut = [text] if negative else [part for _, part in sub_prompts(text)]
     return answers.values_by_step(schedule(part, steps, first) for part in cut)

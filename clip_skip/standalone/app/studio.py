@@ -163,9 +163,9 @@ class Studio:
             go_on()
             batch = settings.batch((shot,))
             made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
-            said = settings.infotext(shot)
-            path = self._save(made, settings.seed, said)
-        return Picture(path, said, [*warnings_on(settings), *too_deep(checkpoint, settings)])
+            infotext = settings.infotext(shot)
+            path = self._save(made, settings.seed, infotext)
+        return Picture(path, infotext, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,

@@ -86,8 +86,8 @@ class SweepTab:
     def sweep(self, given: dict[Any, Any], progress: Any = PROGRESS) -> dict[Any, Any]:
         """The grid's path, links to the sweep's page, and the report's picture."""
         values = {name: given[widget] for name, widget in self.all.items() if widget in given}
-        checkpoint = self.voice.told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = self.voice.told(reading.read_settings, values, checkpoint)
+        checkpoint = self.voice.show_errors(self.studio.checkpoints.find, values["checkpoint"])
+        settings = self.voice.show_errors(reading.read_settings, values, checkpoint)
         rows = self.kinds.get(values["rows"], values["rows"])
         axes = SweepSettings.from_args([{**{name: values[name] for name in self.axes}, "rows": rows}])
         window = values.pop("window")
@@ -99,7 +99,7 @@ class SweepTab:
 
         try:
             what = checkpoint, settings, axes, on_step, window, self.voice.language or "en", self.voice.translate
-            started.answer = self._shown(self.voice.told(self.studio.sweep, *what), settings.seed)
+            started.answer = self._shown(self.voice.show_errors(self.studio.sweep, *what), settings.seed)
         except Interrupted:
             started.answer = {"links": self.voice.notes([INTERRUPTED])}
         finally:

@@ -10,7 +10,7 @@ from typing import Any
 from clip_skip.messages.catalogues import catalogue, translator
 from clip_skip.messages.message import Message, MessageError, Template, reason
 from clip_skip.out_of_memory import is_out_of_memory
-from clip_skip.standalone.app.gradio_versions import told
+from clip_skip.standalone.app.gradio_versions import page_error
 from clip_skip.standalone.engine.progress import Interrupted
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.option_kinds import FieldError
@@ -43,20 +43,20 @@ class Voice:
         """The sentences in the page's language, as HTML."""
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 
-    def told(self, function: Callable[..., Any], *args: Any) -> Any:
+    def show_errors(self, function: Callable[..., Any], *args: Any) -> Any:
         """`function`'s return value; a problem with a field is shown on the page."""
         try:
             return function(*args)
         except (MessageError, *WRONG) as error:
-            raise told(self.translate(reason(error))) from error
+            raise page_error(self.translate(reason(error))) from error
         except Interrupted:
             raise
         except Exception as error:
             if is_out_of_memory(error):
-                raise told(self.translate(OUT_OF_MEMORY)) from error
+                raise page_error(self.translate(OUT_OF_MEMORY)) from error
             traceback.print_exception(type(error), error, error.__traceback__)
             kind = type(error).__name__
-            raise told(self.translate(UNEXPECTED(kind=kind, problem=first_line(str(error))))) from error
+            raise page_error(self.translate(UNEXPECTED(kind=kind, problem=first_line(str(error))))) from error
 
 
 def first_line(text: str) -> str:

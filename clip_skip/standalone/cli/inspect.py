@@ -27,7 +27,6 @@ NOTHING_IN_IT = Template("{folder} contains no .safetensors file and no picture"
 
 INSPECT_HEADINGS = ("file", "model", "metadata", "weights", "verdict")
 
-HELP = "which clip skip LoRAs and checkpoints were made for, and pictures were made at"
 DESCRIPTION = (
     "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
     "checkpoint, compared with the base it was made from. Of models only .safetensors files are opened. Of a picture "

@@ -150,9 +150,11 @@ class Engine:
     def _predict(self, latents: Tensor, time: Tensor, texts: Tensor, added: dict[str, Tensor] | None) -> Tensor:
         """The UNet's prediction, in float32."""
         unet = self.models.unet
-        told = {name: value.to(unet.dtype) if name == "text_embeds" else value for name, value in (added or {}).items()}
+        inputs = {
+            name: value.to(unet.dtype) if name == "text_embeds" else value for name, value in (added or {}).items()
+        }
         predicted: Tensor = unet(
-            latents.to(unet.dtype), time, texts.to(unet.dtype), added_cond_kwargs=told or None, return_dict=False
+            latents.to(unet.dtype), time, texts.to(unet.dtype), added_cond_kwargs=inputs or None, return_dict=False
         )[0]
         return predicted.float()
 

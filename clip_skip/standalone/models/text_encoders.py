@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from clip_skip.encoder import TOWER_NAMES, TextEncoder, from_transformers
+from clip_skip.made_for.naming import OPEN_CLIP_LAYERS
 from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.standalone.models.configs import encoder_config
 from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
@@ -27,17 +28,13 @@ __all__ = ["assign_weights", "build_text_encoder", "describe_text_encoder", "loa
 REFINER = "conditioner.embedders.0.model."
 """The prefix of the text encoder of SDXL's refiner, CLIP-G."""
 
-OPEN_CLIP = (
-    (r"^positional_embedding$", "embeddings.position_embedding.weight"),
-    (r"^token_embedding\.", "embeddings.token_embedding."),
-    (r"^ln_final\.", "final_layer_norm."),
-    (r"^transformer\.resblocks\.", "encoder.layers."),
-    (r"\.ln_([12])\.", r".layer_norm\1."),
-    (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
-    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
-    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
-)
-"""OpenCLIP's names, and those of transformers."""
+OPEN_CLIP_TOWER = {
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "token_embedding.weight": "embeddings.token_embedding.weight",
+    "ln_final.weight": "final_layer_norm.weight",
+    "ln_final.bias": "final_layer_norm.bias",
+}
+"""OpenCLIP's names outside the blocks, and those of transformers."""
 
 INCOMPLETE = Template("{file} is not a complete checkpoint: missing {name}")
 INCOMPLETE_BY_MANY = Template("{file} is not a complete checkpoint: missing {name} and {count} more weights")
@@ -129,10 +126,10 @@ def from_open_clip(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]
         elif match := re.fullmatch(r"transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name):
             for part, third in zip("qkv", weight.chunk(3)):
                 yield f"encoder.layers.{match[1]}.self_attn.{part}_proj.{match[2]}", third
+        elif match := re.fullmatch(r"transformer\.resblocks\.(\d+)\.(.+)\.(weight|bias)", name):
+            yield f"encoder.layers.{match[1]}.{OPEN_CLIP_LAYERS.get(match[2], match[2])}.{match[3]}", weight
         else:
-            for pattern, new in OPEN_CLIP:
-                name = re.sub(pattern, new, name)
-            yield name, weight
+            yield OPEN_CLIP_TOWER.get(name, name), weight
 
 
 def assign_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> nn.Module:

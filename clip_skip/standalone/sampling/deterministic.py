@@ -20,7 +20,7 @@ from torch import Tensor
 
 from clip_skip.standalone.sampling import noise_levels
 from clip_skip.standalone.sampling.noise import Noise, stacked
-from clip_skip.standalone.sampling.noise_levels import known, vp_times
+from clip_skip.standalone.sampling.noise_levels import training_sigmas, vp_times
 
 __all__ = ["ddim", "dpmpp_2m", "euler", "unipc"]
 
@@ -98,7 +98,7 @@ class OverTimes:
         """The first latents: noise, in a hires pass added to the latents `picture`."""
         if picture is None:
             return noise
-        kept = 1 / (known()[self.begins_at].item() ** 2 + 1)
+        kept = 1 / (training_sigmas()[self.begins_at].item() ** 2 + 1)
         begun: Tensor = picture * kept**0.5 + noise * (1 - kept) ** 0.5
         return begun
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["known", "levels", "sigma_at", "sigma_at_half_alpha", "sigmas_and_times", "time_at", "vp_times"]
+__all__ = ["levels", "sigma_at", "sigma_at_half_alpha", "sigmas_and_times", "time_at", "training_sigmas", "vp_times"]
 
 TIMES = 1000
 
 
-def known() -> Tensor:
+def training_sigmas() -> Tensor:
     """The sigmas of all times, as SD1, SD2 and SDXL were trained with, (1000,)."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, TIMES, dtype=torch.float64) ** 2
     alphas = torch.cumprod(1 - betas, 0).float()
@@ -27,21 +27,21 @@ def known() -> Tensor:
 
 def sigma_at(times: Tensor, sigmas: Tensor | None = None) -> Tensor:
     """The sigmas of `times`, between whole ones by their logarithm. `sigmas` are those of times 0, 1, 2, ..."""
-    logs = (known() if sigmas is None else sigmas).log()
+    logs = (training_sigmas() if sigmas is None else sigmas).log()
     low = times.floor().long().clamp(0, len(logs) - 2)
     return torch.lerp(logs[low], logs[low + 1], times - low).exp()
 
 
 def time_at(sigmas: Tensor) -> Tensor:
     """The times of `sigmas`; the reverse of `sigma_at`."""
-    logs, asked = known().log(), sigmas.log()
-    low = (torch.searchsorted(logs, asked, right=True) - 1).clamp(0, TIMES - 2)
-    return low + ((asked - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
+    logs, wanted = training_sigmas().log(), sigmas.log()
+    low = (torch.searchsorted(logs, wanted, right=True) - 1).clamp(0, TIMES - 2)
+    return low + ((wanted - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
 
 
 def levels(schedule: str, steps: int) -> Tensor:
     """The sigmas of `steps` steps, with the 0 at the end, (steps + 1,). KeyError if there is no such schedule."""
-    least, most = known()[0].item(), known()[-1].item()
+    least, most = training_sigmas()[0].item(), training_sigmas()[-1].item()
     made = {
         "Uniform": lambda: sigma_at(torch.linspace(TIMES - 1, 0, steps)),
         "Karras": lambda: karras(steps, least, most),
@@ -65,7 +65,7 @@ def vp_times(steps: int) -> Tensor:
 
 def sigma_at_half_alpha(times: Tensor) -> Tensor:
     """The sigmas of `times`, interpolated in log alpha between whole ones: UniPC's."""
-    left = -0.5 * torch.log1p(known() ** 2)
+    left = -0.5 * torch.log1p(training_sigmas() ** 2)
     low = times.floor().long().clamp(0, TIMES - 2)
     return torch.expm1(-2 * torch.lerp(left[low], left[low + 1], times - low)) ** 0.5
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from clip_skip.standalone.sampling import noise_levels
 from clip_skip.standalone.sampling.noise import Noise, in_brownian_trees, stacked
-from clip_skip.standalone.sampling.noise_levels import known, sigma_at, time_at
+from clip_skip.standalone.sampling.noise_levels import sigma_at, time_at, training_sigmas
 
 __all__ = ["LCM", "BrownianTree", "DPMppMultistepSDE", "DPMppSDE", "EulerAncestral"]
 
@@ -192,11 +192,11 @@ class LCM(Scheduler):
     """Every so many times one that the model was distilled at."""
 
     def of_all(self, steps: int) -> Tensor:
-        learnt = known()[self.SKIPPED - 1 :: self.SKIPPED]
+        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED]
         return torch.cat([sigma_at(torch.linspace(len(learnt) - 1, 0, steps), learnt), torch.zeros(1)])
 
     def times(self) -> Tensor:
-        learnt = known()[self.SKIPPED - 1 :: self.SKIPPED].log()
+        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED].log()
         nearest = (self.sigmas[:-1].log()[:, None] - learnt).abs().argmin(1)
         return nearest * float(self.SKIPPED) + self.SKIPPED - 1
 

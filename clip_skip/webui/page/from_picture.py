@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from modules.infotext_utils import quote
+from modules.infotext_utils import parse_generation_parameters, quote
 
 from clip_skip.messages.message import Template
 from clip_skip.messages.safe_text import well_formed
@@ -21,20 +21,26 @@ __all__ = ["sweep_of"]
 NO_SETTINGS = Template("This picture has no settings in it.")
 
 
-def sweep_of(asked: Mapping[str, Any]) -> dict[str, str]:
+def sweep_of(request: Mapping[str, Any]) -> dict[str, str]:
     """The "infotext" with a sweep in it: columns as the sweep starts with, and the picture's CFG scale as its row.
+
+    "prompt" is what the host reads from it.
 
     A sweep's grid has its sweep already. "error" is the translated message that it has no settings.
     """
-    text = well_formed(str(asked.get("infotext") or "")).strip()
+    text = well_formed(str(request.get("infotext") or "")).strip()
     last = text.rpartition("\n")[2]
     if not re.search(r"\bSteps: \d+", last):
         return {"error": translate(NO_SETTINGS)}
     if f"{INFOTEXT['clip_skips']}: " in last:
-        return {"infotext": text}
+        return filled(text)
     settings = host_settings.sweep_starts_with()
     scale = re.search(r"\bCFG scale: ([\d.]+)", last)
     if settings.rows == CFG.name and scale:
         settings = replace(settings, cfg_scales=scale[1])
     more = {"Script": SWEEP_TITLE, **settings.infotext()}
-    return {"infotext": ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items())])}
+    return filled(", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items())]))
+
+
+def filled(infotext: str) -> dict[str, str]:
+    return {"infotext": infotext, "prompt": str(parse_generation_parameters(infotext).get("Prompt", ""))}

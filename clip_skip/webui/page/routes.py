@@ -12,8 +12,9 @@ from clip_skip.webui import generation, models_in_use
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import describe_model
-from clip_skip.webui.page import from_picture, png_info, prompts_to_come
+from clip_skip.webui.page import from_picture, guide, png_info, prompts_to_come
 from clip_skip.webui.page.access import access_check
+from clip_skip.webui.page.model_to_load import describe_file
 
 __all__ = ["add_routes", "describe_loaded_model", "resolve_prompts"]
 
@@ -28,13 +29,15 @@ def add_routes(demo: Any, app: Any) -> None:
         ("viewer", viewer, "POST"),
         ("sweep-of", sweep_of, "POST"),
         ("picture", picture, "POST"),
+        ("docs/{name:path}", guide.document, "GET"),
     ):
         app.add_api_route(f"/clip-skip/v1/{path}", answer, methods=[method], dependencies=allowed)
 
 
 def loaded() -> dict[str, Any]:
-    """The loaded model; "loading" says that the host has none yet, so that the page asks again."""
-    return {**describe_loaded_model(selected()), "loading": sd_models.model_data.sd_model is None}
+    """The loaded model; "loading" says that the host is still loading its first one, so that the page asks again."""
+    loading = sd_models.model_data.sd_model is None and to_load() is None
+    return {**describe_loaded_model(selected()), "guide": guide.address(language()), "loading": loading}
 
 
 def selected() -> Any:
@@ -43,7 +46,7 @@ def selected() -> Any:
     Told by its file: Neo makes its descriptions anew when it lists the checkpoints again.
     """
     data = sd_models.model_data
-    wanted = getattr(data, "forge_loading_parameters", {}).get("checkpoint_info")
+    wanted = to_load()
     model = data.sd_model
     if reforge.is_torn_down(model):
         return None
@@ -51,6 +54,27 @@ def selected() -> Any:
     if wanted is not None and getattr(info, "filename", info) != getattr(wanted, "filename", wanted):
         return None
     return model
+
+
+def to_load() -> Any:
+    """The host's entry of the checkpoint that it loads with the next picture (the Forge family), or None."""
+    return getattr(sd_models.model_data, "forge_loading_parameters", {}).get("checkpoint_info")
+
+
+def describe_to_load() -> dict[str, Any]:
+    """What is known of the selected checkpoint before it is loaded; `loads_later` says that it will be."""
+    info = to_load()
+    kind, encoders = describe_file(str(getattr(info, "filename", "")))
+    header = {"offset": 0, "least": 1}
+    return {
+        "model": kind or None,
+        "checkpoint": getattr(info, "name", None),
+        "header_acts": bool(encoders),
+        "encoders": [answers.describe_encoder(one, {**header, "least": one.native}) for one in encoders],
+        "named": [],
+        "several_layers": False,
+        "loads_later": info is not None,
+    }
 
 
 def describe_loaded_model(model: Any) -> dict[str, Any]:
@@ -61,14 +85,7 @@ def describe_loaded_model(model: Any) -> dict[str, Any]:
     name reaches, `several_layers` whether the model takes several layers together, so that there is none to choose.
     """
     if model is None:
-        return {
-            "model": None,
-            "checkpoint": None,
-            "header_acts": False,
-            "encoders": [],
-            "named": [],
-            "several_layers": False,
-        }
+        return describe_to_load()
     described = describe_model(model)
     encoders = []
     for host in described.hosts:
@@ -85,14 +102,14 @@ def describe_loaded_model(model: Any) -> dict[str, Any]:
     }
 
 
-def viewer(asked: dict[str, Any]) -> dict[str, str]:
+def viewer(request: dict[str, Any]) -> dict[str, str]:
     """The viewer of a sweep whose pictures the page shows, see `clip_skip.page.live_viewer`."""
-    return live_viewer.live_viewer_page(asked, language(), translate)
+    return live_viewer.live_viewer_page(request, language(), translate)
 
 
-def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
+def sweep_of(request: dict[str, Any]) -> dict[str, str]:
     """The "infotext" of a picture with a sweep in it."""
-    return from_picture.sweep_of(asked)
+    return from_picture.sweep_of(request)
 
 
 def picture(request: dict[str, Any]) -> dict[str, Any]:
@@ -100,26 +117,27 @@ def picture(request: dict[str, Any]) -> dict[str, Any]:
     return png_info.identify_picture(request)
 
 
-def resolve_prompts(asked: dict[str, Any]) -> dict[str, Any]:
+def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
     See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
-    asked = prompts_to_come.without_comments(asked)
+    later = describe_file(str(getattr(to_load(), "filename", "")))
+    request = prompts_to_come.without_comments(request)
     host = answers.Host(
-        [one.encoder for one in described.hosts],
-        str(described.name) if model is not None else "",
+        [one.encoder for one in described.hosts] if model is not None else later[1],
+        str(described.name) if model is not None else later[0],
         translate,
-        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, asked),
+        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
         [one.encoder for one in described.named],
         described.several,
     )
-    prompt = answers.styled_prompt(asked, host)
+    prompt = answers.styled_prompt(request, host)
     return {
-        **answers.read_prompts(asked, host),
-        **models_in_use.suggest_while_writing(model, prompt, asked.get("value")),
+        **answers.read_prompts(request, host),
+        **models_in_use.suggest_while_writing(model, prompt, request.get("value")),
     }

@@ -14,7 +14,7 @@ from PIL import Image
 from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.message import Message, Template
 from clip_skip.page import live_viewer
-from clip_skip.panel import FIELDS
+from clip_skip.panel import FIELDS, Panel
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.sweep import viewer
 from clip_skip.sweep.about import describe_pictures
@@ -25,6 +25,7 @@ from clip_skip.sweep.settings import SWEEP_TITLE, SweepSettings
 from clip_skip.webui import generation
 from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.host_types import Processing
+from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.infotext import KEY
 from clip_skip.webui.state import state_of
 from clip_skip.webui.sweep.batch import last_processing, sweep_job
@@ -120,9 +121,19 @@ def for_viewer(
         made = [cell for cell in plan.cells if cell in done]
         places = {cell: first + place for place, cell in enumerate(made)}
         width = next(iter(done.values()))[0].width
-        grids.append(live_viewer.describe_grid(plan, places, "\n".join(about(job)), width, translate))
+        header = header_values(job, settings, plan)
+        grids.append(live_viewer.describe_grid(plan, places, "\n".join(about(job)), width, translate, header))
         first += len(made)
     return grids
+
+
+def header_values(job: Processing, settings: SweepSettings, plan: SweepPlan) -> list[int | None]:
+    """Of each column, the host's own value that makes its cells without tags and panel; None where nothing does."""
+    model, panels = describe_model(shared.sd_model), state_of(last_processing(job)).panels
+    of_all = settings.apply_to == "both" and settings.columns == "clip_skip"
+    of_all = of_all and settings.rows not in ("negative", "clip_g", "hires")
+    plain = of_all and all(panel == Panel(True, panel.clip_skip) for panel in panels)
+    return [model.header_value(skip) if plain else None for skip in plan.clip_skips]
 
 
 def shared_pieces(jobs: Sequence[Processing]) -> Iterator[Message]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
+from pathlib import Path
 
 from modules import devices, processing, shared
 from PIL import Image
@@ -39,6 +40,7 @@ from clip_skip.webui.sweep.reuse import Done, distinct_cells, fill_twins, keep_b
 __all__ = ["run_sweep"]
 
 ROWS_ARE_SEEDS = Template("The rows are seeds, so the batch count made no more grids.")
+NO_TEMPORARY_FOLDER = Template("The folder for temporary pictures could not be made: {error}")
 SMALLER_BATCHES = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 
@@ -57,6 +59,7 @@ def run_sweep(
     """
     try:
         settings, plan = check_sweep(p, args)
+        make_temporary_folder()
     except ClipSkip as error:
         if getattr(p, "is_api", False) or not forge.loses_errors():
             raise
@@ -80,6 +83,16 @@ def run_sweep(
                 make_cells(job, cells, limit, done, store)
             fill_twins(job, plan.cells, done)
     return collect(p, settings, plan, jobs, finished, store)
+
+
+def make_temporary_folder() -> None:
+    """Makes the folder into which the host puts pictures for the page: Forge Neo expects it to be there."""
+    folder = getattr(shared.opts, "temp_dir", "")
+    try:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClipSkip(NO_TEMPORARY_FOLDER(error=str(error))) from None
 
 
 def take_finished_cells(job: Processing, plan: SweepPlan, store: CellStore) -> Done:

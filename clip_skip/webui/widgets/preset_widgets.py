@@ -37,8 +37,9 @@ class Presets:
                 allow_custom_value=True,
                 scale=4,
             )
-            self.save = gr.Button("Save preset", elem_id=script.elem_id("preset_save"), size="sm")
-            self.delete = gr.Button("Delete preset", elem_id=script.elem_id("preset_delete"), size="sm")
+            with gr.Row(elem_classes=["clip-skip-buttons"]):
+                self.save = gr.Button("Save preset", elem_id=script.elem_id("preset_save"), size="sm")
+                self.delete = gr.Button("Delete preset", elem_id=script.elem_id("preset_delete"), size="sm")
         self.message = gr.HTML("", elem_id=script.elem_id("preset_told"))
         self.name.do_not_save_to_config = True
 

@@ -11,7 +11,7 @@ import gradio as gr
 from modules import sd_models
 from modules.infotext_utils import PasteField
 
-from clip_skip.messages.message import Message, Template, reason
+from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, reason
 from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
 from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
@@ -22,6 +22,9 @@ from clip_skip.webui.widgets.preset_widgets import Presets
 
 __all__ = ["build_sweep_widgets", "count_text"]
 
+UNDER_MORE = ("columns", "apply_to")
+"""Choices that are out of sight while "More" is closed; the line of the count names those that are not the default."""
+
 ONE_PICTURE = Template("1 picture")
 PICTURE_COUNT = Template("{count} pictures ({columns} × {rows})")
 PICTURES_OF_SEEDS = Template("{count} pictures ({columns} × {rows}, {seeds} seeds)")
@@ -30,6 +33,10 @@ BATCHES = Template("in {batches} batches")
 FIT_MEMORY = Template("batched to fit memory")
 SIZE_AND_BATCHES = Template("{size}, {batches}")
 SAME_PICTURE = Template("Clip skips {values} give the same picture on this model, so it is made once.")
+EXAMPLE = Template(
+    "The example is the README's grid: clip skip 1 to 12 by CFG 4, 7 and 11 for one anime prompt, "
+    "with seed {seed}, {steps} steps of DPM++ 2M Karras."
+)
 LOAD_EXAMPLE = "Load the example (replaces your prompt and settings)"
 
 
@@ -53,28 +60,29 @@ def build_sweep_widgets(
         add(kind, name, choices=labels, value=CHOICES[name][getattr(default, name)])
 
     with gr.Row():
-        choose(gr.Dropdown, "columns")
         add(gr.Textbox, "clip_skips", placeholder=PLACEHOLDERS["clip_skips"])
-    with gr.Row():
         choose(gr.Dropdown, "rows", without="hires" if script.is_img2img else "")
         for kind in ROW_KINDS.values():
             add(gr.Textbox, kind.field, placeholder=PLACEHOLDERS[kind.field], visible=kind == CFG)
+    add(gr.Checkbox, "report")
     count = gr.HTML(count_text(*astuple(default)), elem_id=script.elem_id("count"), elem_classes=["clip-skip-count"])
-    choose(gr.Radio, "apply_to")
-    with gr.Row():
+    with gr.Accordion("More", open=False, elem_id=script.elem_id("more")):
+        with gr.Row():
+            choose(gr.Dropdown, "columns")
+            choose(gr.Radio, "apply_to")
         add(gr.Slider, "cells_per_batch", minimum=0, maximum=64, step=1)
-        add(gr.Slider, "margin", minimum=0, maximum=500, step=2)
-    with gr.Row():
-        for name in ("legend", "include_cells", "save_cells", "report"):
+        for name in ("legend", "include_cells", "save_cells"):
             add(gr.Checkbox, name)
+        add(gr.Slider, "margin", minimum=0, maximum=500, step=2, visible=False)  # only the API's
+        names = ("clip_skips", "cfg_scales", "apply_to", "rows", "columns")
+        add_example_buttons(script, {made[name]: page_value(name, getattr(builtin, name)) for name in names}, host)
+    add_off_button(script, host.get("script_list"))
     boxes = [made[kind.field] for kind in ROW_KINDS.values()]
     made["rows"].change(row_box_updates, inputs=[made["rows"]], outputs=boxes, show_progress=False)
     made["rows"].init_field = lambda label: show_row_box(label, boxes)
     components = [made[field.name] for field in fields(SweepSettings)]
     keep_count_current(components, host.get(f"{host_tab(script)}_batch_count"), count)
     presets.connect(components, page_value)
-    names = ("clip_skips", "cfg_scales", "apply_to", "rows", "columns")
-    add_example_buttons(script, {made[name]: page_value(name, getattr(builtin, name)) for name in names}, host)
     return components, [PasteField(made[name], partial(pasted_value, name)) for name in PASTED]
 
 
@@ -107,7 +115,9 @@ def add_example_buttons(script: Script, axes: dict[gr.Component, object], host: 
         if component is not None:
             everything[component] = value
     before = gr.State(None)
-    with gr.Row():
+    about = EXAMPLE(seed=str(REFERENCE["seed"]), steps=str(REFERENCE["steps"]))
+    gr.HTML(html.escape(translate(about)), elem_id=script.elem_id("about_example"))
+    with gr.Row(elem_classes=["clip-skip-buttons"]):
         example = gr.Button(LOAD_EXAMPLE, elem_id=script.elem_id("example"), size="sm")
         back = gr.Button("Undo", elem_id=script.elem_id("take_back"), size="sm", interactive=False)
 
@@ -123,6 +133,16 @@ def add_example_buttons(script: Script, axes: dict[gr.Component, object], host: 
     back.click(restore, inputs=[before], outputs=[*everything, before, back], **quiet)
 
 
+def add_off_button(script: Script, scripts: gr.Component | None) -> None:
+    """The page clicks it to choose no script; a list of gradio's cannot be set from there.
+
+    scripts: the host's list of scripts
+    """
+    if scripts is not None:
+        off = gr.Button("Off", elem_id=script.elem_id("off"), elem_classes=["clip-skip-hidden"])
+        off.click(lambda: "None", outputs=[scripts], show_progress=False)
+
+
 def host_tab(script: Script) -> str:
     return "img2img" if script.is_img2img else "txt2img"
 
@@ -130,7 +150,7 @@ def host_tab(script: Script) -> str:
 def keep_count_current(components: list[gr.Component], grids: gr.Component | None, count: gr.Component) -> None:
     """Counts again whenever a field changes that the count depends on."""
     inputs = [*components, *([grids] if grids is not None else [])]
-    names = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows", "columns"}
+    names = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows", *UNDER_MORE}
     watched = [one for one, field in zip(components, fields(SweepSettings)) if field.name in names]
     for component in [*watched, *inputs[len(components) :]]:
         component.change(count_text, inputs=inputs, outputs=[count], show_progress=False)
@@ -159,5 +179,10 @@ def count_text(*values: Any) -> str:
     how = ONE_BATCH if batches == 1 else BATCHES(batches=batches) if batches else FIT_MEMORY
     sentences: list[Message | str] = [ONE_PICTURE if cells * seeds == 1 else SIZE_AND_BATCHES(size=size, batches=how)]
     same = settings.same_skips(plan, {tower: encoder.native for tower, encoder in towers.items()})
+    sentences += [
+        FIELD_PROBLEM(field=LABELS[name], problem=Template(CHOICES[name][getattr(settings, name)]))
+        for name in UNDER_MORE
+        if getattr(settings, name) != getattr(SweepSettings, name)
+    ]
     sentences += [SAME_PICTURE(values=", ".join(f"{skip:g}" for skip in skips)) for skips in same]
     return "<br>".join(html.escape(translate(sentence)) for sentence in sentences)

@@ -16,6 +16,7 @@ DEFAULTS = {
     "samples_save": True,
     "samples_format": "png",
     "grid_extended_filename": False,
+    "temp_dir": "",
     "return_mask": False,
     "return_mask_composite": False,
 }
