@@ -164,8 +164,8 @@ def test_ten_times_the_text_takes_ten_times_as_long(reader):
     def slope(part, size):
         return growth(read, lambda length: (part * (length // len(part) + 1))[: length - 1] + "z", size, 10 * size)
 
-    steep = [part for part in REPEATED if slope(part, 500) > 4]  # where a small part of a text may mislead
-    assert [part for part in steep if slope(part, 10_000) > 4] == []
+    steep = [part for part in REPEATED if slope(part, 500) > 4]  # what is short is kept, which misleads
+    assert [part for part in steep if slope(part, 30_000) > 4] == []
 
 
 # What other programs send
