@@ -40,7 +40,7 @@ from clip_skip.standalone.cli.errors import ArgumentError  # noqa: E402
 from clip_skip.standalone.demo import captions  # noqa: E402
 from clip_skip.standalone.models import header  # noqa: E402
 from clip_skip.standalone.models.config_files import ConfigError, json_file, yaml_scalars  # noqa: E402
-from clip_skip.standalone.pictures import recipe  # noqa: E402
+from clip_skip.standalone.pictures import checkpoint, recipe  # noqa: E402
 from clip_skip.standalone.prompts import embeddings, emphasis, networks  # noqa: E402
 from clip_skip.standalone.prompts.conditioning import sub_prompts as weighted  # noqa: E402
 from clip_skip.standalone.prompts.schedule import schedule  # noqa: E402
@@ -117,6 +117,7 @@ READERS = {
     "a tag that is put": Reader(lambda text: writing.put_tag(text, "<clipskip:2>", True), (MessageError,)),
     "a tag": Reader(lambda text: writing.put_tag("a cow", text), (MessageError,)),
     "an axis": Reader(lambda text: parse_axis(text, "x", 1, 100), (SweepError,)),
+    "a picture's model": Reader(lambda text: checkpoint.model_name(infotext.Infotext("", "", {"Model": text}))),
     "seeds": Reader(lambda text: random_seeds(text)),
     "a picture's text": Reader(read_picture_text, (PictureError,)),
     "settings": Reader(infotext.parse_settings),
@@ -149,25 +150,8 @@ def test_any_text_is_read_or_refused(reader, text):
 
 
 REPEATED = [
-    *(
-        "1",
-        "<clipskip:",
-        "<a:",
-        "a:",
-        "x :",
-        "( ",
-        "[a:",
-        "[",
-        "\\",
-        "AND ",
-        "# ",
-        ", a",
-        "\n",
-        '{"',
-        "牛",
-        "<lora:a:1",
-        "\ud800",
-    ),
+    *("1", "<clipskip:", "<a:", "a:", "x :", "( ", "[a:", "[", "\\", "AND ", "# ", ", a", "\n", '{"', "牛"),
+    *("<lora:a:1", "\ud800", " ", "\n ", ", ", "[aaaaaaaa]"),
 ]
 
 
@@ -180,8 +164,8 @@ def test_ten_times_the_text_takes_ten_times_as_long(reader):
     def slope(part, size):
         return growth(read, lambda length: (part * (length // len(part) + 1))[: length - 1] + "z", size, 10 * size)
 
-    steep = [part for part in REPEATED if slope(part, 2_000) > 4]  # where a small part of a text may mislead
-    assert [part for part in steep if slope(part, 10_000) > 4] == []
+    steep = [part for part in REPEATED if slope(part, 500) > 4]  # what is short is kept, which misleads
+    assert [part for part in steep if slope(part, 30_000) > 4] == []
 
 
 # What other programs send

@@ -175,11 +175,13 @@ def test_no_file_stays_mapped(what, tmp_path):
 def test_the_link_to_a_page_holds_every_letter_of_its_path(browser):
     path = "D:/100% #1?/grid & 2/clip_skip_sweep-0001.html"
     tab = browser.new_page()
-    tab.set_content('<div id="html_log_txt2img"><p></p></div>')
+    prompt = '<div id="txt2img_prompt"><textarea></textarea></div>'
+    tab.set_content(f'{prompt}<div id="html_log_txt2img"><p></p></div>')
     tab.evaluate("path => { document.querySelector('p').textContent = `The page: ${path}`; }", path)
     host = "window.gradioApp = () => document; window.onAfterUiUpdate = (callback) => { window.update = callback; };"
-    tab.evaluate(f"() => {{ {host} }}")
-    tab.add_script_tag(path=ROOT / "javascript" / "clip_skip_sweep.js")
+    tab.evaluate(f"() => {{ {host} window.onUiLoaded = () => {{}}; }}")
+    for name in ("clip_skip.js", "clip_skip_viewer.js"):
+        tab.add_script_tag(path=ROOT / "javascript" / name)
     tab.evaluate("update()")
     link = tab.locator("a.clip-skip-page")
     address = link.get_attribute("href")

@@ -20,7 +20,7 @@ NO_HASH = Template("not known")
 OTHER_HASH = Template("{file} has another hash than the picture's checkpoint, {hash}.")
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
-IN_BRACKETS = re.compile(r"\s*\[([0-9A-Fa-f]{8,64})\]\s*$")
+IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f]{8,64})\]\s*$")
 HASH = re.compile(r"(?:0x)?([0-9A-Fa-f]{8,64})")
 
 
