@@ -65,11 +65,15 @@ class Running:
 
 @dataclass(frozen=True)
 class Pin:
-    """A generation with overrides: its thread, whether its request has a clip skip of its own, and its checkpoint."""
+    """A generation with overrides: its thread, whether its request has a clip skip of its own, and its checkpoint.
+
+    own: what the user had set, before the overrides
+    """
 
     thread: int
     has_own: bool
     path: str | None
+    own: Any
 
 
 class Followed(dict[str, Any]):
@@ -139,11 +143,18 @@ class Header:
             elif running and path == running.standing.path:
                 self.standing = running.standing
                 self.show(running.shown)
+                running.p.extra_generation_params.pop(SECOND, None)
             else:
                 main = self.shown
                 self.move(path)
                 if running and self.shown != main:
                     note_second(running.p, main, self.shown)
+
+    def loading_failed(self) -> None:
+        """A generation that has been prepared on this thread does not begin."""
+        with self.lock:
+            if self.waiting is not None and self.waiting.thread == threading.get_ident():
+                self.waiting = None
 
     def move(self, path: str) -> None:
         own, value = self.own, self.value_of(path)
@@ -188,8 +199,9 @@ class Header:
             has_own = OPTION in settings
             if not getattr(p, "override_settings_restore_afterwards", True):
                 self.follow(path)
+                self.waiting = Pin(threading.get_ident(), has_own, None, self.own) if has_own else None
             elif has_own or path is not None:
-                self.waiting = Pin(threading.get_ident(), has_own, path)
+                self.waiting = Pin(threading.get_ident(), has_own, path, self.own)
                 if path is not None and not has_own and path != self.standing.path:
                     value = self.value_of(path)
                     settings = self.with_value(settings, self.own if value is None else value)
@@ -214,7 +226,7 @@ class Header:
             if pin and pin.has_own:
                 self.pin = pin
             elif pin and pin.path is not None and pin.path != before.path:
-                self.standing = Standing(pin.path, self.value_of(pin.path), self.own, self.is_on())
+                self.standing = Standing(pin.path, self.value_of(pin.path), pin.own, self.is_on())
             mine = self.running = Running(threading.get_ident(), self.standing, self.shown, p)
         try:
             yield

@@ -107,6 +107,9 @@ def after(header: Header, path: Callable[[], str | None]) -> Wrap:
     def wrap(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return original(*args, **kwargs)
+        except BaseException:
+            header.loading_failed()
+            raise
         finally:
             header.follow(path())
 
