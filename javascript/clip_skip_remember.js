@@ -74,7 +74,10 @@
         try {
             const response = await fetch(clipSkip.address("remember"), settings);
             const answer = await response.json();
-            if (response.ok) take(answer);
+            if (response.ok) {
+                take(answer);
+                clipSkip.changed();
+            }
             else problem = String(answer.detail || response.status);
         } catch (error) {
             problem = error.message;

@@ -177,3 +177,56 @@ def test_a_clip_skip_of_the_size_of_a_decimal_stays(model):
     remembered.remember(model, 2)
     data = json.loads(Path(remembered.json_beside(model)).read_text(), parse_float=Decimal)
     assert data["preferred weight"] == Decimal("0.80000000000000000001")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "home"))
+
+
+def test_the_command_remembers_and_forgets(model, home, capsys):
+    from clip_skip.standalone.cli.main import main
+
+    assert main(["inspect", "--remember", "2", model]) == 0
+    assert remembered.value_of(model) == 2 and remembered.json_beside(model) in capsys.readouterr().out
+    assert main(["inspect", "--forget", model]) == 0 and remembered.value_of(model) is None
+
+
+@pytest.mark.parametrize("arguments", [["--remember", "13"], ["--remember", "2", "missing.safetensors"]])
+def test_the_command_refuses_what_it_cannot_remember(model, home, arguments, capsys):
+    from clip_skip.standalone.cli.main import main
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["inspect", *arguments, model])
+    assert remembered.value_of(model) is None
+
+
+def test_the_command_leaves_json_that_cannot_be_parsed(model, home, capsys):
+    from clip_skip.standalone.cli.main import main
+
+    Path(remembered.json_beside(model)).write_text("{")
+    assert main(["inspect", "--remember", "2", model]) == 1
+    assert "model.json" in capsys.readouterr().err and Path(remembered.json_beside(model)).read_text() == "{"
+
+
+def test_without_a_webui_it_is_kept_by_the_files_hash(model, home, monkeypatch):
+    from clip_skip.standalone.remembering import own_store, remembered_value
+
+    store = own_store()
+    cannot_write(monkeypatch, os.path.dirname(model), 13)
+    assert remembered.remember(model, 4, store) == store.path and remembered_value(Path(model)) == 4
+    moved = Path(model).with_name("renamed.safetensors")
+    os.rename(model, moved)
+    assert remembered_value(moved) == 4
+
+
+def test_a_remembered_value_is_what_is_suggested(model):
+    from clip_skip.made_for import suggestions
+
+    Path(model).write_bytes((8).to_bytes(8, "little") + b"{}      ")
+    remembered.remember(model, 2)
+    (found,) = suggestions.suggest([suggestions.File("LoRA", "model", model)], 1.0)
+    assert found["value"] == 2 and found["text"].template == suggestions.REMEMBERED
+    assert suggestions.suggest([suggestions.File("LoRA", "model", model)], 2.0) == []
+    assert suggestions.suggest([suggestions.File("checkpoint", "model", model)], 1.0) == []

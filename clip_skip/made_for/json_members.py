@@ -15,7 +15,7 @@ from clip_skip.messages.message import Template
 
 __all__ = ["NOT_AN_OBJECT", "edit_members"]
 
-NOT_AN_OBJECT = Template("it has no JSON object")
+NOT_AN_OBJECT = Template("it is not a JSON object")
 
 SPACE = re.compile(r"[ \t\n\r]*")
 

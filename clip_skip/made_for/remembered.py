@@ -126,6 +126,7 @@ def forget_in_store(model: str, store: Store) -> None:
 
 def edit_own(store: Store, digest: str, value: int | None) -> None:
     try:
+        os.makedirs(os.path.dirname(store.path), exist_ok=True)
         edit_file(store.path, {digest: value})
     except OSError as error:
         raise not_written(store.path, error) from error

@@ -14,6 +14,7 @@ from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
+from clip_skip.standalone.remembering import remembered_value
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
 
@@ -40,6 +41,12 @@ class Checkpoint:
         """Its text encoders, of which nothing is loaded."""
         pairs = zip(TOWERS[self.family], self.sizes.texts)
         return [not_loaded(tower, text.layers, NATIVE[self.family]) for tower, text in pairs]
+
+    @property
+    def remembered(self) -> int | None:
+        """The clip skip that was remembered for it, as far as the header's slider goes."""
+        value = remembered_value(self.path)
+        return min(value, self.encoders[0].layers) if value else None
 
     @property
     def deepest(self) -> int:

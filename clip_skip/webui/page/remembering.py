@@ -11,7 +11,8 @@ from fastapi import HTTPException
 from modules import sd_models, shared
 
 from clip_skip.made_for import remembered
-from clip_skip.messages.message import Message, MessageError, Template, reason
+from clip_skip.messages.message import MessageError, Template, reason
+from clip_skip.skip import shorten
 from clip_skip.webui import host_settings, model_files
 from clip_skip.webui.follow import Header
 from clip_skip.webui.host_language import translate
@@ -19,14 +20,13 @@ from clip_skip.webui.hosts import loading
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.page import routes
 
-__all__ = ["NO_CHECKPOINT", "NO_SUCH_FILE", "Remembering"]
+__all__ = ["NO_CHECKPOINT", "NO_SUCH_CHECKPOINT", "NO_SUCH_LORA", "Remembering"]
 
 log = logging.getLogger("clip_skip")
 
 NO_CHECKPOINT = Template("no checkpoint is selected")
-NO_SUCH_FILE = Template("the WebUI has no {kind} called {name}")
-
-CHECKPOINT, LORA = Template("checkpoint"), Template("LoRA")
+NO_SUCH_CHECKPOINT = Template("the WebUI has no checkpoint called {name}")
+NO_SUCH_LORA = Template("the WebUI has no LoRA called {name}")
 
 STORE = "clip-skip-remembered.json"
 
@@ -89,19 +89,19 @@ def path_of(request: dict[str, Any]) -> str:
     """The path of the file that a request names. Raises MessageError."""
     checkpoint, lora = request.get("checkpoint"), request.get("lora")
     if lora is not None:
-        return found(model_files.loras().get(str(lora)), LORA, lora)
+        return found(model_files.loras().get(str(lora)), NO_SUCH_LORA, lora)
     if checkpoint is not None:
         path = model_files.checkpoints().get(str(checkpoint)) or loading.find_checkpoint(checkpoint)
-        return found(path, CHECKPOINT, checkpoint)
+        return found(path, NO_SUCH_CHECKPOINT, checkpoint)
     selected = loading.selected_checkpoint()
     if selected is None:
-        raise MessageError(Message(str(NO_CHECKPOINT)))
+        raise MessageError(NO_CHECKPOINT)
     return selected
 
 
-def found(path: str | None, kind: Template, name: object) -> str:
+def found(path: str | None, problem: Template, name: object) -> str:
     if path is None:
-        raise MessageError(NO_SUCH_FILE(kind=Message(str(kind)), name=str(name)[:100]))
+        raise MessageError(problem(name=shorten(str(name), 100)))
     return path
 
 
