@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -31,6 +32,16 @@ INSTALLED = VENV / "clip-skip-installed"
 BIOME = "@biomejs/biome@2.6.8"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 
+STANDALONE = frozenset({"standalone"})
+WITHOUT_TESTS = frozenset({"standalone", "study", "app"})
+EVERYTHING = WITHOUT_TESTS | {"test"}
+SIZES = "about 2 GB on disk, or 6 to 7 GB where PyTorch comes with CUDA"
+TRY_NEXT = """
+What to try next:
+  python dev.py app                                     the same in the browser, with your own prompts
+  python dev.py run clip-skip sweep --model FILE.safetensors --prompt "a cat"       with a checkpoint of your own
+  python dev.py run clip-skip inspect FILE              at which clip skip a LoRA was trained, or a picture was made"""
+
 
 def run(*command: object, folder: Path | None = ROOT) -> int:
     """Runs a command in `folder`, None is where the user stands; its output is on the screen. Its exit status."""
@@ -40,31 +51,38 @@ def run(*command: object, folder: Path | None = ROOT) -> int:
     return subprocess.run([program, *arguments], cwd=folder, env={**os.environ, "PATH": path}).returncode
 
 
-def prepare() -> None:
-    """Makes .venv and installs what pyproject.toml asks for, unless that is done."""
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + sys.version
-    if PYTHON.exists() and INSTALLED.exists() and INSTALLED.read_text() == wanted:
+def prepare(extras: frozenset[str]) -> None:
+    """Makes .venv and installs the package with these extras of pyproject.toml, unless that is done."""
+    made_for = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + sys.version
+    known, _, installed = INSTALLED.read_text().partition("\n") if INSTALLED.exists() else ("", "", "")
+    there = frozenset(installed.split(",")) if known == made_for and PYTHON.exists() else frozenset[str]()
+    if extras <= there:
         return
     if not PYTHON.exists() or run(
         PYTHON, "-c", f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     ):
         print("Making .venv ...", flush=True)
         venv.create(VENV, with_pip=True, clear=True)
-    print("Installing what Clip Skip needs into .venv (on first use, some minutes) ...", flush=True)
+        there = frozenset()
     pip = (PYTHON, "-m", "pip", "--disable-pip-version-check")
-    if platform.system() == "Linux" and not shutil.which("nvidia-smi"):
+    print(f"Installing what this needs into .venv, once: {SIZES}. This takes some minutes ...", flush=True)
+    if platform.system() == "Linux" and not shutil.which("nvidia-smi") and not there:
         print("No NVIDIA GPU: trying PyTorch's own CPU build, which is much smaller.", flush=True)
         quick = ("--retries", "0", "--timeout", "15", "--quiet", "--index-url", CPU_TORCH)
         if run(*pip, "--isolated", "install", *quick, "torch", "torchvision"):
-            print("That is not to be had here; the usual build will do.", flush=True)
-    if run(*pip, "install", "--editable", ".[standalone,study,app,test]"):
+            print("It is not available here; the usual build will do.", flush=True)
+    wanted = ",".join(sorted(extras | there))
+    if run(*pip, "install", "--quiet", "--editable", f".[{wanted}]"):
         sys.exit("The installation failed; pip's message is above.")
-    INSTALLED.write_text(wanted)
+    INSTALLED.write_text(f"{made_for}\n{wanted}")
 
 
 def demo(*arguments: str) -> int:
     own = any(argument.split("=")[0] in ("--model", "--prompt", "--out") for argument in arguments)
-    return clip_skip("sweep", *([] if own else ["--out", "demo"]), *arguments)
+    status = clip_skip("sweep", *([] if own else ["--out", "demo"]), *arguments)
+    if not status and not own:
+        print(TRY_NEXT)
+    return status
 
 
 def clip_skip(*arguments: str) -> int:
@@ -144,15 +162,25 @@ def main() -> int:
         sys.exit(f"Clip Skip needs Python 3.10 or newer; this is {platform.python_version()}.")
     if name == "release-notes" and len(arguments) == 1:
         return release_notes(*arguments)
-    if name not in ("demo", "test", "check", "app", "pictures", "run"):
+    if name not in COMMANDS:
         print(__doc__)
         return 0 if name in ("help", "-h", "--help") else 2
-    prepare()
+    command, extras = COMMANDS[name]
+    prepare(WITHOUT_TESTS if name == "run" and arguments[:1] == ["clip-skip"] else extras)
     try:
-        commands = {"demo": demo, "test": test, "check": check, "app": app, "pictures": pictures, "run": run_anything}
-        return commands[name](*arguments)
+        return command(*arguments)
     except KeyboardInterrupt:  # what was run has said what there is to say
         return 130
+
+
+COMMANDS: dict[str, tuple[Callable[..., int], frozenset[str]]] = {
+    "demo": (demo, STANDALONE),
+    "app": (app, STANDALONE | {"app"}),
+    "run": (run_anything, EVERYTHING),
+    "test": (test, EVERYTHING),
+    "check": (check, EVERYTHING),
+    "pictures": (pictures, EVERYTHING),
+}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ below it, what the model was published with. See docs/clip-skip.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,9 +25,20 @@ from torch import Tensor, nn
 from clip_skip.messages.message import Message, Template
 from clip_skip.skip import brief
 
-__all__ = ["NAMES", "TextEncoder", "conditionings", "encode", "from_open_clip", "from_transformers", "not_loaded"]
+__all__ = [
+    "NAMES",
+    "TextEncoder",
+    "conditionings",
+    "encode",
+    "from_open_clip",
+    "from_stack",
+    "from_transformers",
+    "not_loaded",
+    "stop_at",
+]
 
 TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers of {name}; {used} was used.")
+TOO_SHALLOW = Template("Clip skip {value} is above the layer that {name} was published with; {used} was used.")
 
 NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
 """What the text encoder of each tower is called."""
@@ -37,13 +49,14 @@ class TextEncoder:
     """The parts of a text encoder that decide what a clip skip means.
 
     name:           for people: "CLIP ViT-L/14"
-    tower:          "l", "g" or "h", as in `<clipskip:l=2:g=3>`
+    tower:          "l", "g" or "h", as in `<clipskip:l=2:g=3>`; for the others a name of `LANGUAGE_MODELS`
     blocks:         the transformer blocks, bottom to top
     norm:           the final layer norm, or None where the conditioning is not
                     normed (SDXL)
     native:         the clip skip the model was published with, the least that acts
     missing:        blocks of the full tower that are not loaded, at the top
     sequence_first: the blocks work on (L, B, D) (open_clip before 2.24)
+    incomplete:     blocks at the bottom whose output lacks what the host adds after them
     """
 
     name: str
@@ -53,21 +66,33 @@ class TextEncoder:
     native: int = 1
     missing: int = 0
     sequence_first: bool = False
+    incomplete: int = 0
 
     @cached_property
     def layers(self) -> int:
         """N, the blocks of the full tower."""
         return len(self.blocks) + self.missing
 
+    @property
+    def deepest(self) -> int:
+        """The largest clip skip that acts."""
+        return self.layers - self.incomplete
+
     def clamp(self, value: float) -> float:
         """The clip skip that `value` comes to on this encoder."""
-        return float(min(max(value, self.native), self.layers))
+        return float(min(max(value, self.native), self.deepest))
 
     def too_deep(self, value: float) -> list[Message]:
         """The message for the user when `value` is deeper than the encoder; else none."""
-        if value <= self.layers:
+        if value <= self.deepest:
             return []
-        return [TOO_DEEP(value=brief(value), layers=self.layers, name=self.name, used=self.layers)]
+        return [TOO_DEEP(value=brief(value), layers=self.layers, name=self.name, used=self.deepest)]
+
+    def too_shallow(self, value: float) -> list[Message]:
+        """The message for the user when `value` is below the native one; else none."""
+        if value >= self.native:
+            return []
+        return [TOO_SHALLOW(value=brief(value), name=self.name, used=self.native)]
 
     def block(self, skip: int) -> int:
         """The index in `blocks` of the block whose output is h[-skip]."""
@@ -106,7 +131,7 @@ def conditionings(
 
     def keep(index: int) -> Callable[..., None]:
         def hook(_block: nn.Module, _inputs: object, output: Any) -> None:
-            states[index] = output[0] if isinstance(output, tuple) else output
+            states[index] = state_of(output).clone()  # T5's next block adds to it in place
             if early_exit and index == max(blocks):
                 raise Enough
 
@@ -124,6 +149,51 @@ def conditionings(
         raise RuntimeError(f"the blocks of {encoder.name} were not run")
     whole = {skip: finish(encoder, states[encoder.block(skip)]) for skip in skips}
     return {value: blend(whole, clamped) for value, clamped in asked.items()}
+
+
+def state_of(output: Any) -> Tensor:
+    """The hidden state in what a block returned."""
+    state: Tensor = output[0] if isinstance(output, tuple) else output
+    return state
+
+
+@contextmanager
+def stop_at(encoder: TextEncoder, value: float | None) -> Iterator[None]:
+    """While open, the encoder's own forward makes the conditioning at `value` in the place of the published one.
+
+    What its host does around it (masks, templates, weights of words, adapters) stays as it is. None, and what is not
+    above the native value, change nothing. Where the conditioning is normed, the final norm's result is replaced, so
+    that a fraction lies between two normed states; where it is not, the result of the block that is published.
+    Every block runs: `forward`'s return value is there.
+    """
+    asked = encoder.native if value is None else encoder.clamp(value)
+    if asked <= encoder.native:
+        yield
+        return
+    norm = encoder.norm if isinstance(encoder.norm, nn.Module) else None
+    skips = (math.floor(asked), math.ceil(asked))
+    states: dict[int, Tensor] = {}
+
+    def keep(skip: int) -> Callable[..., None]:
+        def hook(_block: nn.Module, _inputs: object, output: Any) -> None:
+            states[skip] = state_of(output).clone()
+
+        return hook
+
+    def replace(_module: nn.Module, _inputs: object, output: Any) -> Any:
+        # the norm's own forward: calling the module would run this hook again
+        whole = {skip: norm.forward(state) if norm else state for skip, state in states.items()}
+        made = blend(whole, asked)
+        return (made, *output[1:]) if isinstance(output, tuple) else made
+
+    place = norm or encoder.blocks[encoder.block(encoder.native)]
+    hooks = [encoder.blocks[encoder.block(skip)].register_forward_hook(keep(skip)) for skip in set(skips)]
+    hooks.append(place.register_forward_hook(replace))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def finish(encoder: TextEncoder, state: Tensor) -> Tensor:
@@ -176,6 +246,19 @@ def from_transformers(
     blocks = tuple(text.encoder.layers)
     missing = full(tower, len(blocks)) - len(blocks)
     return TextEncoder(name, tower, blocks, text.final_layer_norm if final_norm else None, native, missing)
+
+
+def from_stack(
+    model: nn.Module, name: str, tower: str, native: int, final_norm: bool, incomplete: int = 0
+) -> TextEncoder:
+    """Describes a T5 or a decoder-only language model by the parts that all libraries give these.
+
+    T5 and UMT5 have `encoder.block` and `final_layer_norm`; Gemma, Qwen, Ministral and other LLaMAs `model.layers` and
+    `model.norm`. AttributeError where `model` has neither.
+    """
+    stack: Any = getattr(model, "encoder", None) or getattr(model, "model", model)
+    blocks, norm = (stack.block, stack.final_layer_norm) if hasattr(stack, "block") else (stack.layers, stack.norm)
+    return TextEncoder(name, tower, tuple(blocks), norm if final_norm else None, native, incomplete=incomplete)
 
 
 def full(tower: str, stored: int) -> int:

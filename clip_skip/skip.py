@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clip_skip.messages.message import MessageError, Template
 
-__all__ = ["NUMBER", "Skip", "brief", "check", "format", "from_other", "parse", "shorten"]
+__all__ = ["LANGUAGE_MODELS", "NUMBER", "Skip", "brief", "check", "format", "from_other", "parse", "shorten"]
 
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 MOST_DIGITS = 1000
+
+LANGUAGE_MODELS = ("t5", "qwen", "gemma", "ministral")
+"""Text encoders that are not CLIP. Each is reached by its own name alone, as in `<clipskip:t5=3>`: never by a number
+without a name, which older prompts have, nor by the header, the panel, `l`, `g` or `hires`."""
 
 NO_VALUE = Template("no value is given")
 NOT_A_NUMBER = Template("{text} is not a number such as 2 or 1.5")
@@ -78,26 +82,44 @@ def shorten(text: str, limit: int = 40) -> str:
 class Skip:
     """What one tag, the panel or an axis asks for; None is "not set here".
 
-    value: every encoder, unless `l` or `g` says otherwise
+    value: every CLIP, unless `l` or `g` says otherwise
     l, g:  CLIP ViT-L/14 (SD1, SDXL) and OpenCLIP ViT-bigG/14 (SDXL)
-    hires: every encoder, in the hires pass
+    hires: every CLIP, in the hires pass
+    t5, qwen, gemma, ministral: the text encoders in `LANGUAGE_MODELS`, in both passes
     """
 
     value: float | None = None
     l: float | None = None
     g: float | None = None
     hires: float | None = None
+    t5: float | None = None
+    qwen: float | None = None
+    gemma: float | None = None
+    ministral: float | None = None
 
     def at(self, tower: str, hires: bool) -> float | None:
-        """The value for the encoder `tower` ("l", "g" or "h") in the given pass."""
+        """The value for the encoder `tower` ("l", "g", "h" or one of `LANGUAGE_MODELS`) in the given pass."""
+        if tower in LANGUAGE_MODELS:
+            named: float | None = getattr(self, tower)
+            return named
         if hires and self.hires is not None:
             return self.hires
         own = {"l": self.l, "g": self.g}.get(tower)
         return self.value if own is None else own
 
+    @property
+    def acts_on_clip(self) -> bool:
+        """Whether it sets a value for CLIP."""
+        return any(value is not None for value in (self.value, self.l, self.g, self.hires))
+
+    @property
+    def without_clip(self) -> Skip:
+        """What it sets for `LANGUAGE_MODELS` alone."""
+        return replace(self, value=None, l=None, g=None, hires=None)
+
     def __str__(self) -> str:
         parts = [] if self.value is None else [format(self.value)]
-        for name in ("l", "g", "hires"):
+        for name in ("l", "g", "hires", *LANGUAGE_MODELS):
             value = getattr(self, name)
             if value is not None:
                 parts.append(f"{name}={format(value)}")

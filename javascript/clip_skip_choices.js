@@ -1,26 +1,31 @@
-// What can stand where the cursor is in a tag that is being written: its name, a number, or l=, g=, hires=.
+// What can stand where the cursor is in a tag that is being written: its name, a number, or l=, g=, hires=, t5= ...
 (() => {
     window.clipSkip ??= {};
     const clipSkip = window.clipSkip;
     const tr = (...args) => clipSkip.tr(...args);
     const NAME = /<\s*(cl[a-z]*)$/i;
-    const ITEM = /<\s*clipskip:([^<>\n]*:)?\s*(?:(l|g|hires)=)?([-\w.]*)$/i;
+    const ITEM = /<\s*clipskip:([^<>\n]*:)?\s*(?:(l|g|hires|t5|qwen|gemma|ministral)=)?([-\w.]*)$/i;
     const DEEPEST = 12;
 
-    const depth = (encoders) => Math.max(0, ...encoders.map((encoder) => encoder.layers)) || DEEPEST;
+    const depth = (encoders) => Math.max(0, ...encoders.map((encoder) => encoder.deepest ?? encoder.layers)) || DEEPEST;
+
+    const byName = (name) => clipSkip.named().filter((encoder) => encoder.tower === name);
+
+    /** Whether numbers without a name act: not on a model without CLIP. */
+    const numbersAct = () => clipSkip.encoders().length > 0 || !clipSkip.named().length;
 
     /** How deep the number of `name` ("", "l", "g", "hires") can go. */
     clipSkip.depth = (name) => {
         const encoders = clipSkip.encoders();
-        const own = encoders.filter((encoder) => encoder.tower === name);
+        const own = [...encoders, ...byName(name)].filter((encoder) => encoder.tower === name);
         return depth(own.length ? own : encoders);
     };
 
     function meaning(value, name) {
         const all = clipSkip.encoders();
-        const own = all.filter((encoder) => encoder.tower === name);
+        const own = [...all, ...byName(name)].filter((encoder) => encoder.tower === name);
         const encoders = own.length ? own : all;
-        const clamp = (encoder) => Math.min(Math.max(value, encoder.native), encoder.layers);
+        const clamp = (encoder) => Math.min(Math.max(value, encoder.native), encoder.deepest ?? encoder.layers);
         const notes = [];
         if (encoders.some((encoder) => encoder.native === value)) notes.push(tr("as published"));
         if (value === 2 && all.length === 1 && all[0].tower === "l") notes.push(tr("most anime models"));
@@ -30,7 +35,8 @@
     function numbers(name, typed) {
         const sign = typed.startsWith("-") ? "-" : "";
         const digits = typed.slice(sign.length);
-        const values = [...Array(clipSkip.depth(name)).keys()].map((index) => String(index + 1));
+        const first = byName(name)[0]?.native || 1;
+        const values = [...Array(clipSkip.depth(name)).keys()].slice(first - 1).map((index) => String(index + 1));
         const [whole, fraction] = digits.split(".");
         if (fraction !== undefined && Number(whole) >= 1) {
             values.unshift(...["5", "25", "75"].map((part) => `${whole}.${part}`));
@@ -46,7 +52,8 @@
         const known = [
             ["l=", tr("CLIP-L alone"), towers.length > 1 && towers.includes("l")],
             ["g=", tr("OpenCLIP-G alone"), towers.length > 1 && towers.includes("g")],
-            ["hires=", tr("in the hires pass"), true],
+            ["hires=", tr("in the hires pass"), numbersAct()],
+            ...clipSkip.named().map((encoder) => [`${encoder.tower}=`, tr("{name} alone", encoder), true]),
         ];
         return known
             .filter(([name, , acts]) => acts && name.startsWith(typed.toLowerCase()) && !before.toLowerCase().includes(`:${name}`))
@@ -63,7 +70,7 @@
         const item = text.match(ITEM);
         if (!item) return {replaces: 0, offered: []};
         const [, before = "", key = "", typed] = item;
-        const first = !before && !key;
+        const first = !before && !key && numbersAct();
         const offered = key || first ? numbers(key.toLowerCase(), typed) : [];
         if (!key) offered.push(...names(`:${before}`, typed));
         const written = text.slice(text.lastIndexOf("<"), text.length - typed.length);

@@ -4,6 +4,7 @@
     const clipSkip = window.clipSkip;
     const tr = (...args) => clipSkip.tr(...args);
     const {find} = clipSkip;
+    const CLIP = ["l", "g", "h"];
     const NO_TAGS = {prompt: [[{}]], negative: [[{}]]};
     const SWEEP = "Clip skip sweep";
     const PLOT = "X/Y/Z plot";
@@ -47,6 +48,13 @@
         return {l: all, h: all, g: (hires && value("hires")) || value("clip_g") || all};
     }
 
+    /** What the prompt's tags ask of a text encoder that is reached by its name: all values, and whether there are any. */
+    clipSkip.decidedByName = (encoder) => {
+        const asked = (clipSkip.read.passes?.first || NO_TAGS).prompt.flat().map((values) => values[encoder.tower]);
+        const values = asked.map((value) => clamp(value ?? encoder.native, encoder.native, encoder.deepest));
+        return {values: [...new Set(values)], tagged: asked.some((value) => value !== undefined)};
+    };
+
     /** "2", or "L 2, G 3" where the encoders differ. */
     function number(skip) {
         const encoders = clipSkip.encoders();
@@ -82,7 +90,7 @@
         const single = new Set(numbers.flat()).size === 1;
         const values = single ? numbers[0][0] : inTurn(numbers[0]);
         return {
-            tagged: parts.flat().some((values) => Object.keys(values).length),
+            tagged: parts.flat().some((values) => CLIP.some((tower) => tower in values)),
             values,
             skips: single || parts.length === 1 ? tr("clip skip {values}", {values}) : byPart(numbers.map(inTurn)),
             skip: single ? skips[0][0] : undefined,

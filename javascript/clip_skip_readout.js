@@ -35,13 +35,34 @@
         return {line, prompt: axes.some((axis) => axis === "Clip skip" || axis.startsWith("[Clip Skip] Prompt"))};
     }
 
+    /** Where a text encoder that is reached by its name stops; the example is a tag that acts. */
+    function named(encoder) {
+        const {values, tagged} = clipSkip.decidedByName(encoder);
+        if (!tagged) return tr("{name}: {layers} layers, as published {native}; {example} stops earlier", encoder);
+        if (values.length > 1) return tr("{name}: clip skip {values}", {name: encoder.name, values: values.join(", ")});
+        return clipSkip.stops([encoder], () => values[0]);
+    }
+
+    /** The line on a model without CLIP, and what there is to say beyond it. */
+    function withoutClip(model) {
+        const encoders = clipSkip.named();
+        if (!encoders.length) {
+            const several = tr("no effect on {model}, which uses several layers of its text encoder at once", {model});
+            const none = tr("no effect on {model}; tags and the panel have none either", {model});
+            return [clipSkip.known.several_layers ? several : none, ""];
+        }
+        const lines = encoders.map(named).join("; ");
+        if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("set by the prompt's tags: {stops}", {stops: lines}), ""];
+        return [tr("No effect on {model}: its text encoder is not CLIP.", {model}), lines];
+    }
+
     const headerActs = () => clipSkip.encoders().some((encoder) => encoder.header);
 
     /** The line, and what there is to say beyond it. */
     clipSkip.line = (tab) => {
         const {model, encoders} = clipSkip.known;
         if (!model) return [tr("the model is not loaded yet"), ""];
-        if (!encoders.length) return [tr("no effect on {model}; tags and the panel have none either", {model}), ""];
+        if (!encoders.length) return withoutClip(model);
         const sweep = clipSkip.sweep(tab);
         const ofSweep = tr("clip skip {values}", sweep);
         if (sweep.values && sweep.ofPrompt) return [tr("set by the sweep: {stops}", {stops: ofSweep}), ""];
@@ -58,7 +79,8 @@
             return [none + rest, tr("As published: {stops}", {stops})];
         }
         const advice = model === "SD1" ? tr("2 for most anime models, 1 for the rest") : "";
-        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, advice];
+        const more = [advice, ...clipSkip.named().map(named)].filter(Boolean).join("\n");
+        return [(line || tr("clip skip {values}: {stops}", {values: prompt.values, stops})) + rest, more];
     };
 
     clipSkip.showReadout = (tab) => {
@@ -74,7 +96,8 @@
             place.append(readout);
         }
         const [line, more] = clipSkip.line(tab);
-        const idle = String(clipSkip.encoders().length > 0 && !headerActs());
+        const acts = clipSkip.encoders().length + clipSkip.named().length;
+        const idle = String(acts > 0 && !headerActs());
         if (place.dataset.clipSkipIdle !== idle) place.dataset.clipSkipIdle = idle;
         if (readout.textContent !== line) readout.textContent = line;
         const title = [line, more].filter(Boolean).join("\n");

@@ -11,6 +11,9 @@
     clipSkip.read = {tag: null, boxes: {}, suggestions: [], problems: []};
     clipSkip.encoders = () => clipSkip.known.encoders;
 
+    /** The text encoders that are not CLIP: only a tag with their name, `tower`, reaches them. */
+    clipSkip.named = () => clipSkip.known.named || [];
+
     function show() {
         const tab = clipSkip.tab();
         if (!tab) return;

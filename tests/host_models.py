@@ -243,54 +243,6 @@ class Engine(Model):
             setattr(self, f"text_processing_engine{suffix}", engine)
 
 
-class OtherEngine(torch.nn.Module):
-    """An engine of Forge Neo that is not CLIP's: texts to (B, L, D), without `encode_with_transformers`."""
-
-    def forward(self, texts):
-        return torch.stack([torch.full((77, WIDTH), float(len(text))) for text in texts])
-
-
-class LaterEngine(torch.nn.Module):
-    """A diffusion engine of Forge Neo for a model after SDXL, its text engines by their attributes' names."""
-
-    def __init__(self, **engines):
-        super().__init__()
-        self.is_sd1 = self.is_sdxl = False
-        self.forge_objects = SimpleNamespace()
-        self.engines = engines
-        self.__dict__.update(engines)
-        self.seen = []
-
-    def get_learned_conditioning(self, texts):
-        self.seen += texts
-        return [engine(texts) for engine in self.engines.values()][-1]
-
-
-def later(name, *keys, clip=False):
-    """The stand-in of the class `name`; with Flux's CLIP-L, of which it uses the pooled vector alone."""
-    engines = {f"text_processing_engine_{key}": OtherEngine() for key in keys}
-    if clip:
-        pooling = ClassicTextProcessingEngine(12, "clip_l", 1, True, return_pooled=True)
-        engines = {"text_processing_engine_l": pooling, **engines}
-    return type(name, (LaterEngine,), {})(**engines)
-
-
-LATER = {
-    # Forge Neo 2.26, backend/diffusion_engine/
-    "Flux": lambda: later("Flux", "t5", clip=True),
-    "Flux2": lambda: later("Flux2", "gemma"),
-    "Chroma": lambda: later("Chroma", "t5"),
-    "Lumina2": lambda: later("Lumina2", "gemma"),
-    "ZImage": lambda: later("ZImage", "gemma"),
-    "QwenImage": lambda: later("QwenImage", "qwen"),
-    "Krea2": lambda: later("Krea2", "qwen"),
-    "Wan": lambda: later("Wan", "t5"),
-    "Anima": lambda: later("Anima", "anima"),
-    "ErnieImage": lambda: later("ErnieImage", "ministral"),
-    "PiD": lambda: later("PiD", "gemma"),
-}
-
-
 def engine_l(kind="sd1"):
     return ClassicTextProcessingEngine(12, "clip_l", 1 if kind == "sd1" else 2, kind == "sd1")
 

@@ -250,7 +250,7 @@ def test_a_sweep_with_its_grid_its_page_and_its_report(page):
     field(page, "CFG scales").fill("4, 7")
     field(page, "Report").check()
     page.locator(SWEEP).click()
-    expect(page, "6 of 6 cells are made, 6 of them now", LINKS, seconds=60)
+    expect(page, "6 of 6 cells are done, 6 of them now", LINKS, seconds=60)
     assert page.locator(GRID).evaluate("image => image.naturalWidth") > 3 * 128
     sync_api.expect(page.locator("#clip_skip_app_figure img")).to_be_visible()
     with page.context.expect_page() as opened:
@@ -259,7 +259,7 @@ def test_a_sweep_with_its_grid_its_page_and_its_report(page):
     sync_api.expect(viewer.locator("#grid img")).to_have_count(6)
     viewer.close()
     page.locator(SWEEP).click()
-    expect(page, "6 of 6 cells are made, 0 of them now", LINKS, seconds=60)
+    expect(page, "all 6 cells were there already", LINKS, seconds=60)
 
 
 def test_a_bad_axis_is_named_and_nothing_is_lost(page):
@@ -282,12 +282,12 @@ def test_progress_interrupt_and_going_on(page):
     page.locator(SWEEP).click()
     expect(page, "cell 13 to 24 of 36", "body", seconds=120)
     page.locator(f"{SWEEP}_interrupt").click()
-    expect(page, "Interrupted: the same sweep, started again with its seed, makes only", LINKS, seconds=60)
-    expect(page, "12 of 36 cells are made, 12 of them now", LINKS)
+    expect(page, "Interrupted. Run the same sweep again with its seed to finish the rest.", LINKS, seconds=60)
+    expect(page, "12 of 36 cells are done, 12 of them now", LINKS)
     sync_api.expect(page.locator(GRID)).to_be_visible()
     field(page, "CFG scales").fill("4")
     page.locator(SWEEP).click()
-    expect(page, "12 of 12 cells are made, 0 of them now", LINKS, seconds=60)
+    expect(page, "all 12 cells were there already", LINKS, seconds=60)
 
 
 def test_interrupt_ends_only_what_its_own_window_has_started(open_page):
@@ -303,7 +303,7 @@ def test_interrupt_ends_only_what_its_own_window_has_started(open_page):
     second.locator(SWEEP).click()
     second.wait_for_timeout(1000)
     second.locator(f"{SWEEP}_interrupt").click()
-    expect(first, "24 of 24 cells are made", LINKS, seconds=120)
+    expect(first, "24 of 24 cells are done", LINKS, seconds=120)
     expect(second, "Interrupted.", LINKS, seconds=60)
 
 
@@ -320,7 +320,7 @@ def test_a_reload_finds_the_running_sweep_again(browser, serve, open_page):
     page.reload()
     sync_api.expect(page.locator(PROMPT)).to_have_value("a blue star", timeout=60_000)
     sync_api.expect(field(page, "CFG scales")).to_have_value("5, 6")
-    expect(page, "24 of 24 cells are made", LINKS, seconds=120)
+    expect(page, "24 of 24 cells are done", LINKS, seconds=120)
     sync_api.expect(page.locator(GRID)).to_be_visible()
     other = open_page()
     other.wait_for_timeout(1500)
@@ -393,11 +393,11 @@ def test_the_keyboard_alone_makes_a_picture_and_a_sweep(page):
     page.keyboard.type("1, 12")
     infotext = page.locator("#clip_skip_app_infotext textarea").input_value()
     page.keyboard.press("Control+Enter")
-    expect(page, "they are in", LINKS, seconds=60)
+    expect(page, "sweeps/", LINKS, seconds=60)
     assert page.locator("#clip_skip_app_infotext textarea").input_value() == infotext
     reach(page, "Sweep")
     page.keyboard.press("Enter")
-    expect(page, "they are in", LINKS, seconds=60)
+    expect(page, "sweeps/", LINKS, seconds=60)
     assert page.locator(GRID).evaluate("image => image.naturalWidth") < 4 * 128
 
 
@@ -473,7 +473,7 @@ def test_contrast_of_what_is_ours(open_page, contrast, theme):
     set_number(page, STEPS, 2)
     field(page, "Clip skips").fill("1")
     page.locator(SWEEP).click()
-    expect(page, "they are in", LINKS, seconds=60)
+    expect(page, "sweeps/", LINKS, seconds=60)
     page.wait_for_timeout(1000)  # gradio fades it in
     assert found + contrast(page, LINKS) == []
 
@@ -483,8 +483,8 @@ def test_contrast_of_what_is_ours(open_page, contrast, theme):
     [
         ("ja_JP", "スイープ", "12層中12層目の後で停止", "無視されました"),
         ("ko_KR", "스윕", "12개", "무시"),
-        ("zh_CN", "扫描", "在第 12 层之后停止，共 12 层", "被忽略"),
-        ("zh_TW", "掃描", "在第 12 層之後停止，共 12 層", "被忽略"),
+        ("zh_CN", "扫描", "在第 12 层（共 12 层）后停止", "被忽略"),
+        ("zh_TW", "掃描", "在第 12 層（共 12 層）後停止", "被忽略"),
     ],
 )
 def test_in_another_language(open_page, language, sweep, stops, ignored):
@@ -564,7 +564,7 @@ def test_another_checkpoint_without_a_restart(page):
     field(page, "Clip skips").fill("2, 3")
     field(page, "Clip skips of CLIP-G").fill("2, 5")
     page.locator(SWEEP).click()
-    expect(page, "4 of 4 cells are made", LINKS, seconds=60)
+    expect(page, "4 of 4 cells are done", LINKS, seconds=60)
     choose(page, "clip-skip-demo")
     sync_api.expect(page.locator(READOUT)).not_to_contain_text("bigG", timeout=15_000)
     tab(page, "Picture")
@@ -609,7 +609,7 @@ def test_a_dropped_picture_is_made_again(open_page, serve):
         drop(other, PROMPT, made)
     sync_api.expect(other.locator(PROMPT)).to_have_value("a red circle AND a star <clipskip:6>", timeout=30_000)
     sync_api.expect(other.locator(CHECKPOINT)).to_have_value("clip-skip-demo")
-    expect(other, "clip skip 4 AND 6; negative prompt: clip skip 4; hires pass: clip skip 2")
+    expect(other, "first part 4; second part 6; negative prompt: clip skip 4; hires pass: clip skip 2")
     assert generate(other) == infotext and (newest(out) == pixels).all()
 
 

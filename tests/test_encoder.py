@@ -1,10 +1,21 @@
 """The tap against an independent reference: `output_hidden_states=True` and the norm."""
 
+import math
+
 import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from clip_skip.encoder import TextEncoder, conditionings, encode, from_open_clip, from_transformers
+from clip_skip.encoder import (
+    TOO_DEEP,
+    TextEncoder,
+    conditionings,
+    encode,
+    from_open_clip,
+    from_stack,
+    from_transformers,
+    stop_at,
+)
 
 from .host_models import open_clip_tower, randomize, run_open_clip
 
@@ -243,3 +254,76 @@ def test_big_g_of_transformers(tokens):
     made = conditionings(encoder, run, range(1, 33), early_exit=False)
     assert all(torch.equal(made[skip], outputs.hidden_states[-max(skip, 2)]) for skip in range(1, 33))
     assert torch.equal(pooled[0], outputs.text_embeds)
+
+
+class InPlace(torch.nn.Module):
+    """T5's way to add: what a block was given is changed by it, and returned."""
+
+    def __init__(self, amount):
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, state):
+        state += self.amount
+        return state, None
+
+
+class Stack(torch.nn.Module):
+    def __init__(self, layers=4):
+        super().__init__()
+        self.encoder = torch.nn.Module()
+        self.encoder.block = torch.nn.ModuleList(InPlace(10.0**index) for index in range(layers))
+        self.encoder.final_layer_norm = torch.nn.LayerNorm(3)
+
+    def forward(self, start, normed=True):
+        state, published = start.clone(), None
+        for index, block in enumerate(self.encoder.block):
+            state, _ = block(state)
+            if index == len(self.encoder.block) - 2:
+                published = state.clone()
+        return self.encoder.final_layer_norm(state) if normed else published
+
+
+def states_of(start, layers=4):
+    """h[1] to h[N], by hand."""
+    return [start + sum(10.0**index for index in range(count)) for count in range(1, layers + 1)]
+
+
+def test_states_that_are_added_to_in_place_are_kept_as_they_were():
+    stack, start = Stack(), torch.zeros(1, 2, 3)
+    described = from_stack(stack, "T5", "t5", 1, False)
+    made = conditionings(described, lambda: stack(start), [1, 2, 3.5, 4])
+    h = states_of(start)
+    assert torch.equal(made[1], h[-1]) and torch.equal(made[2], h[-2]) and torch.equal(made[4], h[-4])
+    assert torch.equal(made[3.5], torch.lerp(h[-3], h[-4], 0.5))
+
+
+@pytest.mark.parametrize("normed", [True, False], ids=["normed", "raw"])
+@pytest.mark.parametrize("value", [None, 1, 2, 2.25, 3, 3.5, 4, 99])
+def test_stop_at_replaces_what_is_published(normed, value):
+    stack, start = Stack(), torch.arange(6.0).view(1, 2, 3)
+    norm = stack.encoder.final_layer_norm
+    norm.weight.data, norm.bias.data = torch.tensor([0.5, 1.5, -2.0]), torch.tensor([0.1, 0.2, 0.3])
+    native = 1 if normed else 2
+    described = from_stack(stack, "T5", "t5", native, normed)
+    with torch.no_grad(), stop_at(described, value):
+        made = stack(start, normed)
+    h = [norm(state) if normed else state for state in states_of(start)]
+    at = described.clamp(value or native)
+    low, high = h[-math.floor(at)], h[-math.ceil(at)]
+    assert torch.equal(made, low if at == int(at) else torch.lerp(low, high, at - math.floor(at)))
+    assert not any(module._forward_hooks for module in stack.modules())
+
+
+def test_stop_at_leaves_nothing_behind_when_the_forward_fails():
+    stack = Stack()
+    with pytest.raises(RuntimeError, match="broken"), stop_at(from_stack(stack, "T5", "t5", 1, True), 3):
+        raise RuntimeError("broken")
+    assert not any(module._forward_hooks for module in stack.modules())
+
+
+def test_incomplete_layers_are_not_taken():
+    described = from_stack(Stack(), "Qwen3-VL", "qwen", 1, False, incomplete=3)
+    assert described.clamp(4) == 1 and described.deepest == 1
+    assert described.too_deep(2) == [TOO_DEEP(value="2", layers=4, name="Qwen3-VL", used=1)]
+    assert not described.too_deep(1)

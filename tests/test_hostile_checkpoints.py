@@ -24,8 +24,6 @@ from clip_skip.standalone.models.errors import CheckpointError  # noqa: E402
 from clip_skip.standalone.models.heads import HeadsError, text_heads_beside  # noqa: E402
 from tests.random_model import SMALL, SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 HEADS = {"clip_skip.unet_heads": "4", "clip_skip.text_heads": "4"}
 
 

@@ -7,6 +7,8 @@ import torch
 
 from . import host_models
 from .host_models import MODELS, tokenize
+from .language_models import StableDiffusion3
+from .test_later_models import engine_reference as language_model_reference
 
 LAYERS = {"SD1": 12, "SD2": 24, "SDXL": 12, "refiner": 32}
 NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2, "refiner": 2}
@@ -185,9 +187,37 @@ def test_later_models_have_no_encoder_of_ours(standins):
     engine = host_models.ClassicTextProcessingEngine(12, "clip_l", 1, True, return_pooled=True)
     model = host_models.Engine("flux", engine, host_models.ClassicTextProcessingEngine(2, "clip_g", 1, True))
     assert describe_model(model) == ModelEncoders((), "Engine")
-    model.is_sd3 = True
-    assert describe_model(model) == ModelEncoders((), "SD3")
     assert describe_model(None) == ModelEncoders((), "") and describe_model(None).name == "this model"
+
+
+def test_sd3_in_forge(standins, encode):
+    """Its header acts on both CLIPs from 1 on; it was published at 2, from which on tags act. T5 goes by its name."""
+    from modules import shared
+
+    from clip_skip.webui.hosts.encoders import describe_model
+    from clip_skip.webui.page import routes
+
+    model = StableDiffusion3()
+    described = describe_model(model)
+    assert described.kind == "SD3" and described.towers == {"l": 12, "g": 32} and described.header_acts
+    assert described.all_towers == {"l": 12, "g": 32, "t5": 6}
+    answer = routes.describe(model)
+    assert answer["header_acts"] and [one["header"] for one in answer["encoders"]] == [{"offset": 0, "least": 1}] * 2
+    assert [one["native"] for one in answer["encoders"]] == [2, 2]
+    outputs = [embedder.states(tokenize(["a cow"])) for embedder in model.embedders]
+    pooled = torch.cat([output.pooler_output[0] for _, output in outputs])
+    for header in (1, 2, 5):
+        shared.opts.data["CLIP_stop_at_last_layers"] = header
+        for embedder in model.embedders:
+            embedder.clip_skip = header
+        assert described.header_skip == header
+        for tag, at in (("", header), ("1", 2), ("2", 2), ("3", 3), ("12", 12), ("3:t5=2", 3), ("t5=2", header)):
+            (made,) = encode(model, [f"<clipskip:{tag}>a cow" if tag else "a cow"])
+            want = torch.cat([states[-at][0] for states, _ in outputs], dim=-1)
+            t5 = language_model_reference(model.text_processing_engine_t5, "a cow", 2 if "t5" in tag else 1)
+            assert torch.equal(made["crossattn"][:77], want) and torch.equal(made["vector"], pooled), (header, tag)
+            assert torch.equal(made["crossattn"][77:, : host_models.WIDTH], t5)
+    assert described.header_value(1) == 2 and described.header_value(3) == 3
 
 
 class Unet:

@@ -320,6 +320,7 @@ def test_the_tab_on_forges_thread_which_loses_what_is_raised(standins, monkeypat
 
     thread = SimpleNamespace(run_and_wait_result=run_and_wait_result)
     monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_thread=thread))
+    monkeypatch.setitem(sys.modules, "modules_forge.main_thread", thread)
     from clip_skip.webui.widgets import layers_tab
 
     shared.sd_model = torch.nn.Module()

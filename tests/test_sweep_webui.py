@@ -834,6 +834,7 @@ def test_axes_are_added_once_and_set_their_part(host):
         "[Clip Skip] Prompt",
         "[Clip Skip] Negative",
         "[Clip Skip] Hires",
+        "[Clip Skip] T5 / LLM",
     ]
     both, prompt = axes["[Clip Skip] Prompt and negative"], axes["[Clip Skip] Prompt"]
     assert both.choices() == [str(n) for n in range(1, 13)]

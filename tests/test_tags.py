@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_skip.messages.message import reason
+from clip_skip.panel import Panel
 from clip_skip.prompt import markers, parsed, precedence, recent, tags, writing
 from clip_skip.prompt.parsed import find_warnings, parse, parse_negative, read_marked
 from clip_skip.skip import Skip, shorten
@@ -19,11 +20,14 @@ PIECES += ["<clipskip:2>", "<clipskip:x>", "AND_PERP", "\u206a", "\u206f", MARKE
 texts = st.one_of(st.text(), st.sampled_from(HOSTILE), st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 
 
+BOTH = {"l": 2, "g": 2, "h": 2, "t5": 3}
+
+
 def show(text):
     """Markers as people can read them: {2} where all encoders get the same."""
     for value in (1, 1.5, 2, 3, 4, 5):
-        text = text.replace(markers.write(dict.fromkeys(parsed.TOWERS, value)), f"{{{value}}}")
-    for values in ({"l": 2}, {"l": 2, "g": 3, "h": 2}):
+        text = text.replace(markers.write(dict.fromkeys(parsed.CLIP, value)), f"{{{value}}}")
+    for values in ({"l": 2}, {"l": 2, "g": 3, "h": 2}, {"t5": 3}, {"t5": 4}, {"qwen": 1.5}, BOTH, BOTH | {"t5": 4}):
         text = text.replace(markers.write(values), f"{{{' '.join(f'{key}={value}' for key, value in values.items())}}}")
     return text
 
@@ -46,6 +50,9 @@ def resolved(prompt, negative="", **more):
         ("<clipskip:l=2:g=3>", Skip(l=2, g=3)),
         ("<clipskip:2:hires=1>", Skip(2, hires=1)),
         ("<clipskip:hires=1:2:g=3>", Skip(2, g=3, hires=1)),
+        ("<clipskip:t5=3>", Skip(t5=3)),
+        ("<clipskip:2:t5=3.5>", Skip(2, t5=3.5)),
+        ("<clipskip:ministral=4:gemma=3:QWEN=-2>", Skip(qwen=2, gemma=3, ministral=4)),
         ("<CLIPSKIP: L = 2 >", Skip(l=2)),
         ("< clipskip :2>", Skip(2)),
     ],
@@ -67,7 +74,10 @@ def test_good_tags(tag, skip):
         ("<clipskip:0>", "below 1"),
         ("<clipskip:nan>", "not a number"),
         ("<clipskip:1e999>", "not a number"),
-        ("<clipskip:m=2>", '"m" is not one of l, g, hires'),
+        ("<clipskip:m=2>", '"m" is not one of l, g, hires, t5, qwen, gemma, ministral'),
+        ("<clipskip:t5=2:T5=3>", "t5 twice"),
+        ("<clipskip:umt5=2>", '"umt5" is not one of'),
+        ("<clipskip:gemma=0>", "below 1"),
         ("<clipskip:2:3>", "a value twice"),
         ("<clipskip:l=2:l=3>", "l twice"),
     ],
@@ -160,6 +170,15 @@ def test_warnings_are_counted_not_listed_without_end():
         ("(a <clipskip:2>:1.2)", "", "{2}(a :1.2)", "{2}"),
         ("<clipskip:2>", "a AND <clipskip:3> b", "{2}", "{3}a AND  b"),
         ("cow<clipskip:l=2>", "", "{l=2}cow", "{l=2}"),
+        ("cow<clipskip:t5=3>", "bad", "{t5=3}cow", "{t5=3}bad"),
+        ("cow<clipskip:t5=3>", "bad<clipskip:t5=4>", "{t5=3}cow", "{t5=4}bad"),
+        (
+            "<clipskip:2:t5=3>a AND <clipskip:t5=4>b",
+            "",
+            "{l=2 g=2 h=2 t5=3}a AND{l=2 g=2 h=2 t5=4} b",
+            "{l=2 g=2 h=2 t5=3}",
+        ),
+        ("[<clipskip:qwen=1.5>::0.5] cow", "", "[{qwen=1.5}::0.5] cow", ""),
         ("cow<clipskip:2:g=3>", "", "{l=2 g=3 h=2}cow", "{l=2 g=3 h=2}"),
         ("<lora:x:1><clipskip:2>", "", "{2}<lora:x:1>", "{2}"),
         (" <clipskip:2> ", " <clipskip:3> ", "{2}", "{3}"),
@@ -221,7 +240,7 @@ def test_a_persons_text_is_never_a_marker(text):
 def test_reading_a_marker_cannot_fail(inside):
     for text in (MARKER[:12] + inside + "\u206f", MARKER[:12] + inside, inside):
         values = read_marked(text).values or {}
-        assert all(tower in "lgh" and value >= 0 for tower, value in values.items())
+        assert all(tower in parsed.TOWERS and value >= 0 for tower, value in values.items())
 
 
 def test_a_marker_is_no_token():
@@ -413,3 +432,26 @@ def test_texts_of_strangers_do_not_fill_the_memory():
         assert function(text) == len(text)
     assert len(calls) == 3
     assert function("c" * (recent.LONGEST + 1)) and len(calls) == 4
+
+
+@pytest.mark.parametrize("values", [{"t5": 3.0}, {"qwen": 1.5, "gemma": 2.0, "ministral": 36.0, "l": 2.0}])
+def test_markers_carry_the_names_of_language_models(values):
+    assert markers.find_values(markers.write(values) + "a cow") == [values]
+
+
+@pytest.mark.parametrize("name", ["t5", "qwen", "gemma", "ministral"])
+@pytest.mark.parametrize("tag", ["2", "l=2", "g=2", "hires=2", "2:l=3:g=4:hires=5"])
+def test_only_its_own_name_reaches_a_language_model(name, tag):
+    skip = parse(f"<clipskip:{tag}>").tag
+    panel = Panel(True, 2, 3, 4, 5).skips()
+    assert skip.at(name, False) is skip.at(name, True) is None and skip.acts_on_clip
+    assert all(one.at(name, hires) is None for one in panel for hires in (False, True))
+    named = parse(f"<clipskip:{name}=3>").tag
+    assert not named.acts_on_clip
+    assert all(named.at(tower, hires) is None for tower in parsed.CLIP for hires in (False, True))
+
+
+def test_what_is_asked_of_towers_that_a_model_lacks_is_left_out():
+    marked = resolved("<clipskip:2:t5=3>cow", "bad", towers=("t5",))
+    assert marked == ("{t5=3}cow", "{t5=3}bad")
+    assert resolved("<clipskip:2>cow", "bad", towers=("t5",)) == ("cow", "bad")

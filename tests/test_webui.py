@@ -464,12 +464,13 @@ def test_api_route(host):
     app = SimpleNamespace(add_api_route=lambda path, answer, methods: routes.update({path: answer}))
     host.callbacks["app_started"][0](None, app)
     answer = routes["/clip-skip/v1/encoders"]
-    assert answer() == {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+    others = {"named": [], "several_layers": False}
+    assert answer() == {"model": None, "checkpoint": None, "header_acts": False, "encoders": [], **others}
     from modules import sd_models
 
     sd_models.model_data.sd_model = host.model
     encoder = {"name": "CLIP ViT-L/14", "tower": "l", "layers": 12, "native": 1, "header": {"offset": 0, "least": 1}}
-    assert answer() == {"model": "SD1", "checkpoint": None, "header_acts": True, "encoders": [encoder]}
+    assert answer() == {"model": "SD1", "checkpoint": None, "header_acts": True, "encoders": [encoder], **others}
     read = routes["/clip-skip/v1/read"]
     told = read({"prompt": "<clipskip:3:g=5>a", "negative": "<clipskip:x>"})
     assert told["tag"] == "<clipskip:3:g=5>" and told["values"] == {"l": 3.0, "g": 5.0, "h": 3.0}

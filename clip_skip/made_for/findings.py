@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clip_skip.made_for.adapters import adapter_blocks
 from clip_skip.made_for.compared import compared_blocks
 from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, Kind, kind_of
 from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.named_layers import NamedLayer, named_layer
 from clip_skip.made_for.naming import Name, parse
 from clip_skip.made_for.reading import NO_FILE, Problem, Unreadable, complaint, remembered
 from clip_skip.made_for.recommendation import Recommendation
@@ -34,7 +35,10 @@ STORED_H = 23
 
 @dataclass(frozen=True)
 class Finding:
-    """All that is known of the file `file`; `weights` is None where its weights tell nothing of a text encoder."""
+    """All that is known of the file `file`; `weights` is None where its weights tell nothing of a text encoder.
+
+    named: at which layer of a text encoder that is not CLIP it was trained, if not at the published one
+    """
 
     file: str
     kind: str
@@ -42,6 +46,7 @@ class Finding:
     metadata: Recommendation | None
     weights: Weights | None
     verdict: Verdict
+    named: NamedLayer | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `clip-skip inspect --json` prints of it."""
@@ -57,6 +62,8 @@ class Finding:
                 "untouched_blocks": weights.untouched,
                 "blocks": {name: [block.largest for block in blocks] for name, blocks in weights.blocks.items()},
             },
+            "named": self.named
+            and {"tower": self.named.tower, "clip_skip": self.named.value, "source": self.named.source},
             "verdict": {"clip_skip": verdict.clip_skip, "certainty": verdict.certainty, "reason": verdict.reason},
         }
 
@@ -77,6 +84,7 @@ class Look:
     kind: Kind
     weights: Weights | None
     in_blocks: bool
+    named: NamedLayer | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,9 @@ def inspect(path: str, base: str | None = None) -> Finding:
     if metadata and not is_for(metadata, found.kind.model):
         metadata = None
     verdict = judge(found.kind, weights, metadata, problem)
-    return Finding(path, found.kind.kind, found.kind.model, metadata, weights, verdict)
+    if found.named:
+        verdict = replace(verdict, sentences=(*verdict.sentences, found.named.message))
+    return Finding(path, found.kind.kind, found.kind.model, metadata, weights, verdict, found.named)
 
 
 def is_for(metadata: Recommendation, model: str | None) -> bool:
@@ -135,7 +145,7 @@ def look(path: str) -> Look:
             towers = one.kind.towers.items()
             blocks = {tower: adapter_blocks(one.file, one.places, place, DEPTHS[tower]) for place, tower in towers}
             weights = weigh(one.kind, blocks)
-        return Look(one.kind, weights, bool(one.places))
+        return Look(one.kind, weights, bool(one.places), named_layer(one.file.metadata))
 
 
 def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | None, Template | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from clip_skip.encoder import TextEncoder
 from clip_skip.messages.message import Message, Translate
+from clip_skip.page.named_encoders import example
 from clip_skip.page.remarks import remarks
 from clip_skip.prompt import writing
 from clip_skip.prompt.parsed import TOWERS, Values, parse, parse_negative, read_marked
@@ -20,6 +21,7 @@ __all__ = [
     "Host",
     "Parts",
     "describe_encoder",
+    "describe_named",
     "put_tag_into",
     "read_prompts",
     "step_count",
@@ -61,6 +63,8 @@ class Host:
     parts:     called with texts and whether the negative prompt is meant
     styled:    called with a text, whether it is negative, and the names of styles; returns the text with the styles
     networks:  names of `<name:...>` tags that the host or another extension has
+    named:     the model's text encoders that only a tag with their name reaches
+    several:   whether the model takes several layers of its text encoder together
     """
 
     encoders: Sequence[TextEncoder]
@@ -69,12 +73,19 @@ class Host:
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
     networks: Collection[str] = ()
+    named: Sequence[TextEncoder] = ()
+    several: bool = False
 
 
 def describe_encoder(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
     """An encoder; with the header at n it stops at n + header["offset"], but at header["least"] or more."""
     fixed = {"name": encoder.name, "tower": encoder.tower, "layers": encoder.layers, "native": encoder.native}
     return {**fixed, "header": header}
+
+
+def describe_named(encoder: TextEncoder) -> dict[str, Any]:
+    """A text encoder that only a tag with its name reaches, and a tag that does."""
+    return {**describe_encoder(encoder, None), "deepest": encoder.deepest, "example": example(encoder)}
 
 
 def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
@@ -148,4 +159,4 @@ def add_styles(written: Mapping[str, str], styles: list[str], host: Host) -> dic
 
 def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
     prompt = parse_negative(text) if box.endswith("negative") else parse(text)
-    return remarks(prompt, host.encoders, host.model, host.networks)
+    return remarks(prompt, host.encoders, host.model, host.networks, host.named, host.several)

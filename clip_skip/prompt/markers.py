@@ -20,7 +20,9 @@ __all__ = ["find_values", "strip", "write"]
 _DIGITS = "\u206a\u206b\u206c\u206d\u206e"
 _END = "\u206f"
 _BEGIN = "".join(secrets.choice(_DIGITS) for _ in range(12))
-_LETTERS = "0123456789.=lgh "
+_LETTERS = "0123456789.=lgh tqam"
+_LETTER_OF = {"l": "l", "g": "g", "h": "h", "t5": "t", "qwen": "q", "gemma": "a", "ministral": "m"}
+_TOWER_OF = {letter: tower for tower, letter in _LETTER_OF.items()}
 _CODES = {letter: _DIGITS[index // 5] + _DIGITS[index % 5] for index, letter in enumerate(_LETTERS)}
 _DECODED = {code: letter for letter, code in _CODES.items()}
 _MARKER = re.compile(f"{_BEGIN}((?:(?!{_BEGIN})[{_DIGITS}])*){_END}")
@@ -28,7 +30,7 @@ _MARKER = re.compile(f"{_BEGIN}((?:(?!{_BEGIN})[{_DIGITS}])*){_END}")
 
 def write(values: Mapping[str, float]) -> str:
     """The marker of a clip skip for each tower, {"l": 2.0, "g": 3.0}; "" for none."""
-    items = " ".join(f"{tower}={format(value)}" for tower, value in values.items())
+    items = " ".join(f"{_LETTER_OF[tower]}={format(value)}" for tower, value in values.items())
     return "".join([_BEGIN, *(_CODES[letter] for letter in items), _END]) if items else ""
 
 
@@ -45,4 +47,5 @@ def find_values(text: str) -> list[dict[str, float]]:
 def _decoded(code: str) -> dict[str, float]:
     """What `write` was given. What it never wrote asks for nothing."""
     items = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
-    return {item[0]: float(item[2:]) for item in items.split(" ") if re.fullmatch(r"[lgh]=\d+(\.\d+)?", item)}
+    good = [item for item in items.split(" ") if re.fullmatch(r"[lghtqam]=\d+(\.\d+)?", item)]
+    return {_TOWER_OF[item[0]]: float(item[2:]) for item in good}

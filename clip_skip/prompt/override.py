@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from clip_skip.messages.message import Message, Template
 from clip_skip.panel import Panel
-from clip_skip.prompt.parsed import parse
+from clip_skip.prompt import writing
+from clip_skip.prompt.parsed import parse, parse_negative
 from clip_skip.prompt.tags import strip
-from clip_skip.skip import shorten
+from clip_skip.skip import Skip, shorten
 
 __all__ = ["Override", "warn_replaced"]
 
@@ -21,6 +23,8 @@ class Override:
 
     It replaces the prompt's tag and the panel. A sub-prompt's own tag stays.
     keep_g: `prompt` and `negative` are CLIP-L's alone; CLIP-G stays where it is without them.
+    named, named_negative: the same of prompt and negative prompt for a text encoder that is reached by its name,
+            `tower`; empty is the loaded model's. They are written into the texts as tags, the only way to it.
     """
 
     prompt: float | None = None
@@ -28,10 +32,37 @@ class Override:
     hires: float | None = None
     clip_g: float | None = None
     keep_g: bool = False
+    named: float | None = None
+    named_negative: float | None = None
+    tower: str = ""
 
-    def texts(self, prompt: str, negative: str) -> tuple[str, str]:
-        """The two texts without the tags that this override replaces."""
-        return parse(prompt).without_own_tag, negative if self.negative is None else strip(negative)
+    @property
+    def acts_on_clip(self) -> bool:
+        """Whether it replaces the panel, and what tags ask of CLIP."""
+        return self.named is self.named_negative is None or any(
+            value is not None for value in (self.prompt, self.negative, self.hires, self.clip_g)
+        )
+
+    def texts(self, prompt: str, negative: str, published: Mapping[str, int] | None = None) -> tuple[str, str]:
+        """The two texts without the tags that this override replaces, and with those that it writes.
+
+        published: the clip skip that each text encoder that is reached by name was published with
+        """
+        skip, skip_negative = parse(prompt).tag or Skip(), parse_negative(negative).tag or Skip()
+        if self.acts_on_clip:
+            prompt = write_tag(parse(prompt).without_own_tag, skip.without_clip, False)
+            if self.negative is not None:
+                negative = write_tag(strip(negative), skip_negative.without_clip, True)
+        tower = self.tower or next(iter(published or {}), "")
+        own = self.named_negative
+        if tower and own is None and self.named is not None and skip_negative.at(tower, False) is None:
+            before = skip.at(tower, False)  # the negative prompt stays where it is, though the prompt's tag changes
+            own = float((published or {}).get(tower, 1)) if before is None else before
+        if tower and self.named is not None:
+            prompt = write_tag(prompt, replace(parse(prompt).tag or Skip(), **{tower: self.named}), False)
+        if tower and own is not None and (own != self.named or skip_negative.at(tower, False) is not None):
+            negative = write_tag(negative, replace(parse_negative(negative).tag or Skip(), **{tower: own}), True)
+        return prompt, negative
 
     def panel(self, panel: Panel, prompt: str, header: float, header_g: float | None = None) -> Panel:
         """The panel that makes this picture of `prompt`, where it is `panel` that is set.
@@ -52,6 +83,11 @@ class Override:
             clip_g = 0.0 if clip_g == clip_skip else clip_g
             hires = 0.0 if hires == clip_skip and not clip_g else hires
         return Panel(True, clip_skip, negative, hires, clip_g)
+
+
+def write_tag(text: str, skip: Skip, negative: bool) -> str:
+    """`text` with what `skip` asks for as its own tag; as it is where that is nothing."""
+    return writing.put(text, f"<clipskip:{skip}>", negative) if str(skip) else text
 
 
 def warn_replaced(prompt: str) -> list[Message]:

@@ -14,9 +14,10 @@ from clip_skip.prompt import markers
 from clip_skip.prompt.recent import keep_recent
 from clip_skip.prompt.sub_prompts import SubPrompt, sub_prompts
 from clip_skip.prompt.tags import Tag, find_near_misses, scan, with_tags
-from clip_skip.skip import Skip, shorten
+from clip_skip.skip import LANGUAGE_MODELS, Skip, shorten
 
 __all__ = [
+    "CLIP",
     "TOWERS",
     "MarkedText",
     "Prompt",
@@ -28,7 +29,10 @@ __all__ = [
     "resolve_values",
 ]
 
-TOWERS = ("l", "g", "h")
+CLIP = ("l", "g", "h")
+"""The towers that a number without a name, the panel and the host's own value act on."""
+
+TOWERS = (*CLIP, *LANGUAGE_MODELS)
 MOST_WARNINGS = 10
 
 Values = Mapping[str, float]
@@ -39,10 +43,10 @@ NO_EFFECT = Template("{tag} has no effect: {last} comes after it in the same par
 MORE_IGNORED = Template("{count} more bad tags were ignored.")
 
 
-def resolve_values(levels: Iterable[Skip | None], hires: bool) -> dict[str, float]:
-    """For each tower the value from the first of `levels` that sets one."""
+def resolve_values(levels: Iterable[Skip | None], hires: bool, towers: Collection[str] = TOWERS) -> dict[str, float]:
+    """For each of `towers` the value from the first of `levels` that sets one."""
     skips = [level for level in levels if level]
-    first = {tower: next((v for s in skips if (v := s.at(tower, hires)) is not None), None) for tower in TOWERS}
+    first = {tower: next((v for s in skips if (v := s.at(tower, hires)) is not None), None) for tower in towers}
     return {tower: value for tower, value in first.items() if value is not None}
 
 
@@ -77,15 +81,18 @@ class Prompt:
         """The text without its bad tags; the good ones stay where they are."""
         return with_tags(self.clean, [tag for tag in self.tags if tag.skip])
 
-    def values(self, follows: Sequence[Skip] = (), hires: bool = False) -> list[Values]:
+    def values(
+        self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS
+    ) -> list[Values]:
         """What each sub-prompt asks for as a whole, and then each tag in its brackets; as in `mark`."""
         tags = [tag for part in self.parts for tag in (part.whole, *part.inner)]
-        return [resolve_values([tag.skip if tag else None, *follows], hires) for tag in tags]
+        return [resolve_values([tag.skip if tag else None, *follows], hires, towers) for tag in tags]
 
-    def mark(self, follows: Sequence[Skip] = (), hires: bool = False) -> str:
+    def mark(self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS) -> str:
         """The text without its tags, each sub-prompt after a marker of what it asks for.
 
         follows: where a tag leaves a value open, or there is no tag, the first of these that sets one counts.
+        towers:  what is asked for others is left out.
         A text that asks for nothing comes back without markers.
         """
         marked: list[str] = []
@@ -93,7 +100,7 @@ class Prompt:
             places = [(part.lead, part.whole), *((tag.position - part.start, tag) for tag in part.inner)]
             at = 0
             for place, tag in sorted(places, key=lambda pair: pair[0]):
-                values = resolve_values([tag.skip if tag else None, *follows], hires)
+                values = resolve_values([tag.skip if tag else None, *follows], hires, towers)
                 marked += [part.text[at:place], markers.write(values)]
                 at = place
             marked.append(part.text[at:])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from clip_skip.prompt.parsed import Prompt, Values, parse, parse_negative, resolve_values
+from clip_skip.prompt.parsed import TOWERS, Prompt, Values, parse, parse_negative, resolve_values
 from clip_skip.skip import Skip
 
 __all__ = ["Texts", "prompt_tag", "prompt_values", "without_prompt_tag"]
@@ -18,6 +19,7 @@ class Texts:
     panel, panel_negative: what the panel asks for in prompt and negative prompt
     hires:      whether it is the hires pass
     first_pass: the prompt of the first pass, whose tag a hires prompt follows
+    towers:     the text encoders of the model; what is asked for others is left out
     """
 
     prompt: str
@@ -26,6 +28,7 @@ class Texts:
     panel_negative: Skip | None = None
     hires: bool = False
     first_pass: str = ""
+    towers: Collection[str] = TOWERS
 
     @cached_property
     def parsed(self) -> tuple[Prompt, Prompt]:
@@ -35,21 +38,24 @@ class Texts:
     def marked(self) -> tuple[str, str]:
         """Prompt and negative prompt, marked."""
         prompt, negative = self.parsed
-        return prompt.mark(self._follows(False), self.hires), negative.mark(self._follows(True), self.hires)
+        return (
+            prompt.mark(self._follows(False), self.hires, self.towers),
+            negative.mark(self._follows(True), self.hires, self.towers),
+        )
 
     def values(self) -> list[Values]:
         """Everything that a part of prompt or negative prompt asks for."""
         prompt, negative = self.parsed
         return [
-            *prompt.values(self._follows(False), self.hires),
-            *negative.values(self._follows(True), self.hires),
+            *prompt.values(self._follows(False), self.hires, self.towers),
+            *negative.values(self._follows(True), self.hires, self.towers),
         ]
 
     def unmarked(self, negative: bool) -> Values:
         """What a piece of the prompt or of the negative prompt asks for that has lost its marker."""
         if not negative:
-            return resolve_values(self._follows(False), self.hires)
-        return self.parsed[1].values(self._follows(True), self.hires)[0]
+            return resolve_values(self._follows(False), self.hires, self.towers)
+        return self.parsed[1].values(self._follows(True), self.hires, self.towers)[0]
 
     def _follows(self, negative: bool) -> list[Skip]:
         panel = self.panel_negative or self.panel if negative else self.panel

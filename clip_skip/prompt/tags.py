@@ -1,6 +1,6 @@
 """`<clipskip:2>` in prompts: finds tags and takes them out; a bad one has an error.
 
-<clipskip:2>  <clipskip:1.5>  <clipskip:l=2:g=3>  <clipskip:2:hires=1>
+<clipskip:2>  <clipskip:1.5>  <clipskip:l=2:g=3>  <clipskip:2:hires=1>  <clipskip:2:t5=3>
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from clip_skip.messages.message import Message, MessageError, Template, reason
 from clip_skip.prompt.recent import keep_recent
-from clip_skip.skip import Skip, parse, shorten
+from clip_skip.skip import LANGUAGE_MODELS, Skip, parse, shorten
 
 __all__ = [
     "HOW_TO_WRITE",
@@ -32,7 +32,10 @@ FULL_WIDTH = {0xFF01 + index: 0x21 + index for index in range(94)} | {0x3000: 0x
 """Full-width signs, letters and digits, and the space, to ASCII."""
 
 HOW_TO_WRITE = Template("a tag is written <clipskip:2>")
-UNKNOWN_NAME = Template("{name} is not one of l, g, hires")
+NAMES = ("l", "g", "hires", *LANGUAGE_MODELS)
+"""What may stand before a number in a tag."""
+
+UNKNOWN_NAME = Template("{name} is not one of {names}")
 A_VALUE = Template("a value")
 GIVEN_TWICE = Template("it gives {name} twice")
 NOT_A_TAG = Template("{tag} is not a tag: {reason}.")
@@ -94,8 +97,8 @@ def read_tag(text: str, position: int, body: str) -> Tag:
         for item in body[1:].split(":"):
             name, equals, number = item.rpartition("=")
             name = name.strip().lower()
-            if equals and name not in ("l", "g", "hires"):
-                raise MessageError(UNKNOWN_NAME(name=shorten(name)))
+            if equals and name not in NAMES:
+                raise MessageError(UNKNOWN_NAME(name=shorten(name), names=", ".join(NAMES)))
             if (name or "value") in values:
                 raise MessageError(GIVEN_TWICE(name=name or A_VALUE))
             values[name or "value"] = parse(number)

@@ -12,6 +12,12 @@ from clip_skip.sweep.axis import Axis
 from clip_skip.sweep.rows import Rows, Value
 
 CLIP_SKIP, CLIP_SKIP_OF_L = Template("Clip skip"), Template("Clip skip of CLIP-L")
+CLIP_SKIP_OF_NAMED = {
+    "t5": Template("Clip skip of T5"),
+    "qwen": Template("Clip skip of Qwen"),
+    "gemma": Template("Clip skip of Gemma"),
+    "ministral": Template("Clip skip of Ministral"),
+}
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,7 +37,8 @@ class SweepCell:
 class SweepPlan:
     """A grid with a column per clip skip and a row per value of `rows`.
 
-    columns: whose clip skip it is: "clip_skip", or "clip_l" for CLIP-L's alone
+    columns: whose clip skip it is: "clip_skip", "clip_l" for CLIP-L's alone, or the name of a text encoder that is
+             not CLIP
     """
 
     clip_skips: tuple[float, ...]
@@ -51,7 +58,7 @@ class SweepPlan:
     def axes(self) -> tuple[Axis, Axis]:
         """The columns and the rows."""
         of_l = self.columns == "clip_l" or self.rows.kind.name == "clip_g"
-        title = CLIP_SKIP_OF_L if of_l else CLIP_SKIP
+        title = CLIP_SKIP_OF_NAMED.get(self.columns) or (CLIP_SKIP_OF_L if of_l else CLIP_SKIP)
         return Axis(title, tuple(map(format, self.clip_skips))), self.rows.axis
 
     @property

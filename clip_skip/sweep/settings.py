@@ -9,7 +9,7 @@ from typing import Any
 from clip_skip.messages.message import Template
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt.override import Override
-from clip_skip.skip import shorten
+from clip_skip.skip import LANGUAGE_MODELS, shorten
 from clip_skip.sweep.axis import OUTSIDE, SweepError, parse_axis
 from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import CFG, ROW_KINDS, RowKind, parse_rows
@@ -30,7 +30,19 @@ SWEEP_TITLE = Template("Clip skip sweep")
 
 APPLY_TO = {"both": "Prompt and negative prompt", "prompt": "Prompt", "negative": "Negative prompt"}
 
-COLUMNS = {"clip_skip": "Clip skip", "clip_l": "Clip skip of CLIP-L alone (SDXL)"}
+COLUMNS = {
+    "clip_skip": "Clip skip",
+    "clip_l": "Clip skip of CLIP-L alone (SDXL)",
+    "t5": "Clip skip of T5 (Flux, Chroma, SD3, Wan)",
+    "qwen": "Clip skip of Qwen (Z-Image, Qwen-Image, Anima)",
+    "gemma": "Clip skip of Gemma (Lumina 2)",
+    "ministral": "Clip skip of Ministral (Ernie-Image)",
+}
+
+NAMES = {"t5": "T5", "qwen": "Qwen", "gemma": "Gemma", "ministral": "Ministral"}
+
+LAYERS_OF_NAMED = {"t5": 24, "qwen": 36, "gemma": 26, "ministral": 26}
+"""The layers of the largest text encoder of each name, where the loaded model is not known."""
 
 ROW_LABELS = {kind.name: kind.label for kind in ROW_KINDS.values()}
 
@@ -59,6 +71,8 @@ LABELS = {
 
 NOT_A_FIELD = Template("{name} is not a field; the fields are {names}")
 NEEDS_SDXL = Template("needs an SDXL model (CLIP-L and CLIP-G)")
+NEEDS_NAMED = Template("the loaded model has no {name}")
+NOT_WITH_NAMED = Template("these rows are CLIP's; with columns of {name} they have no effect")
 NEGATIVE_TWICE = Template("the rows set the clip skip of the negative prompt, so the columns cannot")
 WRONG_TYPE = Template("{value} is not {type}")
 NOT_A_CHOICE = Template("it must be one of {names}")
@@ -167,6 +181,11 @@ class SweepSettings:
         return self.columns == "clip_l" or self.rows == "clip_g"
 
     @property
+    def named(self) -> bool:
+        """Whether the columns are those of a text encoder that only a tag with its name reaches."""
+        return self.columns in LANGUAGE_MODELS
+
+    @property
     def row_values(self) -> str:
         """The text of the rows' values."""
         return str(getattr(self, self.kind.field))
@@ -178,6 +197,10 @@ class SweepSettings:
                 it is not known, empty for a model on which clip skip has no effect.
         names:  the names of the fields, for errors.
         """
+        if self.named:
+            towers = self._named_towers(towers, names)
+        elif towers is not None:
+            towers = {tower: layers for tower, layers in towers.items() if tower not in LANGUAGE_MODELS}
         of_l = self.towers_apart
         field = names["columns" if self.columns == "clip_l" else "rows"]
         if of_l and towers is not None and not {"l", "g"} <= towers.keys():
@@ -193,10 +216,20 @@ class SweepSettings:
             self.columns,
         )
 
+    def _named_towers(self, towers: Mapping[str, int] | None, names: Mapping[str, str]) -> dict[str, int]:
+        """The layers of the columns' text encoder alone. SweepError where the model or the rows don't fit it."""
+        if self.rows in ("hires", "clip_g"):
+            raise SweepError.in_field(names["rows"], NOT_WITH_NAMED(name=NAMES[self.columns]))
+        if towers is not None and self.columns not in towers:
+            raise SweepError.in_field(names["columns"], NEEDS_NAMED(name=NAMES[self.columns]))
+        return {self.columns: (towers or LAYERS_OF_NAMED)[self.columns]}
+
     def values(self, plan: SweepPlan) -> dict[str, set[float]]:
         """Every clip skip of `plan`, by the tower of its text encoder."""
         skips = set(plan.clip_skips)
         numbers = set(map(float, plan.rows.values)) if self.rows in ("negative", "hires", "clip_g") else set()
+        if self.named:
+            return {self.columns: skips | numbers}
         of_l = skips if self.rows == "clip_g" else skips | numbers
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
@@ -205,7 +238,9 @@ class SweepSettings:
 
         published: the clip skip of each text encoder as published, by tower
         """
-        towers = {"l"} & published.keys() if self.towers_apart else published.keys()
+        towers = {"l"} & published.keys() if self.towers_apart else published.keys() - set(LANGUAGE_MODELS)
+        if self.named:
+            towers = {self.columns} & published.keys()
         groups: dict[tuple[float, ...], list[float]] = {}
         for skip in plan.clip_skips if towers else ():
             groups.setdefault(tuple(max(skip, published[tower]) for tower in towers), []).append(skip)
@@ -216,6 +251,9 @@ class SweepSettings:
         number = cell.value if isinstance(cell.value, (int, float)) else None
         only_prompt = self.apply_to == "prompt" or self.rows == "negative"
         negative = number if self.rows == "negative" else None if only_prompt else cell.clip_skip
+        if self.named:
+            prompt = None if self.apply_to == "negative" else cell.clip_skip
+            return Override(named=prompt, named_negative=negative, tower=self.columns)
         return Override(
             prompt=None if self.apply_to == "negative" else cell.clip_skip,
             negative=negative,

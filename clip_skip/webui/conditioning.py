@@ -1,9 +1,9 @@
 """Encodes marked texts: the one place that every prompt of a host goes through.
 
 `prompt_parser.get_learned_conditioning` is wrapped. While it works on texts that
-carry markers, the model it was handed has its `get_learned_conditioning` and its
-encoders' `encode_with_transformers` shadowed by instance attributes, which are
-gone again when it returns. Texts without markers take the host's own way, except
+carry markers, the model it was handed has its `get_learned_conditioning`, its
+encoders' `encode_with_transformers` and its text engines (text_engines.py) shadowed by
+instance attributes, which are gone again when it returns. Texts without markers take the host's own way, except
 that, while a generation runs whose prompts ask for something, other extensions
 encode pieces of them (a region, a word of negative weight), some by the model's own
 function. Such a piece follows the prompts of the batch, where these agree.
@@ -15,6 +15,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import cast
 
 import torch
@@ -28,6 +29,7 @@ from clip_skip.webui.host_types import Model, Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 from clip_skip.webui.state import state_of
+from clip_skip.webui.text_engines import ShadowEngine, shadowed
 
 __all__ = ["Conditioning"]
 
@@ -132,7 +134,8 @@ class Conditioning:
     @contextmanager
     def shadow(self, model: Model, prompts: list[str]) -> Iterator[None]:
         """While open, `model` takes texts with markers and encodes each as it asks."""
-        hosts = describe_model(model).hosts
+        described = describe_model(model)
+        hosts = described.hosts
         unmarked = self.unmarked(prompts) or {}
         values = [*(values for text in prompts for values in read_marked(text).each), unmarked]
         wanted = {
@@ -149,6 +152,11 @@ class Conditioning:
                 for host in hosts:
                     if wanted[host.encoder.tower] or self.memory is not None:
                         stack.enter_context(replaced(host.module, "encode_with_transformers", call.encode_tokens, host))
+                for named in described.named:
+                    if any(named.encoder.tower in one for one in values):
+                        values_of = partial(call.values_of_texts_for, named.encoder.tower)
+                        engine = ShadowEngine(named, values_of, self.report_shared_pieces)
+                        stack.enter_context(shadowed(model, named, engine))
                 yield
         finally:
             self.working = before
@@ -233,9 +241,13 @@ class Call:
             result.pooled = own.pooled  # type: ignore[attr-defined, union-attr]  # where the hosts keep it
         return result
 
+    def values_of_texts_for(self, tower: str) -> list[float | None]:
+        """What each text of the call under way asks for of `tower`."""
+        return [values.get(tower) for values in self.values_of_texts]
+
     def values_of_rows(self, tower: str, rows: int) -> list[float | None]:
         """The value of each row of tokens. Another extension may have replaced the texts' rows (Cutoff does)."""
-        values = [values.get(tower) for values in self.values_of_texts]
+        values = self.values_of_texts_for(tower)
         if len(values) == rows:
             return values
         if len(set(values)) == 1:

@@ -15,8 +15,9 @@ from typing import Any
 from modules import extra_networks, shared
 
 from clip_skip.messages.message import Message, Template, reason
+from clip_skip.page.named_encoders import panel_message, tag_messages
 from clip_skip.panel import Panel, settled
-from clip_skip.prompt.parsed import Prompt, Values, find_warnings
+from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, Values, find_warnings
 from clip_skip.prompt.precedence import Texts
 from clip_skip.skip import Skip
 from clip_skip.webui import infotext, overrides
@@ -47,6 +48,9 @@ SHARED_PIECES = Template(
     "its pictures ask for different values, so the WebUI's own was used."
 )
 NO_EFFECT = Template("tags and the panel have no effect on {model}, which does not support clip skip.")
+SEVERAL_LAYERS = Template(
+    "tags and the panel have no effect on {model}, which uses several layers of its text encoder at once."
+)
 
 
 def begin(p: Processing, args: Sequence[Any]) -> bool:
@@ -97,21 +101,22 @@ def mark_prompts(p: Processing) -> bool:
     state, model = state_of(p), describe_model(shared.sd_model)
     first = p.iteration * p.batch_size
     pairs = enumerate(zip(p.prompts, p.negative_prompts), first)
-    texts = [Texts(*pair, *skips_of_panel(p, picture)) for picture, pair in pairs]
+    texts = [Texts(*pair, *skips_of_panel(p, picture), towers=model.markable) for picture, pair in pairs]
     passes = [texts, hires_texts(p, first, texts)]
     prompts = [prompt for each in passes for pair in each for prompt in pair.parsed]
     warn(p, find_warnings(prompts, network_names()))
-    if not model.hosts:
+    if not model.markable:
         warn_no_effect(p, prompts, model)
         put(p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes))
         return False
+    warn_names(p, prompts, model)
     values = [[one for each in passes if each for one in each[index].values()] for index in range(len(texts))]
     acts = any(one for each in values for one in each)
-    if acts and not state.overrides:
+    if acts and model.hosts and not any(one.acts_on_clip for one in state.overrides):
         for picture, each in enumerate(values, first):
             infotext.note(p, picture, each, model)
     warn_too_deep(p, [one for each in values for one in each], model)
-    differ = state.batch is not None and len({pair.prompt for pair in texts}) > 1
+    differ = state.batch is not None and len({pair.parsed[0].clean for pair in texts}) > 1
     state.unmarked = {
         (negative, hires): None if differ else agreed([pair.unmarked(negative) for pair in each])
         for hires, each in zip((False, True), passes)
@@ -143,7 +148,9 @@ def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts
     if not getattr(p, "enable_hr", False):
         return []
     pairs = zip(p.all_hr_prompts[first:], p.all_hr_negative_prompts[first:], texts)
-    return [Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt) for prompt, bad, one in pairs]
+    return [
+        Texts(prompt, bad, one.panel, one.panel_negative, True, one.prompt, one.towers) for prompt, bad, one in pairs
+    ]
 
 
 def agreed(values: Sequence[Values]) -> Values | None:
@@ -212,11 +219,26 @@ def warn_too_deep(p: Processing, values: Sequence[Values], model: ModelEncoders)
     for host in model.hosts:
         skips = {one[host.encoder.tower] for one in values if host.encoder.tower in one}
         warn(p, [message for skip in sorted(skips) for message in host.encoder.too_deep(skip)], whole=True)
+    for encoder in (one.encoder for one in model.named):
+        skips = {one[encoder.tower] for one in values if encoder.tower in one}
+        messages = (encoder.too_deep(skip) or encoder.too_shallow(skip) for skip in sorted(skips))
+        warn(p, [message for each in messages for message in each], whole=True)
 
 
 def warn_no_effect(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+    """On a model whose layer can't be chosen."""
     if state_of(p).panels[0].enabled or any(prompt.tags for prompt in prompts):
-        warn(p, [NO_EFFECT(model=model.name)])
+        warn(p, [(SEVERAL_LAYERS if model.several else NO_EFFECT)(model=model.name)])
+
+
+def warn_names(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
+    """What is asked of a text encoder that the model does not have, and what would act."""
+    clip, named = [host.encoder for host in model.hosts], [one.encoder for one in model.named]
+    tags = [tag for prompt in prompts for tag in prompt.tags if tag.skip]
+    found = dict.fromkeys(message for tag in tags for message in tag_messages(tag, clip, named, model.name))
+    warn(p, list(found)[:MOST_WARNINGS])
+    if not clip and state_of(p).panels[0].enabled:
+        warn(p, [panel_message(named, model.name)])
 
 
 def warn(p: Processing, messages: Sequence[Message | str], whole: bool = False) -> None:

@@ -74,7 +74,10 @@ def note_header(p: Processing, value: object) -> None:
 
 def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:
     """The host's value that makes what is asked for; the one it is set to, where there is none."""
-    stops = {stop(host, one.get(host.encoder.tower)) for one in values for host in model.hosts}
+    asked = list(values)
+    if not any(host.encoder.tower in one for one in asked for host in model.hosts):
+        return hosts_own()
+    stops = {stop(host, one.get(host.encoder.tower)) for one in asked for host in model.hosts}
     value = model.header_value(stops.pop()) if len(stops) == 1 else None
     if value is None:
         return hosts_own()

@@ -46,13 +46,17 @@ def apply(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[st
     model = describe_model(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
     header_g = next((stop(host, None) for host in model.hosts if host.encoder.tower == "g"), None)
+    published = {one.encoder.tower: one.encoder.native for one in model.named}
     panels = [one.panel(panel, prompt, model.header_skip or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
-            texts = [one.texts(*pair) for one, *pair in zip(each, getattr(p, first), getattr(p, second))]
+            pairs = zip(getattr(p, first), getattr(p, second))
+            texts = [one.texts(*pair, published) for one, pair in zip(each, pairs)]
             setattr(p, first, [prompt for prompt, _ in texts])
             setattr(p, second, [negative for _, negative in texts])
-    p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt)
+    p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt, published)
+    if not any(one.acts_on_clip for one in overrides):
+        return panel.infotext()
     state_of(p).panels = panels
     header_values = [one == Panel(True, one.clip_skip) and model.header_value(one.clip_skip) for one in panels]
     by_header = all(header_values)

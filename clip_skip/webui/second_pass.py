@@ -9,13 +9,10 @@ from clip_skip.panel import Panel
 from clip_skip.webui import generation
 from clip_skip.webui.host_types import Options, Processing
 from clip_skip.webui.hosts.header_option import OPTION as HEADER_OPTION
+from clip_skip.webui.saved_settings import ADDED_TO_ADETAILER, ADETAILER_SCRIPTS, SCRIPT
 from clip_skip.webui.state import state_of
 
 __all__ = ["admit", "inherit", "is_second_pass"]
-
-OPTION = "ad_script_names"
-SCRIPT = "clip_skip"
-ADMITTED = "clip_skip_in_adetailer"
 
 
 def admit(opts: Options) -> None:
@@ -23,12 +20,12 @@ def admit(opts: Options) -> None:
 
     To be called when ADetailer's settings exist and before the page shows them.
     """
-    names = opts.data.get(OPTION)
-    if not isinstance(names, str) or opts.data.get(ADMITTED):
+    names = opts.data.get(ADETAILER_SCRIPTS)
+    if not isinstance(names, str) or opts.data.get(ADDED_TO_ADETAILER):
         return
-    opts.data[ADMITTED] = True
+    opts.data[ADDED_TO_ADETAILER] = True
     if SCRIPT not in [name.strip() for name in names.split(",")]:
-        opts.data[OPTION] = f"{names},{SCRIPT}"
+        opts.data[ADETAILER_SCRIPTS] = f"{names},{SCRIPT}"
 
 
 def is_second_pass(p: Processing) -> bool:

@@ -48,7 +48,7 @@ class Component:
             raise TypeError(f"an event has no parameters {sorted(unknown)}")
         self.clicked = fn, outputs
 
-    change = click
+    change = submit = input = click
 
     def load(self, fn, inputs=None, outputs=None, *, _js=None, **settings):
         return Component.click(self, fn, inputs, outputs, _js=_js, **settings)

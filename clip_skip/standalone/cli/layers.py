@@ -16,7 +16,19 @@ DESCRIPTION = "Draw how alike the layers of a text encoder are for a prompt, fro
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
+    add(
+        "--model",
+        default="demo",
+        metavar="FILE",
+        help="an SD1, SD2 or SDXL checkpoint (.safetensors), a text encoder alone (T5, UMT5, Gemma 2, Qwen, Ministral: "
+        "ComfyUI's file or a folder of transformers), or demo",
+    )
+    add(
+        "--tokenizer",
+        type=Path,
+        metavar="FOLDER",
+        help="where the tokenizer.json of such a text encoder is, if not beside it",
+    )
     add("--prompt", default=DEMO_PROMPT, help="default: %(default)s")
     add("--tower", choices=("l", "g"), type=str.lower, help="which of SDXL's encoders; default: l")
     add(
@@ -42,9 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.standalone.layers import measure
 
     check_png("--out", arguments.out)
-    check_is_file("--model", checkpoint(arguments.model))
+    if not checkpoint(arguments.model).is_dir():  # a folder of transformers
+        check_is_file("--model", checkpoint(arguments.model))
     try:
-        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower)
+        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower, arguments.tokenizer)
     except (CheckpointError, LayersError, OSError) as error:
         raise ArgumentError.of("--model", reason(error)) from error
     try:

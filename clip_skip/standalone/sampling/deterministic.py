@@ -120,6 +120,7 @@ class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
 
 
 class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
+    takes_noises = True
     eta = 0.0
     """How much noise each step adds, of all that there is."""
 

@@ -9,10 +9,12 @@ from typing import cast
 from modules import sd_models, shared
 
 from clip_skip.messages.message import Template
+from clip_skip.prompt.parsed import CLIP
 from clip_skip.webui.host_types import EncoderModule, Model, Processing
 from clip_skip.webui.hosts import a1111, forge, reforge
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
+from clip_skip.webui.hosts.language_models import NamedEncoder, named_encoders, takes_several_layers
 
 __all__ = ["ModelEncoders", "describe_model", "selected"]
 
@@ -21,18 +23,32 @@ HEADER_MAXIMUM = 12
 
 THIS_MODEL = Template("this model")
 KINDS = {"l": "SD1", "h": "SD2", "lg": "SDXL", "g": "SDXL refiner"}
+NAMES = {
+    "ErnieImage": "Ernie-Image",
+    "Flux2": "Flux.2",
+    "Krea2": "Krea 2",
+    "Lumina2": "Lumina 2",
+    "QwenImage": "Qwen-Image",
+    "QwenImage21": "Qwen-Image 2.1",
+    "ZImage": "Z-Image",
+}
+"""What people call the models, by the class of Forge's engine where that is something else."""
 
 
 @dataclass(frozen=True)
 class ModelEncoders:
     """The text encoders of a model that clip skip acts on.
 
-    hosts: CLIP-L first; none for an unknown model
-    kind:  what to call the model in a message: "SDXL", "SD3", "Flux"; empty for an unknown one
+    hosts:   CLIP, CLIP-L first; none for an unknown model
+    kind:    what to call the model in a message: "SDXL", "SD3", "Flux"; empty for an unknown one
+    named:   those that only a tag with their name reaches; `towers` and all that follows from it are CLIP's alone
+    several: whether the model takes several layers of its text encoder together, so that nothing acts on it
     """
 
     hosts: tuple[HostEncoder, ...]
     kind: str
+    named: tuple[NamedEncoder, ...] = ()
+    several: bool = False
 
     @property
     def name(self) -> str | Template:
@@ -43,6 +59,16 @@ class ModelEncoders:
     def towers(self) -> dict[str, int]:
         """The layers of each encoder, by tower."""
         return {host.encoder.tower: host.encoder.layers for host in self.hosts}
+
+    @property
+    def all_towers(self) -> dict[str, int]:
+        """The same, with those that are reached by name."""
+        return {**self.towers, **{one.encoder.tower: one.encoder.deepest for one in self.named}}
+
+    @property
+    def markable(self) -> tuple[str, ...]:
+        """The towers for which values are written into the texts."""
+        return (*(CLIP if self.hosts else ()), *(one.encoder.tower for one in self.named))
 
     @property
     def layers(self) -> int | None:
@@ -70,6 +96,8 @@ class ModelEncoders:
         deepest = min(self.towers.values(), default=0)
         if self.header_offset is None or skip != int(skip) or skip > min(deepest, HEADER_MAXIMUM):
             return None
+        if any(host.least for host in self.hosts):  # below the published one the header acts where a tag does not
+            skip = max(skip, *(host.encoder.native for host in self.hosts))
         return max(1, int(skip) - self.header_offset)
 
 
@@ -79,16 +107,18 @@ def describe_model(model: object) -> ModelEncoders:
     modules = several or [cast(EncoderModule, getattr(model, "cond_stage_model", None))]
     described = [a1111.describe(module) or reforge.describe(module) for module in modules]
     hosts = [encoder for encoder in described if encoder] or forge.encoders(model)
-    return ModelEncoders(tuple(hosts), kind_of(model, "".join(host.encoder.tower for host in hosts)))
+    kind = kind_of(model, "".join(host.encoder.tower for host in hosts))
+    return ModelEncoders(tuple(hosts), kind, tuple(named_encoders(model)), takes_several_layers(model))
 
 
 def kind_of(model: object, towers: str) -> str:
-    if towers in KINDS:
+    if towers in KINDS and not getattr(model, "is_sd3", False):
         return KINDS[towers]
     flags = [name for name in ("sd3", "sdxl", "sd2", "sd1") if getattr(model, f"is_{name}", False)]
     if flags:
         return flags[0].upper()
-    return type(model).__name__ if hasattr(model, "forge_objects") else ""
+    name = type(model).__name__ if hasattr(model, "forge_objects") else ""
+    return NAMES.get(name, name)
 
 
 def selected(p: Processing) -> Model | None:

@@ -24,10 +24,22 @@ ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processin
 
 
 def encoders(model: object) -> list[HostEncoder]:
-    """The encoders of `model`, a diffusion engine of Forge; none for SD3, Flux and later ones."""
-    if not any(getattr(model, f"is_{kind}", False) for kind in ("sd1", "sd2", "sdxl")):
+    """The CLIPs of `model`, a diffusion engine of Forge; none for Flux and later ones.
+
+    Of Flux's CLIP-L only the pooled vector is used, which is always the full tower's.
+    """
+    if not any(getattr(model, f"is_{kind}", False) for kind in ("sd1", "sd2", "sdxl", "sd3")):
         return []
-    return [describe(engine) for name in ENGINES if (engine := getattr(model, name, None))]
+    describe_engine = describe_sd3 if getattr(model, "is_sd3", False) else describe
+    return [describe_engine(engine) for name in ENGINES if (engine := getattr(model, name, None))]
+
+
+def describe_sd3(engine: Engine) -> HostEncoder:
+    """A CLIP of SD3, which was published at 2. The host's own value acts from 1 on, to which its presets set it."""
+    tower = engine.embedding_key[-1]
+    model = engine.text_encoder.transformer
+    encoder = from_transformers(model, NAMES[tower], tower, native=2, final_norm=engine.final_layer_norm)
+    return HostEncoder(engine, encoder, engine.return_pooled, header=0, least=engine.minimal_clip_skip)
 
 
 def describe(engine: Engine) -> HostEncoder:

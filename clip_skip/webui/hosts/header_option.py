@@ -6,9 +6,9 @@ from typing import Any
 
 from modules import shared
 
-__all__ = ["OPTION", "header_option"]
+from clip_skip.webui.saved_settings import SLIDER as OPTION
 
-OPTION = "CLIP_stop_at_last_layers"
+__all__ = ["OPTION", "header_option"]
 
 
 def header_option() -> int:

@@ -57,10 +57,18 @@ def describe(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
     An encoder's `header` says what the header's value comes to there: it plus
-    `offset`, at least `least`; null where it does not act.
+    `offset`, at least `least`; null where it does not act. `named` are the text encoders that only a tag with their
+    name reaches, `several_layers` whether the model takes several layers together, so that there is none to choose.
     """
     if model is None:
-        return {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
+        return {
+            "model": None,
+            "checkpoint": None,
+            "header_acts": False,
+            "encoders": [],
+            "named": [],
+            "several_layers": False,
+        }
     described = describe_model(model)
     encoders = []
     for host in described.hosts:
@@ -72,6 +80,8 @@ def describe(model: Any) -> dict[str, Any]:
         "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
         "header_acts": described.header_acts,
         "encoders": encoders,
+        "named": [answers.describe_named(one.encoder) for one in described.named],
+        "several_layers": described.several,
     }
 
 
@@ -105,6 +115,8 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
         lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
         prompts_to_come.styled,
         generation.network_names(),
+        [one.encoder for one in described.named],
+        described.several,
     )
     prompt = answers.styled_prompt(asked, host)
     return {**answers.read_prompts(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}

@@ -118,7 +118,7 @@ def check_sweep(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, SweepPlan]:
         settings = SweepSettings.from_args(args)
         settings = replace(settings, seeds=random_seeds(settings.seeds))
         names = settings.names(args) if getattr(p, "is_api", False) else LABELS
-        plan = settings.plan(None if model is None else describe_model(model).towers, names)
+        plan = settings.plan(None if model is None else describe_model(model).all_towers, names)
         rows = names[settings.kind.field]
         plan.rows.check(rows, p.prompt, p.negative_prompt)
         if settings.rows == "hires" and not getattr(p, "enable_hr", False):
@@ -127,7 +127,7 @@ def check_sweep(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, SweepPlan]:
     except ValueError as error:
         raise ClipSkip(reason(error)) from None
     if model is None:  # known when the first cell is begun
-        p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).towers, names))
+        p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).all_towers, names))
     return settings, plan
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from clip_skip.webui.host_types import Options
-from clip_skip.webui.hosts.header_option import OPTION
+from clip_skip.webui.saved_settings import ADDED_SLIDER, HEADER, SLIDER
 
 __all__ = ["add_slider"]
-
-ADDED = "clip_skip_slider_added"
 
 
 def add_slider(opts: Options, has_own: bool = False) -> None:
@@ -18,11 +16,11 @@ def add_slider(opts: Options, has_own: bool = False) -> None:
     are saved, so it is not re-added once the user removes it. The list
     is replaced, not changed: its default is one object shared by the whole host.
     """
-    if OPTION in opts.data_labels:
+    if SLIDER in opts.data_labels:
         # The host doesn't restore an overridden option that is missing from `opts.data`.
-        opts.data.setdefault(OPTION, opts.get_default(OPTION))
-    if has_own or opts.data.get(ADDED) or OPTION not in opts.data_labels:
+        opts.data.setdefault(SLIDER, opts.get_default(SLIDER))
+    if has_own or opts.data.get(ADDED_SLIDER) or SLIDER not in opts.data_labels:
         return
-    opts.data[ADDED] = True
-    if OPTION not in opts.quicksettings_list:
-        opts.data["quicksettings_list"] = [*opts.quicksettings_list, OPTION]
+    opts.data[ADDED_SLIDER] = True
+    if SLIDER not in opts.quicksettings_list:
+        opts.data[HEADER] = [*opts.quicksettings_list, SLIDER]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -18,14 +19,18 @@ from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.prompt import tags
 from clip_skip.prompt.sub_prompts import split_sub_prompts
 from clip_skip.webui.host_language import translate
-from clip_skip.webui.host_types import Chunk, EncoderModule
+from clip_skip.webui.host_types import Chunk, EncoderModule, Model
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.forge import on_main_thread
 from clip_skip.webui.hosts.host_encoder import HostEncoder
+from clip_skip.webui.hosts.language_models import NamedEncoder, load_on_device, token_texts
 
 __all__ = ["build", "show"]
 
-TOWER_OF_CHOICE = {NAMES["l"]: "l", NAMES["g"]: "g"}
+NAMED = "T5 / LLM"
+"""The text encoder that only a tag with its name reaches."""
+
+TOWER_OF_CHOICE = {NAMES["l"]: "l", NAMES["g"]: "g", NAMED: NAMED}
 IS_DARK = "(prompt, tower, words, dark) => [prompt, tower, words, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
 FAILED = Template("That failed; see the console for the reason.")
@@ -38,7 +43,7 @@ def build() -> None:
         prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
         with gr.Column():
             tower = gr.Radio(
-                list(TOWER_OF_CHOICE),
+                [NAMES["l"], NAMES["g"]],
                 value=NAMES["l"],
                 label="Encoder (SDXL)",
                 elem_id="clip_skip_layers_tower",
@@ -66,7 +71,9 @@ def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image |
     """
     with queue_lock:
         measured = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
-    several = gr.update(visible=len(describe_model(shared.sd_model).hosts) > 1)
+    described = describe_model(shared.sd_model)
+    choices = [NAMES[host.encoder.tower] for host in described.hosts] + [NAMED] * bool(described.named)
+    several = gr.update(choices=choices or list(TOWER_OF_CHOICE), visible=len(choices) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
     try:
@@ -99,6 +106,8 @@ def measure(prompt: str, tower: str) -> Layers:
         raise MessageError(NO_MODEL)
     described = describe_model(model)
     hosts = {host.encoder.tower: host for host in described.hosts}
+    if described.named and (tower == NAMED or not hosts):
+        return measure_named(model, described.named[0], prompt)
     if not hosts:
         raise MessageError(NOTHING_TO_SHOW(model=described.name))
     host = hosts.get(tower) or next(iter(hosts.values()))
@@ -112,6 +121,21 @@ def measure(prompt: str, tower: str) -> Layers:
             token_labels(words(host, chunks[0])),
             notes=notes_on_prompt(len(chunks), parts, changes, not text.strip()),
             unrun=host.unrun,
+        )
+
+
+def measure_named(model: Model, named: NamedEncoder, prompt: str) -> Layers:
+    """The same for a text encoder that is not CLIP, whose engine is called by itself: the model's own function takes
+    what it was given for the next picture."""
+    load_on_device(model)
+    text, parts, changes = first_text(prompt)
+    texts = prompt_parser.SdConditioning([text])
+    with torch.no_grad(), devices.autocast():
+        return measure_layers(
+            replace(named.encoder, incomplete=0),
+            lambda: named.engine(texts),
+            token_texts(named.engine, texts),
+            notes=notes_on_prompt(1, parts, changes, not text.strip()),
         )
 
 

@@ -142,10 +142,12 @@ def count_text(*values: Any) -> str:
     values: those of all fields, and the batch count, the number of grids with a seed each
     """
     count = len(fields(SweepSettings))
-    towers = {host.encoder.tower: host.encoder for host in describe_model(sd_models.model_data.sd_model).hosts}
+    model = describe_model(sd_models.model_data.sd_model)
+    encoders = [*(host.encoder for host in model.hosts), *(named.encoder for named in model.named)]
+    towers = {encoder.tower: encoder for encoder in encoders}
     try:
         settings = SweepSettings.from_args(values[:count])
-        layers = {tower: encoder.layers for tower, encoder in towers.items()}
+        layers = {tower: encoder.deepest for tower, encoder in towers.items()}
         plan = replace(settings, seeds=random_seeds(settings.seeds)).plan(layers or None)
     except ValueError as error:
         return html.escape(translate(reason(error)))

@@ -1,0 +1,56 @@
+"""At which layer of T5 a LoRA of Flux, Chroma or SD3 was trained, where OneTrainer's settings are in it.
+
+OneTrainer leaves k layers of T5 out, with the final norm after it (`encode_t5` and the models' `encode_text` of
+23df3832): our k + 1. Which of its text encoders T5 is differs by model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clip_skip.made_for.headers import one_trainer
+from clip_skip.messages.message import Message, Template
+from clip_skip.skip import shorten
+
+__all__ = ["TRAINED_AT", "NamedLayer", "named_layer"]
+
+LAYER_SKIPS = {
+    "FLUX_DEV_1": "text_encoder_2_layer_skip",
+    "FLUX_FILL_DEV_1": "text_encoder_2_layer_skip",
+    "CHROMA_1": "text_encoder_layer_skip",
+    "STABLE_DIFFUSION_3": "text_encoder_3_layer_skip",
+    "STABLE_DIFFUSION_35": "text_encoder_3_layer_skip",
+}
+"""OneTrainer's setting for T5, by its `model_type`."""
+
+T5_LAYERS = 24
+
+TRAINED_AT = Template(
+    "It was trained with T5 at clip skip {value} ({source} {written}); {tag} in the prompt does the same."
+)
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """The clip skip of T5 in our numbering, and the setting that says it, as written."""
+
+    value: int
+    source: str
+    written: int
+    tower: str = "t5"
+
+    @property
+    def message(self) -> Message:
+        tag = shorten(f"<clipskip:{self.tower}={self.value}>")
+        return TRAINED_AT(value=self.value, source=self.source, written=self.written, tag=tag)
+
+
+def named_layer(metadata: Mapping[str, str]) -> NamedLayer | None:
+    """What the header says of T5; None where it says nothing, or that it was as published."""
+    settings = one_trainer(metadata)
+    source = LAYER_SKIPS.get(str(settings.get("model_type")))
+    skipped = settings.get(source) if source else None
+    if source is None or type(skipped) is not int or not 0 < skipped < T5_LAYERS:
+        return None
+    return NamedLayer(skipped + 1, source, skipped)

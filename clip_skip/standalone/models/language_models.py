@@ -1,0 +1,210 @@
+"""A text encoder alone that is not CLIP: a folder in the names of transformers, or a single file in ComfyUI's.
+
+Its sizes are read off the weights of a file, and off `config.json` in a folder. Nothing is fetched: a tokenizer has to
+be there too, as `tokenizer.json`, in the folder, beside it as in diffusers' folders, or in one that is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from clip_skip.encoder import TextEncoder, from_stack
+from clip_skip.messages.message import Template
+from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
+
+__all__ = ["is_language_model", "load_language_model", "load_tokenizer"]
+
+T5_BLOCK = "encoder.block.0.layer.0.SelfAttention.q.weight"
+LLAMA_BLOCK = "layers.0.self_attn.q_proj.weight"
+PREFIXES = ("", "model.", "model.language_model.", "language_model.model.")
+QUANTIZED = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant")
+
+QUANTIZED_FILE = Template("{file} has quantised weights, which are not read here; take a file in bfloat16 or float16")
+UNKNOWN = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
+NO_TOKENIZER = Template("{file} has no tokenizer.json beside it; name a folder that has one with --tokenizer")
+
+TYPES = {
+    "t5": "t5",
+    "umt5": "umt5",
+    "gemma2": "gemma2",
+    "qwen3": "qwen3",
+    "qwen2": "qwen2",
+    "qwen2_5_vl": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "mistral": "mistral",
+    "ministral": "mistral",
+    "ministral3": "mistral",
+}
+"""Our families by transformers' `model_type`."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What images are made from: the name in a tag, the encoder's name, its clip skip, and whether it is normed."""
+
+    tower: str
+    name: str
+    native: int = 1
+    normed: bool = True
+
+
+FAMILIES = {
+    "t5": Published("t5", "T5"),
+    "umt5": Published("t5", "UMT5"),
+    "gemma2": Published("gemma", "Gemma 2", 2, False),
+    "qwen3": Published("qwen", "Qwen3"),
+    "qwen2": Published("qwen", "Qwen2.5"),
+    "mistral": Published("ministral", "Ministral", 2, False),
+}
+OF_WIDTH = {
+    ("t5", 4096): Published("t5", "T5-XXL"),
+    ("umt5", 4096): Published("t5", "UMT5-XXL"),
+    ("qwen3", 1024): Published("qwen", "Qwen3 0.6B"),
+    ("qwen3", 2560): Published("qwen", "Qwen3 4B", 2, False),
+}
+"""The models of those that image models use: Flux's, Wan's, Anima's, Z-Image's."""
+
+
+def is_language_model(path: Path) -> bool:
+    """Whether `path` is a folder, or a file with the weights of such a text encoder and nothing before them."""
+    if path.is_dir():
+        return True
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
+    with checkpoint_errors(path), safe_open(path, framework="np") as file:
+        names = set(file.keys())
+    return T5_BLOCK in names or any(prefix + LLAMA_BLOCK in names for prefix in PREFIXES)
+
+
+def load_language_model(path: Path) -> tuple[TextEncoder, nn.Module]:
+    """The description and transformers' module of the text encoder at `path`. Raises `CheckpointError`."""
+    with checkpoint_errors(path):
+        family, module = from_folder(path) if path.is_dir() else from_file(path)
+    module = getattr(module, "language_model", module).eval().requires_grad_(False)
+    width = int(next(iter(module.parameters())).shape[-1])
+    published = OF_WIDTH.get((family, width), FAMILIES[family])
+    return from_stack(module, published.name, published.tower, published.native, published.normed), module
+
+
+def load_tokenizer(path: Path, folder: Path | None = None) -> Tokenizer:
+    """The tokenizer of the text encoder at `path`, or of `folder`. Raises `CheckpointError`."""
+    beside = path if path.is_dir() else path.parent
+    of_diffusers = beside.with_name(beside.name.replace("text_encoder", "tokenizer"))
+    for place in [folder] if folder else [beside, of_diffusers]:
+        file = place / "tokenizer.json"
+        if file.is_file():
+            with checkpoint_errors(file):
+                return Tokenizer.from_file(str(file))
+    raise CheckpointError(NO_TOKENIZER(file=path.name))
+
+
+def from_folder(path: Path) -> tuple[str, nn.Module]:
+    import transformers
+
+    only_here = {"local_files_only": True, "trust_remote_code": False}
+    config: Any = transformers.AutoConfig.from_pretrained(path, **only_here)
+    family = TYPES.get(config.model_type)
+    if family is None:
+        raise CheckpointError(UNKNOWN(file=path.name))
+    kind: Any = {"t5": transformers.T5EncoderModel, "umt5": transformers.UMT5EncoderModel}.get(
+        family, transformers.AutoModel
+    )
+    module = kind.from_pretrained(path, torch_dtype="auto", **only_here)
+    return family, usable(module)
+
+
+def from_file(path: Path) -> tuple[str, nn.Module]:
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if any(name.endswith(QUANTIZED) for name in weights):
+        raise CheckpointError(QUANTIZED_FILE(file=path.name))
+    if T5_BLOCK in weights:
+        family, module = t5_of(weights)
+    else:
+        prefix = next(prefix for prefix in PREFIXES if prefix + LLAMA_BLOCK in weights)
+        weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        family, module = llama_of(weights)
+    known = module.state_dict().keys()
+    module.load_state_dict({name: value for name, value in weights.items() if name in known}, assign=True)
+    return family, usable(module)
+
+
+def usable(module: nn.Module) -> nn.Module:
+    """In a type of number that a CPU computes with, and that T5's states don't overflow."""
+    first = next(iter(module.parameters()))
+    return module.to(torch.bfloat16) if first.dtype == torch.float16 else module
+
+
+def count_blocks(names: Sequence[str], beginning: str) -> int:
+    return 1 + max(int(name[len(beginning) :].partition(".")[0]) for name in names if name.startswith(beginning))
+
+
+def t5_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
+    """T5 or UMT5, which has a table of distances in each block."""
+    import transformers
+
+    attention = "encoder.block.{}.layer.0.SelfAttention."
+    family = "umt5" if attention.format(1) + "relative_attention_bias.weight" in weights else "t5"
+    bias = weights[attention.format(0) + "relative_attention_bias.weight"]
+    buckets, heads = bias.shape
+    sizes = {
+        "vocab_size": weights["shared.weight"].shape[0],
+        "d_model": weights["shared.weight"].shape[1],
+        "d_kv": weights[T5_BLOCK].shape[0] // heads,
+        "d_ff": weights["encoder.block.0.layer.1.DenseReluDense.wo.weight"].shape[1],
+        "num_layers": count_blocks(list(weights), "encoder.block."),
+        "num_heads": heads,
+        "relative_attention_num_buckets": buckets,
+        "feed_forward_proj": "gated-gelu",
+    }
+    kinds: Any = {
+        "t5": (transformers.T5Config, transformers.T5EncoderModel),
+        "umt5": (transformers.UMT5Config, transformers.UMT5EncoderModel),
+    }
+    config, model = kinds[family]
+    with torch.device("meta"):
+        module = model(config(**sizes))
+    module.encoder.embed_tokens.weight = module.shared.weight = nn.Parameter(weights["shared.weight"])
+    return family, module
+
+
+def llama_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
+    """Gemma 2, Qwen3, Qwen2.5 or Ministral, told apart by what their blocks have."""
+    import transformers
+
+    block = "layers.0."
+    more: dict[str, float | None]
+    if block + "pre_feedforward_layernorm.weight" in weights:
+        family, head, more = "gemma2", 256, {"query_pre_attn_scalar": 256, "attn_logit_softcapping": None}
+        kinds: Any = transformers.Gemma2Config, transformers.Gemma2Model
+    elif block + "self_attn.q_norm.weight" in weights:
+        family, head, more = "qwen3", weights[block + "self_attn.q_norm.weight"].shape[0], {"rope_theta": 1e6}
+        kinds = transformers.Qwen3Config, transformers.Qwen3Model
+    elif block + "self_attn.q_proj.bias" in weights:
+        family, head, more = "qwen2", 128, {"rope_theta": 1e6}
+        kinds = transformers.Qwen2Config, transformers.Qwen2Model
+    else:
+        family, head, more = "mistral", 128, {"rope_theta": 1e6, "rms_norm_eps": 1e-5, "sliding_window": None}
+        kinds = transformers.MistralConfig, transformers.MistralModel
+    vocabulary, width = weights["embed_tokens.weight"].shape
+    sizes = {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": weights[block + "mlp.up_proj.weight"].shape[0],
+        "num_hidden_layers": count_blocks(list(weights), "layers."),
+        "num_attention_heads": weights[block + "self_attn.q_proj.weight"].shape[0] // head,
+        "num_key_value_heads": weights[block + "self_attn.k_proj.weight"].shape[0] // head,
+        "head_dim": head,
+        "pad_token_id": None,
+        **more,
+    }
+    config, model = kinds
+    return family, model(config(**sizes))

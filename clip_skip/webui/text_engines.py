@@ -1,0 +1,102 @@
+"""Encodes with a host's text processing engine, each text at its own clip skip.
+
+An engine is called by `__call__`, which Python looks up on its class, so the model's attribute is shadowed, by a
+`ShadowEngine`. The host's engines keep what they encoded by the text alone within a call, and one text may become
+several rows (BREAK); so where the values differ, they get one text at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any
+
+import torch
+from modules import prompt_parser
+from torch import Tensor
+
+from clip_skip.encoder import stop_at
+from clip_skip.webui.hosts.language_models import NamedEncoder
+
+__all__ = ["ShadowEngine", "shadowed"]
+
+log = logging.getLogger("clip_skip")
+
+Rows = Tensor | list[Tensor]
+"""What an engine returns: (R, L, D), or R of (L, D) or (1, L, D)."""
+
+
+class ShadowEngine:
+    """In place of the engine of `named`; whatever else is asked of the engine is asked of it.
+
+    values_of_texts: what each text of the call under way asks for of this encoder; None is the host's own
+    report_shared_pieces: called where rows can't be told apart by text, so that the host's own value is used
+    """
+
+    def __init__(
+        self,
+        named: NamedEncoder,
+        values_of_texts: Callable[[], Sequence[float | None]],
+        report_shared_pieces: Callable[[], None],
+    ) -> None:
+        self._named, self._values_of_texts = named, values_of_texts
+        self._report_shared_pieces = report_shared_pieces
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._named.engine, name)
+
+    def __call__(self, texts: list[str], *args: Any, **kwargs: Any) -> Rows:
+        values = self._values(len(texts))
+        if len(set(values)) <= 1:
+            return self._encode(texts, values[0] if values else None, *args, **kwargs)
+        encoded: dict[tuple[str, float | None], Rows] = {}
+        for text, value in zip(texts, values):
+            if (text, value) not in encoded:
+                alone = prompt_parser.SdConditioning([text], copy_from=texts)
+                encoded[text, value] = self._encode(alone, value, *args, **kwargs)
+        rows = [encoded[pair] for pair in zip(texts, values)]
+        tensors = [each for each in rows if isinstance(each, Tensor)]
+        if not tensors:
+            return [row for each in rows for row in each]
+        if len({each.shape[1:] for each in tensors}) > 1:
+            tensors = self._of_one_length(texts, values, [len(each) for each in tensors], *args, **kwargs)
+        return torch.cat(tensors)
+
+    def _of_one_length(
+        self, texts: list[str], values: list[float | None], counts: list[int], *args: Any, **kwargs: Any
+    ) -> list[Tensor]:
+        """The rows of each text, `counts` of them, where the host pads all texts of a call to the longest of them."""
+        whole = {value: self._encode(texts, value, *args, **kwargs) for value in dict.fromkeys(values)}
+        ends = list(accumulate(counts))
+        spans = zip(values, counts, ends)
+        return [torch.as_tensor(whole[value][end - count : end]) for value, count, end in spans]
+
+    def _encode(self, texts: list[str], value: float | None, *args: Any, **kwargs: Any) -> Rows:
+        with stop_at(self._named.encoder, value):
+            rows: Rows = self._named.engine(texts, *args, **kwargs)
+        return rows
+
+    def _values(self, texts: int) -> list[float | None]:
+        """The value of each text. A host may join them: Qwen-Image-Edit does, to one with its pictures."""
+        values = list(self._values_of_texts())
+        if len(values) == texts:
+            return values
+        if len(set(values)) == 1:
+            return values[:1] * texts
+        self._report_shared_pieces()
+        log.warning("Clip skip: %s texts of %s were joined: the host's own clip skip was used", len(values), texts)
+        return [None] * texts
+
+
+@contextmanager
+def shadowed(model: Any, named: NamedEncoder, engine: ShadowEngine) -> Iterator[None]:
+    """While open, `model` has `engine` in place of its own."""
+    attributes = vars(model)
+    attributes[named.attribute] = engine
+    try:
+        yield
+    finally:
+        if attributes.get(named.attribute) is engine:
+            attributes[named.attribute] = named.engine
