@@ -6,8 +6,11 @@
     if (window.clipSkipApp) return; // the page without a WebUI has no checkpoints of a host
     const AFTER = [400, 1500, 4000]; // a host may still be loading when it has been told of another checkpoint
     const EVERY = 3000;
+    const SETTLED = 2000; // until then the host may not know yet where the user has moved the slider
     let known = {};
     let key;
+    let apart; // where slider and header differ: their values, and since when
+    let pressed = false;
     let problem = "";
 
     const wanted = () => clipSkip.wanted("follow") && known.on && known.checkpoint && known.acts !== false;
@@ -42,13 +45,25 @@
         row.replaceChildren(...parts.flatMap((part) => [part, " "]));
     }
 
-    /** Shows what the server answers. The slider moves only where the header has, or a value being set would go back. */
+    /** Whether the slider has to move: the header has, or the slider stands elsewhere, and not because of the user. */
+    function mustMove(answer, input) {
+        const value = Number(input.value);
+        if (!answer.followed || pressed || document.activeElement === input || value === Number(answer.header)) {
+            apart = undefined;
+            return false;
+        }
+        if (answer.header !== known.header || answer.checkpoint !== known.checkpoint) return true;
+        const now = JSON.stringify([value, answer.header]);
+        if (apart?.values !== now) apart = {values: now, since: Date.now()};
+        return Date.now() - apart.since > SETTLED;
+    }
+
     function take(answer) {
-        const moved = answer.header !== known.header || answer.checkpoint !== known.checkpoint;
-        known = answer;
         const input = number();
-        const moving = input && document.activeElement === input;
-        if (moved && input && !moving && Number(input.value) !== Number(answer.header)) {
+        const moves = input && mustMove(answer, input);
+        known = answer;
+        if (moves) {
+            apart = undefined;
             clipSkip.write(input, answer.header);
             clipSkip.changed();
         }
@@ -102,6 +117,10 @@
     onUiLoaded(() => {
         change();
         document.addEventListener("input", show, true);
+        const press = (event) => {
+            pressed = event.type === "pointerdown" && Boolean(clipSkip.slider()?.contains(event.target));
+        };
+        for (const name of ["pointerdown", "pointerup", "pointercancel"]) document.addEventListener(name, press, true);
         window.addEventListener("focus", ask);
         setInterval(() => known.followed && document.visibilityState === "visible" && ask(), EVERY);
     });
