@@ -230,3 +230,22 @@ def test_a_remembered_value_is_what_is_suggested(model):
     assert found["value"] == 2 and found["text"].template == suggestions.REMEMBERED
     assert suggestions.suggest([suggestions.File("LoRA", "model", model)], 2.0) == []
     assert suggestions.suggest([suggestions.File("checkpoint", "model", model)], 1.0) == []
+
+
+def test_a_sweep_marks_the_checkpoints_own_column(model, tmp_path):
+    from clip_skip.page.own_column import RECOMMENDED, REMEMBERED, find_own_column
+    from clip_skip.sweep.settings import SweepSettings
+
+    Path(model).write_bytes((8).to_bytes(8, "little") + b"{}      ")
+    store = remembered.Store(str(tmp_path / "own.json"), lambda path: None)
+    plan = lambda text, **more: SweepSettings(clip_skips=text, **more).plan({"l": 12})
+    assert find_own_column(plan("1-4"), model, store, True) is None
+    Path(remembered.json_beside(model)).write_text('{"clip skip": 3}')
+    own = find_own_column(plan("1-4"), model, store, True)
+    assert own.sentence == RECOMMENDED(value=3, file="model.json")
+    assert find_own_column(plan("1-4"), model, store, False) is None
+    remembered.remember(model, 2, store)
+    own = find_own_column(plan("1-3 (+0.5)"), model, store, False)
+    assert own.sentence == REMEMBERED(value=2) and own.mark(["1", "1.5", "2", "2.5"]) == ["1", "1.5", "[2]", "2.5"]
+    assert find_own_column(plan("3, 4"), model, store, True) is None
+    assert find_own_column(plan("1-4"), None, store, True) is None

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from fastapi import HTTPException
-from modules import sd_models, shared
+from modules import shared
 
 from clip_skip.made_for import remembered
 from clip_skip.messages.message import MessageError, Template, reason
@@ -18,6 +18,7 @@ from clip_skip.webui.follow import Header
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.hosts import loading
 from clip_skip.webui.hosts.encoders import describe_model
+from clip_skip.webui.own_store import own_store
 from clip_skip.webui.page import routes
 
 __all__ = ["NO_CHECKPOINT", "NO_SUCH_CHECKPOINT", "NO_SUCH_LORA", "Remembering"]
@@ -28,14 +29,12 @@ NO_CHECKPOINT = Template("no checkpoint is selected")
 NO_SUCH_CHECKPOINT = Template("the WebUI has no checkpoint called {name}")
 NO_SUCH_LORA = Template("the WebUI has no LoRA called {name}")
 
-STORE = "clip-skip-remembered.json"
-
 
 class Remembering:
     """The files in which values are remembered, and the header that follows them."""
 
     def __init__(self) -> None:
-        self.store = remembered.Store(os.path.join(data_folder(), STORE), digest)
+        self.store = own_store()
         self.header = Header(
             shared.opts,
             lambda path: remembered.value_of(path, self.store),
@@ -107,24 +106,6 @@ def found(path: str | None, problem: Template, name: object) -> str:
 
 def name_of(path: str | None) -> str | None:
     return next((name for name, one in model_files.checkpoints().items() if one == path), None)
-
-
-def data_folder() -> str:
-    """The folder that the host keeps its settings in."""
-    folder = getattr(sys.modules.get("modules.paths"), "data_path", None)
-    return str(folder or os.path.dirname(os.path.abspath(shared.config_filename)))
-
-
-def digest(path: str) -> str | None:
-    """The model's SHA-256, as the host knows or computes it."""
-    known: list[Any] = [*getattr(sd_models, "checkpoints_list", {}).values()]
-    known += getattr(sys.modules.get("networks"), "available_networks", {}).values()
-    entry = next((one for one in known if getattr(one, "filename", None) == path), None)
-    for name in ("sha256", "hash"):
-        if len(str(getattr(entry, name, None) or "")) == 64:
-            return str(getattr(entry, name))
-    getattr(entry, "calculate_shorthash", lambda: None)()
-    return getattr(entry, "sha256", None) or None
 
 
 def refresh_card(path: str) -> None:
