@@ -134,7 +134,7 @@ else:
         second_pass.admit(shared.opts)
 
     def build_tab() -> list[tuple[Any, str, str]]:
-        return tab.build(presets)
+        return tab.build(presets, remembering.keep)
 
     def add_routes(demo: Any, app: Any) -> None:
         routes.add_routes(demo, app)

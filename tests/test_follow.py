@@ -376,3 +376,31 @@ def test_a_lora_has_its_own_which_is_suggested_as_today(host, monkeypatch):
     monkeypatch.setitem(sys.modules, "networks", networks)
     host.remembering.remember({"lora": "lora", "clip_skip": 2})
     assert host.shown == 1 and stated(str(path)).value == 2
+
+
+def test_the_table_of_checkpoints_shows_before_it_writes(host):
+    from clip_skip.page import own_values
+    from clip_skip.webui.widgets.own_values_table import CHOOSE, DONE, FORGOTTEN, OwnValuesTable
+
+    header = (8).to_bytes(8, "little") + b"{}      "
+    for name in VALUES:
+        (host.folder / f"{name}.safetensors").write_bytes(header)
+    (host.folder / "two.json").write_text('{"clip skip": 2, "notes": "x"}')
+    (host.folder / "three.json").write_text('{"clip skip": 3')
+    table = OwnValuesTable(host.remembering.keep)
+    table.build()
+    before = {file.name: file.read_bytes() for file in host.folder.glob("*.json")}
+    rows = {row[0]: row[1:] for row in table.show()[0]["value"]}
+    assert rows["two"] == ["", 2, "two.json", ""] and rows["none"] == ["", "", "", own_values.LOADED]
+    assert "three.json" in rows["three"][2] and rows["three"][:2] == ["", ""]
+    *_, summary, write = table.preview()
+    assert "two: 2 (two.json)" in summary["value"] and write["visible"]
+    assert {file.name: file.read_bytes() for file in host.folder.glob("*.json")} == before
+    shown = table.write()
+    assert shown[3]["value"] == str(DONE(count=1)) and not shown[4]["visible"] and shown[1]["choices"] == ["two"]
+    assert json.loads((host.folder / "two.json").read_text())["notes"] == "x"
+    host.choose("two")
+    assert host.shown == 2
+    assert table.preview()[3]["value"] == own_values.NOTHING_TO_REMEMBER
+    assert table.forget(None)[3]["value"] == CHOOSE
+    assert table.forget("two")[3]["value"] == str(FORGOTTEN(name="two")) and host.shown == 1

@@ -71,17 +71,21 @@ class Remembering:
         try:
             path = path_of(request)
             value = request.get("clip_skip")
-            if value is None:
-                remembered.forget(path, self.store)
-            else:
-                remembered.remember(path, remembered.check_value(value), self.store)
+            self.keep(path, None if value is None else remembered.check_value(value))
         except MessageError as error:
             raise HTTPException(422, translate(reason(error))) from error
+        return self.answer()
+
+    def keep(self, path: str, value: int | None) -> None:
+        """Remembers `value` for the file at `path`, or forgets it where it is None. Raises MessageError."""
+        if value is None:
+            remembered.forget(path, self.store)
+        else:
+            remembered.remember(path, value, self.store)
         self.header.set_remembered(path, remembered.value_of(path, self.store))
         if not getattr(getattr(shared, "cmd_opts", None), "freeze_settings", False):
             shared.opts.save(shared.config_filename)
         refresh_card(path)
-        return self.answer()
 
 
 def path_of(request: dict[str, Any]) -> str:
