@@ -250,6 +250,8 @@ def choose_on_page(page, name):
     choose.click()
     choose.fill(name)
     page.locator("#setting_sd_model_checkpoint li, ul.options li", has_text=name).first.click()
+    if page.evaluate("!('forge_preset' in opts)"):  # gradio 3 drops another choice while the first is being loaded
+        page.wait_for_function("name => opts.sd_model_checkpoint.startsWith(name)", arg=name, timeout=120_000)
 
 
 def make(page):
