@@ -44,7 +44,7 @@ What to try next:
 
 
 def run(*command: object, folder: Path | None = ROOT) -> int:
-    """Runs a command in `folder`, None is where the user stands; its output is on the screen. Its exit status."""
+    """Runs a command in `folder` (None: the current one) with its output on the screen; returns its exit status."""
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     program = shutil.which(str(command[0]), path=path) or str(command[0])
     arguments = [str(part) for part in command[1:]]
@@ -86,7 +86,7 @@ def demo(*arguments: str) -> int:
 
 
 def clip_skip(*arguments: str) -> int:
-    """The `clip-skip` command; relative paths among `arguments` are those of where the user stands."""
+    """The `clip-skip` command; relative paths among `arguments` start at the user's current folder."""
     return run(PYTHON, "-m", "clip_skip", *arguments, folder=None)
 
 
@@ -169,7 +169,7 @@ def main() -> int:
     prepare(WITHOUT_TESTS if name == "run" and arguments[:1] == ["clip-skip"] else extras)
     try:
         return command(*arguments)
-    except KeyboardInterrupt:  # what was run has said what there is to say
+    except KeyboardInterrupt:  # the command has reported it
         return 130
 
 

@@ -46,7 +46,7 @@ def prepared(arguments: argparse.Namespace) -> tuple[Sizes, torch.dtype]:
 def random_models(sizes: Sizes, device: str, dtype: torch.dtype) -> checkpoint.Models:
     """A model with random weights, made in memory."""
     weights = {name: weight.to(dtype) for name, weight in random_weights(sizes, device=device)}
-    models = checkpoint.build(weights, sizes, device, dtype)
+    models = checkpoint.build_models(weights, sizes, device, dtype)
     if not hasattr(models.text_encoder, "text_model"):  # diffusers' clip_skip looks there; transformers 5 has none
         object.__setattr__(models.text_encoder, "text_model", models.text_encoder)
     return models

@@ -38,7 +38,7 @@ def main() -> None:
         size = path.stat().st_size
         del weights
         before, began = peak(), time.perf_counter()
-        engine = Engine(checkpoint.load(path, "cpu", getattr(torch, arguments.dtype)))
+        engine = Engine(checkpoint.load_checkpoint(path, "cpu", getattr(torch, arguments.dtype)))
         loaded = time.perf_counter()
         shot = Shot("a (red:1.2) cow", "", 2, 7, 1)
         engine.make(Batch((shot,), arguments.steps, arguments.pixels, arguments.pixels, "Euler"))

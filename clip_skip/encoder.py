@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from clip_skip.messages.message import Message, Template
-from clip_skip.skip import brief
+from clip_skip.skip import shorten_skip
 
 __all__ = [
-    "NAMES",
+    "TOWER_NAMES",
     "TextEncoder",
     "conditionings",
     "encode",
@@ -37,11 +37,11 @@ __all__ = [
     "stop_at",
 ]
 
-TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers of {name}; {used} was used.")
+SKIP_TOO_DEEP = Template("Clip skip {value} is deeper than the {layers} layers of {name}; {used} was used.")
 TOO_SHALLOW = Template("Clip skip {value} is above the layer that {name} was published with; {used} was used.")
 
-NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
-"""What the text encoder of each tower is called."""
+TOWER_NAMES = {"l": "CLIP ViT-L/14", "h": "OpenCLIP ViT-H/14", "g": "OpenCLIP ViT-bigG/14"}
+"""The name of each tower's text encoder."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class TextEncoder:
     native:         the clip skip the model was published with, the least that acts
     missing:        blocks of the full tower that are not loaded, at the top
     sequence_first: the blocks work on (L, B, D) (open_clip before 2.24)
-    incomplete:     blocks at the bottom whose output lacks what the host adds after them
+    incomplete:     blocks at the bottom whose output is missing what the host adds after them
     """
 
     name: str
@@ -79,20 +79,20 @@ class TextEncoder:
         return self.layers - self.incomplete
 
     def clamp(self, value: float) -> float:
-        """The clip skip that `value` comes to on this encoder."""
+        """The clip skip that is used for `value` on this encoder."""
         return float(min(max(value, self.native), self.deepest))
 
     def too_deep(self, value: float) -> list[Message]:
         """The message for the user when `value` is deeper than the encoder; else none."""
         if value <= self.deepest:
             return []
-        return [TOO_DEEP(value=brief(value), layers=self.layers, name=self.name, used=self.deepest)]
+        return [SKIP_TOO_DEEP(value=shorten_skip(value), layers=self.layers, name=self.name, used=self.deepest)]
 
     def too_shallow(self, value: float) -> list[Message]:
         """The message for the user when `value` is below the native one; else none."""
         if value >= self.native:
             return []
-        return [TOO_SHALLOW(value=brief(value), name=self.name, used=self.native)]
+        return [TOO_SHALLOW(value=shorten_skip(value), name=self.name, used=self.native)]
 
     def block(self, skip: int) -> int:
         """The index in `blocks` of the block whose output is h[-skip]."""
@@ -152,7 +152,7 @@ def conditionings(
 
 
 def state_of(output: Any) -> Tensor:
-    """The hidden state in what a block returned."""
+    """The hidden state in a block's return value."""
     state: Tensor = output[0] if isinstance(output, tuple) else output
     return state
 
@@ -262,13 +262,13 @@ def from_stack(
 
 
 def full(tower: str, stored: int) -> int:
-    """The blocks of the full tower of which so many were stored."""
+    """The number of blocks of the full tower, from the number that was stored."""
     return stored + int(tower == "h" and stored == STORED_H)
 
 
 def not_loaded(tower: str, layers: int, native: int) -> TextEncoder:
-    """Describes the text encoder of `tower` with so many stored blocks, none of which is there: it cannot be run."""
-    return TextEncoder(NAMES[tower], tower, (), None, native, missing=full(tower, layers))
+    """Describes the text encoder of `tower` with this number of stored blocks, without modules: it cannot be run."""
+    return TextEncoder(TOWER_NAMES[tower], tower, (), None, native, missing=full(tower, layers))
 
 
 def from_open_clip(

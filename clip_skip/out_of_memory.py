@@ -6,7 +6,7 @@ import sys
 
 __all__ = ["is_out_of_memory"]
 
-TEXTS = (
+OUT_OF_MEMORY_TEXTS = (
     "out of memory",  # CUDA, ROCm, MPS, and accelerators whose error torch has no class for
     "can't allocate memory",  # torch on a CPU
     "not enough gpu video memory",  # DirectML
@@ -18,4 +18,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch and isinstance(error, torch.cuda.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in TEXTS)
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in OUT_OF_MEMORY_TEXTS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
-from clip_skip.skip import Skip, brief, check, format, shorten
+from clip_skip.skip import Skip, check, format_skip, shorten, shorten_skip
 
 __all__ = ["DEEPEST", "FIELDS", "TITLE", "Field", "Panel", "check_depth", "parse_field", "restored", "settled"]
 
@@ -23,12 +23,12 @@ NOT_A_SWITCH = Template(
     "{value} is neither true nor false; expected are one object, {example}, or the values of {names} in this order"
 )
 OUT_OF_RANGE = Template("{value} is not from {low} to {high}")
-TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
+PANEL_TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
 
 
 @dataclass(frozen=True)
 class Field:
-    """One slider. `info`, below its label, says what 0 stands for; a field without it has no 0.
+    """One slider. `info`, below its label, explains the value 0; a field without it does not accept 0.
 
     Values up to DEEPEST are taken; `shown` is where the slider ends for SD1 and SDXL.
     """
@@ -59,7 +59,7 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Panel:
-    """What the panel is set to. 0 is "same as ..."; a fraction lies between two layers."""
+    """The settings of the panel. 0 is "same as ..."; a fraction lies between two layers."""
 
     enabled: bool = False
     clip_skip: float = 1.0
@@ -95,7 +95,7 @@ class Panel:
                 check_depth(field.name, getattr(self, field.name), layers)
 
     def skips(self) -> tuple[Skip, Skip]:
-        """What the panel asks for in the prompt and in the negative prompt."""
+        """The panel's values for the prompt and for the negative prompt."""
         prompt = Skip(self.clip_skip, g=self.clip_g or None, hires=self.hires or None)
         negative = Skip(self.negative or self.clip_skip, g=self.clip_g or None, hires=self.hires or None)
         return prompt, negative
@@ -105,7 +105,7 @@ class Panel:
         if not self.enabled:
             return {}
         values = {field.infotext: getattr(self, field.name) for field in FIELDS}
-        return {key: format(value) for key, value in values.items() if value}
+        return {key: format_skip(value) for key, value in values.items() if value}
 
 
 def settled(args: Sequence[Any]) -> list[Any]:
@@ -122,7 +122,7 @@ def is_between(value: Any) -> bool:
 def check_depth(field: str, value: float, layers: int | None) -> None:
     """MessageError if `value` of `field` is deeper than the `layers` of the loaded model; None is any depth."""
     if layers is not None and value > layers:
-        raise MessageError(FIELD_PROBLEM(field=field, problem=TOO_DEEP(value=brief(value), layers=layers)))
+        raise MessageError(FIELD_PROBLEM(field=field, problem=PANEL_TOO_DEEP(value=shorten_skip(value), layers=layers)))
 
 
 def parse_field(field: Field, value: Any) -> float:
@@ -134,7 +134,9 @@ def parse_field(field: Field, value: Any) -> float:
     except MessageError as error:
         raise MessageError(FIELD_PROBLEM(field=field.name, problem=reason(error))) from None
     if value < 0 or number > field.maximum:
-        problem = OUT_OF_RANGE(value=brief(value), low=format(field.minimum), high=format(field.maximum))
+        problem = OUT_OF_RANGE(
+            value=shorten_skip(value), low=format_skip(field.minimum), high=format_skip(field.maximum)
+        )
         raise MessageError(FIELD_PROBLEM(field=field.name, problem=problem))
     return number
 

@@ -13,25 +13,32 @@ from dataclasses import dataclass, replace
 
 from clip_skip.messages.message import MessageError, Template
 
-__all__ = ["LANGUAGE_MODELS", "NUMBER", "Skip", "brief", "check", "format", "from_other", "parse", "shorten"]
+__all__ = [
+    "DECIMAL",
+    "LANGUAGE_MODELS",
+    "Skip",
+    "check",
+    "format_skip",
+    "parse_skip",
+    "shorten",
+    "shorten_skip",
+]
 
-NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 MOST_DIGITS = 1000
 
 LANGUAGE_MODELS = ("t5", "qwen", "gemma", "ministral")
 """Text encoders that are not CLIP. Each is reached by its own name alone, as in `<clipskip:t5=3>`: never by a number
 without a name, which older prompts have, nor by the header, the panel, `l`, `g` or `hires`."""
 
-NO_VALUE = Template("no value is given")
-NOT_A_NUMBER = Template("{text} is not a number such as 2 or 1.5")
+EMPTY_SKIP = Template("no value is given")
+NOT_A_CLIP_SKIP = Template("{text} is not a number such as 2 or 1.5")
 NOT_NUMERIC = Template("{text} is not a number")
 NOT_FINITE = Template("the value is not a finite number")
 BELOW_ONE = Template("{value} is below 1, the last layer")
-IGNORED_BY_KOHYA = Template("kohya ignores --clip_skip on SDXL")
-UNKNOWN_TOOL = Template("unknown tool {tool}")
 
 
-def parse(text: str) -> float:
+def parse_skip(text: str) -> float:
     """The clip skip that `text` names: "2" is 2.0, "1.5" is 1.5.
 
     Negative numbers are ComfyUI's way to write the same: "-2" is 2.0.
@@ -39,9 +46,9 @@ def parse(text: str) -> float:
     """
     text = text.strip()
     if not text:
-        raise MessageError(NO_VALUE)
-    if not NUMBER.fullmatch(text):
-        raise MessageError(NOT_A_NUMBER(text=shorten(text)))
+        raise MessageError(EMPTY_SKIP)
+    if not DECIMAL.fullmatch(text):
+        raise MessageError(NOT_A_CLIP_SKIP(text=shorten(text)))
     if len(text) > MOST_DIGITS:
         raise MessageError(NOT_FINITE)
     return check(float(text))
@@ -58,18 +65,18 @@ def check(value: object) -> float:
     if not math.isfinite(number):
         raise MessageError(NOT_FINITE)
     if number < 1:
-        raise MessageError(BELOW_ONE(value=format(number)))
+        raise MessageError(BELOW_ONE(value=format_skip(number)))
     return number
 
 
-def format(value: float) -> str:
-    """The shortest text that `parse` reads as `value`: 2.0 is "2", 1.5 is "1.5"."""
+def format_skip(value: float) -> str:
+    """The shortest text that `parse_skip` reads as `value`: 2.0 is "2", 1.5 is "1.5"."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-def brief(value: float) -> str:
-    """`value` for a message: as `format` writes it, an absurdly large one shortened."""
-    return format(value) if abs(value) < 1e6 else f"{value:.3g}"
+def shorten_skip(value: float) -> str:
+    """`value` for a message: as `format_skip` writes it, an absurdly large one shortened."""
+    return format_skip(value) if abs(value) < 1e6 else f"{value:.3g}"
 
 
 def shorten(text: str, limit: int = 40) -> str:
@@ -80,7 +87,7 @@ def shorten(text: str, limit: int = 40) -> str:
 
 @dataclass(frozen=True)
 class Skip:
-    """What one tag, the panel or an axis asks for; None is "not set here".
+    """The values of one tag, the panel or an axis; None is "not set here".
 
     value: every CLIP, unless `l` or `g` says otherwise
     l, g:  CLIP ViT-L/14 (SD1, SDXL) and OpenCLIP ViT-bigG/14 (SDXL)
@@ -114,33 +121,13 @@ class Skip:
 
     @property
     def without_clip(self) -> Skip:
-        """What it sets for `LANGUAGE_MODELS` alone."""
+        """Its values for `LANGUAGE_MODELS` alone."""
         return replace(self, value=None, l=None, g=None, hires=None)
 
     def __str__(self) -> str:
-        parts = [] if self.value is None else [format(self.value)]
+        parts = [] if self.value is None else [format_skip(self.value)]
         for name in ("l", "g", "hires", *LANGUAGE_MODELS):
             value = getattr(self, name)
             if value is not None:
-                parts.append(f"{name}={format(value)}")
+                parts.append(f"{name}={format_skip(value)}")
         return ":".join(parts)
-
-
-def from_other(tool: str, value: float, sdxl: bool = False) -> float:
-    """The clip skip that another tool's number means.
-
-    tool: "comfyui" (`stop_at_clip_layer`), "diffusers" (`clip_skip`),
-    "sdnext" or "kohya" (`--clip_skip`). Raises MessageError where the other
-    tool's number has no effect (kohya on SDXL) or the tool is unknown.
-    """
-    if tool == "comfyui":
-        return check(value)
-    if tool == "diffusers":
-        return check(value + (2 if sdxl else 1))
-    if tool == "sdnext":
-        return check(value + (1 if sdxl else 0))
-    if tool == "kohya":
-        if sdxl:
-            raise MessageError(IGNORED_BY_KOHYA)
-        return check(value)
-    raise MessageError(UNKNOWN_TOOL(tool=shorten(tool)))

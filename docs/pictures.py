@@ -4,7 +4,7 @@
     python dev.py pictures --webui http://127.0.0.1:7860 --loras DIR    those of a WebUI's page
     python dev.py pictures --study DIR                                  that of a study, which DIR has or is to have
 
-The WebUI runs with `--api`, this extension alone and the model in the box; DIR is its folder of LoRAs. The pictures of
+The WebUI runs with `--api`, this extension and the bundled demo model; DIR is its folder of LoRAs. The pictures of
 docs/demo-model.md come from `training/evaluate.py`.
 """
 

@@ -36,7 +36,8 @@ else:
     from clip_skip.webui.page import routes
     from clip_skip.webui.page.remembering import Remembering
     from clip_skip.webui.sweep import batch as sweep_batch
-    from clip_skip.webui.sweep import run as sweep_run
+    from clip_skip.webui.sweep.checks import sweep_arguments
+    from clip_skip.webui.sweep.run import run_sweep
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
@@ -58,7 +59,7 @@ else:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            enabled, sliders = panel_widgets.build(self)
+            enabled, sliders = panel_widgets.build_panel(self)
             self.infotext_fields = panel_widgets.restored(enabled, sliders)
             return [enabled, *sliders]
 
@@ -91,7 +92,7 @@ else:
                 generation.warn(p, models_in_use.find_messages(p, problems_told))
 
         def process_before_every_sampling(self, p: Processing, *args: object, **kwargs: object) -> None:
-            cfg.scale_each(p)
+            cfg.apply_cfg_scales(p)
 
         def postprocess(self, p: Processing, processed: Processed, *args: object) -> None:
             generation.end(p, processed)
@@ -118,8 +119,8 @@ else:
 
         def run(self, p: Processing, *args: object) -> object:
             remembering.header.prepare(p)
-            arguments = sweep_run.sweep_arguments(self, p, args)
-            return sweep_run.run_sweep(p, arguments, conditioning.remember, finished_cells)
+            arguments = sweep_arguments(self, p, args)
+            return run_sweep(p, arguments, conditioning.remember, finished_cells)
 
     def strip_for_token_counter(params: Any) -> None:
         params.prompt = tags.strip(params.prompt)
@@ -134,7 +135,7 @@ else:
         second_pass.admit(shared.opts)
 
     def build_tab() -> list[tuple[Any, str, str]]:
-        return tab.build(presets, remembering.keep)
+        return tab.build_tab(presets, remembering.keep)
 
     def add_routes(demo: Any, app: Any) -> None:
         routes.add_routes(demo, app)

@@ -16,7 +16,9 @@ MARKER_LETTERS = re.compile("[\u206a-\u206f]")
 
 def find_marker(value: Any) -> str:
     """The first letter of a marker in `value`, text or data; empty where there is none."""
-    assert MARKER_LETTERS.search(markers.write({"l": 2})), "markers are made of other letters: this check must follow"
+    assert MARKER_LETTERS.search(markers.write_marker({"l": 2})), (
+        "markers are made of other letters: this check must follow"
+    )
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     found = MARKER_LETTERS.search(text)
     return found[0] if found else ""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from lark import Lark, Token, Tree
 from lark.exceptions import LarkError
 
-from clip_skip.standalone.prompts.schedule import DEEPEST, depth_of
+from clip_skip.standalone.prompts.schedule import MOST_BRACKETS, depth_of
 
 GRAMMAR = r"""
 start: (_node | stray)*
@@ -37,7 +37,7 @@ def schedule(prompt, steps, first_pass=0):
     steps:      of the pass, counted as the calls of the UNet that its sampler makes
     first_pass: those of the pass before, in a hires pass, which whole numbers go on from
     """
-    if "[" not in prompt or depth_of(prompt) > DEEPEST:
+    if "[" not in prompt or depth_of(prompt) > MOST_BRACKETS:
         return ((steps, prompt),)
     try:
         tree = parser().parse(prompt)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from clip_skip.standalone.models.sizes import TEXTS, UNET, VAE, Shape, Sizes, TextSizes
+from clip_skip.standalone.models.sizes import TEXT_PREFIXES, UNET, VAE, Shape, Sizes, TextSizes
 
 Weights = Iterator[tuple[str, Shape]]
 
@@ -21,7 +21,7 @@ def shapes(sizes: Sizes) -> dict[str, Shape]:
         **{VAE + name: shape for name, shape in _vae(sizes)},
         **{
             prefix + name: shape
-            for text, prefix in zip(sizes.texts, TEXTS[sizes.family])
+            for text, prefix in zip(sizes.texts, TEXT_PREFIXES[sizes.family])
             for name, shape in (_open_clip(text) if prefix.endswith(".model.") else _text(text))
         },
     }

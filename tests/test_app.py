@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clip_skip import panel
-from clip_skip.encoder import TOO_DEEP
+from clip_skip.encoder import SKIP_TOO_DEEP
 from clip_skip.messages import catalogues
 from clip_skip.messages.catalogues import translator
 from clip_skip.messages.message import reason
@@ -23,7 +23,14 @@ from clip_skip.standalone.app.studio import INTERRUPTED_SWEEP, NO_REPORT, OUT_OF
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.progress import CELLS_OF
-from clip_skip.standalone.option_kinds import NOT_A_MULTIPLE, NOT_ONE_OF, NOT_WHOLE, NOTHING_GIVEN, OUTSIDE, FieldError
+from clip_skip.standalone.option_kinds import (
+    NOT_A_MULTIPLE,
+    NOT_ONE_OF,
+    NOTHING_GIVEN,
+    OPTION_NOT_WHOLE,
+    OUTSIDE,
+    FieldError,
+)
 from clip_skip.standalone.options import OPTIONS, SAME_SAMPLER
 from clip_skip.standalone.prompts import conditioning
 from clip_skip.standalone.sampling.samplers import SAMPLERS
@@ -49,7 +56,7 @@ FIELDS = {
 
 
 def settings(studio, prompt=PROMPT, checkpoint=None, **fields):
-    return reading.settings({**FIELDS, "prompt": prompt, **fields}, checkpoint or studio.first)
+    return reading.read_settings({**FIELDS, "prompt": prompt, **fields}, checkpoint or studio.first)
 
 
 def pixels(path):
@@ -71,7 +78,7 @@ def sweep(studio, wanted, *args, **more):
         ({"seed": 2**64}, f"Seed: {OUTSIDE(value=2**64, low=-1, high=2**64 - 1)}"),
         ({"seed": float("nan")}, f"Seed: {OUTSIDE(value='nan', low=-1, high=2**64 - 1)}"),
         ({"steps": 0}, f"Steps: {OUTSIDE(value=0, low=1, high=1000)}"),
-        ({"steps": 2.5}, f"Steps: {NOT_WHOLE(value='2.5')}"),
+        ({"steps": 2.5}, f"Steps: {OPTION_NOT_WHOLE(value='2.5')}"),
         ({"width": 65}, f"Width: {NOT_A_MULTIPLE(value=65, factor=8)}"),
         ({"height": True}, 'Height: "True" is not a number'),
         ({"sampler": "PLMS"}, "Sampler: " + str(NOT_ONE_OF(value='"PLMS"', choices=", ".join(SAMPLERS)))),
@@ -134,8 +141,8 @@ def test_the_negative_prompt_follows_or_has_its_own(studio):
 def test_what_is_wrong_with_a_tag_is_told(studio):
     made = picture(studio, "<clipskip:abc> <clipskip:99> a circle 円")
     assert (pixels(made.path) == pixels(picture(studio, "a circle 円", slider=12).path)).all()
-    assert [note.template for note in made.notes] == [IGNORED, TOO_DEEP]
-    assert TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12) in made.notes
+    assert [note.template for note in made.notes] == [IGNORED, SKIP_TOO_DEEP]
+    assert SKIP_TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12) in made.notes
     assert Image.open(made.path).info["parameters"].lstrip().startswith("a circle 円\n")
 
 
@@ -277,7 +284,7 @@ def test_a_sweep_tells_what_it_makes_of_tags(studio):
     notes = sweep(studio, settings(studio, "<clipskip:5> a", negative="<clipskip:99> b"), SweepSettings("1", "7")).notes
     assert notes == [
         REPLACED(tag='"<clipskip:5>"'),
-        TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12),
+        SKIP_TOO_DEEP(value="99", layers=12, name="CLIP ViT-L/14", used=12),
     ]
 
 

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from clip_skip.encoder import TOO_DEEP
+from clip_skip.encoder import SKIP_TOO_DEEP
 from clip_skip.messages.catalogues import translator
 from clip_skip.prompt.precedence import Texts
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import OF_THIS_PAGE, STANDS_IN, Checkpoints
-from clip_skip.standalone.app.routes import describe, parts, suggestions_on
+from clip_skip.standalone.app.routes import describe_checkpoint, parts_by_step, suggestions_on
 from clip_skip.standalone.app.studio import Studio
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError
@@ -49,7 +49,7 @@ def pixels(made):
 
 def picture(studio, name="", slider=1, **fields):
     checkpoint = studio.checkpoints.find(name) if name else studio.first
-    return studio.picture(checkpoint, reading.settings({**FIELDS, **fields}, checkpoint), slider)
+    return studio.picture(checkpoint, reading.read_settings({**FIELDS, **fields}, checkpoint), slider)
 
 
 def test_the_checkpoints_are_those_of_the_folder_as_they_are_now(studio, tmp_path):
@@ -83,17 +83,17 @@ def test_another_checkpoint_takes_the_place_of_the_one_before(studio):
 def test_a_value_goes_as_deep_as_each_encoder_of_sdxl(studio):
     deep = picture(studio, "more/xl", prompt="a circle <clipskip:20>")
     assert (pixels(deep) == pixels(picture(studio, "more/xl", prompt="a circle <clipskip:l=12:g=20>"))).all()
-    assert deep.notes == [TOO_DEEP(value="20", layers=12, name="CLIP ViT-L/14", used=12)]
+    assert deep.notes == [SKIP_TOO_DEEP(value="20", layers=12, name="CLIP ViT-L/14", used=12)]
 
 
 def test_a_sweep_of_another_checkpoint(studio):
     xl = studio.checkpoints.find("more/xl")
-    settings = reading.settings(FIELDS, xl)
+    settings = reading.read_settings(FIELDS, xl)
     made = studio.sweep(xl, settings, SweepSettings("2, 3", rows="clip_g", clip_g_skips="2, 32"))
     assert made.figures["cells_made"] == 4
     with pytest.raises(SweepError, match=f"Rows: {HIRES_PASS_NEEDED}"):
         studio.sweep(xl, settings, SweepSettings("2", rows="hires"))
-    with_hires = reading.settings({**FIELDS, "hires": True}, studio.first)
+    with_hires = reading.read_settings({**FIELDS, "hires": True}, studio.first)
     made = studio.sweep(studio.first, with_hires, SweepSettings("2", rows="hires", hires_skips="1, 12"))
     assert made.figures["cells_made"] == 2
     first, second = (np.asarray(Image.open(file)).astype(int) for file in sorted(made.folder.glob("cells/*.png")))
@@ -101,7 +101,7 @@ def test_a_sweep_of_another_checkpoint(studio):
 
 
 def test_what_the_page_is_told_of_a_checkpoint_without_loading_it(studio):
-    told = [describe(studio.checkpoints.find(name)) for name in ("two", "more/xl")]
+    told = [describe_checkpoint(studio.checkpoints.find(name)) for name in ("two", "more/xl")]
     assert [(one["model"], one["checkpoint"]) for one in told] == [("SD2", "two"), ("SDXL", "more/xl")]
     encoders = [[(e["tower"], e["layers"], e["native"]) for e in one["encoders"]] for one in told]
     assert encoders == [[("h", 24, 2)], [("l", 12, 2), ("g", 32, 2)]]
@@ -148,12 +148,12 @@ def test_a_dropped_picture_fills_the_fields_that_make_it_again(studio, fields):
     filled, more = reading.fields_of(recipe.of(read), checkpoint.family)
     assert checkpoint.name == CHECKPOINT.stem and not said and not more
     slider = filled.pop("slider")
-    again = studio.picture(checkpoint, reading.settings({**FIELDS, **filled}, checkpoint), slider)
+    again = studio.picture(checkpoint, reading.read_settings({**FIELDS, **filled}, checkpoint), slider)
     assert (pixels(again) == pixels(made)).all() and again.infotext == made.infotext
 
 
 def test_a_picture_of_a_checkpoint_that_is_not_there(studio):
-    read = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
+    read = infotext.identify_infotext("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     checkpoint, said = studio.checkpoints.like(read, "two")
     assert checkpoint.name == "two"
     missing = NOT_THERE(name='"other"', hash="0123456789", place=OF_THIS_PAGE)
@@ -163,9 +163,9 @@ def test_a_picture_of_a_checkpoint_that_is_not_there(studio):
 def test_the_tags_decide_part_by_part_and_step_by_step(studio):
     """Prompt editing, sub-prompts and the negative prompt are in the page as they are in the picture."""
     texts = "[<clipskip:1>:<clipskip:3>:0.5] a red circle AND <clipskip:4> a star", "<clipskip:5> blue"
-    told = parts(Texts(*texts), False, {"steps": 20})
+    told = parts_by_step(Texts(*texts), False, {"steps": 20})
     assert [[step["l"] for step in steps] for steps in told] == [[1, 3], [4]]
-    assert [[step["l"] for step in steps] for steps in parts(Texts(*texts), True, {})] == [[5]]
+    assert [[step["l"] for step in steps] for steps in parts_by_step(Texts(*texts), True, {})] == [[5]]
     made = picture(studio, prompt=texts[0], negative=texts[1], slider=12, steps=4)
     assert (pixels(made) == pixels(picture(studio, prompt=texts[0], negative=texts[1], steps=4))).all()
     other = texts[0].replace("<clipskip:4>", "<clipskip:9>")
@@ -184,10 +184,10 @@ def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, languag
     last = (
         "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 0000000000, Hires upscale: 2, VAE: x"
     )
-    read = infotext.parse(f"a\n{last}, Hires upscaler: ESRGAN")
+    read = infotext.identify_infotext(f"a\n{last}, Hires upscaler: ESRGAN")
     wanted = recipe.of(read)
     said = [*wanted.warnings, studio.checkpoints.like(read, "two")[1], *reading.fields_of(wanted, "SD2")[1]]
-    other = infotext.parse("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
+    other = infotext.identify_infotext("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     said.append(studio.checkpoints.like(other, "two")[1])
     for fields in ({"scale": 0.5}, {"upscaler": "ESRGAN"}, {"width": 4096, "scale": 4}):
         with pytest.raises(FieldError) as wrong:

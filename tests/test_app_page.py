@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from clip_skip.pictures.facts import MADE_AT_OWN
 from clip_skip.standalone.app.reading import SEED_TOO_LARGE
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from tests.random_model import SMALL_SDXL, random_weights
 
 from .test_families import HEADS
@@ -266,7 +266,7 @@ def test_a_bad_axis_is_named_and_nothing_is_lost(page):
     tab(page, "Sweep")
     field(page, "Clip skips").fill("1-13")
     page.locator(SWEEP).click()
-    expect(page, f"Clip skips: {TOO_DEEP(value=13, layers=12)}", "body")
+    expect(page, f"Clip skips: {COLUMN_TOO_DEEP(value=13, layers=12)}", "body")
     assert field(page, "Clip skips").input_value() == "1-13"
     page.locator(PROMPT).fill("a <b>bold</b> circle")
     field(page, "Clip skips").fill("<img src=x>")

@@ -135,7 +135,7 @@ def host(standins):
 
 def identities(p=None, settings=None, towers=None, **changes):
     """Those of all cells, in the plan's order."""
-    from clip_skip.webui.state import State, SweepJob
+    from clip_skip.webui.state import State, SweepGrid
     from clip_skip.webui.sweep.identity import cell_identities
 
     p = p or StableDiffusionProcessing()
@@ -143,7 +143,7 @@ def identities(p=None, settings=None, towers=None, **changes):
         setattr(p, name, value)
     settings = settings or SweepSettings(clip_skips="2", cfg_scales="7")
     plan = settings.plan(towers)
-    p.clip_skip_state = State(job=SweepJob(settings, plan))
+    p.clip_skip_state = State(job=SweepGrid(settings, plan))
     return list(cell_identities(p, plan.cells).values())
 
 

@@ -85,7 +85,7 @@ def test_writing_twice_changes_nothing(written: Path) -> None:
 
 
 def test_its_latents_are_cells(model: Model) -> None:
-    drawn = torch.stack([2 * scenes.draw(scenes.random_scene(Random(seed))) - 1 for seed in range(4)])
+    drawn = torch.stack([2 * scenes.draw_scene(scenes.random_scene(Random(seed))) - 1 for seed in range(4)])
     with torch.no_grad():
         latents = model.parts.vae.encode(drawn).latent_dist.mean * LATENT_SCALE
     assert (latents - cells(drawn)).square().mean() < 0.05
@@ -94,7 +94,7 @@ def test_its_latents_are_cells(model: Model) -> None:
 @pytest.mark.parametrize("things", [1, 2])
 def test_the_checker_knows_what_was_drawn(things: int) -> None:
     for case in cases(12, "checker", held_out=True, things=things):
-        verdict = checker.judge(scenes.draw(case.scene), case.scene, case.mentions)
+        verdict = checker.judge(scenes.draw_scene(case.scene), case.scene, case.mentions)
         assert verdict.count and all(verdict.colours) and all(verdict.shapes)
 
 
@@ -106,7 +106,7 @@ def test_training_never_sees_a_held_out_pair() -> None:
 
 def test_a_seed_names_a_picture_and_a_caption() -> None:
     first, again = (scenes.random_scene(Random(3)) for _ in range(2))
-    assert torch.equal(scenes.draw(first), scenes.draw(again))
+    assert torch.equal(scenes.draw_scene(first), scenes.draw_scene(again))
     assert scenes.caption(first, Random(3)) == scenes.caption(again, Random(3))
 
 
@@ -128,7 +128,7 @@ def test_diffusers_own_loader_reads_it(written: Path) -> None:
 
     from clip_skip.standalone.models import checkpoint
 
-    models = checkpoint.load(written, "cpu", torch.float32)
+    models = checkpoint.load_checkpoint(written, "cpu", torch.float32)
     pipeline = StableDiffusionPipeline.from_single_file(
         str(written),
         original_config=str(written.with_suffix(".yaml")),
@@ -152,7 +152,7 @@ def test_a_caption_is_read_as_it_was_written(things: int) -> None:
         told = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in scene.things]
         asked = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in case.scene.things]
         assert sorted(told) == sorted(asked)
-        drawn = scenes.draw(case.scene)
+        drawn = scenes.draw_scene(case.scene)
         assert checker.judge(drawn, scene, mentions).places == (True if mentions.place else None)
 
 

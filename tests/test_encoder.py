@@ -7,7 +7,7 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from clip_skip.encoder import (
-    TOO_DEEP,
+    SKIP_TOO_DEEP,
     TextEncoder,
     conditionings,
     encode,
@@ -325,5 +325,5 @@ def test_stop_at_leaves_nothing_behind_when_the_forward_fails():
 def test_incomplete_layers_are_not_taken():
     described = from_stack(Stack(), "Qwen3-VL", "qwen", 1, False, incomplete=3)
     assert described.clamp(4) == 1 and described.deepest == 1
-    assert described.too_deep(2) == [TOO_DEEP(value="2", layers=4, name="Qwen3-VL", used=1)]
+    assert described.too_deep(2) == [SKIP_TOO_DEEP(value="2", layers=4, name="Qwen3-VL", used=1)]
     assert not described.too_deep(1)

@@ -15,7 +15,7 @@ from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Hires, SamplingOptions, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.pictures import recipe  # noqa: E402
-from clip_skip.standalone.pictures.infotext import parse  # noqa: E402
+from clip_skip.standalone.pictures.infotext import identify_infotext  # noqa: E402
 from clip_skip.standalone.sampling.noise import Noise  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.sampling.stochastic import BrownianTree  # noqa: E402
@@ -150,7 +150,7 @@ def test_ddim_follows_the_webuis(eta):
 
 
 def test_a_picture_has_it_and_its_infotext_says_so(tmp_path):
-    engine = Engine(checkpoint.load(random_model(tmp_path)))
+    engine = Engine(checkpoint.load_checkpoint(random_model(tmp_path)))
     shot = Shot("a cow", "dark", 1.0, 4.0, 1)
 
     def pixels(**options):
@@ -167,9 +167,12 @@ def test_a_picture_has_it_and_its_infotext_says_so(tmp_path):
     for sampler, key in (("Euler a", "Eta"), ("DDIM", "Eta DDIM")):
         text = replace(settings, sampler=sampler).infotext(shot)
         assert f", {key}: 0.5, " in text
-        assert recipe.of(parse(text)).options["eta"] == 0.5 and recipe.of(parse(text)).warnings == ()
+        assert (
+            recipe.of(identify_infotext(text)).options["eta"] == 0.5
+            and recipe.of(identify_infotext(text)).warnings == ()
+        )
     both = replace(settings, hires=Hires(sampler="DDIM")).infotext(shot)
-    assert "Eta: 0.5, Eta DDIM: 0.5, " in both and recipe.of(parse(both)).warnings == ()
-    assert len(recipe.of(parse(both.replace("Eta DDIM: 0.5, ", ""))).warnings) == 1
+    assert "Eta: 0.5, Eta DDIM: 0.5, " in both and recipe.of(identify_infotext(both)).warnings == ()
+    assert len(recipe.of(identify_infotext(both.replace("Eta DDIM: 0.5, ", ""))).warnings) == 1
     assert "Eta" not in replace(settings, eta=None).infotext(shot)
-    assert recipe.of(parse(settings.infotext(shot).replace("Eta: 0.5, ", ""))).options["eta"] is None
+    assert recipe.of(identify_infotext(settings.infotext(shot).replace("Eta: 0.5, ", ""))).options["eta"] is None

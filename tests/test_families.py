@@ -39,7 +39,7 @@ PROMPT, NEGATIVE = "a photo of a cow in a field", "dark"
 
 
 def models_of(small, seed=0):
-    return checkpoint.build(dict(random_weights(small, seed)), small, "cpu", torch.float32)
+    return checkpoint.build_models(dict(random_weights(small, seed)), small, "cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_published_sizes():
     counts = {}
     for name, wanted in (("SD2", SD2), ("SDXL", SDXL)):
         found = shapes(wanted)
-        for prefix in (sizes.UNET, *sizes.TEXTS[name]):
+        for prefix in (sizes.UNET, *sizes.TEXT_PREFIXES[name]):
             counts[name, prefix] = sum(int(np.prod(s)) for n, s in found.items() if n.startswith(prefix))
     assert list(counts.values()) == [865_910_724, 352_984_064, 2_567_463_684, 123_060_480, 694_659_840]
 
@@ -94,7 +94,7 @@ def saved(small, path, metadata):
 def test_a_file_is_the_model_that_it_was_written_from(small, tmp_path):
     path = saved(small, tmp_path / "m.safetensors", {**HEADS[small.family], "modelspec.prediction_type": "epsilon"})
     assert header.inspect(path) == small
-    loaded = checkpoint.load(path)
+    loaded = checkpoint.load_checkpoint(path)
     parts = (loaded.unet, loaded.vae, *loaded.text_encoders)
     assert sum(w.numel() for part in parts for w in part.parameters()) == sum(
         int(np.prod(shape)) for shape in shapes(small).values()
@@ -112,7 +112,7 @@ def test_loading_reads_each_weight_once(tmp_path, monkeypatch):
             yield SimpleNamespace(keys=file.keys, metadata=file.metadata, get_slice=file.get_slice, get_tensor=get)
 
     monkeypatch.setattr(header, "safe_open", counting)
-    checkpoint.load(path)
+    checkpoint.load_checkpoint(path)
     assert sorted(read) == sorted(shapes(SMALL_SDXL))
 
 
@@ -120,13 +120,13 @@ def test_loading_reads_each_weight_once(tmp_path, monkeypatch):
 def test_what_the_weights_do_not_tell_is_told_or_the_file_is_refused(small, tmp_path):
     path = saved(small, tmp_path / "m.safetensors", None)
     with pytest.raises(CheckpointError, match="attention heads of its UNet is unknown: 32-64-64"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     for key in HEADS[small.family]:
         if "text" in key:
             others = {name: value for name, value in HEADS[small.family].items() if name != key}
             saved(small, path, others)
             with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown"):
-                checkpoint.load(path)
+                checkpoint.load_checkpoint(path)
 
 
 def test_the_yaml_says_what_is_predicted_and_the_scale(tmp_path):
@@ -263,14 +263,14 @@ def test_a_study_says_the_clip_skip_of_sdxl_as_a_tag(tmp_path):
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float16, 2), (torch.bfloat16, 8)])
 def test_half_precision(dtype, bound):
-    models = checkpoint.build(dict(random_weights(SMALL_SDXL)), SMALL_SDXL, "cpu", dtype)
+    models = checkpoint.build_models(dict(random_weights(SMALL_SDXL)), SMALL_SDXL, "cpu", dtype)
     made = picture(Engine(models), Shot(PROMPT, NEGATIVE, 2, 7, 1))[0]
     exact = picture(Engine(models_of(SMALL_SDXL)), Shot(PROMPT, NEGATIVE, 2, 7, 1))[0]
     assert np.abs(np.asarray(made).astype(int) - np.asarray(exact)).mean() < bound
 
 
 def test_a_vae_that_overflows_in_half_precision_runs_in_single():
-    models = checkpoint.build(dict(random_weights(SMALL_SDXL)), SMALL_SDXL, "cpu", torch.float16)
+    models = checkpoint.build_models(dict(random_weights(SMALL_SDXL)), SMALL_SDXL, "cpu", torch.float16)
     with torch.no_grad():
         models.vae.decoder.conv_in.weight.mul_(30000)
     made = picture(Engine(models), Shot(PROMPT, NEGATIVE, 2, 7, 1))[0]
@@ -305,7 +305,7 @@ def test_clip_l_against_clip_g(tmp_path):
     arguments = ["sweep", "--model", str(path), "--skips", "2, 4", *common]
     assert main([*arguments, "--rows", "clip_g", "--row-values", "2, 5", "--out", str(tmp_path / "g")]) == 0
     assert main([*arguments, "--columns", "clip_l", "--cfg", "7", "--out", str(tmp_path / "l")]) == 0
-    engine = Engine(checkpoint.load(path, "cpu", torch.float32))
+    engine = Engine(checkpoint.load_checkpoint(path, "cpu", torch.float32))
 
     def alone(clip_l, clip_g):
         shot = Shot(PROMPT, "", clip_l, 7.0, 3, clip_skip_g=clip_g)

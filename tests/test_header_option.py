@@ -32,7 +32,7 @@ def test_whatever_the_option_is_nothing_of_ours_fails(host, value, number, caplo
         assert torch.allclose(conditioning(p), wanted[5], atol=1e-5)
         p = host.generate(["a cow"], args=[{"enabled": True, "clip_skip": 4}], is_api=True)
         assert torch.allclose(conditioning(p), wanted[4], atol=1e-5)
-        assert models_in_use.answer(host.model, "a cow", None) == {"suggestions": [], "problems": []}
+        assert models_in_use.suggest_while_writing(host.model, "a cow", None) == {"suggestions": [], "problems": []}
     assert not caplog.records
 
 

@@ -21,7 +21,7 @@ HIRES = Hires(1.5, denoising=0.6, steps=3)
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    return Engine(checkpoint.load(random_model(tmp_path_factory.mktemp("model"))))
+    return Engine(checkpoint.load_checkpoint(random_model(tmp_path_factory.mktemp("model"))))
 
 
 def batch(*shots, sampler="Euler", hires=HIRES, noise="CPU"):

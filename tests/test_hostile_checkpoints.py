@@ -216,11 +216,11 @@ def test_weights_of_other_shapes_are_refused_by_name(name, shape, weights, tmp_p
     path = tmp_path / "m.safetensors"
     assert name in weights
     save_file({**weights, name: torch.zeros(shape)}, path, metadata=HEADS)
-    for load in (header.inspect, text_encoders.load_text_encoder, checkpoint.load):
+    for load in (header.inspect, text_encoders.load_text_encoder, checkpoint.load_checkpoint):
         with contextlib.suppress(CheckpointError):
             load(path)
     with pytest.raises(CheckpointError) as error:
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     assert "m.safetensors" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -241,7 +241,7 @@ def test_weights_of_openclip_of_other_shapes_are_refused_by_name(small, end, sha
     tower = "h" if small is SMALL_SD2 else "g"
     if small is SMALL_SDXL or end != "text_projection":
         with pytest.raises(CheckpointError, match=r"m\.safetensors"):
-            checkpoint.load(path)
+            checkpoint.load_checkpoint(path)
         with pytest.raises(CheckpointError, match=r"m\.safetensors"):
             text_encoders.load_text_encoder(path, tower)
 
@@ -275,6 +275,6 @@ def test_any_file_is_a_checkpoint_or_refused(data, tmp_path):
         )  # fmt: skip
         shapes = data.draw(st.dictionaries(prefixes, st.lists(st.integers(0, 5), max_size=5), max_size=6))
         save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, path)
-    for load in (header.inspect, checkpoint.load, text_encoders.load_text_encoder):
+    for load in (header.inspect, checkpoint.load_checkpoint, text_encoders.load_text_encoder):
         with pytest.raises(CheckpointError, match=r"any\.safetensors"):
             load(path)

@@ -114,9 +114,11 @@ def test_two_texts_of_one_call_keep_their_own_pooled_vectors(name, model, encode
 def encode_schedule(model, prompt):
     from modules import prompt_parser
 
-    from clip_skip.prompt.parsed import parse
+    from clip_skip.prompt.parsed import parse_prompt
 
-    return prompt_parser.get_learned_conditioning(model, prompt_parser.SdConditioning([parse(prompt).mark()]), 20)
+    return prompt_parser.get_learned_conditioning(
+        model, prompt_parser.SdConditioning([parse_prompt(prompt).mark()]), 20
+    )
 
 
 @only("SDXL", "refiner")
@@ -201,7 +203,7 @@ def test_sd3_in_forge(standins, encode):
     described = describe_model(model)
     assert described.kind == "SD3" and described.towers == {"l": 12, "g": 32} and described.header_acts
     assert described.all_towers == {"l": 12, "g": 32, "t5": 6}
-    answer = routes.describe(model)
+    answer = routes.describe_loaded_model(model)
     assert answer["header_acts"] and [one["header"] for one in answer["encoders"]] == [{"offset": 0, "least": 1}] * 2
     assert [one["native"] for one in answer["encoders"]] == [2, 2]
     outputs = [embedder.states(tokenize(["a cow"])) for embedder in model.embedders]
@@ -241,11 +243,11 @@ def generation(**more):
 
 
 def test_forge_scales_each_picture(standins):
-    from clip_skip.webui.hosts.cfg import scale_each
+    from clip_skip.webui.hosts.cfg import apply_cfg_scales
 
     p = generation()
     before = p.sd_model.forge_objects.unet
-    scale_each(p)
+    apply_cfg_scales(p)
     assert before.functions == []
     (scaled,) = p.sd_model.forge_objects.unet.functions
     cond, uncond = torch.randn(4, 4, 8, 8), torch.randn(4, 4, 8, 8)
@@ -257,11 +259,11 @@ def test_forge_scales_each_picture(standins):
 
 
 def test_forge_leaves_a_hires_pass_with_its_own_scale(standins):
-    from clip_skip.webui.hosts.cfg import scale_each
+    from clip_skip.webui.hosts.cfg import apply_cfg_scales
 
     for more, functions in (({"is_hr_pass": True, "hr_cfg": 5.0}, 0), ({"is_hr_pass": True}, 1)):
         p = generation(**more)
-        scale_each(p)
+        apply_cfg_scales(p)
         assert len(p.sd_model.forge_objects.unet.functions) == functions
 
 

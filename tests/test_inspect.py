@@ -24,7 +24,7 @@ pytest.importorskip("lycoris")
 from clip_skip.made_for import blocks_figure, findings, reading, safetensors_file, verdict
 from clip_skip.made_for.findings import inspect
 from clip_skip.made_for.kinds import FIRST_OF_SEVERAL, G_ALONE
-from clip_skip.made_for.naming import parse
+from clip_skip.made_for.naming import parse_tensor_name
 from clip_skip.made_for.reading import Problem, complaint
 from clip_skip.made_for.verdict import FAINT, top
 from clip_skip.standalone.cli.main import main
@@ -173,7 +173,7 @@ def test_the_same_tensors_under_every_scheme(tmp_path, scheme):
     plain = inspect(save(tmp_path / "plain.safetensors", trained("lora", 2)))
     state = {name: one for name, one in trained("lora", 2).items() if not name.endswith("alpha")}
     names = SCHEMES[scheme](state)
-    assert len(names) == len(state) == len({parse(name) for name in names} - {None})
+    assert len(names) == len(state) == len({parse_tensor_name(name) for name in names} - {None})
     path = save(tmp_path / "a.safetensors", names)
     assert told(path) == ("LoRA", "SD1", 2, "exact")
     levels = [block.largest for block in inspect(path).weights.blocks["l"]]
@@ -522,7 +522,7 @@ def test_values_that_are_no_numbers(tmp_path, value, end):
     state = {name: one.clone() for name, one in trained("lora", 2).items()}
     state[f"lora_te_text_model_encoder_layers_3_mlp_fc1.{end}"].view(-1)[0] = value
     found = inspect(save(tmp_path / "a.safetensors", state))
-    assert found.verdict.certainty == "none" and found.verdict.sentences == (verdict.NOT_FINITE,)
+    assert found.verdict.certainty == "none" and found.verdict.sentences == (verdict.WEIGHTS_NOT_FINITE,)
     assert json.loads(json.dumps(found.as_json(), allow_nan=False))["weights"]["blocks"]["l"][3] is None
 
 
@@ -530,7 +530,7 @@ def test_a_checkpoint_with_values_that_are_no_numbers(tmp_path):
     state = {name: one.clone() for name, one in tuned(2).items()}
     state[f"{TEXT}encoder.layers.3.mlp.fc1.weight"][0, 0] = math.nan
     found = inspect(checkpoint(tmp_path / "a.safetensors", state, HALF), str(CHECKPOINT))
-    assert found.verdict.certainty == "none" and found.verdict.sentences == (verdict.NOT_FINITE,)
+    assert found.verdict.certainty == "none" and found.verdict.sentences == (verdict.WEIGHTS_NOT_FINITE,)
 
 
 @pytest.mark.parametrize("algo", ["lora", "loha", "lokr"])
@@ -657,13 +657,13 @@ def test_arguments_that_cannot_be_used(tmp_path, capsys, arguments):
 def test_the_picture_has_a_bar_for_every_changed_block(tmp_path):
     found = inspect(save(tmp_path / "a.safetensors", trained("lora", 4)))
     blue = np.array([0, 114, 178])
-    pixels = np.asarray(blocks_figure.draw([found]))
+    pixels = np.asarray(blocks_figure.draw_blocks_figure([found]))
     row = (pixels == blue).all(-1)
     row = row[np.argmax(row.sum(1))]
     assert (np.diff(row.astype(int)) == 1).sum() == 9
-    assert blocks_figure.draw([found] * 13, dark=True).height < 2000
+    assert blocks_figure.draw_blocks_figure([found] * 13, dark=True).height < 2000
     with pytest.raises(ValueError, match=blocks_figure.NO_BLOCKS):
-        blocks_figure.draw([])
+        blocks_figure.draw_blocks_figure([])
 
 
 def test_only_what_is_needed_is_read(tmp_path, monkeypatch):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from clip_skip import panel, skip
+from clip_skip import panel
 from clip_skip.messages.catalogues import HOST_WORDS, catalogue, languages, translator
 from clip_skip.messages.message import Template
 from clip_skip.page import made_for
-from clip_skip.prompt.parsed import find_warnings, parse
+from clip_skip.prompt.parsed import find_warnings, parse_prompt
 from clip_skip.sweep import settings as sweep_settings
 from clip_skip.sweep.presets import BUILT_IN
 from clip_skip.sweep.rows import CFG, ROW_KINDS
@@ -73,7 +73,7 @@ def test_every_label_of_the_page_has_a_translation():
         *(text for field in panel.FIELDS for text in (field.label, field.info) if text),
     }
     labels |= {
-        *made_for.HEADS,
+        *made_for.COLUMN_HEADINGS,
         "Download as CSV",
         made_for.NO_BASE,
         *sweep_settings.LABELS.values(),
@@ -102,9 +102,6 @@ ENGLISH_ONLY = {
 }
 """Packages whose texts no page shows."""
 
-OF_OTHER_TOOLS = {skip.IGNORED_BY_KOHYA, skip.UNKNOWN_TOOL}
-"""Said of the numbers of other tools, which only programs ask for."""
-
 
 @pytest.fixture(scope="module")
 def templates():
@@ -123,7 +120,7 @@ def is_shown(modules):
 
 
 def test_every_template_and_every_word_of_a_script_has_a_translation(templates):
-    shown = {text for text, modules in templates.items() if is_shown(modules)} - OF_OTHER_TOOLS
+    shown = {text for text, modules in templates.items() if is_shown(modules)}
     assert len(shown) > 30 and len(words_of_scripts()) > 60
     assert (shown | words_of_scripts()) - SENTENCES["ja_JP"].keys() == set()
 
@@ -154,7 +151,7 @@ def test_every_template_keeps_its_values_in_every_language(templates):
 def test_other_languages_and_other_texts_stay_as_they_are(standins):
     from clip_skip.webui.host_language import translate
 
-    wrong = find_warnings([parse("<clipskip:>")])[0]
+    wrong = find_warnings([parse_prompt("<clipskip:>")])[0]
     assert translate(wrong) == str(wrong)
     for language in ("None", None, "xx_XX", "../../etc/passwd"):
         assert translator(language)(wrong) == str(wrong) != translator("ja_JP")(wrong)
@@ -164,6 +161,6 @@ def test_other_languages_and_other_texts_stay_as_they_are(standins):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", ["girl to woman", "pixels", "a value", "x; now it is 3", "{name}", "\\1 (.+)* $"])
 def test_names_and_what_was_typed_stay_as_they_are(language, name):
-    for message in find_warnings([parse(f"<clipskip:{name}>")]):
+    for message in find_warnings([parse_prompt(f"<clipskip:{name}>")]):
         shown, english = translator(language)(message), str(message)
         assert shown != english and all(text in shown for text in re.findall(r'"[^"]*"', english)), shown

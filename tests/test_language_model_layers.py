@@ -129,4 +129,4 @@ def test_what_it_is_not(tmp_path):
     transformers.CLIPTextConfig().save_pretrained(folder)
     with pytest.raises(CheckpointError) as error:
         load_language_model(folder)
-    assert error.value.message == language_models.UNKNOWN(file="clip")
+    assert error.value.message == language_models.UNKNOWN_TEXT_ENCODER(file="clip")

@@ -214,7 +214,7 @@ def test_another_models_name_has_no_effect_and_is_told(host, named):  # noqa: F8
     example = named_encoders.would_act(described.named[0].encoder)
     tag = f'"<clipskip:{other}=3>"'
     assert torch.equal(crossattn(p.c[0][0][0]), stock)
-    assert told(p) == [named_encoders.NO_EFFECT_BUT(name=other, tag=tag, model=described.name, **example)]
+    assert told(p) == [named_encoders.NAME_HAS_NO_EFFECT_BUT(name=other, tag=tag, model=described.name, **example)]
 
 
 def test_on_sd1_a_language_models_name_has_no_effect_and_is_told(host):  # noqa: F811
@@ -222,7 +222,7 @@ def test_on_sd1_a_language_models_name_has_no_effect_and_is_told(host):  # noqa:
 
     p = host.generate(["<clipskip:2:t5=3>a cow"], ["bad"])
     assert torch.equal(p.c[0][0][0], host.at(2, "a cow"))
-    assert told(p) == [named_encoders.NO_EFFECT(name="t5", tag='"<clipskip:2:t5=3>"', model="SD1")]
+    assert told(p) == [named_encoders.NAME_HAS_NO_EFFECT(name="t5", tag='"<clipskip:2:t5=3>"', model="SD1")]
 
 
 def no_effect(model):
@@ -230,7 +230,7 @@ def no_effect(model):
     from clip_skip.webui.hosts.encoders import describe_model
 
     described = describe_model(model)
-    template = generation.SEVERAL_LAYERS if described.several else generation.NO_EFFECT
+    template = generation.SEVERAL_LAYERS if described.several else generation.MODEL_WITHOUT_CLIP_SKIP
     return template(model=described.name)
 
 
@@ -255,14 +255,14 @@ def test_without_us_nothing_is_told(host, fixed):  # noqa: F811
 def test_what_the_page_says_of_the_model(host, name):  # noqa: F811
     from modules import sd_models
 
-    from clip_skip.webui.hosts.encoders import NAMES, describe_model
+    from clip_skip.webui.hosts.encoders import MODEL_NAMES, describe_model
     from clip_skip.webui.page import routes
 
     model = load(host, SINGLE[name][1]() if name in SINGLE else {**SEVERAL, **UNKNOWN}[name]())
     sd_models.model_data.sd_model = model
     described = describe_model(model)
     kind = type(model).__name__
-    assert not described.hosts and not described.header_acts and described.kind == NAMES.get(kind, kind)
+    assert not described.hosts and not described.header_acts and described.kind == MODEL_NAMES.get(kind, kind)
     assert described.towers == {} and described.layers is None and described.header_skip is None
     answer = routes.loaded()
     assert answer["encoders"] == [] and answer["several_layers"] == (name in SEVERAL)
@@ -334,7 +334,9 @@ def test_the_columns_of_a_sweep_must_fit_the_model(host, named):  # noqa: F811
         sweep_of(model, host, other)
     assert (
         error.value.message
-        == SweepError.in_field(settings.LABELS["columns"], settings.NEEDS_NAMED(name=settings.NAMES[other])).message
+        == SweepError.in_field(
+            settings.LABELS["columns"], settings.NEEDS_NAMED(name=settings.LANGUAGE_MODEL_NAMES[other])
+        ).message
     )
     for rows in ({"rows": "hires"}, {"rows": "clip_g"}):
         with pytest.raises(SweepError):
@@ -369,7 +371,7 @@ def test_the_layers_tab_shows_it(host, named, monkeypatch):  # noqa: F811
     loaded = []
     monkeypatch.setattr(layers_tab, "load_on_device", loaded.append)
     calls = model.calls
-    measured = layers_tab.measure(f"<clipskip:3>{OTHER}", "l")
+    measured = layers_tab.measure_prompt_on_page(f"<clipskip:3>{OTHER}", "l")
     (encoder,) = (one.encoder for one in describe_model(model).named)
     assert measured.clip_skips == tuple(range(LAYERS, 0, -1)) and measured.title == encoder.name
     assert measured.native == encoder.native and loaded == [model] and model.calls == calls
@@ -384,7 +386,7 @@ def test_the_layers_tab_has_nothing_to_show_of_several_layers(host, fixed):  # n
     from clip_skip.webui.widgets import layers_tab
 
     with pytest.raises(MessageError):
-        layers_tab.measure(OTHER, "l")
+        layers_tab.measure_prompt_on_page(OTHER, "l")
 
 
 def test_an_encoder_that_is_built_in_another_way_is_left_alone(host):  # noqa: F811
@@ -398,7 +400,7 @@ def test_an_encoder_that_is_built_in_another_way_is_left_alone(host):  # noqa: F
     model.engine = None
     model.get_learned_conditioning = lambda texts: torch.zeros(len(texts), 3, 4)
     p = host.generate(["<clipskip:qwen=3>a cow"])
-    assert told(p) == [generation.NO_EFFECT(model="Z-Image")]
+    assert told(p) == [generation.MODEL_WITHOUT_CLIP_SKIP(model="Z-Image")]
 
 
 def test_the_hires_pass_follows_the_first(host, named):  # noqa: F811

@@ -153,7 +153,7 @@ def test_what_cannot_be_measured_is_told():
     with pytest.raises(RuntimeError, match="not run"):
         layers.measure_layers(encoder, lambda: None, LABELS)
     torch.nn.init.constant_(encoder.blocks[3].layer_norm1.weight, float("nan"))
-    with pytest.raises(layers.LayersError, match=re.escape(str(layers.NOT_FINITE(encoder=encoder.name)))):
+    with pytest.raises(layers.LayersError, match=re.escape(str(layers.STATES_NOT_FINITE(encoder=encoder.name)))):
         layers.measure_layers(encoder, lambda: tower(tokenize(["a"])), LABELS)
 
 
@@ -235,19 +235,23 @@ def test_the_command_on_sdxl_and_sd2_files(tmp_path):
     save(sd2, heads, **{"cond_stage_model.model.": tower})
     tokens = bpe.chunks(bpe.tokenizer(), "a red cow")
     states = run_open_clip(tower, tokens)
-    check(layers_command.measure(xl, "a red cow"), clip(tokens, output_hidden_states=True).hidden_states[1:], None)
-    check(layers_command.measure(xl, "a red <clipskip:2>cow", "g"), states, None)
-    check(layers_command.measure(sd2, "a red cow"), states, tower.ln_final)
-    assert layers_command.measure(xl, "a red cow").tokens == LABELS
+    check(
+        layers_command.measure_checkpoint_layers(xl, "a red cow"),
+        clip(tokens, output_hidden_states=True).hidden_states[1:],
+        None,
+    )
+    check(layers_command.measure_checkpoint_layers(xl, "a red <clipskip:2>cow", "g"), states, None)
+    check(layers_command.measure_checkpoint_layers(sd2, "a red cow"), states, tower.ln_final)
+    assert layers_command.measure_checkpoint_layers(xl, "a red cow").tokens == LABELS
     with pytest.raises(CheckpointError, match="no text encoder g, but h"):
-        layers_command.measure(sd2, "a red cow", "g")
+        layers_command.measure_checkpoint_layers(sd2, "a red cow", "g")
     save(sd2, {}, **{"cond_stage_model.model.": tower})
     with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown: width 128"):
-        layers_command.measure(sd2, "a red cow")
+        layers_command.measure_checkpoint_layers(sd2, "a red cow")
 
 
 def test_a_long_prompt_is_limited_to_its_first_chunk():
-    measured = layers_command.measure(CHECKPOINT, "cow " * 80)
+    measured = layers_command.measure_checkpoint_layers(CHECKPOINT, "cow " * 80)
     assert len(measured.tokens) == 77 and measured.notes == (layers.FIRST_CHUNK(count=2),)
 
 
@@ -268,12 +272,14 @@ def test_the_tab_on_every_host(standins, name):
         embedder.tokenize_line = lambda text: ([Chunk(text)], 3)
         embedder.tokenizer = type("Tokenizer", (), {"convert_ids_to_tokens": lambda self, token: f"t{token}</w>"})()
         embedder.wrapped.layer_idx = 1
-    sentence, picture, tower = layers_tab.show("a red <clipskip:3><lora:x:1> cow", layers_tab.NAMES["g"], "", False)
+    sentence, picture, tower = layers_tab.show(
+        "a red <clipskip:3><lora:x:1> cow", layers_tab.TOWER_NAMES["g"], "", False
+    )
     assert "biggest change" in sentence and picture.size[0] == 1430
     assert tower["visible"] == (len(model.embedders) > 1)
     towers = {host.encoder.tower: host for host in layers_tab.describe_model(model).hosts}
     host = towers.get("g") or next(iter(towers.values()))
-    measured = layers_tab.measure("a red cow", "g")
+    measured = layers_tab.measure_prompt_on_page("a red cow", "g")
     assert measured.tokens[0] == "<start>" and measured.tokens[-1] == "<end>" and len(measured.tokens) == 5
     run = len(host.encoder.blocks) - (1 if name == "A1111 SD2" else 0)
     assert len(measured.numbers) == run
@@ -333,5 +339,5 @@ def test_an_openclip_h_without_its_last_block_is_numbered_as_the_full_one(tmp_pa
     """As by the sweep: forks and diffusers store SD2's with 23 of its 24 blocks."""
     tower = large_open_clip(64, 23)
     save(tmp_path / "sd2.safetensors", {"clip_skip.text_heads": "1"}, **{"cond_stage_model.model.": tower})
-    measured = layers_command.measure(tmp_path / "sd2.safetensors", "a red cow")
+    measured = layers_command.measure_checkpoint_layers(tmp_path / "sd2.safetensors", "a red cow")
     assert measured.numbers == tuple(range(1, 24)) and measured.clip_skips == tuple(range(24, 1, -1))

@@ -19,9 +19,16 @@ from clip_skip.standalone.cli.sweep_arguments import NO_HIRES, NO_HIRES_ROWS, ad
 from clip_skip.standalone.engine.shots import Hires
 from clip_skip.standalone.pictures import checkpoint as checkpoints
 from clip_skip.standalone.pictures import recipe
-from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, of_hires, parameters, parse, read
+from clip_skip.standalone.pictures.infotext import (
+    Infotext,
+    InfotextError,
+    identify_infotext,
+    of_hires,
+    parameters,
+    read,
+)
 from clip_skip.standalone.sampling.samplers import SAMPLERS
-from clip_skip.standalone.settings import Settings, hires_of, settings_of
+from clip_skip.standalone.settings import Settings, build_settings, hires_of
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -49,7 +56,7 @@ def left_out(*settings):
 
 
 def number_problem(name, value):
-    return FIELD_PROBLEM(field=name, problem=infotexts.NOT_A_NUMBER(value=f'"{value}"'))
+    return FIELD_PROBLEM(field=name, problem=infotexts.VALUE_NOT_A_NUMBER(value=f'"{value}"'))
 
 
 def png(path, text):
@@ -79,7 +86,7 @@ def test_infotext_is_read_from_every_kind_of_file(name, tmp_path):
     assert found.size("Size") == (64, 96) and found.number("CFG scale", 1) == 5.5 and found.number("Nothing", 1) == 1
     hires = Hires(1.5, upscaler="Latent (nearest)", denoising=0.5, steps=3, prompt='a "dog", far')
     wanted = recipe.of(found)
-    settings = settings_of(Settings, wanted.options, model="m")
+    settings = build_settings(Settings, wanted.options, model="m")
     assert settings == Settings(
         *(2, 64, 96, "Euler a Karras", hires, "GPU"),
         **{"model": "m", "prompt": PROMPT, "negative": NEGATIVE, "seed": 7, "cfg_scale": 5.5},
@@ -97,12 +104,12 @@ def test_infotext_is_read_from_every_kind_of_file(name, tmp_path):
     ],
 )
 def test_what_is_prompt(text, prompt, negative):
-    assert (parse(text).prompt, parse(text).negative) == (prompt, negative)
+    assert (identify_infotext(text).prompt, identify_infotext(text).negative) == (prompt, negative)
 
 
 @given(st.text(max_size=300) | st.text(alphabet='Steps: 1,\n"\\Negative prompt', max_size=300))
 def test_any_text_is_an_infotext(text):
-    found = parse(text)
+    found = identify_infotext(text)
     assert isinstance(found.prompt, str)
     try:
         recipe.of(found)
@@ -114,7 +121,7 @@ def test_any_text_is_an_infotext(text):
 def test_what_is_written_is_read(values):
     values = {name: " ".join(value.split()) for name, value in values.items()}
     written = parameters({"Steps": 1, "Seed": 2, "Size": "8x8", **values})
-    found = parse(f"a cow\n{written}")
+    found = identify_infotext(f"a cow\n{written}")
     assert {name: found.parameters[name] for name in values} == values
 
 
@@ -130,13 +137,13 @@ def test_a_hires_pass_is_read_as_it_is_written(hires):
     found = Infotext("a", "", {"Sampler": "DDIM", **{name: str(value) for name, value in of_hires(hires).items()}})
     assert hires_of(recipe.of(found).options) == hires
     line = parameters({"Steps": 1, "Sampler": "DDIM", "Seed": 2, **of_hires(hires)})
-    assert hires_of(recipe.of(parse(f"a\n{line}")).options) == hires
+    assert hires_of(recipe.of(identify_infotext(f"a\n{line}")).options) == hires
 
 
 def test_files_without_infotext_are_named(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "none.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\xff\xfe")
-    messages = {"no.png": container.NO_FILE, "none.png": reader.NO_INFOTEXT, "broken.png": container.NEITHER}
+    messages = {"no.png": container.PICTURE_NOT_FOUND, "none.png": reader.NO_INFOTEXT, "broken.png": container.NEITHER}
     for name, template in messages.items():
         with pytest.raises(InfotextError) as error:
             read(tmp_path / name)
@@ -165,7 +172,7 @@ def test_files_without_infotext_are_named(tmp_path):
     ],
 )
 def test_what_cannot_be_made_again_is_said(last, said):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).warnings == (said,)
+    assert recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {last}")).warnings == (said,)
 
 
 def test_what_changes_no_pixel_is_not_mentioned():
@@ -174,9 +181,9 @@ def test_what_changes_no_pixel_is_not_mentioned():
         'Civitai resources: [{"type":"checkpoint","modelName":"Some: Model, v2"}], Civitai metadata: {"a": {"b": 1}}, '
         "draft: false, workflow: txt2img, User: me, ENSD: 0, VAE hash: 01, Index: 1x1, App: x, Styles: y"
     )
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {harmless}")).warnings == ()
+    assert recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, Size: 8x8, RNG: CPU, {harmless}")).warnings == ()
     many = ", ".join(f"Unknown {number}: 1" for number in range(100))
-    assert len(recipe.of(parse(f"a\nSteps: 1, Seed: 2, RNG: CPU, {many}")).warnings) == 1
+    assert len(recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, RNG: CPU, {many}")).warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +199,7 @@ def test_what_changes_no_pixel_is_not_mentioned():
 )
 def test_what_is_no_number_is_named(last, problem):
     with pytest.raises(InfotextError) as error:
-        recipe.of(parse(f"a\nSteps: 1, Seed: 2, CFG scale: 7, {last}"))
+        recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, CFG scale: 7, {last}"))
     assert str(error.value) == str(problem)
 
 
@@ -209,9 +216,9 @@ def test_what_is_no_number_is_named(last, problem):
     ],
 )
 def test_where_the_headers_value_acted(infotext, family, value, says):
-    found, said = recipe.of(parse(f"a\nSteps: 1, Seed: 2, {infotext}")).clip_skip(family)
+    found, said = recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, {infotext}")).clip_skip(family)
     assert found == value and bool(said) == says
-    tagged, said = recipe.of(parse(f"<clipskip:5>a\nSteps: 1, Seed: 2, {infotext}")).clip_skip(family)
+    tagged, said = recipe.of(identify_infotext(f"<clipskip:5>a\nSteps: 1, Seed: 2, {infotext}")).clip_skip(family)
     assert (tagged, said) == (5.0, [])
 
 
@@ -227,11 +234,11 @@ def test_where_the_headers_value_acted(infotext, family, value, says):
     ],
 )
 def test_another_tools_number_is_taken_for_the_checkpoint_that_is_used(settings, family, value):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).clip_skip(family)[0] == value
+    assert recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, {settings}")).clip_skip(family)[0] == value
 
 
 def test_what_is_not_known_is_as_published_and_said():
-    value, said = recipe.of(parse("a\nSteps: 1, Seed: 2, RNG: CPU, Version: neo-2.26")).clip_skip("SDXL")
+    value, said = recipe.of(identify_infotext("a\nSteps: 1, Seed: 2, RNG: CPU, Version: neo-2.26")).clip_skip("SDXL")
     assert value == 2.0 and said == [recipe.TAKEN(reason=NEO_UNWRITTEN, native="2")]
 
 
@@ -247,12 +254,12 @@ def test_what_is_not_known_is_as_published_and_said():
     ],
 )
 def test_samplers_by_the_names_of_other_tools(settings, sampler):
-    assert recipe.of(parse(f"a\nSteps: 1, Seed: 2, {settings}")).options["sampler"] == sampler
+    assert recipe.of(identify_infotext(f"a\nSteps: 1, Seed: 2, {settings}")).options["sampler"] == sampler
 
 
 def test_seeds_of_64_bits_are_exact():
     for seed in (2**32, 2**53 + 1, 2**64 - 1):
-        assert recipe.of(parse(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).options["seed"] == seed
+        assert recipe.of(identify_infotext(f"a\nSteps: 1, Seed: {seed}, Size: 8x8")).options["seed"] == seed
 
 
 @pytest.mark.parametrize("noise", ["CPU", "NV"])
@@ -275,11 +282,11 @@ def test_a_seed_of_64_bits_is_used_and_written_exactly(tmp_path, noise):
 def test_the_page_leaves_out_a_seed_that_a_browser_rounds():
     from clip_skip.standalone.app import reading
 
-    wanted = recipe.of(parse("a\nSteps: 1, Size: 8x8, RNG: CPU, Seed: 9007199254740993"))
+    wanted = recipe.of(identify_infotext("a\nSteps: 1, Size: 8x8, RNG: CPU, Seed: 9007199254740993"))
     fields, said = reading.fields_of(wanted, "SD1")
     assert "seed" not in fields
     assert said == [reading.SEED_TOO_LARGE(most=2**53, seed="9007199254740993")]
-    fields, said = reading.fields_of(recipe.of(parse("a\nSteps: 1, Size: 8x8, Seed: 4294967296")), "SD1")
+    fields, said = reading.fields_of(recipe.of(identify_infotext("a\nSteps: 1, Size: 8x8, Seed: 4294967296")), "SD1")
     assert fields["seed"] == 2**32 and said == []
 
 
@@ -312,7 +319,7 @@ def test_a_noise_that_is_given_is_not_spoken_of(tmp_path):
 
 def test_what_the_panel_said_becomes_tags():
     last = "Steps: 1, Seed: 2, Clip skip panel: 2.5, Clip skip negative: 4, Clip skip hires: 3, RNG: CPU"
-    found = recipe.of(parse(f"a <clipskip:7>\nNegative prompt: dark\n{last}"))
+    found = recipe.of(identify_infotext(f"a <clipskip:7>\nNegative prompt: dark\n{last}"))
     assert found.options["prompt"] == "<clipskip:2.5:hires=3>a <clipskip:7>"
     assert found.options["negative"] == "<clipskip:4:hires=3>dark"
     assert found.clip_skip("SD1") == (7.0, []) and found.warnings == ()
@@ -343,7 +350,7 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
     told = [hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in files]
 
     def found(name, number):
-        infotext = parse(f"a\nSteps: 1, Seed: 1, Model: {name}, Model hash: {number}")
+        infotext = identify_infotext(f"a\nSteps: 1, Seed: 1, Model: {name}, Model hash: {number}")
         return recipe.checkpoint(infotext, files, "this folder")
 
     assert found("m", told[1]) == (files[1], None)
@@ -362,7 +369,7 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
             found(name, known)
         known = known or checkpoints.NO_HASH
         assert error.value.message == checkpoints.NOT_THERE(name=f'"{name}"', hash=known, place="this folder")
-    among_all = parse(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
+    among_all = identify_infotext(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
     assert recipe.checkpoint(among_all, files, "this folder") == (files[2], None)
 
 
@@ -377,8 +384,8 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
     (cell,) = (tmp_path / "out" / "cells").glob("*.png")
     with Image.open(cell) as made:
         assert made.size == (96, 144)
-        again = parse(made.info["parameters"])
-    first = parse(text)
+        again = identify_infotext(made.info["parameters"])
+    first = identify_infotext(text)
     assert (again.prompt, again.negative) == (first.prompt, first.negative)
     for name in ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Hires steps"):
         assert again.parameters[name] == first.parameters[name]
@@ -394,7 +401,7 @@ def test_what_is_given_on_the_command_line_wins(tmp_path, capsys):
     cells = sorted((tmp_path / "out" / "cells").glob("*.png"))
     assert [cell.stem.rpartition("_")[0] for cell in cells] == ["clip-skip-1_cfg-4", "clip-skip-2_cfg-4"]
     with Image.open(cells[0]) as made:
-        found = parse(made.info["parameters"])
+        found = identify_infotext(made.info["parameters"])
     assert (found.prompt, found.negative, found.parameters["Seed"]) == ("a dog", NEGATIVE, "7")
     for more, message in (
         (["--like", str(tmp_path / "gone.png")], "--like: "),

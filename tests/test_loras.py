@@ -27,8 +27,8 @@ from clip_skip.standalone.prompts.networks import (  # noqa: E402
     HYPERNETWORK,
     IGNORED_OPTION,
     NO_NAME,
-    NOT_A_NUMBER,
     UNKNOWN_NETWORK,
+    WEIGHT_NOT_A_NUMBER,
     EmbeddingError,
     Lora,
     LoraError,
@@ -76,7 +76,7 @@ def folder(weights, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine(weights, folder):
-    return Engine(checkpoint.build(weights, SMALL_SDXL, "cpu", torch.float32), loras=folder)
+    return Engine(checkpoint.build_models(weights, SMALL_SDXL, "cpu", torch.float32), loras=folder)
 
 
 def merged(weights, folder, **scales):
@@ -88,7 +88,7 @@ def merged(weights, folder, **scales):
             scale = (text if "_te" in key else unet) * ALPHA / RANK
             change = state[f"{key}.lora_up.weight"] @ state[f"{key}.lora_down.weight"]
             changed[weight] = changed[weight] + scale * change
-    return Engine(checkpoint.build(changed, SMALL_SDXL, "cpu", torch.float32))
+    return Engine(checkpoint.build_models(changed, SMALL_SDXL, "cpu", torch.float32))
 
 
 def latents(engine, *prompts):
@@ -111,9 +111,9 @@ def test_tags_are_read_and_taken_out():
 @pytest.mark.parametrize(
     ("tag", "message"),
     [
-        ("<lora:a:b>", NOT_A_NUMBER(tag='"<lora:a:b>"', text='"b"')),
-        ("<lora:a:te=b>", NOT_A_NUMBER(tag='"<lora:a:te=b>"', text='"b"')),
-        ("<lora:a:1:unet=nan>", NOT_A_NUMBER(tag='"<lora:a:1:unet=nan>"', text='"nan"')),
+        ("<lora:a:b>", WEIGHT_NOT_A_NUMBER(tag='"<lora:a:b>"', text='"b"')),
+        ("<lora:a:te=b>", WEIGHT_NOT_A_NUMBER(tag='"<lora:a:te=b>"', text='"b"')),
+        ("<lora:a:1:unet=nan>", WEIGHT_NOT_A_NUMBER(tag='"<lora:a:1:unet=nan>"', text='"nan"')),
         ("<lora:te=0.5>", NO_NAME(tag='"<lora:te=0.5>"')),
         ("<lora::1>", NO_NAME(tag='"<lora::1>"')),
         ("<hypernet:h:1>", HYPERNETWORK(tag='"<hypernet:h:1>"')),
@@ -265,7 +265,7 @@ def lycoris_file(path, kind, weights):
 def test_a_lycoris_file_is_the_model_that_it_is_merged_into(kind, weights, folder, tmp_path):
     changes = lycoris_file(tmp_path / "lyco.safetensors", kind, weights)
     shutil.copy(folder / "one.safetensors", tmp_path)
-    engine = Engine(checkpoint.build(weights, SMALL_SDXL, "cpu", torch.float32), loras=tmp_path)
+    engine = Engine(checkpoint.build_models(weights, SMALL_SDXL, "cpu", torch.float32), loras=tmp_path)
 
     def merged_with(text, unet, one=0.0):
         loaded = load_file(folder / "one.safetensors")
@@ -274,7 +274,7 @@ def test_a_lycoris_file_is_the_model_that_it_is_merged_into(kind, weights, folde
             scale = text if "_te" in key else unet
             change = loaded[f"{key}.lora_up.weight"] @ loaded[f"{key}.lora_down.weight"]
             changed[name] = weights[name] + scale * changes[name] + one * ALPHA / RANK * change
-        return Engine(checkpoint.build(changed, SMALL_SDXL, "cpu", torch.float32))
+        return Engine(checkpoint.build_models(changed, SMALL_SDXL, "cpu", torch.float32))
 
     plain = latents(engine, "a cow")
     made = latents(engine, "<lora:lyco:0.5>a cow")
@@ -343,12 +343,12 @@ def write_embedding(path, data):
 
 
 def test_a_word_stands_for_vectors(weights, tmp_path):
-    models = checkpoint.build(weights, SMALL_SDXL, "cpu", torch.float32)
+    models = checkpoint.build_models(weights, SMALL_SDXL, "cpu", torch.float32)
     rows = {"l": models.text_encoders[0], "g": models.text_encoders[1]}
     cow = tokens.tokenizer().encode("cow", add_special_tokens=False).ids[0]
     data = {f"clip_{tower}": embeddings.token_embedding(rows[tower]).weight[[cow, cow]].clone() for tower in rows}
     write_embedding(tmp_path / "my-word.safetensors", data)
-    engine = Engine(models, embeddings=embeddings.Embeddings(embeddings.load(tmp_path)))
+    engine = Engine(models, embeddings=embeddings.Embeddings(embeddings.load_embeddings(tmp_path)))
     assert close(latents(engine, "a My-Word field"), latents(Engine(models), "a cow cow field"))
     long = "a field, " * 24
     assert len(long.replace(",", " ,").split()) == 72
@@ -364,7 +364,7 @@ def test_a_word_stands_for_vectors(weights, tmp_path):
     ],
 )
 def test_files_of_other_tools(name, data, tmp_path):
-    found = embeddings.read(write_embedding(tmp_path / name, data))
+    found = embeddings.read_embedding(write_embedding(tmp_path / name, data))
     assert found.name == "a" and set(found.vectors) == {"l", "h"} and found.vectors["l"].shape[1] == 8
 
 
@@ -390,7 +390,7 @@ def test_files_that_are_no_textual_inversions_stop_nothing_else(engine, tmp_path
     vectors = {"clip_l": torch.ones(1, 64), "clip_g": torch.ones(1, 80)}
     write_embedding(tmp_path / "fine.safetensors", vectors)
     write_embedding(tmp_path / "sd1.safetensors", {"emb_params": torch.ones(1, 64)})
-    other = Engine(engine.models, embeddings=embeddings.Embeddings(embeddings.load(tmp_path)))
+    other = Engine(engine.models, embeddings=embeddings.Embeddings(embeddings.load_embeddings(tmp_path)))
     fine, of_another_family = latents(engine, "a fine cow"), latents(engine, "a sd1 cow")
     assert not close(latents(other, "a fine cow"), fine)
     assert close(latents(other, "a sd1 cow"), of_another_family)  # words, as in the WebUI
@@ -414,7 +414,7 @@ def test_the_command_names_a_file_that_is_no_textual_inversion(tmp_path, capsys)
 def test_any_file_is_a_textual_inversion_or_refused(content, name, tmp_path):
     (tmp_path / name).write_bytes(content)
     with contextlib.suppress(EmbeddingError):
-        embeddings.read(tmp_path / name)
+        embeddings.read_embedding(tmp_path / name)
 
 
 SHAPES = st.lists(st.integers(0, 3), max_size=4).map(tuple)
@@ -429,5 +429,5 @@ def test_any_weights_are_a_textual_inversion_or_refused(shapes, kind, tmp_path):
     weights = {name: torch.zeros(shape, dtype=kind) for name, shape in shapes.items()}
     write_embedding(tmp_path / "a.safetensors", weights)
     with contextlib.suppress(EmbeddingError):
-        for vectors in embeddings.read(tmp_path / "a.safetensors").vectors.values():
+        for vectors in embeddings.read_embedding(tmp_path / "a.safetensors").vectors.values():
             assert vectors.dim() == 2 and 0 not in vectors.shape

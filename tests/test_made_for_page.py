@@ -109,22 +109,22 @@ def test_no_suggestion_from_the_weights_of_another_model(tmp_path):
 
 
 def test_the_verdict_and_the_picture_of_one_file(lora, tmp_path):
-    sentences, picture = made_for.look(lora("two", 2, ss_clip_skip="1"), None, False, str)
+    sentences, picture = made_for.explain_file(lora("two", 2, ss_clip_skip="1"), None, False, str)
     assert sentences.splitlines() == [
         str(verdict.CHANGED(edge=11, count=12, value=2)),
         str(verdict.BUT_SAYS(value=1, source="ss_clip_skip, two.safetensors")),
     ]
-    dark = made_for.look(str(tmp_path / "two.safetensors"), None, True, str)[1]
+    dark = made_for.explain_file(str(tmp_path / "two.safetensors"), None, True, str)[1]
     assert picture.size == dark.size and sum(dark.getpixel((1, 1))) < 150 < sum(picture.getpixel((1, 1)))
     path = str(tmp_path / "tuned.safetensors")
     save_file({name: one.contiguous() for name, one in tuned(2).items()}, path)
-    assert made_for.look(path, None, False, str)[1] is None
-    sentences, picture = made_for.look(path, str(CHECKPOINT), False, str)
+    assert made_for.explain_file(path, None, False, str)[1] is None
+    sentences, picture = made_for.explain_file(path, str(CHECKPOINT), False, str)
     assert "trained at clip skip 2" in sentences and picture is not None
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
-    said, picture = made_for.look(str(tmp_path / "junk.safetensors"), None, False, str)
+    said, picture = made_for.explain_file(str(tmp_path / "junk.safetensors"), None, False, str)
     assert '"junk.safetensors" could not be read' in said and picture is None
-    assert made_for.look(None, None, False, str) == (made_for.CHOOSE, None)
+    assert made_for.explain_file(None, None, False, str) == (made_for.CHOOSE, None)
 
 
 def test_the_table_and_its_file(lora, tmp_path):
@@ -132,20 +132,20 @@ def test_the_table_and_its_file(lora, tmp_path):
     files = {"one": lora("one", 1), "=two": lora("two", 2, ss_clip_skip="2"), "old": str(tmp_path / "old.pt")}
     asked = []
     found, link = made_for.table(files, str, lambda names: asked.extend(names) or names)
-    assert asked == ["one", "=two", "old"] and all(len(row) == len(made_for.HEADS) for row in found)
+    assert asked == ["one", "=two", "old"] and all(len(row) == len(made_for.COLUMN_HEADINGS) for row in found)
     assert [row[:5] for row in found] == [
         ["one", "SD1, LoRA", "", 12, 1],
         ["=two", "SD1, LoRA", 2, 11, 2],
         ["old", "", "", "", ""],
     ]
     assert findings.NEVER_A_PICKLE in found[2][5]
-    assert link == made_for.link(made_for.HEADS, found, made_for.DOWNLOAD)
+    assert link == made_for.link(made_for.COLUMN_HEADINGS, found, made_for.DOWNLOAD)
     address = re.search(
-        r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', made_for.link(made_for.HEADS, found, "a<b")
+        r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', made_for.link(made_for.COLUMN_HEADINGS, found, "a<b")
     )
     text = base64.b64decode(address[1]).decode("utf-8-sig")
-    assert list(csv.reader(io.StringIO(text))) == [[*made_for.HEADS], *(list(map(str, row)) for row in found)]
-    assert ">a&lt;b</a>" in made_for.link(made_for.HEADS, found, "a<b")
+    assert list(csv.reader(io.StringIO(text))) == [[*made_for.COLUMN_HEADINGS], *(list(map(str, row)) for row in found)]
+    assert ">a&lt;b</a>" in made_for.link(made_for.COLUMN_HEADINGS, found, "a<b")
 
 
 def test_the_part_of_the_webuis_tab(standins, monkeypatch, lora, tmp_path):
@@ -159,14 +159,14 @@ def test_the_part_of_the_webuis_tab(standins, monkeypatch, lora, tmp_path):
     monkeypatch.setattr(sd_models, "checkpoints_list", {"demo.safetensors [0]": demo})
     from clip_skip.webui.widgets import made_for_tab, tab
 
-    assert [(title, name) for _, title, name in tab.build()] == [("Clip Skip", "clip_skip")]
+    assert [(title, name) for _, title, name in tab.build_tab()] == [("Clip Skip", "clip_skip")]
     assert made_for_tab.names() == ["LoRA: Eins", "LoRA: zwei", "Checkpoint: demo.safetensors"]
     assert made_for_tab.queued()
-    sentences, picture = made_for_tab.look("LoRA: zwei", made_for.NO_BASE, False)
+    sentences, picture = made_for_tab.show_file("LoRA: zwei", made_for.NO_BASE, False)
     assert sentences == str(verdict.CHANGED(edge=11, count=12, value=2)) and picture.width > 100
-    sentences, picture = made_for_tab.look("Checkpoint: demo.safetensors", "demo.safetensors", False)
+    sentences, picture = made_for_tab.show_file("Checkpoint: demo.safetensors", "demo.safetensors", False)
     assert (sentences, picture) == (findings.BASE_ITSELF, None)
-    assert made_for_tab.look("gone", None, False) == (made_for.CHOOSE, None)
+    assert made_for_tab.show_file("gone", None, False) == (made_for.CHOOSE, None)
     table, link = made_for_tab.all_loras()
     assert table["visible"] and [row[0] for row in table["value"]] == ["Eins", "zwei"] and made_for.DOWNLOAD in link
     refreshed = made_for_tab.refreshed()
@@ -187,7 +187,7 @@ def test_without_a_queue_nothing_shows_progress(standins, monkeypatch, queue):
     monkeypatch.setattr(shared, "cmd_opts", SimpleNamespace(no_gradio_queue=not queue), raising=False)
     from clip_skip.webui.widgets import made_for_tab
 
-    made_for_tab.build()
+    made_for_tab.build_made_for_tab()
     defaults = [default for function in clicked for default in function.__defaults__ or ()]
     assert any(isinstance(default, gradio.Progress) for default in defaults) == queue
 

@@ -17,8 +17,8 @@ from clip_skip.standalone.engine.shots import Batch, Hires, SamplingOptions, Sho
 from clip_skip.standalone.option_kinds import Choice, FieldError, Number, Switch, Text
 from clip_skip.standalone.options import OPTIONS, STUDY, defaults
 from clip_skip.standalone.pictures import recipe
-from clip_skip.standalone.pictures.infotext import parse
-from clip_skip.standalone.settings import TOO_LARGE, CommonSettings, Settings, settings_of
+from clip_skip.standalone.pictures.infotext import identify_infotext
+from clip_skip.standalone.settings import SIZE_TOO_LARGE, CommonSettings, Settings, build_settings
 
 NO_OPTION = {"model", "family"}
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -29,7 +29,7 @@ def names(kind):
 
 
 def settings(**values):
-    return settings_of(Settings, {**defaults(), "prompt": "a cow", **values}, model="m")
+    return build_settings(Settings, {**defaults(), "prompt": "a cow", **values}, model="m")
 
 
 def test_every_field_is_an_option_and_every_option_a_field():
@@ -70,9 +70,9 @@ def test_every_option_goes_through_the_infotext_and_the_page(option):
     made = settings(**asked)
     assert made != settings(**{**asked, option.name: option.default})
     shot = Shot(made.prompt, made.negative, 1.0, made.cfg_scale, made.seed)
-    wanted = recipe.of(parse(made.infotext(shot)))
+    wanted = recipe.of(identify_infotext(made.infotext(shot)))
     assert wanted.warnings == ()
-    assert settings_of(Settings, {**defaults(), **wanted.options}, model="m") == made
+    assert build_settings(Settings, {**defaults(), **wanted.options}, model="m") == made
     filled, _ = reading.fields_of(wanted, "SD1")
     for name, value in filled.items():
         if name != "slider":
@@ -116,4 +116,4 @@ def test_names_are_found_whatever_their_case_and_suggested_where_they_are_wrong(
 def test_a_hires_pass_that_is_too_large_is_named():
     with pytest.raises(FieldError) as wrong:
         settings(hires=True, width=4096, height=64, scale=4)
-    assert str(wrong.value) == f"Hires. fix: {TOO_LARGE(size='16384x256', most=8192)}"
+    assert str(wrong.value) == f"Hires. fix: {SIZE_TOO_LARGE(size='16384x256', most=8192)}"

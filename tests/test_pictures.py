@@ -15,7 +15,7 @@ from clip_skip.pictures import comfyui_graph, container, numbering, user_comment
 from clip_skip.pictures import facts as fact_texts
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import facts_of, read_facts, sentences
-from clip_skip.pictures.infotext import parse, split_settings
+from clip_skip.pictures.infotext import parse_infotext, split_settings
 from clip_skip.pictures.numbering import convert
 from clip_skip.pictures.reader import NO_INFOTEXT, read_infotext
 from clip_skip.pictures.samplers import webui_names
@@ -107,10 +107,10 @@ UNWRITTEN, PUBLISHED = str(numbering.UNWRITTEN), str(numbering.AS_PUBLISHED)
         (f"{WHOLE}, Clip skip: 0", "AUTOMATIC1111", 1.0, "0", numbering.ZERO),
         (f"{WHOLE}, Clip skip: None", "AUTOMATIC1111", 1.0, "None", numbering.UNWRITTEN),
         (f"{WHOLE}, Clip skip: , Version: v1.9.0", "AUTOMATIC1111", 1.0, None, numbering.UNWRITTEN),
-        (f"{WHOLE}, Clip skip: two", "AUTOMATIC1111", None, "two", numbering.NOT_A_NUMBER),
-        (f"{WHOLE}, Clip skip: nan", "AUTOMATIC1111", None, "nan", numbering.NOT_A_NUMBER),
-        (f"{WHOLE}, Clip skip: 1e400", "AUTOMATIC1111", None, "1e400", numbering.NOT_A_NUMBER),
-        (f"{WHOLE}, Clip skip: 99", "AUTOMATIC1111", None, "99", numbering.TOO_DEEP),
+        (f"{WHOLE}, Clip skip: two", "AUTOMATIC1111", None, "two", numbering.CLIP_SKIP_NOT_A_NUMBER),
+        (f"{WHOLE}, Clip skip: nan", "AUTOMATIC1111", None, "nan", numbering.CLIP_SKIP_NOT_A_NUMBER),
+        (f"{WHOLE}, Clip skip: 1e400", "AUTOMATIC1111", None, "1e400", numbering.CLIP_SKIP_NOT_A_NUMBER),
+        (f"{WHOLE}, Clip skip: 99", "AUTOMATIC1111", None, "99", numbering.CLIP_SKIP_TOO_DEEP),
     ],
 )
 def test_an_infotext_tells_its_tool_and_clip_skip(tmp_path, settings, tool, value, said, reason):
@@ -209,7 +209,7 @@ SDXL = {"2": encode("a cat", ["7", 0], "CLIPTextEncodeSDXL"), "3": encode("dark"
         # one that reaches no sampler says nothing
         (graph(None, **{"9": last_layer(-4, ["1", 1]), "10": encode("x", ["9", 0])}), None, None, PUBLISHED),
         # the number cannot be found out
-        (graph(["gone", 0]), None, "?", numbering.NOT_A_NUMBER),
+        (graph(["gone", 0]), None, "?", numbering.CLIP_SKIP_NOT_A_NUMBER),
         # conditionings in between, a guider, and a loader that encodes the prompts itself
         (
             graph(
@@ -638,7 +638,7 @@ def test_reading_takes_time_in_proportion_to_the_length(block, tail):
     def make(length):
         return block * (length // len(block)) + tail
 
-    assert growth(lambda text: facts_of(identified(parse(text))), make) < 3
+    assert growth(lambda text: facts_of(identified(parse_infotext(text))), make) < 3
 
 
 PIECES = st.sampled_from(
@@ -660,7 +660,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES | st.text(max_size=20), max_size=40).map("".join))
 def test_any_text_gives_facts(text):
-    facts = facts_of(identified(parse(text)))
+    facts = facts_of(identified(parse_infotext(text)))
     assert json.dumps(facts.as_json(), allow_nan=False) and all(map(str, sentences(facts)))
     try:
         read_facts(text.encode("utf-8", "surrogatepass"))
@@ -717,7 +717,7 @@ def test_any_json_gives_facts_or_this_rooms_error(data, place):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_user_comment(raw):
-    for head in (b"", *user_comment.HEADS):
+    for head in (b"", *user_comment.CHARACTER_CODES):
         assert isinstance(user_comment.decode(head + raw), str)
 
 

@@ -11,7 +11,7 @@ from clip_skip.sweep.settings import SweepSettings
 def test_the_reference_sweep_is_the_first_and_every_preset_can_be_planned():
     assert next(iter(presets.BUILT_IN.values())) == SweepSettings()
     for name, settings in presets.BUILT_IN.items():
-        assert len(name) <= presets.LONGEST and settings.plan({"l": 12}).cells
+        assert len(name) <= presets.LONGEST_PRESET_NAME and settings.plan({"l": 12}).cells
 
 
 def test_saved_and_read_again():

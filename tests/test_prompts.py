@@ -42,7 +42,7 @@ TEXTS = st.lists(
 def engine():
     torch.set_num_threads(1)
     weights = dict(random_weights(SMALL))
-    return Engine(checkpoint.build(weights, SMALL, "cpu", torch.float32))
+    return Engine(checkpoint.build_models(weights, SMALL, "cpu", torch.float32))
 
 
 def encode(text):
@@ -177,7 +177,7 @@ def test_modes_of_emphasis(mode):
     assert pieces("a (b)", mode) == ([("a (b)", 1.0)] if mode == "None" else [("a ", 1.0), ("b", 1.1)])
     states, weights = torch.rand(2, 77, 8) + 1, torch.ones(2, 77)
     weights[0, 3] = 1.5
-    made = emphasis.apply(states, weights, mode)
+    made = emphasis.apply_emphasis(states, weights, mode)
     if mode in ("Ignore", "None"):
         assert torch.equal(made, states)
     elif mode == "No norm":

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_skip import skip
+from clip_skip.pictures import numbering
 from clip_skip.skip import Skip
 
 
@@ -13,7 +14,7 @@ from clip_skip.skip import Skip
     [("2", 2.0), ("1.5", 1.5), ("-2", 2.0), (" 12 ", 12.0), ("+3", 3.0), ("2.", 2.0), ("1.00004", 1.0), ("999", 999.0)],
 )
 def test_parse(text, value):
-    assert skip.parse(text) == value
+    assert skip.parse_skip(text) == value
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_parse(text, value):
 )
 def test_parse_names_what_is_wrong(text, reason):
     with pytest.raises(ValueError) as error:
-        skip.parse(text)
+        skip.parse_skip(text)
     assert reason in str(error.value)
     assert str(error.value).isprintable()
 
@@ -44,14 +45,14 @@ def test_parse_names_what_is_wrong(text, reason):
 @given(st.text())
 def test_parse_raises_nothing_else(text):
     with contextlib.suppress(ValueError):
-        assert skip.parse(text) >= 1
+        assert skip.parse_skip(text) >= 1
 
 
 @given(st.floats(min_value=1, max_value=1e6))
 def test_format_and_parse_round_trip(value):
     checked = skip.check(value)
-    assert skip.parse(skip.format(checked)) == checked
-    assert skip.format(skip.parse(skip.format(checked))) == skip.format(checked)
+    assert skip.parse_skip(skip.format_skip(checked)) == checked
+    assert skip.format_skip(skip.parse_skip(skip.format_skip(checked))) == skip.format_skip(checked)
 
 
 @pytest.mark.parametrize("value", [None, "2", True, [2], float("nan"), float("inf"), 10**400, 0, 0.99])
@@ -61,25 +62,21 @@ def test_check_refuses(value):
 
 
 @pytest.mark.parametrize(
-    ("tool", "number", "sdxl", "ours"),
+    ("tool", "number", "family", "ours"),
     [
-        ("comfyui", -2, False, 2),
-        ("diffusers", 1, False, 2),
-        ("diffusers", 1, True, 3),
-        ("sdnext", 2, False, 2),
-        ("sdnext", 2, True, 3),
-        ("kohya", 2, False, 2),
+        ("ComfyUI", "-2", "SD1", 2),
+        ("diffusers", "1", "SD1", 2),
+        ("diffusers", "1", "SDXL", 3),
+        ("SD.Next", "2", "SD1", 2),
+        ("SD.Next", "2", "SDXL", 3),
     ],
 )
-def test_other_tools(tool, number, sdxl, ours):
-    assert skip.from_other(tool, number, sdxl) == ours
+def test_other_tools(tool, number, family, ours):
+    assert numbering.convert(tool, number, family)[0] == ours
 
 
-def test_other_tools_without_an_answer():
-    with pytest.raises(ValueError, match="kohya ignores"):
-        skip.from_other("kohya", 2, sdxl=True)
-    with pytest.raises(ValueError, match="unknown tool"):
-        skip.from_other("paint", 2)
+def test_another_tool_has_no_answer():
+    assert numbering.convert("paint", "2", "SD1") == (None, numbering.UNKNOWN_TOOL(tool="paint"))
 
 
 def test_skip_by_tower_and_pass():

@@ -30,10 +30,10 @@ from clip_skip.standalone.models.header import CheckpointError  # noqa: E402
 from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
-from clip_skip.standalone.settings import TOO_LARGE, Settings  # noqa: E402
+from clip_skip.standalone.settings import SIZE_TOO_LARGE, Settings  # noqa: E402
 from clip_skip.standalone.sweep.folder import SweepFolder  # noqa: E402
 from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
-from clip_skip.sweep.axis import TOO_DEEP  # noqa: E402
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP  # noqa: E402
 from clip_skip.sweep.plan import SweepPlan  # noqa: E402
 from clip_skip.sweep.rows import Rows  # noqa: E402
 from clip_skip.sweep.settings import NEEDS_SDXL  # noqa: E402
@@ -51,7 +51,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(model):
-    return checkpoint.load(model)
+    return checkpoint.load_checkpoint(model)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_other_spellings_of_the_same_checkpoint(model, models, tmp_path):
         if index < 3:
             variant[f"optimizer.{index}"] = torch.zeros(1)
     save_file(variant, tmp_path / "v.safetensors", metadata={"clip_skip.unet_heads": "4", "clip_skip.text_heads": "4"})
-    loaded = checkpoint.load(tmp_path / "v.safetensors")
+    loaded = checkpoint.load_checkpoint(tmp_path / "v.safetensors")
     for one, other in zip(models.text_encoder.parameters(), loaded.text_encoder.parameters()):
         assert torch.equal(one, other)
     assert torch.equal(models.unet.conv_in.weight, loaded.unet.conv_in.weight)
@@ -147,7 +147,7 @@ def test_other_spellings_of_the_same_checkpoint(model, models, tmp_path):
 def test_other_models_are_named(names, message, tmp_path):
     save_file({name: torch.zeros(1) for name in names}, tmp_path / "m.safetensors")
     with pytest.raises(CheckpointError, match=message):
-        checkpoint.load(tmp_path / "m.safetensors")
+        checkpoint.load_checkpoint(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -166,20 +166,20 @@ def test_incomplete_and_odd_checkpoints_are_refused(change, message, model, tmp_
     heads = {"clip_skip.unet_heads": "4", "clip_skip.text_heads": "4"}
     save_file(weights, tmp_path / "m.safetensors", metadata=heads)
     with pytest.raises(CheckpointError, match=message):
-        checkpoint.load(tmp_path / "m.safetensors")
+        checkpoint.load_checkpoint(tmp_path / "m.safetensors")
 
 
 def test_broken_files_are_refused(model, tmp_path):
     path = tmp_path / "m.safetensors"
     with pytest.raises(CheckpointError, match="no such file"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     for content in (b"", b"garbage" * 100, model.read_bytes()[:1_000_000], model.read_bytes()[:100]):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"not a complete \.safetensors file"):
-            checkpoint.load(path)
+            checkpoint.load_checkpoint(path)
     save_file(load_file(model), path, metadata={"clip_skip.unet_heads": "4", "clip_skip.text_heads": "many"})
     with pytest.raises(CheckpointError, match='"many", not a number of heads'):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
 
 
 def yaml_beside(path, unet="num_heads: 4", encoder="encoder"):
@@ -196,14 +196,14 @@ def test_heads_are_told_or_the_checkpoint_is_refused(model, models, tmp_path):
     path = tmp_path / "m.safetensors"
     save_file(load_file(model), path)
     with pytest.raises(CheckpointError, match="attention heads of its UNet is unknown: 32-64-64-64 channels"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     yaml_beside(path)
-    assert checkpoint.load(path).sizes == models.sizes
+    assert checkpoint.load_checkpoint(path).sizes == models.sizes
     yaml_beside(path, encoder="openai/clip-vit-large-patch14")
     with pytest.raises(CheckpointError, match="attention heads of its text encoder is unknown: width 64"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     yaml_beside(path, encoder=tmp_path / "encoder")
-    assert checkpoint.load(path).sizes == models.sizes
+    assert checkpoint.load_checkpoint(path).sizes == models.sizes
     for unet, message in (
         ("num_heads: many", 'num_heads in m.yaml is "many", not a number of heads'),
         ("num_heads: 7", "7 attention heads do not divide the UNet's 64 channels"),
@@ -213,10 +213,10 @@ def test_heads_are_told_or_the_checkpoint_is_refused(model, models, tmp_path):
     ):
         yaml_beside(path, unet)
         with pytest.raises(CheckpointError, match=message):
-            checkpoint.load(path)
+            checkpoint.load_checkpoint(path)
     path.with_suffix(".yaml").write_text("just a text")
     with pytest.raises(CheckpointError, match="is unknown"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     assert heads.unet_heads(path, {}, Sizes().unet) == 8 and heads.text_heads(path, {}, Sizes().text) == 12
 
 
@@ -523,7 +523,7 @@ def test_rows_other_than_cfg(model, engine, tmp_path, rows, values, made_of, cap
     [
         (["--rows", "seed", "--row-values", "x"], '--row-values: "x" is neither a number'),
         (["--rows", "seed", "--cfg", "4, 7"], "--cfg: with --rows seed all pictures have one CFG scale, not 2"),
-        (["--rows", "negative", "--row-values", "99"], f"--row-values: {TOO_DEEP(value=99, layers=12)}"),
+        (["--rows", "negative", "--row-values", "99"], f"--row-values: {COLUMN_TOO_DEEP(value=99, layers=12)}"),
         (["--rows", "prompt"], f"--row-values: {VALUES_NEEDED}"),
         (["--rows", "prompt", "--row-values", "zebra, hen"], '--row-values: "zebra" is neither in the prompt'),
         (["--rows", "clip_g"], f"--rows: {NEEDS_SDXL}"),
@@ -619,10 +619,10 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--skips", "1-13"], f"--skips: {TOO_DEEP(value=13, layers=12)}"),
+        (["--skips", "1-13"], f"--skips: {COLUMN_TOO_DEEP(value=13, layers=12)}"),
         (["--skips", "x"], '--skips: "x"'),
         (["--skips", "0-3"], '--skips: "0-3" is outside 1 to 12'),
-        (["--skips", "1-99"], f"--skips: {TOO_DEEP(value=99, layers=12)}"),
+        (["--skips", "1-99"], f"--skips: {COLUMN_TOO_DEEP(value=99, layers=12)}"),
         (["--cfg", "nan"], '--cfg: "nan"'),
         (["--size", "65"], "--size: 65x65 is not a multiple of 8"),
         (["--size", "1x2x3"], '--size: "1x2x3"'),
@@ -635,7 +635,7 @@ def test_no_bar_where_there_is_no_terminal(model, tmp_path, capsys):
         (["--rows", "seeds"], '--rows: "seeds" is not known; did you mean seed?'),
         (["--actors", "2"], f"--actors: {NEEDS_RAY}"),
         (["--model", "."], f"--model: {A_FOLDER(path='.')}"),
-        (["--hires", "8", "--size", "4096"], f"--hires: {TOO_LARGE(size='32768x32768', most=8192)}"),
+        (["--hires", "8", "--size", "4096"], f"--hires: {SIZE_TOO_LARGE(size='32768x32768', most=8192)}"),
         (["--model", "missing.safetensors"], "--model: missing.safetensors: there is no such file"),
     ],
 )

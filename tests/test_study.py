@@ -21,9 +21,9 @@ open_clip = pytest.importorskip("open_clip")
 from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.cli.study import NO_FILE  # noqa: E402
+from clip_skip.standalone.cli.study import NO_STUDY_FILE  # noqa: E402
 from clip_skip.standalone.engine.makers import Maker  # noqa: E402
-from clip_skip.standalone.study.scores import Clip, ScoreError, find  # noqa: E402
+from clip_skip.standalone.study.scores import Clip, ScoreError, load_scores  # noqa: E402
 from clip_skip.study import sentence as study_sentence  # noqa: E402
 from clip_skip.study import statistics  # noqa: E402
 from clip_skip.study.statistics import Measure  # noqa: E402
@@ -166,7 +166,7 @@ def test_a_file_of_options_that_is_not_there_or_not_toml_is_named(tmp_path, caps
     (tmp_path / "broken.toml").write_text("seeds = ", encoding="utf-8")
     (tmp_path / "typed.toml").write_text("steps = 'many'\nnegative = 3\n", encoding="utf-8")
     for name, message in (
-        ("nope.toml", NO_FILE),
+        ("nope.toml", NO_STUDY_FILE),
         ("broken.toml", "it is not a TOML file: "),
         ("typed.toml", "--negative: "),
         (".", "Is a directory"),
@@ -203,7 +203,7 @@ def test_what_cannot_be_done_is_told_before_anything_is_made(tmp_path, capsys, m
 
 def test_a_prompt_that_is_no_caption_cannot_be_judged():
     with pytest.raises(ScoreError, match=r"--score right: .*a red cow"):
-        find(["right"], "", "cpu", ["a red cow"])
+        load_scores(["right"], "", "cpu", ["a red cow"])
 
 
 def test_clip_fits_pictures_to_prompts(tmp_path, monkeypatch):

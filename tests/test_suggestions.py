@@ -574,7 +574,9 @@ def test_a_loras_sidecar_is_asked_where_its_header_is_silent(host):
     (host.folder / "two.civitai.info").write_text(json.dumps({"baseModel": "SD 1.5", "images": PICTURES}))
     (one,) = host.webui.suggest(host.model, "<lora:two:1>", 1.0)
     file = suggestions.FILES["LoRA"](name='"two"')
-    assert one["text"] == suggestions.PICTURES(file=file, value=2, comparison=suggestions.THIS_PICTURE(value="1"))
+    assert one["text"] == suggestions.EXAMPLES_MADE_AT(
+        file=file, value=2, comparison=suggestions.THIS_PICTURE(value="1")
+    )
     (host.folder / "two.civitai.info").write_text("{")
     assert host.webui.suggest(host.model, "<lora:two:1>", 1.0) == [
         {"problem": complaint("two.civitai.info", reading.NOT_JSON)}
@@ -641,21 +643,24 @@ def test_a_problem_is_told_once(host):
     message = [complaint("two.safetensors", safetensors_file.NOT_SAFETENSORS)]
     assert host.webui.find_messages(generation("<lora:two:1>"), shown) == message
     assert host.webui.find_messages(generation("<lora:two:1>"), shown) == []
-    assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": [*map(str, message)]}
+    assert host.webui.suggest_while_writing(host.model, "<lora:two:1>", None) == {
+        "suggestions": [],
+        "problems": [*map(str, message)],
+    }
 
 
 def test_nothing_breaks_a_generation(host, monkeypatch):
     assert host.webui.find_messages(SimpleNamespace()) == []
     monkeypatch.setattr(host.webui.suggestions, "stated", lambda path: 1 / 0)
     assert host.webui.find_messages(generation("<lora:two:1>")) == []
-    assert host.webui.answer(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
+    assert host.webui.suggest_while_writing(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
 
 
 def test_the_answer_for_the_panel(host):
-    (one,) = host.webui.answer(host.model, "<lora:two:1>", None)["suggestions"]
+    (one,) = host.webui.suggest_while_writing(host.model, "<lora:two:1>", None)["suggestions"]
     assert one["text"] == str(said("two", 2, "1", suggestions.NOW))
-    assert host.webui.answer(host.model, "<lora:two:1> <clipskip:2>", None)["suggestions"] == []
-    assert host.webui.answer(host.model, "<lora:two:1>", 2.0)["suggestions"] == []
-    assert host.webui.answer(host.model, "<lora:two:1>", float("nan"))["suggestions"] == [one]
-    assert host.webui.answer(host.model, "", None) == {"suggestions": [], "problems": []}
-    json.dumps(host.webui.answer(host.model, "<lora:two:1>", None))
+    assert host.webui.suggest_while_writing(host.model, "<lora:two:1> <clipskip:2>", None)["suggestions"] == []
+    assert host.webui.suggest_while_writing(host.model, "<lora:two:1>", 2.0)["suggestions"] == []
+    assert host.webui.suggest_while_writing(host.model, "<lora:two:1>", float("nan"))["suggestions"] == [one]
+    assert host.webui.suggest_while_writing(host.model, "", None) == {"suggestions": [], "problems": []}
+    json.dumps(host.webui.suggest_while_writing(host.model, "<lora:two:1>", None))

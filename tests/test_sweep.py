@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_skip.sweep.axis import MAX_VALUES, NO_VALUE, TOO_DEEP, TOO_DEEP_FOR, SweepError, parse_axis
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP, COLUMN_TOO_DEEP_FOR, MAX_VALUES, NO_VALUE, SweepError, parse_axis
 from clip_skip.sweep.plan import SweepCell, SweepPlan, run_batches
 from clip_skip.sweep.rows import (
     NAMED_WEIGHTS,
@@ -211,12 +211,12 @@ def test_rows(kind, text, values, labels):
         ("cfg", "101", None, 'here: "101" is outside 0 to 100'),
         ("seed", "1.5", None, 'here: "1.5" is not a whole number'),
         ("seed", "4294967296", None, 'here: "4294967296" is outside 0 to'),
-        ("negative", "1-13", SD1, f"here: {TOO_DEEP(value=13, layers=12)}"),
+        ("negative", "1-13", SD1, f"here: {COLUMN_TOO_DEEP(value=13, layers=12)}"),
         ("negative", "33", None, 'here: "33" is outside 1 to 32'),
-        ("hires", "13", SD1, f"here: {TOO_DEEP(value=13, layers=12)}"),
+        ("hires", "13", SD1, f"here: {COLUMN_TOO_DEEP(value=13, layers=12)}"),
         ("hires", "0", SD1, 'here: "0" is outside 1 to 12'),
-        ("clip_g", "33", SDXL, f"here: {TOO_DEEP_FOR(value=33, encoder='CLIP-G', layers=32)}"),
-        ("negative", "33", SDXL, f"here: {TOO_DEEP(value=33, layers=32)}"),
+        ("clip_g", "33", SDXL, f"here: {COLUMN_TOO_DEEP_FOR(value=33, encoder='CLIP-G', layers=32)}"),
+        ("negative", "33", SDXL, f"here: {COLUMN_TOO_DEEP(value=33, layers=32)}"),
         ("prompt", "", None, f"here: {NOTHING_TO_SEARCH}"),
         ("prompt", ", cow", None, f"here: {NOTHING_TO_SEARCH}"),
         ("prompt", "cow," * 9000, None, "here: 36,000 characters are too many"),
@@ -307,7 +307,7 @@ def test_what_a_cell_sets():
         overrides(SD1, columns="clip_l")
     with pytest.raises(SweepError, match=re.escape(f"Rows: {NEEDS_SDXL}")):
         overrides({}, rows="clip_g")
-    with pytest.raises(SweepError, match=f"Clip skips: {TOO_DEEP_FOR(value=13, encoder='CLIP-L', layers=12)}"):
+    with pytest.raises(SweepError, match=f"Clip skips: {COLUMN_TOO_DEEP_FOR(value=13, encoder='CLIP-L', layers=12)}"):
         overrides(columns="clip_l", clip_skips="13")  # CLIP-L's own layers, not CLIP-G's
 
 

@@ -15,12 +15,12 @@ ROOT = Path(__file__).parents[1]
 LANGUAGES = languages()
 
 SWEEP_MESSAGES = [
-    axis.TOO_DEEP(value=13, layers=12),
-    axis.TOO_DEEP_FOR(value=33, encoder="CLIP-G", layers=32),
+    axis.COLUMN_TOO_DEEP(value=13, layers=12),
+    axis.COLUMN_TOO_DEEP_FOR(value=33, encoder="CLIP-G", layers=32),
     axis.SweepError.in_field(sweep_settings.LABELS["rows"], sweep_settings.NEEDS_SDXL).message,
     axis.SweepError.in_field(sweep_settings.LABELS["apply_to"], sweep_settings.NEGATIVE_TWICE).message,
     axis.SweepError.in_field(sweep_settings.LABELS["rows"], rows.HIRES_PASS_NEEDED).message,
-    axis.SweepError.in_field(sweep_settings.LABELS["seeds"], rows.NOT_WHOLE(text='"1.5"')).message,
+    axis.SweepError.in_field(sweep_settings.LABELS["seeds"], rows.ROW_NOT_WHOLE(text='"1.5"')).message,
     rows.WHICH_LORA(example='"one: 0, 0.5, 1"'),
     report.SHARES_OF_PIXELS(skip="80%", factor=ROW_KINDS["cfg"].factor, rows="15%", both="5%"),
     report.SHARES_OF_LATENTS(skip="80%", factor=ROW_KINDS["hires"].factor, rows="15%", both="5%"),

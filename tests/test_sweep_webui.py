@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from clip_skip.sweep.plan import SweepPlan
 from clip_skip.sweep.rows import HIRES_PASS_NEEDED, NOTHING_TO_SEARCH, ROW_KINDS, Rows
 from clip_skip.sweep.settings import INFOTEXT, INFOTEXT_COLUMNS, INFOTEXT_ROWS, LABELS, NEEDS_SDXL, SweepSettings
@@ -434,7 +434,7 @@ def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told):
 
 
 def test_the_report_leaves_out_seeds_that_lack_cells(host):
-    from clip_skip.webui.state import State, SweepJob
+    from clip_skip.webui.state import State, SweepGrid
     from clip_skip.webui.sweep import results as sweep_results
 
     p = job(host, width=16, height=16, n_iter=3, seed=10)
@@ -445,7 +445,7 @@ def test_the_report_leaves_out_seeds_that_lack_cells(host):
         one = copy(p)
         one.seed, one.clip_skip_state = (
             10 + number,
-            State(job=SweepJob(SweepSettings(), SweepPlan((1, 2), Rows((4, 7))))),
+            State(job=SweepGrid(SweepSettings(), SweepPlan((1, 2), Rows((4, 7))))),
         )
         grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
     assert sweep_results.draw_figure(p, SweepPlan((1, 2), Rows((4, 7))), grids) is not None
@@ -470,7 +470,7 @@ def test_how_many_pictures_is_said_before(host, capsys):
     assert told(3, cells_per_batch=8) == "108 pictures (12 × 3, 3 seeds), in 15 batches"
     assert told(3, rows="seed", seeds="1-5, -1") == "72 pictures (12 × 6), batched to fit memory"
     assert told(rows="prompt", replacements="") == f"{LABELS['replacements']}: {NOTHING_TO_SEARCH}"
-    assert told(clip_skips="1-13") == f"Clip skips: {TOO_DEEP(value=13, layers=12)}"
+    assert told(clip_skips="1-13") == f"Clip skips: {COLUMN_TOO_DEEP(value=13, layers=12)}"
     assert told(
         clip_skips="1-x", cfg_scales="<b>"
     ) == "Clip skips: &quot;1-x&quot; is neither a number nor a range such as 1-12, " + ("1-3 (+0.5) or 1-12 [4]")
@@ -644,7 +644,7 @@ def test_each_kind_of_row_has_a_box_that_keeps_its_text(host):
 
 def test_arguments_that_the_host_has_filled_up(host):
     """Its API puts what it was given in the place of the script's arguments, so the next script's move up."""
-    from clip_skip.webui.sweep.run import sweep_arguments
+    from clip_skip.webui.sweep.checks import sweep_arguments
 
     script = SimpleNamespace(args_from=3, args_to=20)
     p = SimpleNamespace(script_args=[0] * 15, scripts=SimpleNamespace(inputs=[None] * 30))
@@ -791,7 +791,7 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path):
 
 
 def test_cfg_scale_for_each_picture(standins):
-    from clip_skip.webui.hosts.cfg import scale_each
+    from clip_skip.webui.hosts.cfg import apply_cfg_scales
     from clip_skip.webui.state import State, SweepBatch
 
     class Denoiser:
@@ -804,14 +804,14 @@ def test_cfg_scale_for_each_picture(standins):
         clip_skip_state=State(batch=SweepBatch([0, 0], cfg_scales=[4, 7])),
         sampler=SimpleNamespace(model_wrap_cfg=Denoiser()),
     )
-    scale_each(p)
+    apply_cfg_scales(p)
     combine = p.sampler.model_wrap_cfg.combine_denoised
     x_out = torch.tensor([1.0, 10.0])
     assert combine(x_out, None, None, 4.0).tolist() == [4, 70]
     assert combine(x_out, None, None, 2.0).tolist() == [2, 35]  # another extension halves this step's scale
     assert combine(x_out, None, None, 1.0).tolist() == [1, 10]  # a step without the negative prompt
     plain = SimpleNamespace(cfg_scale=4.0, sampler=SimpleNamespace(model_wrap_cfg=Denoiser()))
-    scale_each(plain)
+    apply_cfg_scales(plain)
     assert "combine_denoised" not in plain.sampler.model_wrap_cfg.__dict__
 
 

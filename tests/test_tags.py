@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from clip_skip.messages.message import reason
 from clip_skip.panel import Panel
 from clip_skip.prompt import markers, parsed, precedence, recent, tags, writing
-from clip_skip.prompt.parsed import find_warnings, parse, parse_negative, read_marked
+from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt, read_marked
 from clip_skip.skip import Skip, shorten
 
 from .helpers import growth
 
-MARKER = markers.write({"l": 2})
+MARKER = markers.write_marker({"l": 2})
 HOSTILE = (Path(__file__).parent / "hostile_tags.txt").read_text(encoding="utf8").splitlines()
 PIECES = ["<clipskip:", "clipskip", "<", ">", "2", "1.5", ":", "l=", "hires=", "[", "]", "\\", "AND", " ", "cow", "\n"]
 PIECES += ["<clipskip:2>", "<clipskip:x>", "AND_PERP", "\u206a", "\u206f", MARKER, MARKER[:-3], MARKER[3:], "|", "0.5"]
@@ -26,9 +26,11 @@ BOTH = {"l": 2, "g": 2, "h": 2, "t5": 3}
 def show(text):
     """Markers as people can read them: {2} where all encoders get the same."""
     for value in (1, 1.5, 2, 3, 4, 5):
-        text = text.replace(markers.write(dict.fromkeys(parsed.CLIP, value)), f"{{{value}}}")
+        text = text.replace(markers.write_marker(dict.fromkeys(parsed.CLIP, value)), f"{{{value}}}")
     for values in ({"l": 2}, {"l": 2, "g": 3, "h": 2}, {"t5": 3}, {"t5": 4}, {"qwen": 1.5}, BOTH, BOTH | {"t5": 4}):
-        text = text.replace(markers.write(values), f"{{{' '.join(f'{key}={value}' for key, value in values.items())}}}")
+        text = text.replace(
+            markers.write_marker(values), f"{{{' '.join(f'{key}={value}' for key, value in values.items())}}}"
+        )
     return text
 
 
@@ -59,7 +61,7 @@ def resolved(prompt, negative="", **more):
 )
 def test_good_tags(tag, skip):
     assert tags.scan(f"a {tag} cow") == ("a  cow", (tags.Tag(tag, 2, skip),))
-    assert find_warnings([parse(tag)]) == []
+    assert find_warnings([parse_prompt(tag)]) == []
     if tag.startswith("<clipskip:"):
         assert tags.scan(f"<clipskip:{skip}>")[1][0].skip == skip
 
@@ -85,7 +87,7 @@ def test_good_tags(tag, skip):
 def test_bad_tags_are_removed_and_told(tag, problem):
     assert tags.strip(f"a {tag}cow") == "a cow"
     assert precedence.Texts(f"a {tag}cow", f"a {tag}cow").marked() == ("a cow", "a cow")
-    (warning,) = find_warnings(map(parse, [f"a {tag} cow", tag]))
+    (warning,) = find_warnings(map(parse_prompt, [f"a {tag} cow", tag]))
     assert f'"{tag}" was ignored' in str(warning) and problem in str(warning)
 
 
@@ -104,7 +106,7 @@ def test_not_our_tags():
     ],
 )
 def test_near_misses_are_told_in_order(text, told):
-    warnings = find_warnings([parse(text)])
+    warnings = find_warnings([parse_prompt(text)])
     assert len(warnings) == len(told) and all(part in str(warning) for part, warning in zip(told, warnings))
 
 
@@ -126,16 +128,16 @@ def test_near_misses_are_told_in_order(text, told):
 def test_a_tag_is_put_in_the_place_of_the_texts_own(text, tag, negative, written):
     if written is None:
         with pytest.raises(ValueError, match="a tag is written"):
-            writing.put(text, tag, negative)
+            writing.put_tag(text, tag, negative)
     else:
-        assert writing.put(text, tag, negative) == written
-        assert writing.put(written, tag, negative) == written
+        assert writing.put_tag(text, tag, negative) == written
+        assert writing.put_tag(written, tag, negative) == written
 
 
 def test_warnings_are_counted_not_listed_without_end():
-    warnings = find_warnings(parse(f"<clipskip:{letter}{digit}>") for letter in "abcd" for digit in range(10))
+    warnings = find_warnings(parse_prompt(f"<clipskip:{letter}{digit}>") for letter in "abcd" for digit in range(10))
     assert len(warnings) == 11 and warnings[-1] == parsed.MORE_IGNORED(count=30)
-    assert len(str(find_warnings([parse("<clipskip:" + "x" * 10000 + ">")])[0])) < 150
+    assert len(str(find_warnings([parse_prompt("<clipskip:" + "x" * 10000 + ">")])[0])) < 150
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_hostile(text):
     for prompt in (text, f"a {text} b", text * 3):
         assert "clipskip:2>" not in tags.strip(prompt).replace(" ", "")
         precedence.Texts(prompt, prompt).marked()
-        assert all(str(warning).isprintable() for warning in find_warnings([parse(prompt)]))
+        assert all(str(warning).isprintable() for warning in find_warnings([parse_prompt(prompt)]))
 
 
 @pytest.mark.parametrize(
@@ -311,15 +313,15 @@ def test_hostile(text):
     ],
 )
 def test_a_tag_that_another_one_replaces_is_told(prompt, last):
-    first = parse(prompt).tags[0].text
-    assert find_warnings([parse(prompt)]) == [parsed.NO_EFFECT(tag=shorten(first), last=shorten(last))]
+    first = parse_prompt(prompt).tags[0].text
+    assert find_warnings([parse_prompt(prompt)]) == [parsed.TAG_OVERRIDDEN(tag=shorten(first), last=shorten(last))]
 
 
 def test_tags_that_all_have_an_effect_are_not_told():
     for prompt in ("<clipskip:2>a AND <clipskip:3>b", "<clipskip:2>[<clipskip:3>::0.5]", "<clipskip:2>a<clipskip:2>"):
-        assert find_warnings([parse(prompt)]) == []
+        assert find_warnings([parse_prompt(prompt)]) == []
     (warning,) = find_warnings([parse_negative("<clipskip:2>a AND <clipskip:3>b")])  # AND is a word there
-    assert warning == parsed.NO_EFFECT(tag='"<clipskip:2>"', last='"<clipskip:3>"')
+    assert warning == parsed.TAG_OVERRIDDEN(tag='"<clipskip:2>"', last='"<clipskip:3>"')
 
 
 @pytest.mark.parametrize(
@@ -335,7 +337,7 @@ def test_full_width_signs_are_named(written, ascii):
     text = f"a {written} cow"
     assert tags.scan(text) == (text, ())
     problem = tags.NOT_ASCII(tag=shorten(ascii))
-    assert find_warnings([parse(text)]) == [tags.NOT_A_TAG(tag=shorten(written), reason=problem)]
+    assert find_warnings([parse_prompt(text)]) == [tags.NOT_A_TAG(tag=shorten(written), reason=problem)]
 
 
 def test_full_width_signs_in_other_near_misses():
@@ -344,23 +346,23 @@ def test_full_width_signs_in_other_near_misses():
         ("＜clipskip:2", tags.NOT_CLOSED),
         ("<clip＿skip:2>", tags.HOW_TO_WRITE),
     ):
-        assert find_warnings([parse(text)]) == [tags.NOT_A_TAG(tag=shorten(text), reason=problem)]
+        assert find_warnings([parse_prompt(text)]) == [tags.NOT_A_TAG(tag=shorten(text), reason=problem)]
     for tag in ("<clipskip：2>", "<clipskip:l＝2>"):  # within a tag they are errors of the tag
-        (warning,) = find_warnings([parse(tag)])
+        (warning,) = find_warnings([parse_prompt(tag)])
         assert warning.template == parsed.IGNORED
 
 
 def test_what_the_host_has_a_tag_of_that_name_for_is_no_mistake():
     networks = {"lora", "clip_skip"}
-    assert find_warnings([parse("<clip_skip:2>a cow")], networks) == []
-    assert len(find_warnings([parse("<clip-skip:2><clip_skip:2>")], networks)) == 1
-    assert len(find_warnings([parse("＜clip_skip:2＞")], networks)) == 1
+    assert find_warnings([parse_prompt("<clip_skip:2>a cow")], networks) == []
+    assert len(find_warnings([parse_prompt("<clip-skip:2><clip_skip:2>")], networks)) == 1
+    assert len(find_warnings([parse_prompt("＜clip_skip:2＞")], networks)) == 1
 
 
 def test_the_reason_of_a_bad_tag_is_a_message():
     assert tags.scan("<clipskip:l=1:l=2>")[1][0].error == tags.GIVEN_TWICE(name="l")
     with pytest.raises(ValueError) as error:
-        writing.put("a", "b")
+        writing.put_tag("a", "b")
     assert reason(error.value) is tags.HOW_TO_WRITE
 
 
@@ -386,14 +388,14 @@ def everything(text):
     from clip_skip.prompt.sub_prompts import split_sub_prompts
 
     strip_comments(text)
-    prompt = parse(text)
+    prompt = parse_prompt(text)
     prompt.find_problems(), prompt.mark(), prompt.without_own_tag, prompt.without_bad_tags
     precedence.Texts(text, text).marked()
     read_marked(text)
     split_sub_prompts(text)
     list(tags.find_networks(text)), tags.strip_networks(text)
     for tag in ("<clipskip:2>", ""):
-        writing.put(text, tag), writing.put(text, tag, negative=True)
+        writing.put_tag(text, tag), writing.put_tag(text, tag, negative=True)
 
 
 REPEATED = ["<clipskip:", "<clipskip:2>", "<clip", "[", "AND ", "AND_", "[<clipskip:2>", "<", ">", "< ", "<clipskip:x>"]
@@ -428,25 +430,25 @@ def test_time_is_linear(shape):
 def test_texts_of_strangers_do_not_fill_the_memory():
     calls = []
     function = recent.keep_recent(lambda text: calls.append(text) or len(text))
-    for text in ("a", "a", "b" * recent.LONGEST, "b" * recent.LONGEST, "c" * (recent.LONGEST + 1)):
+    for text in ("a", "a", "b" * recent.LONGEST_TEXT, "b" * recent.LONGEST_TEXT, "c" * (recent.LONGEST_TEXT + 1)):
         assert function(text) == len(text)
     assert len(calls) == 3
-    assert function("c" * (recent.LONGEST + 1)) and len(calls) == 4
+    assert function("c" * (recent.LONGEST_TEXT + 1)) and len(calls) == 4
 
 
 @pytest.mark.parametrize("values", [{"t5": 3.0}, {"qwen": 1.5, "gemma": 2.0, "ministral": 36.0, "l": 2.0}])
 def test_markers_carry_the_names_of_language_models(values):
-    assert markers.find_values(markers.write(values) + "a cow") == [values]
+    assert markers.find_values(markers.write_marker(values) + "a cow") == [values]
 
 
 @pytest.mark.parametrize("name", ["t5", "qwen", "gemma", "ministral"])
 @pytest.mark.parametrize("tag", ["2", "l=2", "g=2", "hires=2", "2:l=3:g=4:hires=5"])
 def test_only_its_own_name_reaches_a_language_model(name, tag):
-    skip = parse(f"<clipskip:{tag}>").tag
+    skip = parse_prompt(f"<clipskip:{tag}>").tag
     panel = Panel(True, 2, 3, 4, 5).skips()
     assert skip.at(name, False) is skip.at(name, True) is None and skip.acts_on_clip
     assert all(one.at(name, hires) is None for one in panel for hires in (False, True))
-    named = parse(f"<clipskip:{name}=3>").tag
+    named = parse_prompt(f"<clipskip:{name}=3>").tag
     assert not named.acts_on_clip
     assert all(named.at(tower, hires) is None for tower in parsed.CLIP for hires in (False, True))
 

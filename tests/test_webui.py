@@ -362,7 +362,7 @@ def test_models_without_an_encoder_of_ours(host):
     host.model.is_sd1, host.model.is_sd3 = False, True
     p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
     assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
-    assert p.comments == [f"⚠ {generation.MESSAGE(message=generation.NO_EFFECT(model='SD3'))}"]
+    assert p.comments == [f"⚠ {generation.MESSAGE(message=generation.MODEL_WITHOUT_CLIP_SKIP(model='SD3'))}"]
 
 
 def test_warnings_reach_the_user_once_and_the_api(host, caplog):
@@ -504,10 +504,10 @@ def test_a_tag_of_another_extension_is_no_mistake(host, monkeypatch):
 
     prompt = "<clip_skip:1>a cow"
     assert len(host.generate([prompt]).clip_skip_state.warnings) == 1
-    assert len(routes.read({"prompt": prompt})["boxes"]["prompt"]) == 1
+    assert len(routes.resolve_prompts({"prompt": prompt})["boxes"]["prompt"]) == 1
     monkeypatch.setattr(extra_networks, "extra_network_registry", {"clip_skip": object()}, raising=False)
     assert host.generate([prompt]).clip_skip_state.warnings == []
-    assert routes.read({"prompt": prompt})["boxes"]["prompt"] == []
+    assert routes.resolve_prompts({"prompt": prompt})["boxes"]["prompt"] == []
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -516,7 +516,7 @@ def test_the_page_is_told_of_the_text_without_comments(host, enabled):
     from clip_skip.webui.page import routes
 
     host.shared.opts.data["enable_prompt_comments"] = enabled
-    answer = routes.read({"prompt": "a cow # <clipskip:9>", "negative": "#<clipskip:x>\nbad"})
+    answer = routes.resolve_prompts({"prompt": "a cow # <clipskip:9>", "negative": "#<clipskip:x>\nbad"})
     assert answer["tag"] == (None if enabled else "<clipskip:9>")
     assert len(answer["boxes"]["negative"]) == (0 if enabled else 1)
 
@@ -532,17 +532,19 @@ def test_the_page_is_told_what_styles_edits_and_ands_come_to(host, monkeypatch):
     monkeypatch.setattr(shared, "prompt_styles", styles, raising=False)
     at = lambda value: {"l": value, "g": value, "h": value}
     edited = {"prompt": "[<clipskip:1>:<clipskip:3>:0.5] a AND <clipskip:4> b", "negative": "<clipskip:5>"}
-    told = routes.read(edited)
+    told = routes.resolve_prompts(edited)
     assert told["passes"]["first"] == {"prompt": [[at(1), at(3)], [at(4)]], "negative": [[at(5)]]}
     old = prompt_parser.get_learned_conditioning_prompt_schedules
     monkeypatch.setattr(prompt_parser, old.__name__, lambda texts, steps, hires=None: old(texts, steps, hires))
-    assert routes.read(edited) == told  # Forge Neo has but one way of scheduling
-    told = routes.read({"prompt": "a", "styles": ["s"]})
+    assert routes.resolve_prompts(edited) == told  # Forge Neo has but one way of scheduling
+    told = routes.resolve_prompts({"prompt": "a", "styles": ["s"]})
     assert told["tag"] == "<clipskip:2>" and told["tag_in_style"] and told["boxes"]["prompt"] == []
     assert '"<clipskip:x>" was ignored' in told["boxes"]["styles"][0]
     assert told["passes"]["hires"]["negative"] == [[at(2)]]
-    told = routes.read({"prompt": "a <clipskip:2:hires=3>", "hires_prompt": "b <clipskip:99>", "styles": "s"})
+    told = routes.resolve_prompts(
+        {"prompt": "a <clipskip:2:hires=3>", "hires_prompt": "b <clipskip:99>", "styles": "s"}
+    )
     assert told["passes"]["hires"] == {"prompt": [[at(99)]], "negative": [[at(99)]]}
     assert "deeper than the" in told["boxes"]["hires_prompt"][0]
     monkeypatch.delattr(shared, "prompt_styles")
-    assert routes.read({"prompt": "a", "styles": ["s"]})["tag"] is None
+    assert routes.resolve_prompts({"prompt": "a", "styles": ["s"]})["tag"] is None

@@ -57,7 +57,7 @@ class Model:
     """The checkpoint, its tokenizer, and what the text encoder made of texts so far."""
 
     def __init__(self, path: Path, device: str, batch: int) -> None:
-        self.parts = checkpoint.load(path, device)
+        self.parts = checkpoint.load_checkpoint(path, device)
         self.tokenizer = tokens.tokenizer()
         self.device, self.batch = device, batch
 
@@ -122,7 +122,7 @@ def score(asked: list[Case], made: Tensor) -> dict[str, float | None]:
 
 def checker_itself(model: Model, asked: list[Case]) -> dict[str, dict]:
     """What the checker says of drawn pictures, and of the same pictures through the VAE and back."""
-    drawn = torch.stack([scenes.draw(case.scene) for case in asked])
+    drawn = torch.stack([scenes.draw_scene(case.scene) for case in asked])
     with torch.no_grad():
         latents = model.parts.vae.encode(2 * drawn.to(model.device) - 1).latent_dist.mean
         back = torch.cat([model.parts.vae.decode(part).sample.cpu() for part in latents.split(16)])

@@ -104,7 +104,7 @@ def vae_loss(vae: AutoencoderKL, step: int, args: argparse.Namespace) -> Tensor:
     A decoder's error counts six-fold inside the objects, and errors of edges count by themselves.
     """
     scenes = scenes_at("vae", step, BATCH["vae"], args.seed)
-    pictures = 2 * torch.stack([data.draw(scene) for scene in scenes]).to(args.device) - 1
+    pictures = 2 * torch.stack([data.draw_scene(scene) for scene in scenes]).to(args.device) - 1
     wanted = cells(pictures)
     encoding = 0.0
     if step % 3 == 0:  # it learns faster than the decoder
@@ -170,7 +170,7 @@ def unet_data(args: argparse.Namespace) -> tuple[Tensor, Tensor]:
     text_encoder, tokenizer = export.trained_text(args.folder).to(args.device), tokens.tokenizer()
     rng = Random(f"{args.seed}/captions")
     scenes = scenes_at("pool", 0, args.scenes, args.seed)
-    latents = torch.cat([cells(2 * data.draw(scene)[None] - 1) for scene in scenes])
+    latents = torch.cat([cells(2 * data.draw_scene(scene)[None] - 1) for scene in scenes])
     texts = [data.caption(scene, rng) for scene in scenes for _ in range(CAPTIONS)] + [""]
     hidden = [
         text_encoder(input_ids=encode_texts(tokenizer, texts[begin : begin + 128], 77, args.device)).last_hidden_state
@@ -206,7 +206,7 @@ def train_vae(args: argparse.Namespace) -> None:
 
 def train_clip(args: argparse.Namespace) -> None:
     scenes = scenes_at("pool", 0, args.scenes, args.seed)
-    pictures = torch.stack([F.avg_pool2d(data.draw(scene, framed=False), 2) * 255 for scene in scenes]).byte()
+    pictures = torch.stack([F.avg_pool2d(data.draw_scene(scene, framed=False), 2) * 255 for scene in scenes]).byte()
     towers = nn.ModuleDict(
         {
             "text": CLIPTextModel(configs.encoder_config(SIZES.texts[0], "quick_gelu")),

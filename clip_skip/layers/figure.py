@@ -27,7 +27,7 @@ WIDTH, TOP, BOTTOM, DPI = 13.0, 6.3, 3.6, 110
 TITLE = 10.5
 """The size of the parts' titles, in points."""
 
-LONGEST = 16
+LONGEST_LABEL = 16
 """Letters of a token's label."""
 
 Say = Callable[[Message | str], str]
@@ -50,17 +50,17 @@ class Colours:
 
 LIGHT = Colours("#ffffff", "#1f2430", "#8f95a3", "#7f9fbf", "#d55e00", ("#0072b2", "#d55e00", "#009e73"))
 DARK = Colours("#0b0f19", "#e6e8ee", "#767d8f", "#5d7f9f", "#f08a3c", ("#56b4e9", "#f08a3c", "#2fc9a0"))
-"""Blue, vermilion and green of Okabe and Ito, which colour-blind people tell apart."""
+"""Blue, vermilion and green of Okabe and Ito, which colour-blind people can distinguish."""
 
 DASHES = ("-", "--", "-.")
-"""Of curves; each is used with all colours before the next."""
+"""Line styles of curves; each is used with all colours before the next."""
 
 LAYER = Template("layer")
 CLIP_SKIP = Template("clip skip")
 LAYER_AND_SKIP = Template("layer (clip skip)")
 LAYERS_AND_SKIPS = Template("layers (clip skips)")
 SIMILARITY = Template("How alike the layers are (cosine similarity, mean over the tokens)")
-STEPS = Template("Change from layer to layer")
+LAYER_CHANGES = Template("Change from layer to layer")
 STEP_AXIS = Template("1 - cosine similarity; at the bar: cosine similarity")
 TOKENS = Template("How far tokens are from their state at the last layer")
 TOKEN_AXIS = Template("1 - cosine similarity")
@@ -74,7 +74,7 @@ def draw_layers(
 
     translate: its words, into another language
     tokens:    their places in the prompt; if not given, those that change most
-    sentences: whether `Layers.sentences` stand in it, for a picture that is looked at by itself
+    sentences: whether the figure includes `Layers.sentences`, for a picture that is shown on its own
     """
     say = partial(translate_for_picture, translate=translate)
     colours = DARK if dark else LIGHT
@@ -155,7 +155,7 @@ def draw_steps(axes: Axes, layers: Layers, colours: Colours, say: Say) -> None:
         xlabel=say(STEP_AXIS),
         xlim=(0, 1.2 * max(apart, default=0) or 1),
     )
-    axes.set_title(say(STEPS), fontsize=TITLE)
+    axes.set_title(say(LAYER_CHANGES), fontsize=TITLE)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -178,5 +178,5 @@ def draw_tokens(part: SubFigure, layers: Layers, tokens: Sequence[int], colours:
 
 
 def shown_token(token: str) -> str:
-    """`token` in letters that there is a font for, and cut to a length that fits."""
-    return cut(replace_missing_letters(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST)
+    """`token` in letters that a font has, cut to a length that fits."""
+    return cut(replace_missing_letters(token, lambda letter: f"U+{ord(letter):04X}"), LONGEST_LABEL)

@@ -27,7 +27,7 @@ START, END = "<start>", "<end>"
 """The labels of the tokens around a prompt."""
 
 MOST_TOKENS = 8
-"""How many tokens can be told apart in one figure."""
+"""The most tokens that can be distinguished in one figure."""
 
 ONE_LAYER = Template("There is one layer, so there is no step between layers.")
 FIRST_IS_LARGEST = Template("The biggest change is from clip skip {first} to {second} (cosine similarity {step}).")
@@ -40,7 +40,7 @@ CHANGES = (
     (0.9, Template("little changes")),
     (-1.0, Template("much changes")),
 )
-"""What to call a step, by the least cosine similarity of its two layers."""
+"""The name of a step, by the least cosine similarity of its two layers."""
 
 LAYER_NOT_RUN = Template("Layer {layer} is not run by this WebUI, so it is left out.")
 LAYERS_NOT_RUN = Template("Layers {first} to {last} are not run by this WebUI, so they are left out.")
@@ -55,7 +55,7 @@ FIRST_SUB_PROMPT = Template("The prompt has {count} sub-prompts; this is the fir
 FIRST_STEP = Template("The prompt changes from step to step; this is how it begins.")
 FIRST_CHUNK = Template("The prompt has {count} chunks of up to 75 tokens; this is the first.")
 
-NOT_FINITE = Template("The text encoder {encoder} returned values that are not finite numbers (NaN).")
+STATES_NOT_FINITE = Template("The text encoder {encoder} returned values that are not finite numbers (NaN).")
 NO_SUCH_WORD = Template("{word} is not a word of the prompt, nor the number of one of its tokens")
 TOO_MANY_WORDS = Template("these words have {count} tokens; at most {most} can be shown at once")
 
@@ -78,7 +78,7 @@ class Layers:
     clip_skips: the clip skip of each layer, N
     similarity: (N, N) in float64, cosine similarity from -1 to 1: for each pair of layers the mean over the tokens
     distance:   (N, T) in float64, from 0 to 2: 1 - cosine similarity of a token with itself at the last layer
-    notes:      on what is left out
+    notes:      about the parts that are left out
     native:     the clip skip the model was published with, from which on a step is one that a person can take
     """
 
@@ -98,11 +98,11 @@ class Layers:
 
     @property
     def largest_step(self) -> int | None:
-        """The index in `steps` of the least similar neighbours; the upper ones of equals, None if there are none."""
+        """The index in `steps` of the least similar neighbours; the upper pair of equals, None without steps."""
         return least_similar(self.steps)
 
     def sentence(self) -> Message | str:
-        """What a clip skip changes: the first step from the published one, and the largest of all."""
+        """The effect of a clip skip: the first step from the published one, and the largest of all."""
         published = self.clip_skips.index(max(self.native, self.clip_skips[-1]))
         steps = self.steps[:published]
         largest = least_similar(steps)
@@ -172,7 +172,7 @@ class Layers:
 
 
 def least_similar(steps: np.ndarray) -> int | None:
-    """The index of the smallest; the last one of equals, None if there are none."""
+    """The index of the smallest; the last where several are equal, None if there are none."""
     return len(steps) - 1 - int(np.argmin(steps[::-1])) if len(steps) else None
 
 
@@ -201,7 +201,7 @@ def measure_layers(
     rows = torch.stack([row_of(states[skip], len(tokens)) for skip in skips])
     similarity = torch.einsum("itd,jtd->ijt", rows, rows).clamp(-1, 1)
     if not torch.isfinite(similarity).all():
-        raise LayersError(NOT_FINITE(encoder=encoder.name))
+        raise LayersError(STATES_NOT_FINITE(encoder=encoder.name))
     return Layers(
         title=title or encoder.name,
         tokens=tuple(tokens),
@@ -248,7 +248,7 @@ def token_labels(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def token_label(word: str) -> str:
-    """An entry of CLIP's vocabulary as text. Bytes that are no text by themselves are written \\xf0."""
+    """An entry of CLIP's vocabulary as text. Bytes that are not valid text on their own are written \\xf0."""
     stem = word.removesuffix(_ENDING)
     # A token that is not in the vocabulary's letters, such as a textual inversion's name, is taken as it is.
     if any(ord(letter) >= 256 + len(_INVISIBLE) for letter in stem):
@@ -259,7 +259,7 @@ def token_label(word: str) -> str:
 
 
 def notes_on_prompt(chunks: int, parts: int = 1, changes: bool = False, empty: bool = False) -> list[Message | str]:
-    """What is left out of a prompt, of which one chunk is measured.
+    """The parts of a prompt that are left out, because only one chunk is measured.
 
     chunks: of the text that is measured; parts: sub-prompts, between ANDs; changes: whether prompt editing changes it;
     empty: whether it has no words.

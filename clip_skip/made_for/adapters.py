@@ -1,4 +1,4 @@
-"""How much an adapter changes each block of a text encoder, from as few of its tensors as tell it.
+"""How much an adapter changes each block of a text encoder, from as few of its tensors as possible.
 
 An adapter's change is a product of factors. One of them begins at zero, so where no gradient came the whole product is
 exactly zero; which one it is differs between trainers (LyCORIS' LoHa begins with `hada_w2_a` at zero, PEFT's with
@@ -10,24 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clip_skip.made_for.naming import Name
-from clip_skip.made_for.safetensors_file import SafetensorsFile
+from clip_skip.made_for.safetensors_file import Array, SafetensorsFile
 
 __all__ = ["Block", "adapter_blocks"]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Block:
-    """What is known of one block of a text encoder.
+    """The findings on one block of a text encoder.
 
-    largest: its largest absolute change; None where the file does not tell it.
+    largest: its largest absolute change; None where the file does not show it.
     note: "" or why there is more to say: "missing" (no tensors), "halves" (a factor without its counterpart), "broken"
     (values that are not finite), "cleared" (zero in every factor), "rounding" (no more than the rounding of the file's
     precision), "tiny" (little more than the least that float16 can hold).
@@ -61,7 +57,7 @@ PRODUCTS = (
     ("boft_s",),
     ("rescale",),
 )
-"""What is multiplied with each other, if there; the products are added. Pairs are named by one of their two."""
+"""Factors that are multiplied, where present; the products are added. A pair is named by one of its two factors."""
 
 TINY = 2.0**-24 * 20
 """float16 has nothing between 2**-24 and zero: where a factor is below this, a twentieth of it would be lost."""
@@ -83,12 +79,12 @@ def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: i
     blocks = []
     for block in range(depth):
         changes = [layer_change(file, tensors) for tensors in layers.get(block, {}).values()]
-        blocks.append(joined(changes, max))
+        blocks.append(combine_blocks(changes, max))
     return tuple(blocks)
 
 
-def joined(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
-    """What is known of a whole: changed if any part changed; unchanged only if all are known unchanged."""
+def combine_blocks(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
+    """The findings on a whole: changed if any part changed; unchanged only if all are known unchanged."""
     notes = {part.note for part in parts}
     known = [part for part in parts if part.largest is not None]
     largest = combine([part.largest or 0.0 for part in known]) if known else None
@@ -115,7 +111,7 @@ def layer_change(file: SafetensorsFile, tensors: Mapping[str, str]) -> Block:
         if any(name not in factors for group in groups for name in group) or only_one(product, factors):
             return Block(None, "halves")
         changes.append(multiplied(file, groups, factors))
-    return joined(changes, sum)
+    return combine_blocks(changes, sum)
 
 
 def group_of(name: str, factors: Mapping[str, str]) -> tuple[str, ...]:
@@ -125,7 +121,7 @@ def group_of(name: str, factors: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def only_one(product: tuple[str, ...], factors: Mapping[str, str]) -> bool:
-    """Whether LoHa or LoKr lacks one of the two things that it multiplies."""
+    """Whether one of the two factors of LoHa or LoKr is missing."""
     kind = product[0].partition("_")[0]
     sides = {name[5:7] for name in factors if name.startswith(f"{kind}_w")}
     return kind in ("hada", "lokr") and len(sides) == 1

@@ -20,12 +20,12 @@ from clip_skip.messages.fonts import replace_missing_letters
 from clip_skip.messages.lines import wrap
 from clip_skip.messages.message import MessageError, Template, Translate
 
-__all__ = ["LEGEND", "MOST", "NO_BLOCKS", "draw"]
+__all__ = ["LEGEND", "MOST_FILES", "NO_BLOCKS", "draw_blocks_figure"]
 
 LEGEND = Template("bars: each block's largest change relative to the file's maximum   ○ not changed   × unknown")
 NO_BLOCKS = Template("no file contains blocks of a text encoder, so there is no picture")
 
-MOST = 400
+MOST_FILES = 400
 """Files in one picture."""
 
 WIDTH, HEIGHT, LINE, DPI = 5.6, 1.25, 0.16, 110
@@ -38,8 +38,8 @@ LOWEST = 0.03
 """The height of the lowest bar, so that none which has changed looks as if it had not; 1 is the highest."""
 
 
-def draw(findings: Sequence[Finding], dark: bool = False, translate: Translate = str) -> Image.Image:
-    """The picture (RGB) of the first `MOST` of those `findings` whose weights tell of blocks; at least one must.
+def draw_blocks_figure(findings: Sequence[Finding], dark: bool = False, translate: Translate = str) -> Image.Image:
+    """The picture (RGB) of the first `MOST_FILES` of those `findings` whose weights show blocks; at least one must.
 
     A bar is as high as the block's largest change, where the file's most changed block is 1; an encoder of SDXL has
     bars of its own. Raises MessageError where none does.
@@ -47,7 +47,7 @@ def draw(findings: Sequence[Finding], dark: bool = False, translate: Translate =
     translate: its words, into another language
     """
     say = partial(translate_for_picture, translate=translate)
-    shown = [(one, name) for one in findings if one.weights for name in one.weights.blocks][:MOST]
+    shown = [(one, name) for one in findings if one.weights for name in one.weights.blocks][:MOST_FILES]
     if not shown:
         raise MessageError(NO_BLOCKS)
     colours = DARK if dark else LIGHT

@@ -8,36 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clip_skip.made_for.adapters import MISSING, Block
-from clip_skip.made_for.naming import Name
-from clip_skip.made_for.safetensors_file import PRECISIONS, SafetensorsFile, round_to
+from clip_skip.made_for.naming import OPEN_CLIP_LAYERS, Name
+from clip_skip.made_for.safetensors_file import PRECISIONS, Array, SafetensorsFile, round_to
 
 __all__ = ["compared_blocks"]
 
-OPEN_CLIP = {
-    "attn.out_proj": "self_attn.out_proj",
-    "ln_1": "layer_norm1",
-    "ln_2": "layer_norm2",
-    "mlp.c_fc": "mlp.fc1",
-    "mlp.c_proj": "mlp.fc2",
-}
-"""OpenCLIP's names for the layers of a block, and transformers'."""
-
 THIRDS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-"""What OpenCLIP's `attn.in_proj` holds one above the other."""
+"""The parts that OpenCLIP's `attn.in_proj` stacks."""
 
 ULPS = 2
 """Units in the last place by which sums that were rounded in the file's precision differ, at most."""
 
 Part = tuple[str, int | None]
 """A tensor's name in the file, and which third of it, if not all."""
-
-Array = NDArray[Any]
 
 Pair = tuple[Array, Array]
 
@@ -52,7 +39,7 @@ def compared_blocks(
     depth: int,
 ) -> tuple[Block, ...]:
     """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
-    ours, theirs = parts(places, encoder), parts(base_places, encoder)
+    ours, theirs = locate_parts(places, encoder), locate_parts(base_places, encoder)
     shared = [key for key in ours if key in theirs]
     if not shared:
         return (MISSING,) * depth
@@ -62,13 +49,13 @@ def compared_blocks(
     blocks = []
     for block in range(depth):
         keys = [key for key in shared if key[0] == block]
-        pairs = ((read(file, ours[key], precision), read(base, theirs[key], precision)) for key in keys)
+        pairs = ((read_part(file, ours[key], precision), read_part(base, theirs[key], precision)) for key in keys)
         blocks.append(differing(pairs, precision))
     return tuple(blocks)
 
 
-def parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str], Part]:
-    """Where each weight is, by block, layer and factor in the names of transformers."""
+def locate_parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str], Part]:
+    """The place of each weight, by block, layer and factor in transformers' names."""
     found: dict[tuple[int, str, str], Part] = {}
     for name, place in places.items():
         if place.encoder != encoder or place.factor not in ("weight", "bias"):
@@ -76,11 +63,11 @@ def parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str]
         if place.layer == "attn.in_proj":
             found |= {(place.block, layer, place.factor): (name, third) for third, layer in enumerate(THIRDS)}
         else:
-            found[place.block, OPEN_CLIP.get(place.layer, place.layer), place.factor] = (name, None)
+            found[place.block, OPEN_CLIP_LAYERS.get(place.layer, place.layer), place.factor] = (name, None)
     return found
 
 
-def read(file: SafetensorsFile, part: Part, precision: str) -> Array:
+def read_part(file: SafetensorsFile, part: Part, precision: str) -> Array:
     """The numbers of a part, in the precision in which it is compared."""
     name, third = part
     values = file.values(name) if third is None else file.values(name, third, len(THIRDS))

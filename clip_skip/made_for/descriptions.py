@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 
-from clip_skip.made_for.recommendation import DEEPEST
+from clip_skip.made_for.recommendation import COUNTED_LAYERS
 
 __all__ = ["mentioned"]
 
@@ -51,7 +51,7 @@ def mentioned(text: object) -> int | None:
     plain = " ".join(unicodedata.normalize("NFKC", plain).split())
     found = {mention[1].lstrip("0") for mention in MENTION.finditer(plain) if not negated(plain, mention)}
     digits = found.pop() if len(found) == 1 else ""
-    return int(digits) if digits.isdecimal() and len(digits) < 3 and int(digits) <= DEEPEST["SD1"] else None
+    return int(digits) if digits.isdecimal() and len(digits) < 3 and int(digits) <= COUNTED_LAYERS["SD1"] else None
 
 
 def negated(text: str, mention: re.Match[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A file in, findings out: what it is, what its metadata says, what its weights say, and the verdict.
+"""Inspects a file: its kind, its metadata, its weights, and the verdict.
 
 Only .safetensors files are opened, and of them only the header and the tensors that are needed. A pickle never is.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 from clip_skip.made_for.adapters import adapter_blocks
 from clip_skip.made_for.compared import compared_blocks
-from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, Kind, kind_of
+from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, FileKind, kind_of
 from clip_skip.made_for.metadata import stated
 from clip_skip.made_for.named_layers import NamedLayer, named_layer
-from clip_skip.made_for.naming import Name, parse
+from clip_skip.made_for.naming import Name, parse_tensor_name
 from clip_skip.made_for.reading import NO_FILE, Problem, Unreadable, complaint, remembered
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.safetensors_file import SafetensorsFile
@@ -35,7 +35,7 @@ STORED_H = 23
 
 @dataclass(frozen=True)
 class Finding:
-    """All that is known of the file `file`; `weights` is None where its weights tell nothing of a text encoder.
+    """The findings on `file`; `weights` is None where its weights say nothing about a text encoder.
 
     named: at which layer of a text encoder that is not CLIP it was trained, if not at the published one
     """
@@ -49,7 +49,7 @@ class Finding:
     named: NamedLayer | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What `clip-skip inspect --json` prints of it."""
+        """The object that `clip-skip inspect --json` prints."""
         metadata, weights, verdict = self.metadata, self.weights, self.verdict
         return {
             "file": self.file,
@@ -69,7 +69,7 @@ class Finding:
 
 
 def changed_blocks(finding: Finding) -> tuple[int, int] | None:
-    """How many blocks from the bottom up were changed, and of how many; None where the weights do not tell it."""
+    """The number of changed blocks from the bottom up, and of all blocks; None where the weights do not show it."""
     weights = finding.weights
     if weights is None or not weights.clip_skip:
         return None
@@ -78,10 +78,10 @@ def changed_blocks(finding: Finding) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a file says by itself. in_blocks: whether it has tensors in blocks of a known text encoder."""
+class Examination:
+    """The findings on a file without its base. in_blocks: whether it has tensors in blocks of a known text encoder."""
 
-    kind: Kind
+    kind: FileKind
     weights: Weights | None
     in_blocks: bool
     named: NamedLayer | None
@@ -91,7 +91,7 @@ class Look:
 class Opened:
     file: SafetensorsFile
     places: Mapping[str, Name]
-    kind: Kind
+    kind: FileKind
 
     def stored_blocks(self, place: int) -> int:
         """How many blocks the text encoder at `place` has, as a whole tower: SD2's last one may not be in the file."""
@@ -100,7 +100,7 @@ class Opened:
 
 
 def inspect(path: str, base: str | None = None) -> Finding:
-    """What is known of the file at `path`. What it says by itself is remembered until the file changes.
+    """The findings on the file at `path`. Its own examination is cached until the file changes.
 
     base: the checkpoint to compare it with, if it is one. Raises Problem where one of the two cannot be read.
     """
@@ -121,35 +121,35 @@ def inspect(path: str, base: str | None = None) -> Finding:
 
 
 def is_for(metadata: Recommendation, model: str | None) -> bool:
-    """Whether what the metadata says is about this model; what it says about an unknown one is in SD1's numbering."""
+    """Whether the metadata is about this model; for an unknown model its numbering is taken as SD1's."""
     named = metadata.model or "SD1"
     return model is None or named in model.split(", ") or named == model
 
 
-def seen(path: str) -> Look:
+def seen(path: str) -> Examination:
     if not os.path.exists(path):
         raise Problem(complaint(path, NO_FILE))
     if not path.lower().endswith(".safetensors"):
         raise Problem(complaint(path, NEVER_A_PICKLE))
-    found = remembered(look, path)
+    found = remembered(examine_file, path)
     if found is None:
         raise Problem(complaint(path, NO_FILE))
     return found
 
 
-def look(path: str) -> Look:
-    """The file by itself."""
-    with opened(path) as one:
+def examine_file(path: str) -> Examination:
+    """Examines the file without its base."""
+    with open_weights(path) as one:
         weights = None
         if one.kind.kind in ADAPTERS and one.kind.towers and one.places:
             towers = one.kind.towers.items()
             blocks = {tower: adapter_blocks(one.file, one.places, place, DEPTHS[tower]) for place, tower in towers}
             weights = weigh(one.kind, blocks)
-        return Look(one.kind, weights, bool(one.places), named_layer(one.file.metadata))
+        return Examination(one.kind, weights, bool(one.places), named_layer(one.file.metadata))
 
 
-def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | None, Template | None]:
-    """What the checkpoint's difference from its base says; or why nothing can be said. Raises Problem."""
+def compare(path: str, base: str, found: Examination, other: Examination) -> tuple[Weights | None, Template | None]:
+    """The findings from the checkpoint's difference to its base, or why there are none. Raises Problem."""
     kind = found.kind
     if not found.in_blocks:
         return None, NO_TEXT_ENCODER
@@ -158,7 +158,7 @@ def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | N
     if os.path.samefile(path, base):
         return None, BASE_ITSELF
     try:
-        with opened(path) as one, opened(base) as two:
+        with open_weights(path) as one, open_weights(base) as two:
             blocks = {
                 tower: compared_blocks(
                     one.file,
@@ -176,8 +176,8 @@ def compare(path: str, base: str, found: Look, other: Look) -> tuple[Weights | N
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Opened]:
+def open_weights(path: str) -> Iterator[Opened]:
     """The file with its names parsed. Raises Unreadable and OSError."""
     with SafetensorsFile(path) as file:
-        places = {name: place for name in file.tensors if (place := parse(name))}
+        places = {name: place for name in file.tensors if (place := parse_tensor_name(name))}
         yield Opened(file, places, kind_of(file.tensors, places, file.shape, file.metadata))

@@ -1,4 +1,4 @@
-"""What the metadata in a model's header says: its model, and the clip skip that it was trained at.
+"""The metadata in a model's header: its base model, and the clip skip that it was trained at.
 
 docs/files.md has what each trainer writes. Here all is in our numbering.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from clip_skip.made_for.descriptions import mentioned
 from clip_skip.made_for.reading import Unreadable, load_json
-from clip_skip.made_for.recommendation import DEEPEST, Recommendation
+from clip_skip.made_for.recommendation import COUNTED_LAYERS, Recommendation
 from clip_skip.skip import shorten
 
 __all__ = ["header_model", "in_header"]
@@ -58,19 +58,19 @@ def one_trainer(metadata: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def in_header(metadata: Mapping[str, str], file: str) -> Iterator[Recommendation]:
-    """All that the header of `file` says about clip skip, the most certain first."""
+    """Everything in the header of `file` about clip skip, the most certain first."""
     model = header_model(metadata)
     skipped = one_trainer(metadata).get(LAYER_SKIP)
     if type(skipped) is int and model in ("SD1", "SD2", "SDXL"):
         value = skipped + (1 if model == "SD1" else 2)
-        if skipped >= 0 and value <= DEEPEST[model]:
+        if skipped >= 0 and value <= COUNTED_LAYERS[model]:
             yield Recommendation(value, LAYER_SKIP, file, "trained", str(skipped), model)
     if model not in (None, "SD1", "SD2"):
         return
     for key in KOHYA:
         text = metadata.get(key, "").strip()
         value = int(text) + (model == "SD2") if re.fullmatch(r"[0-9]{1,2}", text) and int(text) else 0
-        if 0 < value <= DEEPEST[model or "SD1"]:
+        if 0 < value <= COUNTED_LAYERS[model or "SD1"]:
             yield Recommendation(value, key, file, "trained", text, model)
     if model == "SD2":
         return

@@ -1,4 +1,4 @@
-"""What kind of file it is, and for which model, from the names and shapes of its tensors and from its header."""
+"""The kind of a file and its model, from the names and shapes of its tensors and from its header."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from clip_skip.made_for.headers import header_model
 from clip_skip.made_for.naming import FIRST, SECOND, THIRD, Name, checkpoint_family, factor_of
 
-__all__ = ["ADAPTERS", "DEPTHS", "FIRST_OF_SEVERAL", "G_ALONE", "Kind", "kind_of"]
+__all__ = ["ADAPTERS", "DEPTHS", "FIRST_OF_SEVERAL", "G_ALONE", "FileKind", "kind_of"]
 
 DEPTHS = {"l": 12, "h": 24, "g": 32}
 """Blocks of CLIP ViT-L/14, OpenCLIP ViT-H/14 and OpenCLIP ViT-bigG/14."""
 
 FIRST_OF_SEVERAL = "SDXL, SD3 or Flux"
-"""Of a LoRA for CLIP-L alone that numbers it as one of several text encoders: SD1 has one, which has no number."""
+"""The model of a LoRA for CLIP-L alone that numbers it as one of several text encoders; SD1's has no number."""
 
 G_ALONE = "SDXL or SD3"
-"""Of a CLIP-G alone."""
+"""The model of a CLIP-G alone."""
 
-TOWERS = {
+ENCODER_TOWERS = {
     "SD1": {FIRST: "l"},
     "SD2": {FIRST: "h"},
     "SDXL": {FIRST: "l", SECOND: "g"},
@@ -31,7 +31,7 @@ TOWERS = {
 """The text encoders of the models whose clip skip means something."""
 
 TOWER_WIDTHS = {1024: "SD2", 1280: G_ALONE}
-"""How wide a text encoder is, where that alone tells the model."""
+"""Widths of text encoders that identify the model on their own."""
 
 WIDTHS = {768: "SD1", 1024: "SD2", 1280: "SDXL refiner", 2048: "SDXL"}
 """The width of the text that a UNet attends to, and of an embedding's vectors."""
@@ -45,7 +45,7 @@ OTHERS = {
     "lora_te3_": "SD3 or Flux",
     "t5xxl.": "SD3 or Flux",
 }
-"""Pieces of names that tell models whose text encoders stop at a fixed layer; the first that is met counts."""
+"""Parts of names that identify models whose text encoders stop at a fixed layer; the first match counts."""
 
 FOREIGN = re.compile(
     r"(?:transformer|lora_transformer|diffusion_model|lora_unet|model\.diffusion_model)[._](?:blocks|layers"
@@ -71,16 +71,16 @@ FACTORS = {
     "b2": "GLoRA",
     "lambda_layer": "unknown",
 }
-"""What a factor of an adapter tells of its kind; "up" and "diff" are looked at after these."""
+"""The kind of adapter that a factor implies; "up" and "diff" are looked at after these."""
 
 ADAPTERS = {"LoRA", "LoCon", "DoRA", "full difference", *FACTORS.values()} - {"unknown"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """kind: "LoRA", "LoHa", ..., "checkpoint", "text encoder", "textual inversion" or "unknown".
 
-    model: "SD1", "SD2", "SDXL", "SDXL refiner", another one's name, or None where nothing tells it.
+    model: "SD1", "SD2", "SDXL", "SDXL refiner", another model's name, or None where it is unknown.
     towers: the text encoders of that model by their places, "l", "h" or "g"; empty for other models.
     """
 
@@ -92,11 +92,11 @@ class Kind:
 Shape = Callable[[str], tuple[int, ...]]
 
 
-def kind_of(names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]) -> Kind:
-    """What a file is whose tensors have `names`; `places` are those of them in blocks of a text encoder."""
+def kind_of(names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]) -> FileKind:
+    """The kind of a file whose tensors have `names`; `places` are those in blocks of a text encoder."""
     kind = sort_of(names, places, shape)
     model = family(names, places, shape, metadata, kind)
-    return Kind(kind, model, TOWERS.get(model or "", {}))
+    return FileKind(kind, model, ENCODER_TOWERS.get(model or "", {}))
 
 
 def sort_of(names: Collection[str], places: Mapping[str, Name], shape: Shape) -> str:
@@ -107,9 +107,9 @@ def sort_of(names: Collection[str], places: Mapping[str, Name], shape: Shape) ->
     factors: dict[str, str] = {}
     for name in names:
         factors.setdefault(factor_of(name)[1], name)
-    told = next((FACTORS[factor] for factor in FACTORS if factor in factors), None)
-    if told:
-        return told
+    implied = next((FACTORS[factor] for factor in FACTORS if factor in factors), None)
+    if implied:
+        return implied
     if "up" in factors or "down" in factors:
         if "dora_scale" in factors:
             return "DoRA"
@@ -136,7 +136,7 @@ def is_embedding(names: Collection[str], shape: Shape) -> bool:
 def family(
     names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str], kind: str
 ) -> str | None:
-    """The model's name: from the weights, and where they do not tell it, from the header."""
+    """The model's name: from the weights, otherwise from the header."""
     other = next((model for piece, model in OTHERS.items() if any(piece in name for name in names)), None)
     if other:
         return other
@@ -163,16 +163,16 @@ def family(
 def tower_alone(
     names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]
 ) -> str | None:
-    """The model of a first text encoder of which no UNet tells more."""
+    """The model of a first text encoder, where there is no UNet to narrow it down."""
     blocks = 1 + max(place.block for place in places.values())
     by_depth = G_ALONE if blocks > DEPTHS["h"] else "SD2" if blocks > DEPTHS["l"] else None
     found = by_depth or TOWER_WIDTHS.get(width(places, shape) or 0)
     if found:
         return found
-    said = header_model(metadata)
+    stated = header_model(metadata)
     if any(name.startswith("lora_te1_") for name in names):
-        return said if said and said != "SD1" else FIRST_OF_SEVERAL
-    return said or "SD1"
+        return stated if stated and stated != "SD1" else FIRST_OF_SEVERAL
+    return stated or "SD1"
 
 
 def text_width(names: Collection[str], shape: Shape) -> int | None:
@@ -186,7 +186,7 @@ def text_width(names: Collection[str], shape: Shape) -> int | None:
 
 
 def width(places: Mapping[str, Name], shape: Shape) -> int | None:
-    """How wide the text encoder is, from the inputs of its attention."""
+    """The width of the text encoder, from the inputs of its attention."""
     for name, place in places.items():
         if place.factor in ("down", "hada_w1_b", "diff", "weight") and "q_proj" in place.layer:
             size = shape(name)

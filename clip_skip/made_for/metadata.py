@@ -1,4 +1,4 @@
-"""What is said of a model apart from its weights: in its header, then beside it. What was found is remembered."""
+"""Statements about a model other than its weights: in its header, then in files beside it. Results are cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["stated"]
 
 
 def stated(path: str) -> Recommendation | None:
-    """What the model at `path` says of the clip skip that it was made for.
+    """Statements of the model at `path` about the clip skip that it was made for.
 
     Of the model itself only the header is read; a file of another kind than .safetensors is never opened. Raises
     Problem where one of the files cannot be read and no other one answers.

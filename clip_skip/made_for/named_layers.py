@@ -47,7 +47,7 @@ class NamedLayer:
 
 
 def named_layer(metadata: Mapping[str, str]) -> NamedLayer | None:
-    """What the header says of T5; None where it says nothing, or that it was as published."""
+    """The header's statement about T5; None where there is none, or where T5 was used as published."""
     settings = one_trainer(metadata)
     source = LAYER_SKIPS.get(str(settings.get("model_type")))
     skipped = settings.get(source) if source else None

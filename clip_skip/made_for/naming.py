@@ -1,4 +1,4 @@
-"""What a tensor's name stands for: which block of which text encoder, and which factor of an adapter.
+"""Parses a tensor's name: which block of which text encoder, and which factor of an adapter.
 
 docs/files.md has the schemes, each with the tool that writes it. OpenCLIP's blocks are `transformer.resblocks.0.` in
 some files and `text_model.encoder.layers.0.` in others.
@@ -10,7 +10,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["FIRST", "PREFIXES", "SECOND", "THIRD", "Name", "checkpoint_family", "factor_of", "parse"]
+__all__ = [
+    "FIRST",
+    "OPEN_CLIP_LAYERS",
+    "PREFIXES",
+    "SECOND",
+    "THIRD",
+    "Name",
+    "checkpoint_family",
+    "factor_of",
+    "parse_tensor_name",
+]
 
 FIRST, SECOND, THIRD = 0, 1, 2
 """A model's text encoders in their order: SDXL's first is CLIP-L, its second OpenCLIP-G."""
@@ -38,18 +48,18 @@ ENCODERS = {
     "conditioner_embedders_0": FIRST,
     "conditioner_embedders_1": SECOND,
 }
-"""What the beginning of a name says, with _ for every point, without what `WRAPPERS` finds. The embedder 0 with
+"""The meaning of the beginning of a name, with _ for every point, without what `WRAPPERS` finds. The embedder 0 with
 OpenCLIP's names is the refiner's."""
 
 WRAPPERS = re.compile(r"^base_model_model_?|^text_encoders_(?=clip_)|_?transformer$")
-"""What PEFT puts before a name, ComfyUI before that of a text encoder, and what names transformers' module."""
+"""Prefixes: PEFT's, ComfyUI's for a text encoder, and the name of transformers' module."""
 
 PREFIXES = {
     "SD1": ("cond_stage_model.transformer.text_model.",),
     "SD2": ("cond_stage_model.model.",),
     "SDXL": ("conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."),
 }
-"""How the names of the text encoders' weights begin in the checkpoints of a family; `.model.` are OpenCLIP's names."""
+"""Prefixes of the text encoders' weights in the checkpoints of a family; `.model.` are OpenCLIP's names."""
 
 FACTOR = re.compile(
     r"(?P<layer>.*?)[._](?P<factor>"
@@ -57,6 +67,15 @@ FACTOR = re.compile(
     r"|lokr_(?:w[12](?:_[ab])?|t2)|diff_b|diff|w_norm|b_norm|[ab][12]|bm|oft_blocks|oft_[Rr]|boft_[Rr]|boft_s|rescale"
     r"|ia3_l|on_input|dora_scale|alpha|lambda_layer)(?:\.default)?(?:\.(?P<end>weight|bias))?"
 )
+
+OPEN_CLIP_LAYERS = {
+    "attn.out_proj": "self_attn.out_proj",
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+"""OpenCLIP's names for the layers of a block, and transformers'."""
 
 LORA = {"B": "up", "A": "down", "E": "lora_E", "mid": "mid", "magnitude_vector": "dora_scale"}
 
@@ -76,8 +95,8 @@ class Name:
     factor: str
 
 
-def parse(name: str) -> Name | None:
-    """What `name` stands for; None where it is in no block of a text encoder."""
+def parse_tensor_name(name: str) -> Name | None:
+    """The parsed `name`; None where it is not in a block of a text encoder."""
     found = BLOCK.fullmatch(name)
     if not found:
         return None
@@ -89,7 +108,7 @@ def parse(name: str) -> Name | None:
 
 
 def factor_of(name: str) -> tuple[str, str]:
-    """The layer and the factor that `name` ends in; "weight", "bias" or "" where it is no adapter's."""
+    """The layer and the factor that `name` ends in; "weight", "bias" or "" where it is not an adapter's."""
     found = FACTOR.fullmatch(name)
     if found:
         factor = found["factor"]
@@ -104,7 +123,7 @@ def factor_of(name: str) -> tuple[str, str]:
 
 
 def checkpoint_family(names: Iterable[str]) -> str | None:
-    """The family of a checkpoint whose weights have these names; None where it has not all its text encoders."""
+    """The family of a checkpoint whose weights have these names; None where a text encoder is missing."""
     known = list(names)
     for family, prefixes in PREFIXES.items():
         if all(any(name.startswith(prefix) for name in known) for prefix in prefixes):

@@ -1,4 +1,4 @@
-"""Files are read once until they change, and what is wrong with one is told in one sentence that names it."""
+"""Reads files once until they change, and reports a problem in one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LARGE = Template("it is larger than {size} MB")
 LARGEST_JSON = 10_000_000
 """Bytes; Civitai's answers have some hundred thousand."""
 
-LONGEST_NUMBER = 20
-"""Digits: what is longer is no number of this trade, and takes long to convert."""
+LONGEST_INTEGER = 20
+"""Digits. No number in these formats is longer, and converting a longer one is slow."""
 
-Found = TypeVar("Found")
+Content = TypeVar("Content")
 
 
 class Problem(MessageError):
@@ -39,9 +39,9 @@ def complaint(path: str, reason: Message | str) -> Message:
     return UNREADABLE(file=shorten(os.path.basename(path), 100), reason=reason)
 
 
-def remembered(read: Callable[[str], Found], path: str) -> Found | None:
-    """`read(path)`, or what it returned last time if the file is the same; None for no file. Raises Problem."""
-    outcome: Found | Message
+def remembered(read: Callable[[str], Content], path: str) -> Content | None:
+    """`read(path)`, or its last result if the file has not changed; None if there is no file. Raises Problem."""
+    outcome: Content | Message
     try:
         status = os.stat(path)
         outcome = once(read, path, status.st_mtime_ns, status.st_size)
@@ -56,7 +56,7 @@ def remembered(read: Callable[[str], Found], path: str) -> Found | None:
 
 @lru_cache(maxsize=2**15)
 def once(read: Callable[[str], Any], path: str, mtime_ns: int, size: int) -> Any:
-    """`read(path)`, or what is wrong with the file; an OSError may pass and is not remembered."""
+    """`read(path)`, or the problem with the file; an OSError may be temporary and is not cached."""
     try:
         return read(path)
     except Unreadable as error:
@@ -72,7 +72,7 @@ def load_json(text: bytes | str) -> Any:
 
 
 def whole_number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
+    return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
 
 
 def read_json(path: str) -> Any:

@@ -1,13 +1,13 @@
-"""What a file says about clip skip, apart from its weights."""
+"""A file's statement about clip skip, apart from its weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DEEPEST", "Recommendation"]
+__all__ = ["COUNTED_LAYERS", "Recommendation"]
 
-DEEPEST = {"SD1": 12, "SD2": 24, "SDXL": 12}
+COUNTED_LAYERS = {"SD1": 12, "SD2": 24, "SDXL": 12}
 """The layers of the text encoder that a value counts."""
 
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from clip_skip.made_for.reading import Unreadable, load_json
 from clip_skip.messages.message import Template
 
-__all__ = ["PRECISIONS", "SafetensorsFile", "round_to"]
+__all__ = ["PRECISIONS", "Array", "SafetensorsFile", "round_to"]
 
 LONGEST_HEADER = 32_000_000
-"""Bytes; the longest that was met has four million, most of it the captions of a training."""
+"""Bytes; the longest one found has four million, most of it the captions of a training."""
 
 MOST_DIMENSIONS = 32
 """NumPy before 2.0 has no more."""
@@ -35,7 +35,7 @@ UNKNOWN_TYPE = Template("it has tensors of the type {name}, which cannot be read
 
 Array = NDArray[Any]
 
-TYPES = {
+NUMPY_TYPES = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "F8_E4M3": "u1", "F8_E5M2": "u1", "BOOL": "u1"},
     **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
 }
@@ -62,9 +62,9 @@ class Tensor:
 
 
 class SafetensorsFile:
-    """An open file. A context manager. Raises `Unreadable` where it is no .safetensors file, and OSError.
+    """An open file. A context manager. Raises `Unreadable` for another kind of file, and OSError.
 
-    metadata: what the header says beside the tensors. tensors: by name.
+    metadata: the header's entries other than the tensors. tensors: by name.
     """
 
     def __init__(self, path: str) -> None:
@@ -90,21 +90,21 @@ class SafetensorsFile:
     def stored(self, name: str, part: int = 0, parts: int = 1) -> Array:
         """The tensor as it is stored, bfloat16 and float8 as unsigned integers.
 
-        part, parts: of a tensor that holds so many others one above the other, which one.
+        part, parts: which one of the tensors that are stacked in this one, and their number.
         """
         tensor = self.tensors[name]
-        if tensor.type not in TYPES:
+        if tensor.type not in NUMPY_TYPES:
             raise Unreadable(UNKNOWN_TYPE(name=tensor.type))
         if parts > 1 and (not tensor.shape or tensor.shape[0] % parts):
             raise Unreadable(ODD_SHAPE)
         shape = tensor.shape if parts == 1 else (tensor.shape[0] // parts, *tensor.shape[1:])
         size = math.prod(shape)
-        dtype = np.dtype(TYPES[tensor.type])
+        dtype = np.dtype(NUMPY_TYPES[tensor.type])
         self._file.seek(tensor.start + part * size * dtype.itemsize)
         return np.fromfile(self._file, dtype, size).reshape(shape)
 
     def values(self, name: str, part: int = 0, parts: int = 1) -> Array:
-        """The numbers of a tensor: as float64 if that is what it holds, else as float32."""
+        """The numbers of a tensor: float64 if it is stored so, else float32."""
         return numbers(self.stored(name, part, parts), self.type(name))
 
 
@@ -137,13 +137,13 @@ def tensor_of(entry: Any, body: int, size: int) -> Tensor:
         raise Unreadable(NOT_SAFETENSORS)
     if end > size - body:
         raise Unreadable(CUT_SHORT)
-    if name in TYPES and end - start != math.prod(shape) * np.dtype(TYPES[name]).itemsize:
+    if name in NUMPY_TYPES and end - start != math.prod(shape) * np.dtype(NUMPY_TYPES[name]).itemsize:
         raise Unreadable(NOT_SAFETENSORS)
     return Tensor(name, shape, body + start)
 
 
 def numbers(stored: Array, name: str) -> Array:
-    """What `stored` of the type `name` stands for, as float32 or float64."""
+    """The values of `stored`, of the type `name`, as float32 or float64."""
     if name == "BF16":
         return (stored.astype(np.uint32) << 16).view(np.float32)
     if name == "F8_E5M2":  # the upper half of a float16

@@ -1,4 +1,4 @@
-"""What the files beside a model say about its clip skip: those of WebUIs, model managers and Civitai's downloaders.
+"""A model's clip skip in the files beside it: those of WebUIs, model managers and Civitai's downloaders.
 
 docs/files.md has the formats, each with the tool that writes it. Only what is for SD1, or for an unknown model, counts.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from clip_skip.made_for.descriptions import mentioned
 from clip_skip.made_for.reading import Problem, Unreadable, load_json, read_json, remembered
-from clip_skip.made_for.recommendation import DEEPEST, Recommendation
+from clip_skip.made_for.recommendation import COUNTED_LAYERS, Recommendation
 
 __all__ = ["beside"]
 
@@ -23,11 +23,11 @@ SD1 = re.compile(r"(?:sd|stablediffusion)(?:v?1[0-9a-z]*)?")
 
 UNKNOWN = {"", "none", "unknown", "other", "local"}
 
-Found = Iterator[Recommendation]
+Recommendations = Iterator[Recommendation]
 
 
 def beside(path: str) -> tuple[list[Recommendation], Problem | None]:
-    """All that is said beside the model at `path`, the most certain first, and what is wrong with one of the files."""
+    """All statements beside the model at `path`, the most certain first, and the problem with one of the files."""
     found: list[Recommendation] = []
     problem = None
     base = os.path.splitext(path)[0]
@@ -39,19 +39,19 @@ def beside(path: str) -> tuple[list[Recommendation], Problem | None]:
     return sorted(found, key=lambda one: one.how == "pictures"), problem
 
 
-def answers(read: Callable[[Mapping[str, Any], str], Found], path: str) -> tuple[Recommendation, ...]:
+def answers(read: Callable[[Mapping[str, Any], str], Recommendations], path: str) -> tuple[Recommendation, ...]:
     data = read_json(path)
     return tuple(read(data, os.path.basename(path))) if isinstance(data, dict) else ()
 
 
-def webui(data: Mapping[str, Any], file: str) -> Found:
+def read_webui_metadata(data: Mapping[str, Any], file: str) -> Recommendations:
     """The WebUIs' own user metadata, which downloaders write as well."""
     if is_sd1(data.get("sd version")):
         yield from field(data, "clip skip", file)
         yield from texts(data, ("notes", "description"), file)
 
 
-def civitai(data: Mapping[str, Any], file: str) -> Found:
+def read_civitai_metadata(data: Mapping[str, Any], file: str) -> Recommendations:
     """Civitai's answer for a model version, or for a model with all its versions."""
     versions = data.get("modelVersions")
     if not isinstance(versions, list):
@@ -63,7 +63,7 @@ def civitai(data: Mapping[str, Any], file: str) -> Found:
         yield from version({"model": data, **ours[0]}, file)
 
 
-def version(data: Mapping[str, Any], file: str) -> Found:
+def version(data: Mapping[str, Any], file: str) -> Recommendations:
     if not is_sd1(data.get("baseModel")):
         return
     yield from field(data, "clipSkip", file)
@@ -74,12 +74,12 @@ def version(data: Mapping[str, Any], file: str) -> Found:
     yield from pictures(data.get("images"), file)
 
 
-def stability_matrix(data: Mapping[str, Any], file: str) -> Found:
+def stability_matrix(data: Mapping[str, Any], file: str) -> Recommendations:
     if is_sd1(data.get("BaseModel")):
         yield from texts(data, ("VersionDescription", "ModelDescription"), file)
 
 
-def lora_manager(data: Mapping[str, Any], file: str) -> Found:
+def lora_manager(data: Mapping[str, Any], file: str) -> Recommendations:
     if not is_sd1(data.get("base_model")):
         return
     tips = data.get("usage_tips")
@@ -94,13 +94,13 @@ def lora_manager(data: Mapping[str, Any], file: str) -> Found:
 
 
 SIDECARS = {
-    ".json": partial(answers, webui),
+    ".json": partial(answers, read_webui_metadata),
     ".metadata.json": partial(answers, lora_manager),
-    ".civitai.info": partial(answers, civitai),
-    ".api_info.json": partial(answers, civitai),
+    ".civitai.info": partial(answers, read_civitai_metadata),
+    ".api_info.json": partial(answers, read_civitai_metadata),
     ".cm-info.json": partial(answers, stability_matrix),
 }
-"""By the ends of the files' names; what the user wrote comes before what was downloaded."""
+"""Readers by the ends of the files' names; what the user wrote comes before what was downloaded."""
 
 
 def is_sd1(name: object) -> bool:
@@ -119,15 +119,15 @@ def stem(name: str) -> str:
     return re.sub(r"\.(?:safetensors|ckpt|pt|civitai\.info|api_info\.json)$", "", name)
 
 
-def field(data: object, key: str, file: str, how: Any = "recommended") -> Found:
+def field(data: object, key: str, file: str, how: Any = "recommended") -> Recommendations:
     """The value under `key`, if `data` is a mapping that has one."""
     value = whole(data.get(key)) if isinstance(data, Mapping) else None
     if value:
         yield Recommendation(value, key, file, how, model="SD1")
 
 
-def texts(data: object, keys: tuple[str, ...], file: str) -> Found:
-    """What the descriptions under `keys` recommend."""
+def texts(data: object, keys: tuple[str, ...], file: str) -> Recommendations:
+    """The recommendations in the descriptions under `keys`."""
     known = data if isinstance(data, Mapping) else {}
     for key in keys:
         value = mentioned(known.get(key))
@@ -135,18 +135,18 @@ def texts(data: object, keys: tuple[str, ...], file: str) -> Found:
             yield Recommendation(value, key, file, model="SD1")
 
 
-def pictures(images: object, file: str) -> Found:
+def pictures(images: object, file: str) -> Recommendations:
     """The value of most example pictures, and at least of two. A picture at clip skip 1 may not have it written."""
     listed = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
-    metas = [meta for image in listed if (meta := settings(image))]
+    metas = [meta for image in listed if (meta := picture_settings(image))]
     votes = Counter(whole(meta.get("Clip skip", meta.get("clipSkip"))) for meta in metas)
     value, count = votes.most_common(1)[0] if votes else (None, 0)
     if value and count >= 2 and count * 2 > len(metas):
         yield Recommendation(value, "images", file, "pictures", model="SD1")
 
 
-def settings(image: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a picture was made with; newer answers have it one level deeper."""
+def picture_settings(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The generation settings of a picture; newer answers have them one level deeper."""
     meta = image.get("meta")
     inner = meta.get("meta", meta) if isinstance(meta, dict) else None
     return inner if isinstance(inner, dict) else {}
@@ -158,5 +158,5 @@ def whole(value: object) -> int | None:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
         return None
-    number = abs(int(value)) if abs(value) <= DEEPEST["SD1"] else 0
+    number = abs(int(value)) if abs(value) <= COUNTED_LAYERS["SD1"] else 0
     return number or None

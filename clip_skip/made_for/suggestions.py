@@ -1,4 +1,4 @@
-"""What to tell a person whose files were made for another clip skip than the one in effect."""
+"""Suggestions for a user whose files were made for another clip skip than the one in effect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.remembered import value_of
 from clip_skip.made_for.verdict import Weights
 from clip_skip.messages.message import Message, Template
-from clip_skip.skip import format, shorten
+from clip_skip.skip import format_skip, shorten
 
 __all__ = ["NOW", "THIS_PICTURE", "File", "suggest"]
 
@@ -25,7 +25,7 @@ FILES = {"LoRA": Template("LoRA {name}"), "checkpoint": Template("Checkpoint {na
 
 TRAINED = Template("{file} was trained at clip skip {value}; {comparison}.")
 RECOMMENDS = Template("{file} recommends clip skip {value}; {comparison}.")
-PICTURES = Template("Most example pictures of {file} were made at clip skip {value}; {comparison}.")
+EXAMPLES_MADE_AT = Template("Most example pictures of {file} were made at clip skip {value}; {comparison}.")
 BY_WEIGHTS = Template("{file} was trained at clip skip {value}, according to its weights; {comparison}.")
 IN_PART = Template(
     "{file} was trained, at least in part, at clip skip {value}, according to its weights; {comparison}."
@@ -37,7 +37,7 @@ CONTRADICTS = Template(
 
 REMEMBERED = Template("{value} is remembered for {file}; {comparison}.")
 
-WAYS = {"trained": TRAINED, "recommended": RECOMMENDS, "pictures": PICTURES}
+WAYS = {"trained": TRAINED, "recommended": RECOMMENDS, "pictures": EXAMPLES_MADE_AT}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def suggest(
     Each is {"file", "kind", "value", "source", "text"}, or {"problem"} for a file that could not be read; "text" and
     "problem" are messages.
     used: THIS_PICTURE or NOW, for what has the value in effect
-    from_weights: whether LoRAs are opened, where their metadata does not tell
+    from_weights: whether to open LoRAs whose metadata does not say
     """
     suggestions: list[dict[str, Any]] = []
     for file in files:
@@ -74,7 +74,7 @@ def suggest(
                     "kind": file.kind,
                     "value": found.value,
                     "source": found.source,
-                    "text": found.sentence(named, used(value=format(in_effect))),
+                    "text": found.sentence(named, used(value=format_skip(in_effect))),
                 }
             )
     return suggestions
@@ -82,7 +82,7 @@ def suggest(
 
 @dataclass(frozen=True)
 class Basis:
-    """What a file was made for, and where that is from. stated: what its metadata says instead."""
+    """The clip skip that a file was made for, and the source. stated: the metadata's other value."""
 
     value: int
     source: str
@@ -102,7 +102,7 @@ def of_checkpoint(path: str) -> Basis | None:
 
 
 def of_lora(path: str, from_weights: bool = True) -> Basis | None:
-    """By its weights where these tell it exactly, else by its metadata, else by what its weights tell at least.
+    """From its weights where they are exact, else from its metadata, else from the lower bound that its weights give.
 
     Nothing where blocks were changed that the metadata says were not trained: one of the two is wrong.
     """
@@ -145,7 +145,7 @@ def is_for_sd1(found: Recommendation) -> bool:
 
 
 def weights_of(path: str) -> Weights | None:
-    """What the weights of a LoRA for SD1 say; a file of another kind is never opened."""
+    """The findings on the weights of a LoRA for SD1; a file of another kind is never opened."""
     if not os.path.isfile(path) or not path.lower().endswith(".safetensors"):
         return None
     found = inspect(path)

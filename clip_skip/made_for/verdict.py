@@ -1,4 +1,4 @@
-"""Which clip skip the blocks of a text encoder tell of, how surely, and why.
+"""The clip skip that the blocks of a text encoder indicate, how certainly, and why.
 
 With clip skip n the top n - 1 blocks get no gradient, so they stay as they were. What tools do to that is told in
 docs/made-for.md, and where `FAINT` comes from.
@@ -12,17 +12,17 @@ from statistics import median
 from typing import Literal
 
 from clip_skip.made_for.adapters import Block
-from clip_skip.made_for.kinds import ADAPTERS, FIRST_OF_SEVERAL, Kind
+from clip_skip.made_for.kinds import ADAPTERS, FIRST_OF_SEVERAL, FileKind
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.messages.message import Message, Template
 
 __all__ = ["FAINT", "NO_TEXT_ENCODER", "Verdict", "Weights", "judge", "judge_blocks", "nothing_to_tell", "weigh"]
 
 FAINT = 0.25
-"""A block that has changed by less than this share of the blocks below it tells of a merge, or of rounding."""
+"""A block that has changed by less than this share of the blocks below it indicates a merge, or rounding."""
 
 NO_TEXT_ENCODER = Template("It contains no text-encoder weights.")
-NOT_FINITE = Template("The text encoder has values that are not finite numbers.")
+WEIGHTS_NOT_FINITE = Template("The text encoder has values that are not finite numbers.")
 OTHER_SIZES = Template("The text encoder and the base's differ in size.")
 HALVES = Template("Some tensors of the text encoder lack their counterparts.")
 ONLY_ROUNDING = Template("The text encoder differs from the base's only by rounding.")
@@ -70,16 +70,16 @@ NEEDS_BASE = Template("To judge a checkpoint, also choose the base model it was 
 SAYS = Template("Its metadata says clip skip {value} ({source}).")
 BUT_SAYS = Template("But its metadata says clip skip {value} ({source}).")
 RECOMMENDED = Template("Its author recommends clip skip {value} ({source}).")
-PICTURES = Template("Most of its example pictures were made at clip skip {value} ({source}).")
+EXAMPLES_SUGGEST = Template("Most of its example pictures were made at clip skip {value} ({source}).")
 
 Certainty = Literal["exact", "likely", "none"]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What the blocks say.
+    """The conclusion from the blocks.
 
-    clip_skip: None where they do not tell it. untouched: blocks at the top that were not trained. certainty and
+    clip_skip: None where they do not show it. untouched: blocks at the top that were not trained. certainty and
     reason: of that. blocks: those of each text encoder, "l", "h" or "g", from the bottom up.
     """
 
@@ -92,7 +92,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Verdict:
-    """sentences: why; the file's own weights first, then what is said of it."""
+    """sentences: the reasons; from the file's weights first, then from its metadata."""
 
     clip_skip: int | None
     certainty: Certainty
@@ -104,9 +104,9 @@ class Verdict:
         return " ".join(map(str, self.sentences))
 
 
-def weigh(kind: Kind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
-    """What the `blocks` of a file's text encoders say. That of SDXL is its CLIP-L: OpenCLIP-G's pooled vector comes
-    from the full tower, and trains it."""
+def weigh(kind: FileKind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
+    """The conclusion from the `blocks` of a file's text encoders. For SDXL it is CLIP-L's: OpenCLIP-G's pooled
+    vector comes from the full tower, and trains it."""
     tower = next(iter(kind.towers.values()))
     value, certainty, reason = judge_blocks(blocks[tower], kind.kind in ADAPTERS, 1 if tower == "h" else 0)
     return Weights(value, value and value - 1, certainty, reason, blocks)
@@ -126,30 +126,30 @@ def judge_blocks(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int 
     value, above = count - edge + 1, blocks[edge:]
     if value == 1:
         return 1, "likely", (TOP_CHANGED if adapter else TOP_DIFFERS)(count=count)
-    said = {"edge": edge, "count": count, "value": value}
+    values = {"edge": edge, "count": count, "value": value}
     if any(block.note == "rounding" for block in above):
-        return value, "likely", ROUNDING_ABOVE(**said)
+        return value, "likely", ROUNDING_ABOVE(**values)
     if any(block.largest for block in above):
         share = max(levels[edge:]) / median(level for level in levels[:edge] if level)
-        return value, "likely", FAINT_ABOVE(**said, share=f"{100 * share:.2g}%")
+        return value, "likely", FAINT_ABOVE(**values, share=f"{100 * share:.2g}%")
     if any(block.note == "missing" for block in above[: len(above) - cut]):
-        return value, "likely", MISSING_ABOVE(**said)
+        return value, "likely", MISSING_ABOVE(**values)
     if any(block.note == "cleared" for block in above):
-        return value, "likely", CLEARED_ABOVE(**said)
+        return value, "likely", CLEARED_ABOVE(**values)
     if not all(levels[:edge]):
-        return value, "likely", SOME_CHANGED(**said)
+        return value, "likely", SOME_CHANGED(**values)
     if all(block.note == "tiny" for block in blocks[:edge]):
-        return value, "likely", TINY_CHANGES(**said)
-    return value, "exact", CHANGED(**said)
+        return value, "likely", TINY_CHANGES(**values)
+    return value, "exact", CHANGED(**values)
 
 
 def unusable(blocks: Sequence[Block]) -> Template | None:
-    """Why the `blocks` tell nothing; None where they tell something."""
+    """Why the `blocks` show nothing; None where they show something."""
     notes = {block.note for block in blocks}
     if notes <= {"missing"}:
         return NO_TEXT_ENCODER
     if "broken" in notes:
-        return NOT_FINITE
+        return WEIGHTS_NOT_FINITE
     if "sizes" in notes:
         return OTHER_SIZES
     edge = top(changes(blocks))
@@ -165,7 +165,7 @@ def changes(blocks: Sequence[Block]) -> list[float]:
 
 
 def top(levels: Sequence[float]) -> int:
-    """How many blocks there are up to the highest that has changed more than faintly; 0 if none has changed.
+    """The number of blocks up to the highest that has changed more than faintly; 0 if none has changed.
 
     Faint ones are looked for in the upper half: some optimizers change the lowest block far more than all others.
     """
@@ -178,9 +178,9 @@ def top(levels: Sequence[float]) -> int:
 
 
 def judge(
-    kind: Kind, weights: Weights | None, metadata: Recommendation | None, problem: Template | None = None
+    kind: FileKind, weights: Weights | None, metadata: Recommendation | None, problem: Template | None = None
 ) -> Verdict:
-    """The verdict on a file. problem: why its weights tell nothing, if that is known already."""
+    """The verdict on a file. problem: why its weights show nothing, if that is known already."""
     value, certainty = (weights.clip_skip, weights.certainty) if weights else (None, "none")
     sentence: Message | str = problem or (weights.reason if weights else nothing_to_tell(kind))
     published = published_way(kind, value) if value else None
@@ -191,8 +191,8 @@ def judge(
     return Verdict(value, certainty, (sentence, said_of(metadata, value)))
 
 
-def published_way(kind: Kind, value: int) -> Message | None:
-    """Why `value` says nothing of a model after SD2: it is what training gives where nothing was chosen."""
+def published_way(kind: FileKind, value: int) -> Message | None:
+    """Why `value` means nothing for a model after SD2: it is the trainers' default."""
     if kind.model in ("SD1", "SD2"):
         return None
     if "l" not in kind.towers.values():
@@ -203,17 +203,17 @@ def published_way(kind: Kind, value: int) -> Message | None:
 
 
 def said_of(metadata: Recommendation, value: int | None) -> Message:
-    """What is said of a file whose weights tell `value`."""
+    """The sentences on a file whose weights show `value`."""
     number = f" {metadata.written}" if metadata.written not in ("", str(metadata.value)) else ""
     source = f"{metadata.source}{number}, {metadata.file}"
     if metadata.how != "trained":
-        return (PICTURES if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)
+        return (EXAMPLES_SUGGEST if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)
     template = SAYS if value in (None, metadata.value) else BUT_SAYS
     return template(value=metadata.value, source=source)
 
 
-def nothing_to_tell(kind: Kind) -> Message | str:
-    """Why a file of this kind tells nothing."""
+def nothing_to_tell(kind: FileKind) -> Message | str:
+    """Why a file of this kind shows nothing."""
     if kind.kind == "textual inversion":
         return INVERSION
     if kind.model and not kind.towers:

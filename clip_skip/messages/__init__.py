@@ -1,1 +1,1 @@
-"""What people are told: messages, their translations, fonts that have the letters, line breaking."""
+"""Messages for people: templates, translations, fonts that have the letters, line breaking."""

@@ -3,7 +3,7 @@
 `localizations/<language>.json` has our texts, with {names} for what varies. A WebUI gives this file to its page, merged
 with the user's language pack, and replaces every text of the page that equals a key, whoever wrote it. So a text that
 a WebUI has on its own page too ("Seed") stands in `host_words/<language>.json`, which no WebUI reads: there the user's
-language pack translates it, or nobody.
+language pack may translate it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def localizations() -> Path:
 
 
 def languages() -> list[str]:
-    """Those that there is a catalogue of."""
+    """The languages that have a catalogue."""
     return sorted(file.stem for file in localizations().glob("*.json"))
 
 
 def translator(language: str | None) -> Translate:
-    """What renders messages in `language`; in English where it has no catalogue."""
+    """A function that renders messages in `language`; in English where it has no catalogue."""
     return partial(render, catalogue=catalogue(language))
 
 

@@ -19,7 +19,7 @@ OWN = "DejaVu Sans"
 """The font that matplotlib brings."""
 
 REPLACEMENT = "\ufffd"
-"""What stands for a letter that no font has; DejaVu Sans has it."""
+"""The replacement for a letter that no font has; DejaVu Sans has it."""
 
 BOXES = re.compile(r"Last ?Resort|Adobe Blank|NonUnicode", re.IGNORECASE)
 """Fonts that claim letters and draw boxes, blanks or others in their place."""
@@ -78,7 +78,7 @@ def font_with_most(wanted: frozenset[int]) -> str | None:
 
 @cache
 def add_new_fonts() -> bool:
-    """Adds the fonts that matplotlib's list lacks because they are newer; whether there are any. Looks once only."""
+    """Adds fonts that are newer than matplotlib's list; returns whether there are any. Looks only once."""
     count, known = len(fontManager.ttflist), {font.fname for font in fontManager.ttflist}
     for file in findSystemFonts():
         if file not in known:
@@ -116,7 +116,7 @@ def fonts_in_order(wanted: frozenset[int]) -> list[str]:
 
 @cache
 def font_letters(font: str) -> frozenset[int]:
-    """The code points of an installed font; none of one that cannot be read, as those of coloured pictures."""
+    """The code points of an installed font; empty for one that cannot be read, such as a colour bitmap font."""
     try:
         return frozenset(get_font(findfont(FontProperties(family=font), fallback_to_default=False)).get_charmap())
     except (RuntimeError, OSError, ValueError):

@@ -16,7 +16,7 @@ PART = re.compile(rf"\s+|[{WIDE}][、。，．：；！？」』）》…ー]*|[
 
 
 def unbreakable_parts(text: str) -> list[str]:
-    """What lines are made of: words, spaces, and single Chinese or Japanese letters with the punctuation after them."""
+    """The parts of lines: words, spaces, and single Chinese or Japanese letters with the punctuation after them."""
     return PART.findall(text)
 
 

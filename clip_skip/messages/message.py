@@ -12,9 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["FIELD_PROBLEM", "Message", "MessageError", "Template", "Translate", "join", "reason", "render"]
+__all__ = [
+    "FIELD_PROBLEM",
+    "PLACEHOLDER",
+    "Message",
+    "MessageError",
+    "Template",
+    "Translate",
+    "join",
+    "reason",
+    "render",
+]
 
-NAME = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 ENGLISH: Mapping[str, str] = MappingProxyType({})
 
@@ -26,7 +36,7 @@ class Template(str):
 
     @property
     def names(self) -> frozenset[str]:
-        return frozenset(NAME.findall(self))
+        return frozenset(PLACEHOLDER.findall(self))
 
     def __call__(self, **values: Value) -> Message:
         """The message with these values. TypeError where their names are not those of the template."""
@@ -66,16 +76,16 @@ class MessageError(ValueError):
 
 
 FIELD_PROBLEM = Template("{field}: {problem}")
-"""What is wrong with a named field, argument or file."""
+"""The problem with a named field, argument or file."""
 
 
 def reason(error: BaseException) -> Message | str:
-    """What `error` says, to be shown or put into another message."""
+    """The message of `error`, to be shown or put into another message."""
     return error.message if isinstance(error, MessageError) else str(error)
 
 
 def join(messages: Iterable[Message | str], separator: str) -> Message:
-    """One message that says all of `messages`."""
+    """One message that contains all of `messages`."""
     values = tuple((f"part{number}", message) for number, message in enumerate(messages))
     return Message(separator.join(f"{{{name}}}" for name, _ in values), values)
 
@@ -86,7 +96,7 @@ def render(message: Message | str, catalogue: Mapping[str, str] = ENGLISH) -> st
         return catalogue.get(message, str(message))
     values = {name: _text(value, catalogue) for name, value in message.values}
     template = catalogue.get(message.template, message.template)
-    return NAME.sub(lambda place: values.get(place[1], place[0]), template)
+    return PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), template)
 
 
 def _text(value: Value, catalogue: Mapping[str, str]) -> str:

@@ -1,1 +1,1 @@
-"""What both pages in the browser ask and show: the WebUI's and the one without a WebUI."""
+"""The parts that both pages in the browser share: the WebUI's and the standalone one."""

@@ -1,4 +1,4 @@
-"""The answers to what both pages ask: the encoders, and what the prompts in the boxes will be made at."""
+"""The answers to both pages' requests: the encoders, and the clip skips of the prompts in the boxes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from clip_skip.messages.message import Message, Translate
 from clip_skip.page.named_encoders import example
 from clip_skip.page.remarks import remarks
 from clip_skip.prompt import writing
-from clip_skip.prompt.parsed import TOWERS, Values, parse, parse_negative, read_marked
+from clip_skip.prompt.parsed import TOWERS, Values, parse_negative, parse_prompt, read_marked
 from clip_skip.prompt.precedence import Texts
 
 __all__ = [
     "BOXES",
-    "STEPS",
+    "DEFAULT_STEPS",
     "Host",
     "Parts",
     "describe_encoder",
@@ -35,15 +35,15 @@ BOXES = ("prompt", "negative", "hires_prompt", "hires_negative")
 Parts = list[list[Values]]
 """For each sub-prompt its values by tower, from step to step; towers without a tag are omitted."""
 
-STEPS = 20
-"""How many there are if the page does not say."""
+DEFAULT_STEPS = 20
+"""The number of steps if the page does not send it."""
 
 MOST_STEPS = 1000
 MOST_CHANGES = 12
 
 
 def step_count(value: Any) -> int:
-    """`value` as a number of steps; 0 if it is none."""
+    """`value` as a number of steps; 0 if it is not one."""
     valid = isinstance(value, (int, float)) and 1 <= value <= MOST_STEPS
     return int(value) if valid else 0
 
@@ -56,7 +56,7 @@ def values_by_step(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
 
 @dataclass(frozen=True)
 class Host:
-    """What differs between the pages.
+    """The differences between the pages.
 
     encoders, model: those of the loaded model, and its name for messages
     translate: into the page's language
@@ -89,7 +89,7 @@ def describe_named(encoder: TextEncoder) -> dict[str, Any]:
 
 
 def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """What the tags in the texts of BOXES and in the "styles" of `request` amount to.
+    """The effect of the tags in the texts of BOXES and in the "styles" of `request`.
 
     tag:      the prompt's tag in its shortest form, or None; with `tag_in_style` it comes from a style
     values:   the tag's values by tower
@@ -99,7 +99,7 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
     """
     written = box_texts(request)
     texts = add_styles(written, style_names(request), host)
-    tag = parse(texts["prompt"]).tag
+    tag = parse_prompt(texts["prompt"]).tag
     values = {tower: tag.at(tower, False) for tower in TOWERS} if tag else {}
     first = Texts(texts["prompt"], texts["negative"])
     second = Texts(texts["hires_prompt"], texts["hires_negative"], hires=True, first_pass=texts["prompt"])
@@ -114,7 +114,7 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
     boxes = {box: [host.translate(message) for message in some] for box, some in messages.items()}
     return {
         "tag": f"<clipskip:{tag}>" if tag else None,
-        "tag_in_style": tag is not None and tag != parse(written["prompt"]).tag,
+        "tag_in_style": tag is not None and tag != parse_prompt(written["prompt"]).tag,
         "values": {tower: value for tower, value in values.items() if value is not None},
         "boxes": boxes,
         "warnings": list(dict.fromkeys(text for some in boxes.values() for text in some)),
@@ -129,7 +129,7 @@ def put_tag_into(request: Mapping[str, Any]) -> dict[str, str]:
     """The "text" with "tag" as its own tag; "negative": whether it is a negative prompt."""
     text = str(request.get("text") or "")
     try:
-        return {"text": writing.put(text, str(request.get("tag") or ""), bool(request.get("negative")))}
+        return {"text": writing.put_tag(text, str(request.get("tag") or ""), bool(request.get("negative")))}
     except ValueError:
         return {"text": text}
 
@@ -158,5 +158,5 @@ def add_styles(written: Mapping[str, str], styles: list[str], host: Host) -> dic
 
 
 def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
-    prompt = parse_negative(text) if box.endswith("negative") else parse(text)
+    prompt = parse_negative(text) if box.endswith("negative") else parse_prompt(text)
     return remarks(prompt, host.encoders, host.model, host.networks, host.named, host.several)

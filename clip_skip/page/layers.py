@@ -1,4 +1,4 @@
-"""What both pages call the parts of the layers' view."""
+"""Labels of the layers' view, for both pages."""
 
 from __future__ import annotations
 

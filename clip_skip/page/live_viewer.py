@@ -29,13 +29,13 @@ def describe_grid(
     }
 
 
-def live_viewer_page(asked: Mapping[str, Any], language: str, translate: Translate) -> dict[str, str]:
+def live_viewer_page(request: Mapping[str, Any], language: str, translate: Translate) -> dict[str, str]:
     """The viewer's "page" of a "grid" that `describe_grid` made, or the reason why there is none, as "error".
 
     "sources": addresses of all shown pictures, and "infotexts", theirs; "dark": the theme
     """
     try:
-        grid, sources, infotexts = asked["grid"], asked["sources"], asked["infotexts"]
+        grid, sources, infotexts = request["grid"], request["sources"], request["infotexts"]
         columns, rows = (Axis(str(names[0]), tuple(map(str, names[1:]))) for names in (grid["columns"], grid["rows"]))
         views = [
             viewer.ViewerCell(int(column), int(row), str(sources[picture]), str(infotexts[picture]))
@@ -45,6 +45,6 @@ def live_viewer_page(asked: Mapping[str, Any], language: str, translate: Transla
         about = str(grid["about"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    theme = "dark" if asked.get("dark") else "light"
+    theme = "dark" if request.get("dark") else "light"
     more = size, reference, language, translate, theme, True
     return {"page": viewer.viewer_page(SWEEP_TITLE, about, columns, rows, views, *more)}

@@ -1,4 +1,4 @@
-"""What the pages show of which clip skip a file was made for: one file, and a folder as a table."""
+"""The pages' view of the clip skip that files were made for: one file, or a folder as a table."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from clip_skip.made_for.reading import Problem
 from clip_skip.messages.message import Template, Translate
 
 __all__ = [
+    "ADD_THEME_TO_FILE",
     "CHOOSE",
+    "COLUMN_HEADINGS",
+    "COLUMN_TYPES",
+    "COLUMN_WIDTHS",
     "DOWNLOAD",
-    "HEADS",
-    "IS_DARK",
     "NONE",
     "NO_BASE",
-    "TYPES",
-    "WIDTHS",
     "choices",
+    "explain_file",
     "heads",
-    "look",
     "table",
 ]
 
-IS_DARK = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
-"""Gives `look` its last argument, in the browser."""
+ADD_THEME_TO_FILE = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
+"""Gives `explain_file` its last argument, in the browser."""
 
-HEADS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
-TYPES = ("str", "str", "number", "number", "number", "str")
-WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
-"""Of the columns, where gradio can be told: it would give a word of a head a letter's width."""
+COLUMN_HEADINGS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
+COLUMN_TYPES = ("str", "str", "number", "number", "number", "str")
+COLUMN_WIDTHS = ("240px", "120px", "100px", "100px", "80px", "480px")
+"""Widths of the columns, where gradio accepts them: its own are too narrow for the headings."""
 
 NO_BASE = Template("No base")
 NONE = Template("No LoRAs were found.")
@@ -46,14 +46,16 @@ Each = Callable[[list[str]], Iterable[str]]
 
 
 def choices(loras: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[str, str]:
-    """The paths of the files that can be inspected, by what the page calls them."""
+    """The paths of the files that can be inspected, by their names on the page."""
     return {
         **{f"LoRA: {name}": path for name, path in loras.items()},
         **{f"Checkpoint: {name}": path for name, path in checkpoints.items()},
     }
 
 
-def look(path: str | None, base: str | None, dark: bool, translate: Translate) -> tuple[str, Image.Image | None]:
+def explain_file(
+    path: str | None, base: str | None, dark: bool, translate: Translate
+) -> tuple[str, Image.Image | None]:
     """The verdict on the file at `path` in sentences, and the picture of its blocks where it has any."""
     if path is None:
         return translate(CHOOSE), None
@@ -66,7 +68,7 @@ def look(path: str | None, base: str | None, dark: bool, translate: Translate) -
     # matplotlib is slow to import, which would delay the host's start
     from clip_skip.made_for import blocks_figure
 
-    return reasons(finding, translate), blocks_figure.draw([finding], dark, translate)
+    return reasons(finding, translate), blocks_figure.draw_blocks_figure([finding], dark, translate)
 
 
 def reasons(finding: Finding, translate: Translate) -> str:
@@ -74,13 +76,13 @@ def reasons(finding: Finding, translate: Translate) -> str:
 
 
 def heads(translate: Translate) -> list[str]:
-    return [translate(head) for head in HEADS]
+    return [translate(head) for head in COLUMN_HEADINGS]
 
 
 def table(
     files: Mapping[str, str], translate: Translate, each: Each = list, none: Template = NONE
 ) -> tuple[list[list[str | int]] | None, str]:
-    """A row of cells, as HEADS has them, for each of `files`, paths by their names; what is not known is "".
+    """A row of cells, as HEADS has them, for each of `files`, paths by their names; an unknown value is "".
 
     And HTML: a link to have the table as a file, or `none` where there are no files, and no table.
     each: goes through the names, and shows how far it is.

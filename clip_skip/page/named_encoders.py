@@ -1,4 +1,4 @@
-"""What to say of tags on models with a text encoder that is not CLIP, and of names of such encoders on other models."""
+"""Messages about tags on models with a text encoder that is not CLIP, and such encoders' names on other models."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from clip_skip.skip import LANGUAGE_MODELS, shorten
 
 __all__ = ["example", "panel_message", "tag_messages"]
 
-NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
-NO_EFFECT_BUT = Template("{name}= in {tag} has no effect on {model}. {example} would act (published: {published}).")
+NAME_HAS_NO_EFFECT = Template("{name}= in {tag} has no effect on {model}.")
+NAME_HAS_NO_EFFECT_BUT = Template(
+    "{name}= in {tag} has no effect on {model}. {example} would act (published: {published})."
+)
 NOT_CLIP = Template(
     "{tag} has no effect on {model}: its text encoder is not CLIP. {example} would act (published: {published})."
 )
@@ -44,15 +46,15 @@ def tag_messages(
     for name in asked:
         if name not in {encoder.tower for encoder in named}:
             if named:
-                yield NO_EFFECT_BUT(name=name, tag=written, model=model, **would_act(named[0]))
+                yield NAME_HAS_NO_EFFECT_BUT(name=name, tag=written, model=model, **would_act(named[0]))
             else:
-                yield NO_EFFECT(name=name, tag=written, model=model)
+                yield NAME_HAS_NO_EFFECT(name=name, tag=written, model=model)
     if named and not clip and not asked:
         yield NOT_CLIP(tag=written, model=model, **would_act(named[0]))
 
 
 def panel_message(named: Sequence[TextEncoder], model: str | Template) -> Message:
-    """That the panel has no effect on a model without CLIP, and which tag would act."""
+    """The message that the panel has no effect on a model without CLIP, and which tag would act."""
     return PANEL_NOT_CLIP(model=model, **would_act(named[0]))
 
 

@@ -1,1 +1,1 @@
-"""What a picture says of how it was made, whichever tool made it. Standard library and Pillow only."""
+"""Reads from a picture how it was made, by any of the known tools. Standard library and Pillow only."""

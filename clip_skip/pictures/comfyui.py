@@ -6,29 +6,29 @@ import re
 from collections.abc import Iterator
 
 from clip_skip.pictures.comfyui_graph import MODEL_INPUTS, Graph, from_prompt, from_workflow
-from clip_skip.pictures.container import Texts
+from clip_skip.pictures.container import PictureTexts
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_text import loads
 from clip_skip.pictures.samplers import webui_names
 
-__all__ = ["graph_of", "read"]
+__all__ = ["graph_of", "read_comfyui_graph"]
 
-PLACES = ("prompt", "Model", "ImageDescription", "UserComment", "parameters", "Make", "workflow", "comment")
+GRAPH_PLACES = ("prompt", "Model", "ImageDescription", "UserComment", "parameters", "Make", "workflow", "comment")
 """PNG's chunks; Make and Model in WebP; UserComment in what Civitai serves; a file with the graph alone."""
 
-PREFIX = re.compile(r"\s*(?:prompt|workflow)\s*:\s*(?=[{\[])", re.IGNORECASE)
+GRAPH_PREFIX = re.compile(r"\s*(?:prompt|workflow)\s*:\s*(?=[{\[])", re.IGNORECASE)
 LOADERS = {"sdxl": "SDXL", "flux": "Flux", "sd3": "SD3", "hunyuan_video": "Hunyuan Video"}
 
 
-def graph_of(texts: Texts) -> Graph | None:
+def graph_of(texts: PictureTexts) -> Graph | None:
     """The graph that ran, or else the one in the editor."""
-    found = [loads(PREFIX.sub("", texts.get(place), count=1)) for place in PLACES if texts.get(place)]
+    found = [loads(GRAPH_PREFIX.sub("", texts.get(place), count=1)) for place in GRAPH_PLACES if texts.get(place)]
     graphs = [graph for read_graph in (from_prompt, from_workflow) for one in found if (graph := read_graph(one))]
     return graphs[0] if graphs else None
 
 
-def read(texts: Texts) -> Infotext | None:
-    """What the graph says; None where there is none."""
+def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
+    """The infotext of the graph; None where there is no graph."""
     graph = graph_of(texts)
     if graph is None:
         return None
@@ -41,7 +41,7 @@ def read(texts: Texts) -> Infotext | None:
     numbers = dict.fromkeys(number for _, number in skips)
     several = len(numbers) > 1
     text = None if several or not skips else skips[0][1] or None
-    values = {name: str(value) for name, value in settings_of(graph, main, texts) if value is not None}
+    values = {name: str(value) for name, value in sampler_settings(graph, main, texts) if value is not None}
     if len(samplers) > 1:
         values["Other samplers"] = str(len(samplers) - 1)
     return Infotext(prompt, negative, values, "ComfyUI", family_of(graph), text, tuple(skips) if several else ())
@@ -66,12 +66,12 @@ def skips_of(graph: Graph, sampler: str) -> Iterator[tuple[str, str]]:
             yield part, "" if number is None else str(number)
 
 
-def settings_of(graph: Graph, sampler: str, texts: Texts) -> Iterator[tuple[str, object]]:
+def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterator[tuple[str, object]]:
     inputs = graph.nodes[sampler].inputs
     own = {name: graph.resolve(inputs.get(name), (int, float, str)) for name in inputs}
 
     def near(*names: str) -> object:
-        """What the sampler says, or a node that gives it its noise, its noise levels or its guider."""
+        """A setting of the sampler, or of a node that gives it its noise, its noise levels or its guider."""
         for name in names:
             if own.get(name) is not None:
                 return own[name]
@@ -103,7 +103,7 @@ def size_of(graph: Graph, sampler: str) -> str | None:
 
 
 def family_of(graph: Graph) -> str:
-    """The model's family, as far as the nodes' kinds tell."""
+    """The model's family, as far as the nodes' types show it."""
     for node in graph.nodes.values():
         if "CLIPTextEncodeSDXL" in node.kind:
             return "SDXL"

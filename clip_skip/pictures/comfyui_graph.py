@@ -1,7 +1,7 @@
 """ComfyUI's graph of nodes, as its pictures have it: what reaches a sampler, and which clip skip its prompts have.
 
 `prompt` is the graph that ran: nodes by id with `class_type` and `inputs`, where a list of two is a link to another
-node's output. `workflow` is what the editor shows, which is read where there is no `prompt`.
+node's output. `workflow` is the editor's state, which is read where there is no `prompt`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WIDGETS = {
     "PrimitiveNode": ("value",),
     "PrimitiveInt": ("value",),
 }
-"""What the values of a node in the editor are, in their order."""
+"""The names of the values of a node in the editor, in order."""
 
 MUTED, BYPASSED = 2, 4
 
@@ -63,7 +63,7 @@ class Graph:
         return None
 
     def links(self, node: str, but: Container[str] = ()) -> dict[str, str]:
-        """Those of the inputs of `node` that are links."""
+        """The inputs of `node` that are links."""
         if node not in self._links:
             pairs = ((name, self.linked(value)) for name, value in self.nodes[node].inputs.items())
             self._links[node] = {name: other for name, other in pairs if other is not None}
@@ -149,7 +149,7 @@ class Graph:
         return None
 
     def resolve(self, value: object, kind: type | tuple[type, ...]) -> Any:
-        """`value`, or what the node holds that it is a link to: a primitive, or one behind reroutes."""
+        """`value`, or the value of the node that it links to: a primitive, also through reroutes."""
         start = self.linked(value)
         if start is None:
             return value if isinstance(value, kind) and not isinstance(value, (bool, list)) else None

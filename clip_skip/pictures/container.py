@@ -17,26 +17,26 @@ from clip_skip.messages.message import Template
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.user_comment import decode
 
-__all__ = ["Texts", "texts_of"]
+__all__ = ["PictureTexts", "texts_of"]
 
-NO_FILE = Template("{file}: there is no such file")
+PICTURE_NOT_FOUND = Template("{file}: there is no such file")
 NEITHER = Template("{file} is neither a picture nor a text")
 BROKEN = Template("{file} cannot be read as a picture: {problem}")
 NO_AVIF = Template("{file} is an AVIF file, which the installed version of Pillow does not read")
-UNREADABLE = Template("{file} cannot be read: {problem}")
+PICTURE_UNREADABLE = Template("{file} cannot be read: {problem}")
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF")
 EXIF, USER_COMMENT, MAKER_NOTE = 0x8769, 0x9286, 0x927C
 IN_EXIF = {0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software"}
 MOST_BYTES = 8_000_000
-"""Of a text: ComfyUI's graphs are large."""
+"""Limit for a text file: ComfyUI's graphs are large."""
 
 MOST_XMP = 2_000_000
 XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,200}?<rdf:li[^>]{0,200}>([^<]*)</rdf:li>", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Texts:
+class PictureTexts:
     """name: of the file, for messages
     size:   of the picture; None for a text
     values: by PNG's keywords; "UserComment", "Make" and the like are Exif's, "parameters" also a whole text file
@@ -51,26 +51,26 @@ class Texts:
         return next((self.values[name] for name in names if self.values.get(name)), "")
 
 
-def texts_of(source: Path | bytes, name: str = "") -> Texts:
+def texts_of(source: Path | bytes, name: str = "") -> PictureTexts:
     """All texts of the picture or the text file `source`. Raises `PictureError`; never anything else."""
     name = name or (str(source) if isinstance(source, Path) else "")
     try:
         if isinstance(source, Path) and not source.is_file():
-            raise PictureError(NO_FILE(file=name))
+            raise PictureError(PICTURE_NOT_FOUND(file=name))
         data = source if isinstance(source, Path) else io.BytesIO(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = opened(data)
+            picture = open_picture(data)
             return text_file(source, name) if picture is None else in_picture(picture, name)
     except PictureError:
         raise
     except OSError as error:
-        raise PictureError(UNREADABLE(file=name, problem=error.strerror or str(error))) from error
+        raise PictureError(PICTURE_UNREADABLE(file=name, problem=error.strerror or str(error))) from error
     except Exception as error:  # whatever Pillow's plugins raise over broken and hostile files
         raise PictureError(BROKEN(file=name, problem=str(error) or type(error).__name__)) from error
 
 
-def opened(data: Any) -> Image.Image | None:
+def open_picture(data: Any) -> Image.Image | None:
     """The picture; None where the file is of another kind. Raises what Pillow raises for a broken one."""
     Image.init()
     try:
@@ -79,12 +79,12 @@ def opened(data: Any) -> Image.Image | None:
         return None
 
 
-def in_picture(picture: Image.Image, name: str) -> Texts:
+def in_picture(picture: Image.Image, name: str) -> PictureTexts:
     with picture:
         found = {str(key): as_text(value) for key, value in picture.info.items() if is_text(key, value)}
         if not found and picture.format == "PNG":
             found = after_the_pixels(picture)
-        return Texts(name, picture.size, {**found, **in_exif(picture), **in_xmp(picture)})
+        return PictureTexts(name, picture.size, {**found, **in_exif(picture), **in_xmp(picture)})
 
 
 def is_text(key: object, value: object) -> bool:
@@ -102,7 +102,7 @@ def after_the_pixels(picture: Image.Image) -> dict[str, str]:
 
 
 def in_exif(picture: Image.Image) -> dict[str, str]:
-    """Exif's texts. Broken Exif has none: the rest of the picture is read all the same."""
+    """Exif's texts; none if the Exif data is broken, because the rest of the picture can still be read."""
     try:
         exif = picture.getexif()
         inner = exif.get_ifd(EXIF)
@@ -122,7 +122,7 @@ def in_xmp(picture: Image.Image) -> dict[str, str]:
     return {"XMP:UserComment": html.unescape(match[1])} if match else {}
 
 
-def text_file(source: Path | bytes, name: str) -> Texts:
+def text_file(source: Path | bytes, name: str) -> PictureTexts:
     """A text file: UTF-8 or UTF-16 with a byte-order mark."""
     head = source[:16] if isinstance(source, bytes) else first_bytes(source)
     if head[4:12] in (b"ftypavif", b"ftypavis"):
@@ -136,7 +136,7 @@ def text_file(source: Path | bytes, name: str) -> Texts:
         text = ""
     if not text.strip() or "\0" in text:
         raise PictureError(NEITHER(file=name))
-    return Texts(name, None, {"parameters": text})
+    return PictureTexts(name, None, {"parameters": text})
 
 
 def first_bytes(path: Path) -> bytes:

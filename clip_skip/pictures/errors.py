@@ -1,4 +1,4 @@
-"""The one error of everything that reads pictures."""
+"""The error of all code that reads pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clip skip a picture was made at, and what else there is to say of how it was made."""
+"""The clip skip that a picture was made at, and other facts about how it was made."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ LONGEST_NUMBER = 40
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a picture says of itself. None is "not said", except where `reason` says why it isn't known.
+    """The facts in a picture's metadata. None means absent, unless `reason` says why it isn't known.
 
     tool:      what made it: "AUTOMATIC1111", "Forge", "ComfyUI", ...
     clip_skip: that its prompt was made at, in our numbering
-    said:      the tool's own number, as it stands there
+    said:      the tool's own number, as written
     size:      of the first pass, pixels: "512x768"
     reason:    why `clip_skip` isn't known, or isn't the tool's own number
     """
@@ -64,7 +64,7 @@ class PictureFacts:
 
 
 def read_facts(source: Path | bytes, name: str = "") -> PictureFacts:
-    """What the picture or the text file `source` says. Raises `PictureError`, nothing else."""
+    """The facts in the picture or text file `source`. Raises `PictureError`, nothing else."""
     return facts_of(read_infotext(source, name))
 
 
@@ -96,7 +96,7 @@ def clip_skip_of(infotext: Infotext) -> tuple[float | None, Message | Template |
     panel = infotext.parameters.get(FIELDS[0].infotext)
     if panel is not None:
         try:
-            return skip.parse(panel), FROM_PANEL
+            return skip.parse_skip(panel), FROM_PANEL
         except ValueError:
             pass
     if infotext.skips:
@@ -110,7 +110,7 @@ def part_message(infotext: Infotext, part: str, number: str) -> Message:
     if not number:
         return FIELD_PROBLEM(field=PARTS[part], problem=UNSET)
     value, _ = convert(infotext.tool, number, infotext.family, infotext.release)
-    own = skip.format(value) if value is not None else UNKNOWN
+    own = skip.format_skip(value) if value is not None else UNKNOWN
     return PART_FROM(part=PARTS[part], value=own, number=number, tool=infotext.tool)
 
 
@@ -138,12 +138,12 @@ def lenient_number(infotext: Infotext, name: str) -> float | None:
 
 
 def sentences(facts: PictureFacts) -> list[Message | Template]:
-    """What the pages and the command say: which tool, which clip skip, and why."""
-    said = {"tool": facts.tool}
+    """The sentences for the pages and the command: which tool, which clip skip, and why."""
+    values = {"tool": facts.tool}
     if facts.clip_skip is None:
-        first = MADE_BY(**said) if facts.said is None else MADE_BY_OWN(**said, number=facts.said)
+        first = MADE_BY(**values) if facts.said is None else MADE_BY_OWN(**values, number=facts.said)
     else:
-        value = skip.format(facts.clip_skip)
+        value = skip.format_skip(facts.clip_skip)
         same = facts.said is None or facts.said == value
-        first = MADE_AT(**said, value=value) if same else MADE_AT_OWN(**said, value=value, number=str(facts.said))
+        first = MADE_AT(**values, value=value) if same else MADE_AT_OWN(**values, value=value, number=str(facts.said))
     return [first, *([facts.reason] if facts.reason is not None else [])]

@@ -17,37 +17,37 @@ from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.pictures.errors import PictureError
 from clip_skip.skip import shorten
 
-__all__ = ["Infotext", "compose", "parse", "skip_key", "split_settings"]
+__all__ = ["Infotext", "compose", "parse_infotext", "skip_key", "split_settings"]
 
-NOT_A_NUMBER = Template("{value} is not a number")
-NOT_WHOLE = Template("{value} is not a whole number")
-NOT_A_SIZE = Template("{value} is not a size such as 512x768")
+VALUE_NOT_A_NUMBER = Template("{value} is not a number")
+VALUE_NOT_WHOLE = Template("{value} is not a whole number")
+VALUE_NOT_A_SIZE = Template("{value} is not a size such as 512x768")
 
-STEPS = re.compile(r"(?:^|(?<=[\s,.]))Steps: ?(?=\d)")
+STEPS_ENTRY = re.compile(r"(?:^|(?<=[\s,.]))Steps: ?(?=\d)")
 BARE = re.compile(r"[^,:]*")
-NAME = re.compile(r"[\w \-/.()+]*")
+SETTING_NAME = re.compile(r"[\w \-/.()+]*")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))')
 SPACE = re.compile(r"\s*")
 AFTERWARDS = ("Template:", "Negative Template:")
 NEGATIVE = "Negative prompt:"
 
 LEAST_SETTINGS = 3
-"""How many entries make a line of settings; the WebUI's own rule."""
+"""The least number of entries in a line of settings; the WebUI's own rule."""
 
 MOST_TRIES = 20
-"""How often a value that looks like JSON, or a place that may begin the settings, is tried in vain."""
+"""Most failed attempts to parse a value that looks like JSON, or to find the start of the settings."""
 
 LONGEST_NUMBER = 40
 
 
 @dataclass(frozen=True)
 class Infotext:
-    """What a picture says of itself, in the WebUI's words, whichever tool wrote it.
+    """The metadata of a picture in the WebUI's terms, whichever tool wrote it.
 
     parameters: by their names in the WebUI, as texts
     tool:       what made the picture, "" where `clip_skip.pictures.tools` was not asked
-    family:     "SD1", "SD2", "SDXL", another model's name, or "" where nothing tells
-    skip_text:  the tool's own number for clip skip, as it stands there; None where there is none
+    family:     "SD1", "SD2", "SDXL", another model's name, or "" if unknown
+    skip_text:  the tool's own number for clip skip, as written; None where there is none
     skips:      where parts of the picture have different ones, each part's name and number
     release:    the tool's version, where its numbers depend on that
     """
@@ -62,7 +62,7 @@ class Infotext:
     release: str = ""
 
     def number(self, name: str, default: float) -> float:
-        """Raises `PictureError` for what is not a finite number."""
+        """Raises `PictureError` unless it is a finite number."""
         text = self.parameters.get(name)
         if text is None:
             return default
@@ -71,7 +71,7 @@ class Infotext:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise PictureError(FIELD_PROBLEM(field=name, problem=NOT_A_NUMBER(value=shorten(text))))
+            raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_A_NUMBER(value=shorten(text))))
         return value
 
     def whole(self, name: str) -> int | None:
@@ -83,7 +83,7 @@ class Infotext:
             return int(text)
         value = self.number(name, 0)
         if not value.is_integer() or abs(value) > 2**53:
-            raise PictureError(FIELD_PROBLEM(field=name, problem=NOT_WHOLE(value=shorten(text))))
+            raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_WHOLE(value=shorten(text))))
         return int(value)
 
     def size(self, name: str) -> tuple[int, int] | None:
@@ -93,7 +93,7 @@ class Infotext:
             return None
         match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
         if match is None:
-            raise PictureError(FIELD_PROBLEM(field=name, problem=NOT_A_SIZE(value=shorten(text))))
+            raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_A_SIZE(value=shorten(text))))
         return int(match[1]), int(match[2])
 
 
@@ -102,14 +102,14 @@ def skip_key(name: str) -> bool:
     return len(name) < 20 and "".join(filter(str.isalpha, name)).lower() == "clipskip"
 
 
-def parse(text: str) -> Infotext:
+def parse_infotext(text: str) -> Infotext:
     """The infotext in `text`. Any text is one: without settings, it is a prompt."""
     lines = text.lstrip("\ufeff").replace("\r\n", "\n").strip().split("\n")
     found: tuple[int, dict[str, str]] | None = None
     for index, line in enumerate(lines):
         if found and line.startswith(AFTERWARDS):
             break
-        settings = settings_of(line.strip())
+        settings = parse_settings(line.strip())
         found = (index, settings) if settings else found
     if found is None:
         return parse_one_line("\n".join(lines))
@@ -120,9 +120,9 @@ def parse(text: str) -> Infotext:
 
 def parse_one_line(text: str) -> Infotext:
     """An infotext whose settings follow the prompts on the same line."""
-    starts = [match.start() for match in STEPS.finditer(text)]
+    starts = [match.start() for match in STEPS_ENTRY.finditer(text)]
     for start in reversed(starts[-MOST_TRIES:]):
-        settings = settings_of(text[start:].partition("\n")[0])
+        settings = parse_settings(text[start:].partition("\n")[0])
         if settings:
             prompt, _, negative = text[:start].partition(NEGATIVE)
             return Infotext(prompt.strip(" \t\n,"), negative.strip(" \t\n,"), settings)
@@ -130,7 +130,7 @@ def parse_one_line(text: str) -> Infotext:
     return Infotext(prompt.strip(), negative.strip(), {})
 
 
-def settings_of(line: str) -> dict[str, str]:
+def parse_settings(line: str) -> dict[str, str]:
     """The settings that `line` consists of; empty where it is another kind of line."""
     if "Steps:" not in line:
         return {}
@@ -170,13 +170,13 @@ def split_settings(line: str) -> Iterator[tuple[str, str]]:
 
 def trailing_name(text: str) -> str:
     """The name of a setting at the end of `text`."""
-    match = NAME.match(text[::-1])
+    match = SETTING_NAME.match(text[::-1])
     assert match
     return match[0][::-1].lstrip(" -/.()+").rstrip()
 
 
 def length_of_json(line: str, start: int) -> int:
-    """How long the JSON value is that begins at `start` and fills a whole setting; 0 if there is none."""
+    """The length of the JSON value that begins at `start` and fills a whole setting; 0 if there is none."""
     try:
         _, end = json.JSONDecoder().raw_decode(line, start)
     except (ValueError, RecursionError):

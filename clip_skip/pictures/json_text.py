@@ -8,13 +8,13 @@ from typing import Any
 
 __all__ = ["loads", "member", "text_of"]
 
-LONGEST = 8_000_000
+LONGEST_JSON = 8_000_000
 
 
 def loads(text: str) -> Any:
-    """What the JSON in `text` says; None where it is no JSON. NaN and the like are taken as ComfyUI writes them."""
+    """The parsed JSON in `text`; None where it is not JSON. Accepts NaN and the like, as ComfyUI writes them."""
     text = text.strip("\ufeff\0 \t\r\n")
-    if not text.startswith(("{", "[")) or len(text) > LONGEST:
+    if not text.startswith(("{", "[")) or len(text) > LONGEST_JSON:
         return None
     try:
         return json.loads(text)

@@ -1,6 +1,6 @@
 """Pictures of the tools that write JSON: SwarmUI, InvokeAI, Fooocus, NovelAI, Draw Things, Easy Diffusion, diffusers.
 
-Each `read_...` returns what it finds in the WebUI's words, or None where the picture is of another tool. The keys and
+Each `read_...` returns what it finds in the WebUI's words, or None where another tool made the picture. The keys and
 what each tool means by them: docs/files.md.
 """
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clip_skip.pictures.container import Texts
+from clip_skip.pictures.container import PictureTexts
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_text import loads, member, text_of
 from clip_skip.pictures.samplers import webui_names
@@ -18,7 +18,7 @@ from clip_skip.pictures.samplers import webui_names
 __all__ = ["READERS"]
 
 WIDGET_SIZE = re.compile(r"[^0-9]*([0-9]{1,5})[^0-9]+([0-9]{1,5})[^0-9]*")
-PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "Comment")
+JSON_PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "Comment")
 
 INVOKE_FAMILIES = {"sd-1": "SD1", "sd-2": "SD2", "sdxl": "SDXL", "sdxl-refiner": "SDXL", "flux": "Flux", "sd-3": "SD3"}
 RANDOM_DEVICES = {"cpu": "CPU", "cuda": "GPU"}
@@ -28,7 +28,7 @@ DREAM_OPTION = re.compile(r"-([A-Za-z])\s*([^\s-][^\s]*)")
 DREAM_KEYS = {"s": "Steps", "S": "Seed", "C": "CFG scale", "A": "Sampler"}
 
 
-def settings(values: Mapping[str, Any]) -> dict[str, str]:
+def infotext_settings(values: Mapping[str, Any]) -> dict[str, str]:
     """`values` as an infotext has them; those that say nothing are left out, samplers have the WebUI's names."""
     found = {name: text for name, value in values.items() if (text := text_of(value)) not in (None, "")}
     if "Sampler" in found:
@@ -42,7 +42,7 @@ def sized(width: object, height: object) -> str | None:
     return f"{wide}x{high}" if wide and high else None
 
 
-def data_in(texts: Texts, *places: str) -> Any:
+def data_in(texts: PictureTexts, *places: str) -> Any:
     """The first JSON object in the texts under `places`."""
     found = (loads(texts.values[place]) for place in places if texts.values.get(place))
     return next((data for data in found if isinstance(data, dict)), None)
@@ -53,11 +53,11 @@ def text(data: object, *names: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def read_swarmui(texts: Texts) -> Infotext | None:
-    params = member(data_in(texts, *PLACES), "sui_image_params")
+def read_swarmui(texts: PictureTexts) -> Infotext | None:
+    params = member(data_in(texts, *JSON_PLACES), "sui_image_params")
     if not isinstance(params, dict):
         return None
-    models = member(data_in(texts, *PLACES), "sui_models")
+    models = member(data_in(texts, *JSON_PLACES), "sui_models")
     main = next((one for one in models or () if member(one, "param") == "model"), None) if models else None
     values = {
         "Steps": member(params, "steps"),
@@ -73,11 +73,11 @@ def read_swarmui(texts: Texts) -> Infotext | None:
     }
     number = text_of(member(params, "clipstopatlayer"))
     return Infotext(
-        text(params, "prompt"), text(params, "negativeprompt"), settings(values), "SwarmUI", skip_text=number
+        text(params, "prompt"), text(params, "negativeprompt"), infotext_settings(values), "SwarmUI", skip_text=number
     )
 
 
-def read_invokeai(texts: Texts) -> Infotext | None:
+def read_invokeai(texts: PictureTexts) -> Infotext | None:
     data = loads(texts.get("invokeai_metadata"))
     if not isinstance(data, dict):
         return read_old_invokeai(texts)
@@ -99,16 +99,21 @@ def read_invokeai(texts: Texts) -> Infotext | None:
     number = text_of(member(data, "clip_skip"))
     found = INVOKE_FAMILIES.get(family, family if family not in ("txt2img", "img2img", "inpaint", "outpaint") else "")
     return Infotext(
-        text(data, "positive_prompt"), text(data, "negative_prompt"), settings(values), "InvokeAI", found, number
+        text(data, "positive_prompt"),
+        text(data, "negative_prompt"),
+        infotext_settings(values),
+        "InvokeAI",
+        found,
+        number,
     )
 
 
 def sha256(given: str) -> str:
-    """The hash if it is a SHA-256: InvokeAI writes blake3, which says nothing to others."""
+    """The hash if it is a SHA-256: InvokeAI writes blake3, which no other tool knows."""
     return given if re.fullmatch(r"[0-9A-Fa-f]{64}", given) else ""
 
 
-def read_old_invokeai(texts: Texts) -> Infotext | None:
+def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
     """Versions 1 and 2, which had no clip skip: `sd-metadata`, and the command line in `Dream`."""
     data = loads(texts.get("sd-metadata"))
     image = member(data, "image")
@@ -125,7 +130,7 @@ def read_old_invokeai(texts: Texts) -> Infotext | None:
             "Model": member(data, "model_weights"),
             "Model hash": member(data, "model_hash"),
         }
-        return Infotext(prompt, negative, settings(values), "InvokeAI")
+        return Infotext(prompt, negative, infotext_settings(values), "InvokeAI")
     match = DREAM.fullmatch(texts.get("Dream", "dream").strip()[:100_000])
     if match is None:
         return None
@@ -133,18 +138,18 @@ def read_old_invokeai(texts: Texts) -> Infotext | None:
     prompt, negative = in_brackets(match[1])
     named = {name: options.get(letter) for letter, name in DREAM_KEYS.items()}
     named["Size"] = sized(options.get("W"), options.get("H"))
-    return Infotext(prompt, negative, settings(named), "InvokeAI")
+    return Infotext(prompt, negative, infotext_settings(named), "InvokeAI")
 
 
 def in_brackets(written: str) -> tuple[str, str]:
-    """Prompt and negative prompt of one text, where what is in [brackets] is the negative one."""
+    """Splits a text into prompt and negative prompt, which is in [brackets]."""
     negative = re.findall(r"\[([^\[\]]*)\]", written)
     return re.sub(r"\[[^\[\]]*\]", "", written).strip(), ", ".join(one.strip() for one in negative)
 
 
-def read_fooocus(texts: Texts) -> Infotext | None:
+def read_fooocus(texts: PictureTexts) -> Infotext | None:
     """The scheme "fooocus"; "a1111" is an infotext."""
-    data = data_in(texts, *PLACES)
+    data = data_in(texts, *JSON_PLACES)
     if member(data, "base_model") is None or member(data, "guidance_scale", "sharpness", "performance") is None:
         return None
     size = WIDGET_SIZE.fullmatch(text(data, "resolution"))
@@ -162,19 +167,20 @@ def read_fooocus(texts: Texts) -> Infotext | None:
         "ADM Guidance": member(data, "adm_guidance"),
         "Refiner": text(data, "refiner_model").replace("None", ""),
     }
-    full, full_negative = joined(data.get("full_prompt")), joined(data.get("full_negative_prompt"))
+    full, full_negative = join_texts(data.get("full_prompt")), join_texts(data.get("full_negative_prompt"))
     prompt, negative = text(data, "prompt"), text(data, "negative_prompt")
     number, release = text_of(member(data, "clip_skip")), text(data, "version")
     return Infotext(
-        *(prompt or full, negative or full_negative, settings(values), "Fooocus", "SDXL", number), release=release
+        *(prompt or full, negative or full_negative, infotext_settings(values), "Fooocus", "SDXL", number),
+        release=release,
     )
 
 
-def joined(value: object) -> str:
+def join_texts(value: object) -> str:
     return ", ".join(one for one in value if isinstance(one, str)) if isinstance(value, list) else ""
 
 
-def read_novelai(texts: Texts) -> Infotext | None:
+def read_novelai(texts: PictureTexts) -> Infotext | None:
     if texts.get("Software") != "NovelAI":
         return None
     data = loads(texts.get("Comment"))
@@ -190,11 +196,11 @@ def read_novelai(texts: Texts) -> Infotext | None:
     }
     family = "SD1" if re.match(r"Stable Diffusion [0-9A-F]{8}", source) else ""
     prompt = text(data, "prompt") or texts.get("Description")
-    return Infotext(prompt, text(data, "uc"), settings(values), "NovelAI", family, release=source)
+    return Infotext(prompt, text(data, "uc"), infotext_settings(values), "NovelAI", family, release=source)
 
 
-def read_draw_things(texts: Texts) -> Infotext | None:
-    data = data_in(texts, *PLACES)
+def read_draw_things(texts: PictureTexts) -> Infotext | None:
+    data = data_in(texts, *JSON_PLACES)
     if member(data, "c") is None or member(data, "seed_mode", "uc", "v2") is None:
         return None
     values = {
@@ -208,12 +214,12 @@ def read_draw_things(texts: Texts) -> Infotext | None:
         "Refiner": member(data, "refiner"),
     }
     number = text_of(member(data, "clip_skip"))
-    return Infotext(text(data, "c"), text(data, "uc"), settings(values), "Draw Things", skip_text=number)
+    return Infotext(text(data, "c"), text(data, "uc"), infotext_settings(values), "Draw Things", skip_text=number)
 
 
-def read_easy_diffusion(texts: Texts) -> Infotext | None:
+def read_easy_diffusion(texts: PictureTexts) -> Infotext | None:
     """JSON in Exif; in PNG each key is a chunk of its own."""
-    data = data_in(texts, *PLACES) or texts.values
+    data = data_in(texts, *JSON_PLACES) or texts.values
     if member(data, "use_stable_diffusion_model") is None or "num_inference_steps" not in data:
         return None
     values = {
@@ -227,13 +233,17 @@ def read_easy_diffusion(texts: Texts) -> Infotext | None:
     }
     number = text_of(member(data, "clip_skip"))
     return Infotext(
-        text(data, "prompt"), text(data, "negative_prompt"), settings(values), "Easy Diffusion", skip_text=number
+        text(data, "prompt"),
+        text(data, "negative_prompt"),
+        infotext_settings(values),
+        "Easy Diffusion",
+        skip_text=number,
     )
 
 
-def read_diffusers(texts: Texts) -> Infotext | None:
+def read_diffusers(texts: PictureTexts) -> Infotext | None:
     """diffusers writes nothing itself; scripts write the arguments of its pipelines."""
-    data = data_in(texts, *PLACES) or texts.values
+    data = data_in(texts, *JSON_PLACES) or texts.values
     if "num_inference_steps" not in data or "guidance_scale" not in data:
         return None
     pipeline = text(data, "pipeline", "_class_name", "pipeline_class")
@@ -247,10 +257,12 @@ def read_diffusers(texts: Texts) -> Infotext | None:
         "Model": member(data, "model", "model_id", "_name_or_path"),
     }
     number = text_of(member(data, "clip_skip"))
-    return Infotext(text(data, "prompt"), text(data, "negative_prompt"), settings(values), "diffusers", family, number)
+    return Infotext(
+        text(data, "prompt"), text(data, "negative_prompt"), infotext_settings(values), "diffusers", family, number
+    )
 
 
-READERS: tuple[Callable[[Texts], Infotext | None], ...] = (
+READERS: tuple[Callable[[PictureTexts], Infotext | None], ...] = (
     read_swarmui,
     read_invokeai,
     read_novelai,

@@ -1,4 +1,4 @@
-"""Which clip skip, in our numbering, another tool's number is. Where each rule is from: docs/files.md.
+"""Converts other tools' numbers to our clip skip. The sources of the rules: docs/files.md.
 
 A family is "SD1", "SD2", "SDXL", "" where it isn't known, or the name of a model without clip skip. Where it isn't
 known, the answer is SD1's, and the reason says what differs for the others.
@@ -19,20 +19,20 @@ __all__ = ["NATIVE", "convert", "number_in"]
 NATIVE: Mapping[str, float] = {"SD1": 1.0, "SD2": 2.0, "SDXL": 2.0}
 """The clip skip that each family was published with."""
 
-DEEPEST = 32
+DEEPEST_IN_PICTURES = 32
 SD1_LAYERS = 12
 
 Answer = tuple["float | None", "Message | Template | None"]
 
-NOT_A_NUMBER = Template("The picture says clip skip {value}, which is not a number.")
-TOO_DEEP = Template("The picture says clip skip {value}, which is deeper than any text encoder.")
+CLIP_SKIP_NOT_A_NUMBER = Template("The picture says clip skip {value}, which is not a number.")
+CLIP_SKIP_TOO_DEEP = Template("The picture says clip skip {value}, which is deeper than any text encoder.")
 UNKNOWN_TOOL = Template("It is not known how {tool} counts clip skip.")
 NO_CLIP_SKIP = Template("{family} has no clip skip, whatever number stands there.")
 AS_PUBLISHED = Template("Nothing in the picture sets a clip skip, so it is as published: 1 on SD1, 2 on SD2 and SDXL.")
 PUBLISHED_FOR = Template("Nothing in the picture sets a clip skip, so it is as published for {family}.")
 UNWRITTEN = Template("{tool} writes clip skip only above 1, so it was 1; SD2 and SDXL then stop at 2, as published.")
 SD1_ONLY = Template("{tool} applies clip skip to SD1 only: SD2 and SDXL stop at 2, as published.")
-IGNORED = Template("{tool} does not apply clip skip to {family}, which stops at {native}, as published.")
+CLIP_SKIP_IGNORED = Template("{tool} does not apply clip skip to {family}, which stops at {native}, as published.")
 AT_LEAST = Template("{tool} stops {family} at {native}, as published, for values below that.")
 NEGATIVE_SIGN = Template("Negative numbers are ComfyUI's way of counting: {value} is clip skip {skip}.")
 ZERO = Template("{tool} treats 0 as 1.")
@@ -67,14 +67,14 @@ SWITCH = Template("Easy Diffusion has a switch for clip skip: on is 2, off is 1.
 CIVITAI_SDXL = Template("Civitai's generator makes SDXL pictures at 2, as published, and {value} stands there.")
 
 OFF = {"": None, "none": None, "null": None, "undefined": None, "default": None}
-NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
+SHORT_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
 
 
 def number_in(text: str | None) -> float | None:
-    """The number that `text` is; None where it says that there is none. Raises ValueError for anything else."""
+    """`text` as a number; None where it means "not set". Raises ValueError for anything else."""
     if text is None or text.strip().lower() in OFF:
         return None
-    if not NUMBER.fullmatch(text.strip()):
+    if not SHORT_DECIMAL.fullmatch(text.strip()):
         raise ValueError(text)
     return float(text)
 
@@ -90,9 +90,9 @@ def convert(tool: str, text: str | None, family: str = "", release: str = "") ->
     try:
         value = number_in(text)
     except ValueError:
-        return None, NOT_A_NUMBER(value=shorten(str(text)))
-    if value is not None and not (math.isfinite(value) and abs(value) <= DEEPEST):
-        return None, TOO_DEEP(value=shorten(str(text)))
+        return None, CLIP_SKIP_NOT_A_NUMBER(value=shorten(str(text)))
+    if value is not None and not (math.isfinite(value) and abs(value) <= DEEPEST_IN_PICTURES):
+        return None, CLIP_SKIP_TOO_DEEP(value=shorten(str(text)))
     if family and family not in NATIVE:
         return None, NO_CLIP_SKIP(family=family)
     if tool == "NovelAI":
@@ -103,13 +103,15 @@ def convert(tool: str, text: str | None, family: str = "", release: str = "") ->
     return rule(tool, value, family) if rule else (None, UNKNOWN_TOOL(tool=tool or "?"))
 
 
-def webui(tool: str, value: float | None, family: str) -> Answer:
+def webui_numbering(tool: str, value: float | None, family: str) -> Answer:
     """AUTOMATIC1111: on SD1 ours; SD2 and SDXL are as published."""
     value, reason = header_value(tool, value)
     if family in ("SD2", "SDXL"):
         native = NATIVE[family]
-        said = IGNORED(tool=tool, family=family, native=skip.format(native)) if value > native else reason
-        return native, said
+        message = (
+            CLIP_SKIP_IGNORED(tool=tool, family=family, native=skip.format_skip(native)) if value > native else reason
+        )
+        return native, message
     return value, reason or (SD1_ONLY(tool=tool) if value > 2 and not family else None)
 
 
@@ -117,7 +119,7 @@ def forge(tool: str, value: float | None, family: str) -> Answer:
     """Forge and reForge: on SD1 ours; on SD2 and SDXL too, but at least the published one."""
     value, reason = header_value(tool, value)
     if family in ("SD2", "SDXL") and value < NATIVE[family]:
-        return NATIVE[family], AT_LEAST(tool=tool, family=family, native=skip.format(NATIVE[family]))
+        return NATIVE[family], AT_LEAST(tool=tool, family=family, native=skip.format_skip(NATIVE[family]))
     return value, reason
 
 
@@ -125,10 +127,10 @@ def neo(tool: str, value: float | None, family: str) -> Answer:
     return (None, NEO_UNWRITTEN) if value is None else forge(tool, value, family)
 
 
-def civitai(tool: str, value: float | None, family: str) -> Answer:
+def civitai_numbering(tool: str, value: float | None, family: str) -> Answer:
     if family == "SDXL":
         wrong = value is not None and value != 2
-        return 2.0, CIVITAI_SDXL(value=skip.format(value)) if wrong and value is not None else None
+        return 2.0, CIVITAI_SDXL(value=skip.format_skip(value)) if wrong and value is not None else None
     return as_published(family) if value is None else header_value(tool, value)
 
 
@@ -138,7 +140,7 @@ def header_value(tool: str, value: float | None) -> tuple[float, Message | None]
         return 1.0, UNWRITTEN(tool=tool)
     if value < 0:
         number = max(-value, 1.0)
-        return number, NEGATIVE_SIGN(value=plain(value), skip=skip.format(number))
+        return number, NEGATIVE_SIGN(value=plain(value), skip=skip.format_skip(number))
     return (value, None) if value >= 1 else (1.0, ZERO(tool=tool))
 
 
@@ -148,11 +150,11 @@ def sdnext(tool: str, value: float | None, family: str) -> Answer:
     value = abs(value)
     if family in ("SD2", "SDXL"):
         return value + 1, one_less(tool, value, family)
-    return value, None if family else SDNEXT_UNKNOWN(value=skip.format(value), skip=skip.format(value + 1))
+    return value, None if family else SDNEXT_UNKNOWN(value=skip.format_skip(value), skip=skip.format_skip(value + 1))
 
 
 def comfyui(tool: str, value: float | None, family: str) -> Answer:
-    """ComfyUI and what is built on it: -n is n; -1 takes SDXL's last layer raw."""
+    """ComfyUI and tools built on it: -n is n; -1 takes SDXL's last layer raw."""
     if value is None or value == 0:
         return as_published(family)
     number = abs(value)
@@ -161,7 +163,7 @@ def comfyui(tool: str, value: float | None, family: str) -> Answer:
         return (None if family == "SDXL" else 1.0), raw(tool=tool, value=plain(value))
     if number > SD1_LAYERS and family != "SDXL":
         return (1.0 if family == "SD1" else None), BELOW_SD1(value=plain(value))
-    return number, COMFYUI(value=plain(value), skip=skip.format(number)) if value < 0 else None
+    return number, COMFYUI(value=plain(value), skip=skip.format_skip(number)) if value < 0 else None
 
 
 def left_out(tool: str, value: float | None, family: str) -> Answer:
@@ -169,8 +171,10 @@ def left_out(tool: str, value: float | None, family: str) -> Answer:
     if value is None:
         return as_published(family)
     number = abs(value) + NATIVE.get(family, 1)
-    said = {"tool": tool, "value": plain(value), "skip": skip.format(number)}
-    return number, SKIPPED(**said, family=family) if family else SKIPPED_UNKNOWN(**said, more=skip.format(number + 1))
+    values = {"tool": tool, "value": plain(value), "skip": skip.format_skip(number)}
+    return number, SKIPPED(**values, family=family) if family else SKIPPED_UNKNOWN(
+        **values, more=skip.format_skip(number + 1)
+    )
 
 
 def draw_things(tool: str, value: float | None, family: str) -> Answer:
@@ -185,7 +189,7 @@ def draw_things(tool: str, value: float | None, family: str) -> Answer:
 
 
 def one_less(tool: str, value: float, family: str) -> Message:
-    return ONE_LESS(tool=tool, family=family, value=skip.format(value), skip=skip.format(value + 1))
+    return ONE_LESS(tool=tool, family=family, value=skip.format_skip(value), skip=skip.format_skip(value + 1))
 
 
 def fooocus(value: float | None, release: str) -> Answer:
@@ -199,7 +203,7 @@ def fooocus(value: float | None, release: str) -> Answer:
 
 
 def novelai(family: str, model: str) -> Answer:
-    """NovelAI: what it has published of its models of SD1; nothing of the later ones."""
+    """NovelAI: as published for its SD1 models; nothing was published for the later ones."""
     return (2.0, NOVELAI) if family == "SD1" else (None, NOVELAI_LATER(model=model or "?"))
 
 
@@ -210,7 +214,7 @@ def easy_diffusion(text: str | None, family: str) -> Answer:
     if on in ("true", "false", "none", ""):
         value = 2.0 if on == "true" else 1.0
         return max(value, NATIVE.get(family, 1.0)), SWITCH
-    return None, NOT_A_NUMBER(value=shorten(str(text)))
+    return None, CLIP_SKIP_NOT_A_NUMBER(value=shorten(str(text)))
 
 
 def as_published(family: str) -> Answer:
@@ -219,16 +223,16 @@ def as_published(family: str) -> Answer:
 
 def plain(value: float) -> str:
     """`value` as the tool wrote it, sign and all."""
-    return ("-" if value < 0 else "") + skip.format(abs(value))
+    return ("-" if value < 0 else "") + skip.format_skip(abs(value))
 
 
 RULES: Mapping[str, Callable[[str, float | None, str], Answer]] = {
-    "AUTOMATIC1111": webui,
+    "AUTOMATIC1111": webui_numbering,
     "Forge": forge,
     "reForge": forge,
-    "Forge Classic": webui,
+    "Forge Classic": webui_numbering,
     "Forge Neo": neo,
-    "Civitai": civitai,
+    "Civitai": civitai_numbering,
     "SD.Next": sdnext,
     "ComfyUI": comfyui,
     "SwarmUI": comfyui,

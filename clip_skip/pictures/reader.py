@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clip_skip.messages.message import Template
 from clip_skip.pictures import comfyui, webui_tools
-from clip_skip.pictures.container import Texts, texts_of
+from clip_skip.pictures.container import PictureTexts, texts_of
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_tools import READERS
@@ -18,13 +18,13 @@ NO_INFOTEXT = Template("{file} has no infotext in it")
 NOT_UNDERSTOOD = Template("{file} has settings in it that cannot be read: {problem}")
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".txt", ".json"})
-"""Of files that may say how a picture was made."""
+"""Suffixes of files that may say how a picture was made."""
 
 INFOTEXT_PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "comment")
 
 
 def read_infotext(source: Path | bytes, name: str = "") -> Infotext:
-    """What the picture or the text file `source` says, in the WebUI's words. Raises `PictureError`, nothing else.
+    """The metadata of the picture or text file `source`, in the WebUI's terms. Raises `PictureError`, nothing else.
 
     name: what messages call it; default: its path
     """
@@ -38,10 +38,12 @@ def read_infotext(source: Path | bytes, name: str = "") -> Infotext:
     return found
 
 
-def recognize(texts: Texts) -> Infotext | None:
-    """What `texts` say; None where they say nothing. ComfyUI's graph wins over an infotext that a node wrote too."""
-    infotext = next((found for place in INFOTEXT_PLACES if (found := webui_tools.read(texts.get(place)))), None)
-    graph = comfyui.read(texts)
+def recognize(texts: PictureTexts) -> Infotext | None:
+    """The metadata in `texts`; None where there is none. ComfyUI's graph wins over a node's infotext."""
+    infotext = next(
+        (found for place in INFOTEXT_PLACES if (found := webui_tools.read_webui_infotext(texts.get(place)))), None
+    )
+    graph = comfyui.read_comfyui_graph(texts)
     if graph is not None and (graph.parameters or infotext is None):
         return with_hash(graph, infotext) if infotext else graph
     if infotext is None:
@@ -50,7 +52,7 @@ def recognize(texts: Texts) -> Infotext | None:
 
 
 def with_hash(graph: Infotext, infotext: Infotext) -> Infotext:
-    """`graph` with what only the infotext beside it has: the model's hash, and what is missing in the graph."""
+    """`graph` completed from the infotext beside it: the model's hash, and settings missing in the graph."""
     known = {name: infotext.parameters[name] for name in ("Model hash", "Model", "Seed") if name in infotext.parameters}
     prompt, negative = graph.prompt or infotext.prompt, graph.negative or infotext.negative
     return replace(graph, prompt=prompt, negative=negative, parameters={**known, **graph.parameters})

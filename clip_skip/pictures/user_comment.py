@@ -8,12 +8,12 @@ import codecs
 __all__ = ["decode"]
 
 HEAD = 8
-HEADS = (b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"UTF8\0\0\0\0", b"\0" * HEAD)
+CHARACTER_CODES = (b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"UTF8\0\0\0\0", b"\0" * HEAD)
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 ENCODINGS = ("utf-8", "utf-16-be", "utf-16-le")
 
 SIGNS_OF_A_PICTURE = ("Steps:", "Negative prompt:", '":', '" :', "Seed:")
-"""What is in the texts of all tools: settings of the WebUI, or JSON."""
+"""Found in the texts of all tools: settings of the WebUI, or JSON."""
 
 
 def decode(raw: object) -> str:
@@ -25,7 +25,7 @@ def decode(raw: object) -> str:
             return str(raw).strip("\0")
     if not isinstance(raw, (bytes, bytearray)):
         return ""
-    content = bytes(raw[HEAD:] if raw[:HEAD] in HEADS else raw)
+    content = bytes(raw[HEAD:] if raw[:HEAD] in CHARACTER_CODES else raw)
     for mark, encoding in MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace").strip("\0")
@@ -34,6 +34,6 @@ def decode(raw: object) -> str:
 
 
 def likelihood(text: str) -> tuple[bool, int]:
-    """How much `text` looks like one about a picture: whether it has signs of one, and how few letters are broken."""
+    """A score of how likely `text` is the metadata of a picture: typical signs, and few broken letters."""
     broken = text.count("\ufffd") + text.count("\0")
     return any(sign in text for sign in SIGNS_OF_A_PICTURE), -broken * 2 - sum(sign > "\u2fff" for sign in text)

@@ -1,4 +1,4 @@
-"""Which tool wrote an infotext: AUTOMATIC1111 and its forks, SD.Next, Civitai, and others that write the same form."""
+"""Detects the tool that wrote an infotext: AUTOMATIC1111 and forks, SD.Next, Civitai, and others of this format."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clip_skip.pictures.infotext import Infotext, parse, skip_key
+from clip_skip.pictures.infotext import Infotext, parse_infotext, skip_key
 from clip_skip.pictures.json_text import loads, member
 from clip_skip.pictures.samplers import webui_names
 
-__all__ = ["identified", "read"]
+__all__ = ["identified", "read_webui_infotext"]
 
 SDNEXT_KEY = "CLiP-skip"
 CIVITAI_KEYS = ("Civitai resources", "Civitai metadata", "Created Date")
@@ -18,12 +18,12 @@ ECOSYSTEMS = {
     **dict.fromkeys(("sd1", "sd14", "sd15", "sd1.5"), "SD1"),
     **dict.fromkeys(("sdxl", "sdxldistilled", "pony", "illustrious", "noobai", "sdxllightning"), "SDXL"),
 }
-"""Civitai's names of what a model is made from, of those that have a clip skip."""
+"""Civitai's names of base models that have a clip skip."""
 
 
-def read(text: str) -> Infotext | None:
+def read_webui_infotext(text: str) -> Infotext | None:
     """The infotext in `text`, with the tool that wrote it; None where there are no settings in it."""
-    found = parse(text)
+    found = parse_infotext(text)
     return identified(found) if found.parameters else None
 
 
@@ -48,7 +48,7 @@ def identified(infotext: Infotext) -> Infotext:
 
 
 def model_of(found: Mapping[str, str]) -> dict[str, str]:
-    """The model's name and hash where they stand under no key of their own, as in pictures of Civitai's generator."""
+    """The model's name and hash where they have no key of their own, as in pictures of Civitai's generator."""
     more: dict[str, str] = {}
     resources = loads(found.get("Civitai resources", ""))
     if "Model" not in found and isinstance(resources, list):
@@ -82,7 +82,7 @@ def tool_of(found: Mapping[str, str]) -> str:
 
 
 def family_of(tool: str, found: Mapping[str, str]) -> str:
-    """The model's family, as far as the settings tell."""
+    """The model's family, as far as the settings show it."""
     if tool == "Fooocus":
         return "SDXL"
     if tool == "SD.Next":

@@ -1,8 +1,8 @@
-"""Markers: what a text asks for, written into the text itself, where no person and no tokenizer sees it.
+"""Markers: a sub-prompt's clip skips, written into the text itself as characters that tokenizers drop.
 
 A host caches what it encoded by the prompt's text and cuts prompts apart in ways of its own, so what is asked for has
 to be in the text, and in each piece of it. A marker consists of U+206A to U+206F, deprecated format characters: they
-are not printed, are no word characters, and CLIP's tokenizers drop them (`ftfy.fix_text` does, and so does the basic
+are not printed, are not word characters, and CLIP's tokenizers drop them (`ftfy.fix_text` does, and so does the basic
 tokenizer that transformers uses without ftfy), so a marker that is counted or left in a text changes nothing. It begins
 with a random number of this process, so that nobody's text has one in it.
 """
@@ -13,9 +13,9 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from clip_skip.skip import format
+from clip_skip.skip import format_skip
 
-__all__ = ["find_values", "strip", "write"]
+__all__ = ["find_values", "strip", "write_marker"]
 
 _DIGITS = "\u206a\u206b\u206c\u206d\u206e"
 _END = "\u206f"
@@ -28,9 +28,9 @@ _DECODED = {code: letter for letter, code in _CODES.items()}
 _MARKER = re.compile(f"{_BEGIN}((?:(?!{_BEGIN})[{_DIGITS}])*){_END}")
 
 
-def write(values: Mapping[str, float]) -> str:
+def write_marker(values: Mapping[str, float]) -> str:
     """The marker of a clip skip for each tower, {"l": 2.0, "g": 3.0}; "" for none."""
-    items = " ".join(f"{_LETTER_OF[tower]}={format(value)}" for tower, value in values.items())
+    items = " ".join(f"{_LETTER_OF[tower]}={format_skip(value)}" for tower, value in values.items())
     return "".join([_BEGIN, *(_CODES[letter] for letter in items), _END]) if items else ""
 
 
@@ -40,12 +40,12 @@ def strip(text: str) -> str:
 
 
 def find_values(text: str) -> list[dict[str, float]]:
-    """What each marker in `text` asks for."""
+    """The values of each marker in `text`."""
     return [_decoded(code) for code in _MARKER.findall(text)]
 
 
 def _decoded(code: str) -> dict[str, float]:
-    """What `write` was given. What it never wrote asks for nothing."""
+    """The values that `write_marker` wrote; empty for any other text."""
     items = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
     good = [item for item in items.split(" ") if re.fullmatch(r"[lghtqam]=\d+(\.\d+)?", item)]
     return {_TOWER_OF[item[0]]: float(item[2:]) for item in good}

@@ -1,4 +1,4 @@
-"""What a sweep or an axis sets for one picture, over its tags and the panel."""
+"""The values that a sweep or an axis sets for one picture, over its tags and the panel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from clip_skip.messages.message import Message, Template
 from clip_skip.panel import Panel
 from clip_skip.prompt import writing
-from clip_skip.prompt.parsed import parse, parse_negative
+from clip_skip.prompt.parsed import parse_negative, parse_prompt
 from clip_skip.prompt.tags import strip
 from clip_skip.skip import Skip, shorten
 
@@ -48,9 +48,9 @@ class Override:
 
         published: the clip skip that each text encoder that is reached by name was published with
         """
-        skip, skip_negative = parse(prompt).tag or Skip(), parse_negative(negative).tag or Skip()
+        skip, skip_negative = parse_prompt(prompt).tag or Skip(), parse_negative(negative).tag or Skip()
         if self.acts_on_clip:
-            prompt = write_tag(parse(prompt).without_own_tag, skip.without_clip, False)
+            prompt = write_tag(parse_prompt(prompt).without_own_tag, skip.without_clip, False)
             if self.negative is not None:
                 negative = write_tag(strip(negative), skip_negative.without_clip, True)
         tower = self.tower or next(iter(published or {}), "")
@@ -59,7 +59,7 @@ class Override:
             before = skip.at(tower, False)  # the negative prompt stays where it is, though the prompt's tag changes
             own = float((published or {}).get(tower, 1)) if before is None else before
         if tower and self.named is not None:
-            prompt = write_tag(prompt, replace(parse(prompt).tag or Skip(), **{tower: self.named}), False)
+            prompt = write_tag(prompt, replace(parse_prompt(prompt).tag or Skip(), **{tower: self.named}), False)
         if tower and own is not None and (own != self.named or skip_negative.at(tower, False) is not None):
             negative = write_tag(negative, replace(parse_negative(negative).tag or Skip(), **{tower: own}), True)
         return prompt, negative
@@ -67,9 +67,9 @@ class Override:
     def panel(self, panel: Panel, prompt: str, header: float, header_g: float | None = None) -> Panel:
         """The panel that makes this picture of `prompt`, where it is `panel` that is set.
 
-        header: what the host's own value comes to, for what nothing else sets; `header_g` for CLIP-G.
+        header: the host's own value, for encoders that nothing else sets; `header_g` for CLIP-G.
         """
-        tag = parse(prompt).tag
+        tag = parse_prompt(prompt).tag
         own, own_negative = panel.skips() if panel.enabled else (None, None)
         levels = [level for level in (tag, own) if level]
         negative_levels = [level for level in (tag, own_negative) if level]
@@ -86,13 +86,13 @@ class Override:
 
 
 def write_tag(text: str, skip: Skip, negative: bool) -> str:
-    """`text` with what `skip` asks for as its own tag; as it is where that is nothing."""
-    return writing.put(text, f"<clipskip:{skip}>", negative) if str(skip) else text
+    """`text` with `skip` as its own tag; unchanged if `skip` sets nothing."""
+    return writing.put_tag(text, f"<clipskip:{skip}>", negative) if str(skip) else text
 
 
 def warn_replaced(prompt: str) -> list[Message]:
-    """That a sweep of the prompt's clip skip replaces its tag; nothing where there is no tag."""
-    tag = parse(prompt).tag
+    """The warning that a sweep of the prompt's clip skip replaces its tag; none where there is no tag."""
+    tag = parse_prompt(prompt).tag
     return [REPLACED(tag=shorten(f"<clipskip:{tag}>"))] if tag else []
 
 

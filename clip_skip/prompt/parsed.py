@@ -1,6 +1,6 @@
-"""A prompt, parsed once: its tags, its sub-prompts, what is wrong with it; and what is read out of a marked text.
+"""A prompt, parsed once: its tags, its sub-prompts, its problems; and the values in a marked text.
 
-A marked text has, in front of each sub-prompt, a marker of what that asks for. It passes through the host's parsers for
+A marked text has, in front of each sub-prompt, a marker with its values. It passes through the host's parsers for
 AND, prompt editing and weights; where the text is encoded, the marker is read and taken out.
 """
 
@@ -23,8 +23,8 @@ __all__ = [
     "Prompt",
     "Values",
     "find_warnings",
-    "parse",
     "parse_negative",
+    "parse_prompt",
     "read_marked",
     "resolve_values",
 ]
@@ -39,7 +39,7 @@ Values = Mapping[str, float]
 """A clip skip for each tower; a tower that is not in it takes the host's own."""
 
 IGNORED = Template("{tag} was ignored: {reason}.")
-NO_EFFECT = Template("{tag} has no effect: {last} comes after it in the same part of the prompt.")
+TAG_OVERRIDDEN = Template("{tag} has no effect: {last} comes after it in the same part of the prompt.")
 MORE_IGNORED = Template("{count} more bad tags were ignored.")
 
 
@@ -66,7 +66,7 @@ class Prompt:
 
     @property
     def tag(self) -> Skip | None:
-        """What the prompt's own tag asks for: the last one outside brackets in the first sub-prompt."""
+        """The value of the prompt's own tag: the last one outside brackets in the first sub-prompt."""
         return self.parts[0].whole.skip if self.parts[0].whole else None
 
     @property
@@ -84,15 +84,15 @@ class Prompt:
     def values(
         self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS
     ) -> list[Values]:
-        """What each sub-prompt asks for as a whole, and then each tag in its brackets; as in `mark`."""
+        """The values of each sub-prompt as a whole, and then of each tag in its brackets; parameters as in `mark`."""
         tags = [tag for part in self.parts for tag in (part.whole, *part.inner)]
         return [resolve_values([tag.skip if tag else None, *follows], hires, towers) for tag in tags]
 
     def mark(self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS) -> str:
-        """The text without its tags, each sub-prompt after a marker of what it asks for.
+        """The text without its tags, each sub-prompt after a marker with its values.
 
         follows: where a tag leaves a value open, or there is no tag, the first of these that sets one counts.
-        towers:  what is asked for others is left out.
+        towers:  values for others are left out.
         A text that asks for nothing comes back without markers.
         """
         marked: list[str] = []
@@ -101,7 +101,7 @@ class Prompt:
             at = 0
             for place, tag in sorted(places, key=lambda pair: pair[0]):
                 values = resolve_values([tag.skip if tag else None, *follows], hires, towers)
-                marked += [part.text[at:place], markers.write(values)]
+                marked += [part.text[at:place], markers.write_marker(values)]
                 at = place
             marked.append(part.text[at:])
         return "".join(marked)
@@ -111,7 +111,7 @@ class Prompt:
         found = [
             *((tag.position, IGNORED(tag=shorten(tag.text), reason=tag.error)) for tag in self.tags if tag.error),
             *(
-                (tag.position, NO_EFFECT(tag=shorten(tag.text), last=shorten(part.whole.text)))
+                (tag.position, TAG_OVERRIDDEN(tag=shorten(tag.text), last=shorten(part.whole.text)))
                 for part in self.parts
                 for tag in part.without_effect
                 if part.whole
@@ -122,7 +122,7 @@ class Prompt:
 
 
 @keep_recent
-def parse(text: str) -> Prompt:
+def parse_prompt(text: str) -> Prompt:
     clean, tags = scan(text)
     return Prompt(text, clean, tags, tuple(sub_prompts(clean, tags)))
 
@@ -161,7 +161,7 @@ class MarkedText:
 
     @property
     def values(self) -> Values | None:
-        """What the last marker asks for; None where there is none."""
+        """The values of the last marker; None where there is none."""
         return self.each[-1] if self.each else None
 
     @property

@@ -1,4 +1,4 @@
-"""What wins: a sub-prompt's tag, then the prompt's tag, then the panel, then the host's own value."""
+"""The order of precedence: a sub-prompt's tag, then the prompt's tag, then the panel, then the host's own value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from clip_skip.prompt.parsed import TOWERS, Prompt, Values, parse, parse_negative, resolve_values
+from clip_skip.prompt.parsed import TOWERS, Prompt, Values, parse_negative, parse_prompt, resolve_values
 from clip_skip.skip import Skip
 
 __all__ = ["Texts", "prompt_tag", "prompt_values", "without_prompt_tag"]
@@ -14,12 +14,12 @@ __all__ = ["Texts", "prompt_tag", "prompt_values", "without_prompt_tag"]
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one picture in one pass, and what they follow where they ask for nothing.
+    """The texts of one picture in one pass, and the values that apply where they set none.
 
-    panel, panel_negative: what the panel asks for in prompt and negative prompt
+    panel, panel_negative: the panel's values for prompt and negative prompt
     hires:      whether it is the hires pass
     first_pass: the prompt of the first pass, whose tag a hires prompt follows
-    towers:     the text encoders of the model; what is asked for others is left out
+    towers:     the text encoders of the model; values for others are left out
     """
 
     prompt: str
@@ -33,7 +33,7 @@ class Texts:
     @cached_property
     def parsed(self) -> tuple[Prompt, Prompt]:
         """Prompt and negative prompt."""
-        return parse(self.prompt), parse_negative(self.negative)
+        return parse_prompt(self.prompt), parse_negative(self.negative)
 
     def marked(self) -> tuple[str, str]:
         """Prompt and negative prompt, marked."""
@@ -52,25 +52,25 @@ class Texts:
         ]
 
     def unmarked(self, negative: bool) -> Values:
-        """What a piece of the prompt or of the negative prompt asks for that has lost its marker."""
+        """The values for a piece of the prompt or of the negative prompt that has lost its marker."""
         if not negative:
             return resolve_values(self._follows(False), self.hires, self.towers)
         return self.parsed[1].values(self._follows(True), self.hires, self.towers)[0]
 
     def _follows(self, negative: bool) -> list[Skip]:
         panel = self.panel_negative or self.panel if negative else self.panel
-        tags = (self.parsed[0].tag, parse(self.first_pass).tag)
+        tags = (self.parsed[0].tag, parse_prompt(self.first_pass).tag)
         return [level for level in (*tags, panel) if level]
 
 
 def prompt_tag(prompt: str) -> Skip | None:
-    """What the prompt's own tag asks for."""
-    return parse(prompt).tag
+    """The value of the prompt's own tag."""
+    return parse_prompt(prompt).tag
 
 
 def without_prompt_tag(prompt: str) -> str:
     """`prompt` without its own tag; all others stay as they are."""
-    return parse(prompt).without_own_tag
+    return parse_prompt(prompt).without_own_tag
 
 
 def prompt_values(prompt: str, negative: str, default: float, tower: str = "l") -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Keeps what was made of recent texts: hosts and pages hand over the same texts again and again."""
+"""Caches results for recent texts: hosts and pages pass the same texts again and again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TypeVar
 
 __all__ = ["keep_recent"]
 
-Result = TypeVar("Result")
+ParseResult = TypeVar("ParseResult")
 
-LONGEST = 4000
-"""Characters; what is longer is not kept, so that strangers' texts cannot fill the memory."""
+LONGEST_TEXT = 4000
+"""Characters; longer texts are not cached, so that requests cannot fill the memory."""
 
 
-def keep_recent(function: Callable[[str], Result]) -> Callable[[str], Result]:
+def keep_recent(function: Callable[[str], ParseResult]) -> Callable[[str], ParseResult]:
     """`function`, a pure one of a text, whose results for the last 512 texts are kept."""
     kept = lru_cache(maxsize=512)(function)
 
     @wraps(function)
-    def from_kept(text: str) -> Result:
-        return kept(text) if len(text) <= LONGEST else function(text)
+    def from_kept(text: str) -> ParseResult:
+        return kept(text) if len(text) <= LONGEST_TEXT else function(text)
 
     return from_kept

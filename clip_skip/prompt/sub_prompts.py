@@ -1,4 +1,4 @@
-"""Where a prompt is cut into sub-prompts, and which tags are whose.
+"""Splits a prompt into sub-prompts and assigns its tags to them.
 
 The host cuts at `AND`. Extensions add words of their own: sd-webui-neutral-prompt's `AND_PERP`, `AND_SALT` and
 `AND_TOPK`, its forks' `AND_ALIGN_8_16`; so every word `AND_...` begins a sub-prompt. Neutral Prompt also has groups,
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clip_skip.prompt.tags import Tag
-from clip_skip.skip import NUMBER
+from clip_skip.skip import DECIMAL
 
 __all__ = ["SubPrompt", "split_sub_prompts", "sub_prompts"]
 
@@ -54,7 +54,7 @@ def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterato
     """The sub-prompts of a text without tags; `single`: boundary words are words (in a negative prompt)."""
     cuts = [] if single else list(BOUNDARY.finditer(text))
     starts, ends = [0, *(cut.end() for cut in cuts)], [*(cut.end() for cut in cuts), len(text)]
-    groups = opened(text, [cut.start() for cut in cuts]) if cuts else frozenset()
+    groups = open_brackets(text, [cut.start() for cut in cuts]) if cuts else frozenset()
     good = deque(tag for tag in tags if tag.skip)
     for start, end in zip(starts, ends):
         part = text[start:end]
@@ -87,7 +87,7 @@ def split_sub_prompts(text: str) -> list[str]:
 def without_weight(part: str) -> str:
     """A sub-prompt without the weight at its end, " :1.2"."""
     head, colon, number = part.rpartition(":")
-    return head.rstrip() if colon and NUMBER.fullmatch(number.strip()) else part
+    return head.rstrip() if colon and DECIMAL.fullmatch(number.strip()) else part
 
 
 def lead(text: str, start: int, groups: frozenset[int]) -> int:
@@ -97,13 +97,13 @@ def lead(text: str, start: int, groups: frozenset[int]) -> int:
     return start
 
 
-def opened(text: str, cuts: Sequence[int]) -> frozenset[int]:
-    """Where the square brackets open that have one of `cuts` between them and their end."""
+def open_brackets(text: str, cuts: Sequence[int]) -> frozenset[int]:
+    """The starts of the square brackets that contain one of `cuts`."""
     return frozenset(begin for begin, end in pairs(text) if bisect_left(cuts, begin) < bisect_left(cuts, end))
 
 
 def brackets(text: str) -> list[tuple[int, int]]:
-    """Where each outermost pair of square brackets opens and closes."""
+    """Start and end of each outermost pair of square brackets."""
     outermost: list[tuple[int, int]] = []
     for begin, end in pairs(text):
         while outermost and outermost[-1][0] > begin:
@@ -113,7 +113,7 @@ def brackets(text: str) -> list[tuple[int, int]]:
 
 
 def pairs(text: str) -> Iterator[tuple[int, int]]:
-    """Where each pair of square brackets opens and closes, inner ones before those around them."""
+    """Start and end of each pair of square brackets, inner pairs before outer ones."""
     waiting: list[int] = []
     for match in BRACKET.finditer(text):
         if match[0] == "[":

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from clip_skip.messages.message import Message, MessageError, Template, reason
 from clip_skip.prompt.recent import keep_recent
-from clip_skip.skip import LANGUAGE_MODELS, Skip, parse, shorten
+from clip_skip.skip import LANGUAGE_MODELS, Skip, parse_skip, shorten
 
 __all__ = [
     "HOW_TO_WRITE",
@@ -32,8 +32,8 @@ FULL_WIDTH = {0xFF01 + index: 0x21 + index for index in range(94)} | {0x3000: 0x
 """Full-width signs, letters and digits, and the space, to ASCII."""
 
 HOW_TO_WRITE = Template("a tag is written <clipskip:2>")
-NAMES = ("l", "g", "hires", *LANGUAGE_MODELS)
-"""What may stand before a number in a tag."""
+TAG_NAMES = ("l", "g", "hires", *LANGUAGE_MODELS)
+"""The names that may come before a number in a tag."""
 
 UNKNOWN_NAME = Template("{name} is not one of {names}")
 A_VALUE = Template("a value")
@@ -97,11 +97,11 @@ def read_tag(text: str, position: int, body: str) -> Tag:
         for item in body[1:].split(":"):
             name, equals, number = item.rpartition("=")
             name = name.strip().lower()
-            if equals and name not in NAMES:
-                raise MessageError(UNKNOWN_NAME(name=shorten(name), names=", ".join(NAMES)))
+            if equals and name not in TAG_NAMES:
+                raise MessageError(UNKNOWN_NAME(name=shorten(name), names=", ".join(TAG_NAMES)))
             if (name or "value") in values:
                 raise MessageError(GIVEN_TWICE(name=name or A_VALUE))
-            values[name or "value"] = parse(number)
+            values[name or "value"] = parse_skip(number)
         return Tag(text, position, Skip(**values))
     except MessageError as error:
         return Tag(text, position, None, reason(error))
@@ -122,7 +122,7 @@ def with_tags(clean: str, tags: Iterable[Tag]) -> str:
 
 
 def find_near_misses(clean: str, networks: Collection[str] = ()) -> Iterator[tuple[int, Message]]:
-    """Where a text without tags has something that was meant to be one, such as `<clip_skip:2>`, and what to say.
+    """Finds misspelt tags, such as `<clip_skip:2>`, in a text without tags: their places, and the messages.
 
     networks: names of tags that the host or another extension has
     """
@@ -142,7 +142,7 @@ def find_near_misses(clean: str, networks: Collection[str] = ()) -> Iterator[tup
 
 
 def find_networks(text: str) -> Iterator[re.Match[str]]:
-    """What a WebUI takes out of a prompt as a LoRA or the like: matches with its name and its values. Linear."""
+    """Network tags that a WebUI takes out of a prompt (LoRAs ...): matches with name and values. Linear time."""
     return NETWORK.finditer(text, 0, text.rfind(">") + 1)
 
 

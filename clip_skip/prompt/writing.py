@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from clip_skip.messages.message import MessageError
-from clip_skip.prompt.parsed import parse, parse_negative
+from clip_skip.prompt.parsed import parse_negative, parse_prompt
 from clip_skip.prompt.sub_prompts import BOUNDARY
 from clip_skip.prompt.tags import HOW_TO_WRITE, TAG
 
-__all__ = ["put"]
+__all__ = ["put_tag"]
 
 
-def put(text: str, tag: str, negative: bool = False) -> str:
+def put_tag(text: str, tag: str, negative: bool = False) -> str:
     """`text` with `tag` as its own: in the place of the one it has, else at the end of its first sub-prompt.
 
-    It is as it was where its own tag asks for the same. tag: "" takes its own tag out. negative: AND is a word.
+    Unchanged if its own tag sets the same values. tag: "" takes its own tag out. negative: AND is a word.
     Raises MessageError where `tag` is not a tag.
     """
-    read = parse_negative if negative else parse
+    read = parse_negative if negative else parse_prompt
     wanted = read(tag).tag if tag else None
     if tag and not wanted:
         raise MessageError(HOW_TO_WRITE)
@@ -40,8 +40,8 @@ def put(text: str, tag: str, negative: bool = False) -> str:
 
 
 def find_own_tag(text: str, negative: bool) -> tuple[int, int] | None:
-    """Where the text's own tag stands, unless it has none or there are tags within tags."""
-    prompt = parse_negative(text) if negative else parse(text)
+    """The place of the text's own tag; None if it has none, or if tags are nested."""
+    prompt = parse_negative(text) if negative else parse_prompt(text)
     own, found = prompt.parts[0].whole, prompt.tags
     written = list(TAG.finditer(text))
     if own is None or [match[0] for match in written] != [tag.text for tag in found]:
@@ -50,7 +50,7 @@ def find_own_tag(text: str, negative: bool) -> tuple[int, int] | None:
 
 
 def find_end(text: str, negative: bool) -> int:
-    """Where the first sub-prompt ends, the space before its boundary left out."""
+    """The end of the first sub-prompt, without the space before its boundary."""
     masked = TAG.sub(lambda match: "\0" * len(match[0]), text)
     cut = None if negative else BOUNDARY.search(masked)
     return len((text[: cut.start()] if cut else text).rstrip(" "))

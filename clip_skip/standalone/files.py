@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; when the block ends without an error, what is there takes the place of `path` in one step."""
+    """A path to write to; when the block ends without an error, it replaces `path` atomically."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished
@@ -33,7 +33,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def read_made_with(path: Path) -> dict[str, Any] | None:
-    """What the record at `path`, a sweep.json or a study.json, was made with; None where it is not such a record."""
+    """The settings in the record at `path`, a sweep.json or a study.json; None where it is not such a record."""
     try:
         made_with = json.loads(path.read_text(encoding="utf-8"))["made_with"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -47,7 +47,7 @@ def slug(text: str, most: int = 40) -> str:
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Takes away what a kill has left of `replacing` in `folder`."""
+    """Removes the temporary files of an interrupted `replacing` in `folder`."""
     for left in folder.glob(".*.unfinished"):
         left.unlink()
 
@@ -60,7 +60,7 @@ class Batches:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Goes on where a kill has stopped: a whole batch moves to its place, what is not whole goes."""
+        """Recovers from an interruption: a complete batch is moved to its place, an incomplete one is removed."""
         self._folder, self._unfinished, self._finished = folder, folder / ".unfinished", folder / ".finished"
         shutil.rmtree(self._unfinished, ignore_errors=True)
         self._move()
@@ -89,7 +89,7 @@ class Batches:
 
 
 def png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:
-    """What Pillow writes into a PNG, such as infotext under "parameters"."""
+    """Text that Pillow writes into a PNG, such as infotext under "parameters"."""
     info = PngImagePlugin.PngInfo()
     for key, text in texts.items():
         info.add_text(key, text) if text.isascii() else info.add_itxt(key, text)

@@ -1,4 +1,4 @@
-"""What a finished picture is known by: everything that it was made of.
+"""The identity of a finished picture: a digest of everything that it was made from.
 
 It is derived from the whole description of the picture, never from a list of its fields, so that a field that is added
 counts from the first. Sweeps and studies use the same.
@@ -21,7 +21,7 @@ from clip_skip.standalone.models import header
 __all__ = ["FORMAT", "NO_PART", "Identities"]
 
 FORMAT = 2
-"""What identities are derived from, and how. Pictures of another format are not used again."""
+"""The version of how identities are derived. Pictures of another version are not reused."""
 
 NO_PART = {
     "Loading.loras": "a folder may move; the LoRAs that the texts name count by their content",
@@ -29,7 +29,7 @@ NO_PART = {
     "Settings.model": "it is the name of the checkpoint's file, which counts",
     "Settings.family": "it follows from the content of the checkpoint, which counts",
 }
-"""The fields that are no part of an identity, and why.
+"""The fields that are not part of an identity, and why.
 
 Nor is which GPU of several, or how many pictures were made together, which differs by rounding only, or the versions of
 the libraries, which are in sweep.json and study.json.
@@ -55,23 +55,23 @@ class Identities:
         return self._known[model, batch]
 
     def description(self, model: Path, batch: Batch) -> dict[str, object]:
-        """Everything that the picture of `batch` is made of."""
+        """Everything that the picture of `batch` is made from."""
         parts = asdict(batch)
         return {**self.common(model), "batch": parts, "files": self._files(list(texts(parts)))}
 
     def common(self, model: Path) -> dict[str, object]:
-        """What all pictures of the checkpoint `model` have in common."""
+        """The part that all pictures of the checkpoint `model` share."""
         return {**self.everywhere, "checkpoint": self.checkpoint(model)}
 
     @cached_property
     def everywhere(self) -> dict[str, object]:
-        """What the pictures of all checkpoints have in common."""
+        """The part that the pictures of all checkpoints share."""
         loading = {name: value for name, value in asdict(self._loading).items() if f"Loading.{name}" not in NO_PART}
         loading["dtype"] = self._loading.dtype_on(self._device)
         return {"format": FORMAT, **loading, "device": self._device.partition(":")[0]}
 
     def checkpoint(self, model: Path) -> dict[str, object]:
-        """The name of a checkpoint, which is in the infotext, its content, and what is known beside it (.yaml)."""
+        """A checkpoint's name, which is in the infotext, its content, and its .yaml."""
         if model not in self._checkpoints:
             sizes = asdict(header.inspect(model))
             self._checkpoints[model] = {"name": model.stem, "digest": header.digest(model), "sizes": sizes}

@@ -15,10 +15,12 @@ from clip_skip.standalone.models.language_models import is_language_model, load_
 from clip_skip.standalone.models.text_encoders import load_text_encoder
 from clip_skip.standalone.prompts.tokens import END, chunks, tokenizer
 
-__all__ = ["measure", "measure_loaded"]
+__all__ = ["measure_checkpoint_layers", "measure_loaded"]
 
 
-def measure(model: Path, prompt: str, tower: str | None = None, tokenizer_folder: Path | None = None) -> Layers:
+def measure_checkpoint_layers(
+    model: Path, prompt: str, tower: str | None = None, tokenizer_folder: Path | None = None
+) -> Layers:
     """The layers for the first chunk of `prompt`, whose clip-skip tags are ignored, from one pass.
 
     model: a checkpoint, or a text encoder alone that is not CLIP, whose tokenizer may be in `tokenizer_folder`

@@ -1,4 +1,4 @@
-"""What the values of an option may be, and what is wrong with one that cannot be used."""
+"""The kinds of values that options have, and the problems with values that cannot be used."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Template, Value
 from clip_skip.skip import shorten
 
-__all__ = ["NOT_WHOLE", "Choice", "FieldError", "Kind", "Number", "Switch", "Text"]
+__all__ = ["OPTION_NOT_WHOLE", "Choice", "FieldError", "Number", "OptionKind", "Switch", "Text"]
 
 NOTHING_GIVEN = Template("nothing is given")
 OUTSIDE = Template("{value} is outside {low} to {high}")
-NOT_WHOLE = Template("{value} is not a whole number")
-NOT_A_NUMBER = Template("{value} is not a number")
+OPTION_NOT_WHOLE = Template("{value} is not a whole number")
+OPTION_NOT_A_NUMBER = Template("{value} is not a number")
 NOT_A_TEXT = Template("{value} is not a text")
 NOT_A_MULTIPLE = Template("{value} is not a multiple of {factor}")
 NOT_ONE_OF = Template("{value} is not one of {choices}")
@@ -48,7 +48,7 @@ class Number:
     slider:   where its slider on the page begins and ends, and its step; () is a box, a step of 0 the VAE's factor
     whole:    whether it is an integer
     multiple: whether it is a multiple of the VAE's factor
-    none:     what stands on the page for "not given"
+    none:     the text on the page for "not given"
     """
 
     low: float
@@ -63,16 +63,16 @@ class Number:
         if value is None:
             raise MessageError(NOTHING_GIVEN)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise MessageError(NOT_A_NUMBER(value=shorten(str(value))))
+            raise MessageError(OPTION_NOT_A_NUMBER(value=shorten(str(value))))
         if isinstance(value, int):
-            value = min(max(value, -(10**300)), 10**300)  # longer ones are no floats, and take long to write
-        shown = brief(value)
+            value = min(max(value, -(10**300)), 10**300)  # larger ones don't fit a float, and are slow to format
+        shown = shorten_number(value)
         if not self.low <= value <= self.high:
-            raise MessageError(OUTSIDE(value=shown, low=brief(self.low), high=brief(self.high)))
+            raise MessageError(OUTSIDE(value=shown, low=shorten_number(self.low), high=shorten_number(self.high)))
         if not self.whole:
             return float(value)
         if value != int(value):
-            raise MessageError(NOT_WHOLE(value=shown))
+            raise MessageError(OPTION_NOT_WHOLE(value=shown))
         if self.multiple and value % factor:
             raise MessageError(NOT_A_MULTIPLE(value=shown, factor=factor))
         return int(value)
@@ -80,7 +80,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """none: what the page calls the empty choice, where there is one"""
+    """none: the page's label of the empty choice, where there is one"""
 
     names: tuple[str, ...]
     none: Template | None = None
@@ -98,15 +98,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Switch:
-    """Whether the options that follow it on the page count."""
+    """A switch for the options that follow it on the page."""
 
     def check(self, value: Any, factor: int = 1) -> bool:
         return bool(value)
 
 
-Kind = Text | Number | Choice | Switch
+OptionKind = Text | Number | Choice | Switch
 
 
-def brief(value: float) -> str:
+def shorten_number(value: float) -> str:
     """`value` for a message: integers of up to twenty digits in full."""
     return str(value) if isinstance(value, int) and abs(value) < 10**20 else f"{value:.10g}"

@@ -14,7 +14,7 @@ from typing import Any
 from clip_skip.messages.message import MessageError, Template, Value
 from clip_skip.standalone.engine.loading import EMPHASES
 from clip_skip.standalone.engine.shots import NOISES, UPSCALERS, Hires
-from clip_skip.standalone.option_kinds import Choice, FieldError, Kind, Number, Switch, Text
+from clip_skip.standalone.option_kinds import Choice, FieldError, Number, OptionKind, Switch, Text
 from clip_skip.standalone.sampling.samplers import SAMPLERS
 
 __all__ = ["LARGEST_SEED", "LAST_SEED", "OPTIONS", "SAME_SAMPLER", "STUDY", "Option", "check_values", "defaults"]
@@ -31,26 +31,26 @@ SAME_SAMPLER = Template("Use same sampler")
 @dataclass(frozen=True)
 class Option:
     """name:    that of the page's field, and of the field of `Settings`
-    label:     what the page calls it
-    kind:      what its values are
+    label:     on the page
+    kind:      of its values
     default:   its value where nothing is given
     demo:      the same for the bundled demo model, where that is another
-    flag:      on the command line; "" is none of its own
-    help:      what the command line says of it besides its default
-    metavar:   what stands for its value there
+    flag:      on the command line; "" if it has none
+    help:      on the command line, without the default
+    metavar:   the placeholder of its value there
     infotext:  its key in an infotext; "" where it is not a key and a value
     infotext_of_ddim: its key where the sampler is DDIM, if that is another
     hires:     the field of `Hires` that it is
     element:   its id in the page, where the extension's script looks for it by the WebUI's
-    row:       options of the same row stand side by side on the page
+    row:       options of the same row are side by side on the page
     in_study:  whether it is an option of a study too, in which all pictures have it in common
-    short:     what an error calls it, where the label says more
+    short:     its name in errors, where the label is longer
     left_out_by_default: whether an infotext has it only where it is not the default
     """
 
     name: str
     label: Template
-    kind: Kind
+    kind: OptionKind
     default: Any
     demo: Any = None
     flag: str = ""
@@ -78,7 +78,7 @@ class Option:
         return self.demo if demo and self.demo is not None else self.default
 
     def check(self, value: Any, field: Value = "", factor: int = 1) -> Any:
-        """`value`, checked; factor: the VAE's. FieldError calls the option `field`, or else what the page does."""
+        """`value`, checked; factor: the VAE's. FieldError names the option `field`, or else by its label."""
         if isinstance(self.kind, Number) and self.kind.none is not None and value in (None, self.kind.none):
             return self.default
         try:
@@ -95,7 +95,7 @@ OPTIONS = (
         demo="a small green triangle below a large orange ring on a black background",
         flag="--prompt",
         element="txt2img_prompt",
-    ),  # of forty pairs of prompt and seed the one that shows most of what clip skip does: docs/demo-model.md
+    ),  # of forty pairs of prompt and seed, the one that shows the effect of clip skip best: docs/demo-model.md
     Option(
         *("negative", Template("Negative prompt"), Text(2), ""),
         flag="--negative",
@@ -111,7 +111,7 @@ OPTIONS = (
         infotext="Seed",
         row="seed",
         short=Template("Seed"),
-    ),  # the default is that of the sweep that made people curious
+    ),  # the default of the well-known sweep
     Option(
         *("steps", Template("Steps"), Number(1, 1000, (1, 100, 1), whole=True), 20),
         flag="--steps",
@@ -244,7 +244,7 @@ OPTIONS = (
         left_out_by_default=True,
     ),
 )
-"""In the order in which the page shows them."""
+"""All options, in the order of the page."""
 
 STUDY = tuple(option for option in OPTIONS if option.in_study)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from clip_skip import skip
 from clip_skip.messages.message import Template, Value
 from clip_skip.prompt import tags
-from clip_skip.prompt.parsed import parse, parse_negative
+from clip_skip.prompt.parsed import parse_negative, parse_prompt
 from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
 from clip_skip.skip import Skip
 from clip_skip.standalone.engine.shots import Hires, SamplingOptions, Shot
@@ -18,19 +18,19 @@ from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.pictures import infotext
 from clip_skip.standalone.sampling.samplers import in_two
 
-__all__ = ["CommonSettings", "Settings", "settings_of"]
+__all__ = ["CommonSettings", "Settings", "build_settings"]
 
 LARGEST = 8192
 """The longest side, in pixels, that a hires pass may enlarge a picture to."""
 
-TOO_LARGE = Template("{size} is more than {most}")
+SIZE_TOO_LARGE = Template("{size} is more than {most}")
 
 S = TypeVar("S", bound="CommonSettings")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommonSettings(SamplingOptions):
-    """What all pictures of a study have in common."""
+    """The settings of all pictures of a study."""
 
     negative: str = ""
     emphasis: str = "Original"
@@ -38,7 +38,7 @@ class CommonSettings(SamplingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CommonSettings):
-    """What all cells of a sweep have in common, or the settings of a single picture.
+    """The settings of all cells of a sweep, or of a single picture.
 
     model:     the name of the checkpoint
     cfg_scale: where the rows of a sweep are something else
@@ -62,7 +62,7 @@ class Settings(CommonSettings):
             asked = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
             if shot.hires_clip_skip is None and (tag := prompt_tag(shot.prompt)):
                 asked = replace(asked, hires=tag.hires)
-            prompt = parse(without_prompt_tag(shot.prompt)).without_bad_tags.lstrip()
+            prompt = parse_prompt(without_prompt_tag(shot.prompt)).without_bad_tags.lstrip()
             if self.family == "SD1" and asked == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
                 whole = asked
             else:
@@ -70,7 +70,7 @@ class Settings(CommonSettings):
         lines = [prompt]
         if shot.negative_clip_skip is not None:
             lines.append(
-                f"Negative prompt: <clipskip:{skip.format(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
+                f"Negative prompt: <clipskip:{skip.format_skip(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
             )
         elif negative := parse_negative(shot.negative).without_bad_tags.lstrip():
             lines.append(f"Negative prompt: {negative}")
@@ -96,8 +96,8 @@ class Settings(CommonSettings):
         return "\n".join([*lines, infotext.parameters(values)])
 
 
-def settings_of(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:
-    """Settings of the class `kind` from the checked `values` of all options; more: its fields that are no option.
+def build_settings(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:
+    """Settings of the class `kind` from the checked `values` of all options; more: its fields that are not options.
 
     Raises `FieldError`, which calls the hires pass `hires_field`, where that makes a picture too large.
     """
@@ -106,7 +106,7 @@ def settings_of(kind: type[S], values: Mapping[str, Any], hires_field: Value = "
     if settings.hires:
         width, height = settings.hires.size(settings.width, settings.height)
         if max(width, height) > LARGEST:
-            problem = TOO_LARGE(size=f"{width}x{height}", most=LARGEST)
+            problem = SIZE_TOO_LARGE(size=f"{width}x{height}", most=LARGEST)
             raise FieldError.of(hires_field or Template("Hires. fix"), problem)
     return settings
 

@@ -21,29 +21,29 @@ from clip_skip.study.statistics import Compared, Measure
 
 __all__ = ["study_page"]
 
-MOST = 6
-"""How many prompts are shown by themselves."""
+MOST_PROMPTS = 6
+"""The number of prompts that are shown separately."""
 
-Found = Mapping[Measure, Sequence[Compared]]
+Comparisons = Mapping[Measure, Sequence[Compared]]
 
-CLIP_SKIP = Template("clip skip")
+CLIP_SKIP_LABEL = Template("clip skip")
 DIFFERENCE = Template("difference")
 AT_EACH_CFG = Template("{model}: difference from clip skip {published}, at each CFG scale")
 CFG = Template("CFG {scale}")
 SHARES = Template("Of the variance of the scores of {model}: {shares}.")
 NO_VARIANCE = Template("The scores of {model} do not vary.")
 NUMBERS = Template("The numbers")
-HEADS = tuple(
+STUDY_HEADINGS = tuple(
     map(Template, ("checkpoint", "clip skip", "mean", "difference", "95% interval", "p (Holm)", "prompts", "pairs"))
 )
 INTERVAL = Template("{low} to {high}")
 PUBLISHED = Template("published")
-NOTHING = Template("(none)")
+NO_TEXT = Template("(none)")
 
 
 def study_page(
     cells: pd.DataFrame,
-    found: Found,
+    found: Comparisons,
     plan: StudyPlan,
     sentences: Sequence[Message | str],
     settings: Mapping[str, object],
@@ -51,7 +51,7 @@ def study_page(
 ) -> str:
     """The page as text, to be written in UTF-8 beside the folder of pictures.
 
-    cells: a row for each picture; found: what is compared by each measure, the first the main one
+    cells: a row for each picture; found: the comparisons of each measure, the main one first
     """
     parts = {
         "<!--SENTENCES-->": "".join(f"<p class=sentence>{escape(str(sentence))}</p>" for sentence in sentences),
@@ -84,7 +84,7 @@ def of_model(model: str, cells: pd.DataFrame, measure: Measure, found: list[Comp
     if not found:
         return ""
     line = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in found])
-    figures = [figure(model, lines([line], CLIP_SKIP, measure.label))]
+    figures = [figure(model, lines([line], CLIP_SKIP_LABEL, measure.label))]
     if cells["cfg_scale"].nunique() > 1:
         table = statistics.by_cfg(cells, measure.name, found[0].published)
         of_cfg = [
@@ -92,7 +92,7 @@ def of_model(model: str, cells: pd.DataFrame, measure: Measure, found: list[Comp
             for scale, row in table.iterrows()
         ]
         title = AT_EACH_CFG(model=model, published=f"{found[0].published:g}")
-        figures.append(figure(str(title), lines(of_cfg, CLIP_SKIP, DIFFERENCE)))
+        figures.append(figure(str(title), lines(of_cfg, CLIP_SKIP_LABEL, DIFFERENCE)))
     parts = statistics.shares(cells, measure.name)
     shares = ", ".join(f"{share:.1%} {name}" for name, share in parts.items())
     text = SHARES(model=model, shares=shares) if parts else NO_VARIANCE(model=model)
@@ -106,14 +106,17 @@ def figure(title: str, svg: str) -> str:
 def numbers(found: Sequence[Compared]) -> str:
     """The table of a measure; a head sorts it."""
     rows = "".join(
-        f"<tr><th scope=row>{escape(one.model)}</th>{''.join(map(table_cell, row(one)))}</tr>" for one in found
+        f"<tr><th scope=row>{escape(one.model)}</th>{''.join(map(table_cell, comparison_row(one)))}</tr>"
+        for one in found
     )
-    head = "".join(f"<th scope=col aria-sort=none><button type=button>{escape(name)}</button></th>" for name in HEADS)
+    head = "".join(
+        f"<th scope=col aria-sort=none><button type=button>{escape(name)}</button></th>" for name in STUDY_HEADINGS
+    )
     table = f"<table class=numbers><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return f"<div class=wide tabindex=0 role=region aria-label='{NUMBERS}'>{table}</div>"
 
 
-def row(one: Compared) -> list[tuple[str, float]]:
+def comparison_row(one: Compared) -> list[tuple[str, float]]:
     """The texts of a row, and the values that it is sorted by."""
     is_published = one.clip_skip == one.published
     low, high = (round(bound, 12) + 0.0 for bound in (one.low, one.high))  # no 5.6e-17, no -0
@@ -142,11 +145,11 @@ def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
         "CFG scales": ", ".join(f"{scale:g}" for scale in plan.cfg_scales),
         **settings,
     }
-    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or NOTHING}</dd>" for name, value in known.items())
+    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or NO_TEXT}</dd>" for name, value in known.items())
 
 
-def data(cells: pd.DataFrame, found: Found, plan: StudyPlan) -> dict[str, object]:
-    """What the script reads: the pictures of each prompt, and which prompts are shown first."""
+def data(cells: pd.DataFrame, found: Comparisons, plan: StudyPlan) -> dict[str, object]:
+    """The data for the script: the pictures of each prompt, and the prompts that are shown first."""
     main = next(iter(found), None)
     pictures: dict[str, list[list[object]]] = {}
     for cell in cells.to_dict("records"):
@@ -156,10 +159,10 @@ def data(cells: pd.DataFrame, found: Found, plan: StudyPlan) -> dict[str, object
     most = []
     if main:
         for _, of_model in cells.groupby("model", sort=False):
-            most += statistics.telling_prompts(of_model, main.name, MOST)
+            most += statistics.telling_prompts(of_model, main.name, MOST_PROMPTS)
     return {
         "label": main.label if main else "",
-        "most": list(dict.fromkeys(most))[:MOST],
+        "most": list(dict.fromkeys(most))[:MOST_PROMPTS],
         "prompts": [prompt for prompt in plan.prompts if prompt in pictures],
         "pictures": pictures,
         "published": plan.published,

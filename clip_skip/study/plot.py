@@ -1,4 +1,4 @@
-"""Lines with intervals as SVG, in the colours of the page they stand in."""
+"""Lines with intervals as SVG, in the colours of their page."""
 
 from __future__ import annotations
 

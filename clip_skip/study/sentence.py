@@ -1,4 +1,4 @@
-"""What a study's pictures show of clip skip, as one message that a person may quote."""
+"""The result of a study about clip skip, as one message that can be quoted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIST = Template("{first} and {last}")
 
 
 def sentence(found: list[Compared], measure: Measure, pictures: int) -> Message | str:
-    """What the pictures of one checkpoint show. pictures: how many there are of it."""
+    """The result for one checkpoint. pictures: the number of its pictures."""
     if not found:
         return NO_PICTURES
     first = found[0]
@@ -48,7 +48,7 @@ def sentence(found: list[Compared], measure: Measure, pictures: int) -> Message 
 
 
 def _nearest_and_farthest(about: Message, others: list[Compared], measure: Measure) -> Message:
-    """Of a measure that is neither good nor bad: where it is smallest and where it is largest."""
+    """The result of a measure that is neither good nor bad: where it is smallest and where it is largest."""
     ends = dict.fromkeys(pick(others, key=lambda one: abs(one.difference)) for pick in (min, max))
     means = [
         MEAN(mean=f"{one.mean:.3g}", low=_signed(one.mean_low), high=_signed(one.mean_high), skip=f"{one.clip_skip:g}")

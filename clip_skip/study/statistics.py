@@ -1,7 +1,7 @@
-"""What a study's pictures show of clip skip, in numbers.
+"""The results of a study about clip skip, in numbers.
 
 Prompts are the sample. The difference between a clip skip and the published one is taken between pictures of the same
-prompt, seed and CFG scale, and averaged within each prompt; the averages of the prompts are what is resampled. Pictures
+prompt, seed and CFG scale, and averaged within each prompt; the averages of the prompts are resampled. Pictures
 that share a prompt are alike, so an interval over pictures would be too narrow.
 
 - interval: 95 %, bootstrap of the mean (percentiles, 9,999 resamples; Efron and Tibshirani, *An Introduction to the
@@ -24,7 +24,7 @@ __all__ = ["Compared", "Measure", "by_cfg", "compare", "shares", "telling_prompt
 
 RESAMPLES = 9_999
 ALIKE = ["prompt", "seed", "cfg_scale"]
-"""What the pictures of a pair have in common, besides the checkpoint."""
+"""The values that the pictures of a pair share, besides the checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Compared:
-    """A clip skip of a checkpoint beside the published one. Without two prompts at least, what is uncertain is NaN.
+    """A clip skip of a checkpoint beside the published one. Without at least two prompts, the uncertainties are NaN.
 
     difference, low, high: of the score, with its interval
     p: corrected
@@ -68,7 +68,7 @@ class Compared:
 def compare(cells: pd.DataFrame, measure: str, published: Mapping[str, float]) -> list[Compared]:
     """Every clip skip of every checkpoint in `cells` (a row for each picture), in their order.
 
-    Only what is there at every clip skip counts: the same pictures are compared throughout.
+    Only pictures that exist at every clip skip count: the same pictures are compared throughout.
     """
     found: list[Compared] = []
     for model, of_model in cells.groupby("model", sort=False):
@@ -111,7 +111,7 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def p_values(differences: np.ndarray) -> np.ndarray:
-    """How often differences (prompts, columns) as large or larger come of chance alone."""
+    """The probability of differences (prompts, columns) this large or larger by chance."""
     if len(differences) < 2:
         return np.full(differences.shape[1], np.nan)
     found: np.ndarray = stats.permutation_test(
@@ -127,7 +127,7 @@ def p_values(differences: np.ndarray) -> np.ndarray:
 
 
 def corrected(chances: np.ndarray, is_published: list[bool]) -> np.ndarray:
-    """By Holm, over all that are not the published value's own."""
+    """Holm's correction, over all but the published value."""
     from statsmodels.stats.multitest import multipletests  # slow to import
 
     result = np.where(is_published, 1.0, chances)
@@ -138,7 +138,7 @@ def corrected(chances: np.ndarray, is_published: list[bool]) -> np.ndarray:
 
 
 def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
-    """Which share of the variance of one checkpoint's scores goes with what; empty where nothing varies.
+    """The share of each factor in the variance of one checkpoint's scores; empty where nothing varies.
 
     The rest is what prompt and clip skip, prompt and seed, and so on, do together.
     """

@@ -1,1 +1,1 @@
-"""The sweep: clip skip against CFG scale with one seed. Its plan, its settings, and what is drawn of it."""
+"""The sweep: clip skip against CFG scale with one seed. Its plan, its settings, and its figures."""

@@ -1,4 +1,4 @@
-"""The lines that say what all pictures of a sweep were made of: above the grid, in the report, in the viewer."""
+"""The lines with the settings of all pictures of a sweep: above the grid, in the report, in the viewer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from clip_skip.sweep.rows import Rows
 
 __all__ = ["describe_pictures"]
 
-STEPS = Template("{count} steps")
+STEP_COUNT = Template("{count} steps")
 CFG_SCALE = Template("CFG scale {value}")
 SEED = Template("seed {value}")
 SEEDS = Template("seeds {values}")
 NEGATIVE_PROMPT = Template("Negative prompt")
 
-LONGEST = 300
+LONGEST_LINE = 300
 """Characters of a line."""
 
 
@@ -39,7 +39,7 @@ def describe_pictures(
     cfg_scale, seeds: of all pictures; they are left out where the rows are CFG scales or seeds
     """
     say = partial(translate_for_picture, translate=translate)
-    how = [*([model] if model else []), sampler, say(STEPS(count=steps))]
+    how = [*([model] if model else []), sampler, say(STEP_COUNT(count=steps))]
     how += [say(CFG_SCALE(value=cfg_scale))] if rows.kind.name != "cfg" else []
     if rows.kind.name != "seed":
         how.append(say(SEED(value=seeds[0]) if len(seeds) == 1 else SEEDS(values=", ".join(map(str, seeds)))))
@@ -48,4 +48,4 @@ def describe_pictures(
         *([f"{say(NEGATIVE_PROMPT)}: {negative}"] if negative else []),
         ", ".join(how),
     ]
-    return [cut(" ".join(line.split()), LONGEST) for line in lines]
+    return [cut(" ".join(line.split()), LONGEST_LINE) for line in lines]

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Template
-from clip_skip.skip import brief, shorten
+from clip_skip.skip import shorten, shorten_skip
 
-__all__ = ["MAX_VALUES", "OUTSIDE", "TOO_DEEP", "Axis", "SweepError", "check_length", "parse_axis"]
+__all__ = ["COLUMN_TOO_DEEP", "MAX_VALUES", "OUTSIDE", "Axis", "SweepError", "check_length", "parse_axis"]
 
 MAX_VALUES = 1_000
 """The most values one axis may have."""
@@ -23,8 +23,8 @@ _RANGE = re.compile(rf"{_NUMBER}\s*-\s*{_NUMBER}\s*(?:\(\s*{_NUMBER}\s*\)|\[\s*(
 
 
 OUTSIDE = Template("{value} is outside {low} to {high}")
-TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
-TOO_DEEP_FOR = Template("{value} is too deep: {encoder} of the loaded model has {layers} layers")
+COLUMN_TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} layers")
+COLUMN_TOO_DEEP_FOR = Template("{value} is too deep: {encoder} of the loaded model has {layers} layers")
 TOO_LONG = Template("{count} characters are too many; the text starts with {text}")
 TOO_MANY = Template("more than {count} values, reached at {text}")
 NO_VALUE = Template("enter at least one value")
@@ -45,7 +45,7 @@ class SweepError(MessageError):
 
 @dataclass(frozen=True)
 class Axis:
-    """What the columns or the rows of a grid are, and the value of each."""
+    """The title of the columns or the rows of a grid, and their values."""
 
     title: str | Message
     labels: tuple[str, ...]
@@ -65,7 +65,7 @@ def parse_axis(text: str, field: str, low: float, high: float, deepest_of: str |
     - `4, 7, 11`
     - `1-12`: every whole step, the end included; `12-1` counts down
     - `1-3 (+0.5)`, `10-1 (-3)`: another step; the end is included when a step falls on it
-    - `1-12 [4]`: so many values, evenly spread; both ends are included
+    - `1-12 [4]`: this number of values, evenly spread; both ends are included
 
     deepest_of: whose layers `high` counts, for the error: a text encoder of the loaded model, "" for the whole model;
     None where `high` is only a bound.
@@ -89,7 +89,7 @@ def parse_axis(text: str, field: str, low: float, high: float, deepest_of: str |
 
 
 def _values(part: str, low: float, high: float, deepest_of: str | None) -> list[float]:
-    """The values of one part: a number or a range. MessageError says what is wrong with it."""
+    """The values of one part: a number or a range. MessageError names the problem."""
     if match := _VALUE.fullmatch(part):
         return [_bounded(match[1], part, low, high, deepest_of)]
     match = _RANGE.fullmatch(part)
@@ -129,5 +129,5 @@ def _bounded(number: str, part: str, low: float, high: float, deepest_of: str | 
     if deepest_of is None or value < low:
         raise MessageError(OUTSIDE(value=shorten(part), low=f"{low:g}", high=f"{high:g}"))
     if deepest_of:
-        raise MessageError(TOO_DEEP_FOR(value=brief(value), encoder=deepest_of, layers=f"{high:g}"))
-    raise MessageError(TOO_DEEP(value=brief(value), layers=f"{high:g}"))
+        raise MessageError(COLUMN_TOO_DEEP_FOR(value=shorten_skip(value), encoder=deepest_of, layers=f"{high:g}"))
+    raise MessageError(COLUMN_TOO_DEEP(value=shorten_skip(value), layers=f"{high:g}"))

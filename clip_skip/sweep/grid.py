@@ -31,7 +31,7 @@ def draw_grid(
     """An RGB picture of all cells at full size.
 
     `pictures` holds a row per entry of `row_labels`, and each row a picture, or None where there is none, per entry
-    of `column_labels`. `margin` is the space between cells in pixels; every line of `title` stands above the grid,
+    of `column_labels`. `margin` is the space between cells in pixels; every line of `title` is above the grid,
     and `column_title` and `row_title` beside their labels.
     With `cell_size` (width, height) given, rows are taken one at a time, so that a generator keeps memory low;
     without it the cells are as large as the largest picture. Smaller pictures are centred in their cells.
@@ -93,7 +93,7 @@ class _Labels:
 
     @classmethod
     def fit(cls, labels: Sequence[str], width: int, size: int, colour: tuple[int, int, int] = INK) -> _Labels:
-        """In `size`, or in the largest smaller type whose longest word is no wider than `width` pixels."""
+        """A font of `size`, or of the largest smaller size at which the longest word fits `width` pixels."""
         labels, name = _lettered(labels)
         words = [word for label in labels for word in unbreakable_parts(label)]
         while size > SMALLEST_TYPE and any(_font(size, name).getlength(word) > width for word in words):

@@ -45,7 +45,7 @@ def draw_over_seeds(
 ) -> Image.Image:
     """The report as one picture.
 
-    about:     lines on what the pictures were made of, below the answer
+    about:     lines with the pictures' settings, below the answer
     pictures:  those of the first seed's middle row
     translate: the figure's own texts, into another language
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from clip_skip.messages.message import Template
-from clip_skip.skip import format
+from clip_skip.skip import format_skip
 from clip_skip.sweep.axis import Axis
 from clip_skip.sweep.rows import Rows, Value
 
@@ -59,7 +59,7 @@ class SweepPlan:
         """The columns and the rows."""
         of_l = self.columns == "clip_l" or self.rows.kind.name == "clip_g"
         title = CLIP_SKIP_OF_NAMED.get(self.columns) or (CLIP_SKIP_OF_L if of_l else CLIP_SKIP)
-        return Axis(title, tuple(map(format, self.clip_skips))), self.rows.axis
+        return Axis(title, tuple(map(format_skip, self.clip_skips))), self.rows.axis
 
     @property
     def reference(self) -> int:

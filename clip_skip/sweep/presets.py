@@ -11,10 +11,10 @@ from clip_skip.skip import shorten
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.settings import SweepSettings
 
-__all__ = ["BUILT_IN", "LONGEST", "all_presets", "parse_preset", "with_preset", "without_preset"]
+__all__ = ["BUILT_IN", "LONGEST_PRESET_NAME", "all_presets", "parse_preset", "with_preset", "without_preset"]
 
-LONGEST = 60
-"""Letters of a name."""
+LONGEST_PRESET_NAME = 60
+"""The most letters in a name."""
 
 PRESET = Template("Preset")
 NOT_VALUES = Template("a preset is a set of named values")
@@ -45,7 +45,7 @@ def all_presets(saved: Any) -> dict[str, SweepSettings]:
 
 
 def parse_preset(values: Any) -> SweepSettings:
-    """A saved preset's settings. SweepError says what is wrong with it."""
+    """A saved preset's settings. SweepError names the problem."""
     if not isinstance(values, Mapping):
         raise SweepError.in_field(PRESET, NOT_VALUES)
     return SweepSettings.from_args([values])
@@ -69,8 +69,8 @@ def check_preset_name(name: str) -> str:
     name = (name or "").strip()
     if not name:
         raise SweepError.in_field(PRESET, NO_NAME)
-    if len(name) > LONGEST:
-        raise SweepError.in_field(PRESET, LONG_NAME(count=LONGEST))
+    if len(name) > LONGEST_PRESET_NAME:
+        raise SweepError.in_field(PRESET, LONG_NAME(count=LONGEST_PRESET_NAME))
     if name in BUILT_IN:
         raise SweepError.in_field(PRESET, IS_BUILT_IN(name=shorten(name)))
     return name

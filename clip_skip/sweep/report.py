@@ -1,6 +1,6 @@
 """The measures of a sweep: does the picture change with clip skip, with CFG, and do the two interact?
 
-CFG stands for whatever the rows are. Rows of seeds are different: they are a sample of all seeds, so their own share
+CFG means whatever the rows are. Rows of seeds are different: they are a sample of all seeds, so their own share
 is of no interest; what counts is how far the rest holds for seeds that were not tried. The measures of a column then
 get a mean and the 95 % interval of Student's t over the rows.
 
@@ -14,7 +14,7 @@ written x[r, .], x[., c] and x[., .]:
     rows        = C * sum over r of (x[r, .] - x[., .])^2
     interaction = sum over r, c of (x[r, c] - x[r, .] - x[., c] + x[., .])^2
 
-The last three add up to the first; their shares of it are what is reported.
+The last three add up to the first; their shares of it are reported.
 """
 
 from __future__ import annotations

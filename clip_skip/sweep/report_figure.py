@@ -72,7 +72,7 @@ def draw_report(
 ) -> Image.Image:
     """The report as one picture.
 
-    about: lines on what the pictures were made of (prompt, model, seed), below the answer
+    about: lines with the pictures' settings (prompt, model, seed), below the answer
     pictures: those of the middle row, drawn above the similarities
     translate: the figure's own texts, into another language
     """

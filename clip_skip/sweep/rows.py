@@ -1,4 +1,4 @@
-"""What the rows of a sweep are: CFG scales, or anything else that may differ between the pictures of a batch.
+"""The rows of a sweep: CFG scales, or any other setting that may differ between the pictures of a batch.
 
 Pure: standard library only.
 """
@@ -15,7 +15,7 @@ from io import StringIO
 from clip_skip.messages.message import Message, Template
 from clip_skip.panel import DEEPEST
 from clip_skip.prompt.tags import find_networks
-from clip_skip.skip import format, shorten
+from clip_skip.skip import format_skip, shorten
 from clip_skip.sweep.axis import Axis, SweepError, check_length, parse_axis
 
 __all__ = [
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 Value = float | int | str
-"""What a row stands for: a number, or the text that takes the place of another."""
+"""The value of a row: a number, or the text that replaces another."""
 
 LAST_SEED = 2**32 - 1
 
 LORA_TITLE = Template("LoRA weight: {name}")
-NOTHING = "(nothing)"
-NOT_WHOLE = Template("{text} is not a whole number")
+EMPTY_LABEL = "(nothing)"
+ROW_NOT_WHOLE = Template("{text} is not a whole number")
 NOT_A_LIST = Template("{text} is not a list of values separated by commas ({reason})")
 NOTHING_TO_SEARCH = Template("the first value is the text to search for, and it is empty")
 NOT_IN_PROMPTS = Template("{text} is neither in the prompt nor in the negative prompt")
@@ -52,11 +52,11 @@ _LORA = re.compile(r"<lora:([^:>]*)([^>]*)>")
 
 @dataclass(frozen=True)
 class RowKind:
-    """What rows may be.
+    """A kind of rows.
 
-    name:   what the API and the command line call it
-    label:  what the page and a grid call it
-    factor: what the report's sentence calls it
+    name:   in the API and on the command line
+    label:  on the page and in a grid
+    factor: in the report's sentence
     short:  a row with its {value}, where there is little room; None if the value is a text that a person typed
     field:  the field of `SweepSettings` that has the values
     """
@@ -92,14 +92,14 @@ ROW_KINDS = {
         _kind("lora", "LoRA weight", "the LoRA's weight", "LoRA {value}", "lora_weights"),
     )
 }
-"""By name, in the order of the list."""
+"""Kinds of rows by name, in the order of the list."""
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows of a grid.
 
-    lora: whose weight is set, for rows of those; empty is the prompt's only one
+    lora: the LoRA whose weight the rows set; empty is the prompt's only one
     """
 
     values: tuple[Value, ...]
@@ -175,8 +175,8 @@ def parse_rows(kind: RowKind, text: str, name: str, towers: Mapping[str, int] | 
 def value_label(value: Value) -> str:
     """A value as a grid shows it."""
     if isinstance(value, str):
-        return value or NOTHING
-    return str(value) if isinstance(value, int) else format(value)
+        return value or EMPTY_LABEL
+    return str(value) if isinstance(value, int) else format_skip(value)
 
 
 def random_seeds(text: str) -> str:
@@ -193,7 +193,7 @@ def _seeds(text: str, name: str) -> tuple[int, ...]:
     values = parse_axis(text, name, 0, LAST_SEED)
     for value in values:
         if not value.is_integer():
-            raise SweepError.in_field(name, NOT_WHOLE(text=shorten(format(value))))
+            raise SweepError.in_field(name, ROW_NOT_WHOLE(text=shorten(format_skip(value))))
     return tuple(map(int, values))
 
 

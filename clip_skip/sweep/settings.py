@@ -39,7 +39,7 @@ COLUMNS = {
     "ministral": "Clip skip of Ministral (Ernie-Image)",
 }
 
-NAMES = {"t5": "T5", "qwen": "Qwen", "gemma": "Gemma", "ministral": "Ministral"}
+LANGUAGE_MODEL_NAMES = {"t5": "T5", "qwen": "Qwen", "gemma": "Gemma", "ministral": "Ministral"}
 
 LAYERS_OF_NAMED = {"t5": 24, "qwen": 36, "gemma": 26, "ministral": 26}
 """The layers of the largest text encoder of each name, where the loaded model is not known."""
@@ -114,9 +114,9 @@ REFERENCE = {
 """The rest of the reference sweep, by the host's names of the fields."""
 
 
-TYPES = {str: Template("a text"), int: Template("a whole number"), bool: Template("true or false")}
+TYPE_NAMES = {str: Template("a text"), int: Template("a whole number"), bool: Template("true or false")}
 
-MOST = 1000
+LARGEST_VALUE = 1000
 """The largest whole number that a field takes."""
 
 
@@ -124,7 +124,7 @@ MOST = 1000
 class SweepSettings:
     """The settings of a sweep. The axes are texts in the syntax of `parse_axis` and `parse_rows`.
 
-    Each kind of rows has a text of its own; `rows` says which one is used.
+    Each kind of rows has a text of its own; `rows` selects the one in use.
     """
 
     clip_skips: str = "1-12"
@@ -182,7 +182,7 @@ class SweepSettings:
 
     @property
     def named(self) -> bool:
-        """Whether the columns are those of a text encoder that only a tag with its name reaches."""
+        """Whether the columns are for a text encoder that only a tag with its name sets."""
         return self.columns in LANGUAGE_MODELS
 
     @property
@@ -219,9 +219,9 @@ class SweepSettings:
     def _named_towers(self, towers: Mapping[str, int] | None, names: Mapping[str, str]) -> dict[str, int]:
         """The layers of the columns' text encoder alone. SweepError where the model or the rows don't fit it."""
         if self.rows in ("hires", "clip_g"):
-            raise SweepError.in_field(names["rows"], NOT_WITH_NAMED(name=NAMES[self.columns]))
+            raise SweepError.in_field(names["rows"], NOT_WITH_NAMED(name=LANGUAGE_MODEL_NAMES[self.columns]))
         if towers is not None and self.columns not in towers:
-            raise SweepError.in_field(names["columns"], NEEDS_NAMED(name=NAMES[self.columns]))
+            raise SweepError.in_field(names["columns"], NEEDS_NAMED(name=LANGUAGE_MODEL_NAMES[self.columns]))
         return {self.columns: (towers or LAYERS_OF_NAMED)[self.columns]}
 
     def values(self, plan: SweepPlan) -> dict[str, set[float]]:
@@ -247,7 +247,7 @@ class SweepSettings:
         return [group for group in groups.values() if len(group) > 1]
 
     def override(self, cell: SweepCell) -> Override:
-        """What `cell` sets."""
+        """The values that `cell` sets."""
         number = cell.value if isinstance(cell.value, (int, float)) else None
         only_prompt = self.apply_to == "prompt" or self.rows == "negative"
         negative = number if self.rows == "negative" else None if only_prompt else cell.clip_skip
@@ -296,9 +296,9 @@ def check_setting(name: str, value: Any, called: str = "") -> Any:
     if expected is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not expected and not (expected is str and isinstance(value, str)):
-        raise SweepError.in_field(called, WRONG_TYPE(value=shorten(str(value)), type=TYPES[expected]))
-    if expected is int and not 0 <= value <= MOST:
-        raise SweepError.in_field(called, OUTSIDE(value=shorten(str(value)), low=0, high=MOST))
+        raise SweepError.in_field(called, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected]))
+    if expected is int and not 0 <= value <= LARGEST_VALUE:
+        raise SweepError.in_field(called, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
     if name in CHOICES:
         chosen = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
         if chosen is None:

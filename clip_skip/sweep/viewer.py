@@ -51,7 +51,7 @@ def viewer_page(
 ) -> str:
     """The page as text, to be written in UTF-8.
 
-    `about` stands under `title`, `size` is the width of a cell's picture in pixels, and `reference` the column to
+    `about` is shown under `title`, `size` is the width of a cell's picture in pixels, and `reference` the column to
     compare with at first. Cells that are not there are drawn as missing.
 
     language, translate: of the page's words. theme: "light" or "dark"; "" is the reader's own.

@@ -69,7 +69,7 @@ class Conditioning:
             return self.original(model, prompts, *args, **kwargs)
 
     def acts_on(self, texts: list[str]) -> bool:
-        """Whether `texts` are encoded here: they ask for something, or follow pictures that do."""
+        """Whether `texts` are encoded here: they set values, or belong to pictures that do."""
         if not all(read_marked(text).is_plain for text in texts):
             return True
         unmarked = self.unmarked(texts)
@@ -84,7 +84,7 @@ class Conditioning:
             generation.report_shared_pieces(p)
 
     def unmarked(self, texts: list[str]) -> Values | None:
-        """What unmarked ones of `texts` follow: the pictures that are being made; None where these differ."""
+        """The values of unmarked `texts`: those of the current pictures; None where these differ."""
         p = self.running()
         if p is None:
             return {}
@@ -125,7 +125,7 @@ class Conditioning:
     def encode_directly(
         self, model: Model, original: Callable[..., object], texts: list[str], *args: object, **kwargs: object
     ) -> object:
-        """In place of the model's `get_learned_conditioning`, for other extensions that call it themselves."""
+        """Replaces the model's `get_learned_conditioning`, for other extensions that call it themselves."""
         if self.working or not self.acts_on(texts):
             return original(texts, *args, **kwargs)
         with self.shadow(model, texts):
@@ -188,12 +188,12 @@ def replaced(module: object, name: str, function: Callable[..., object], *first:
 
 
 class Call:
-    """One call of the host's function: the texts it is at, and what was encoded for them.
+    """One call of the host's function: its current texts, and their encodings.
 
     wanted: every value that is asked for, by tower. All are taken out of the first
     pass over a text, and `encoded` keeps them, so that no text is run twice.
-    weights: what besides a text decides what it is encoded to.
-    unmarked: what a text without a marker asks for.
+    weights: what an encoding depends on besides the text.
+    unmarked: the values of a text without a marker.
     report_shared_pieces: called when there are rows that belong to no text.
     """
 
@@ -214,7 +214,7 @@ class Call:
     def encode_texts(
         self, original: Callable[..., object], texts: list[str], *args: object, **kwargs: object
     ) -> object:
-        """In place of the model's `get_learned_conditioning`: takes the markers out."""
+        """Replaces the model's `get_learned_conditioning`: removes the markers."""
         marked = [read_marked(text) for text in texts]
         self.values_of_texts = [self.unmarked if text.values is None else text.values for text in marked]
         self.clean = tuple(text.clean for text in marked)
@@ -224,7 +224,7 @@ class Call:
     def encode_tokens(
         self, host: HostEncoder, original: Callable[..., Tensor], tokens: Tensor, *args: object, **kwargs: object
     ) -> Tensor:
-        """In place of an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
+        """Replaces an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
 
         A pooled vector (B, D) is the full tower's, whatever was asked for."""
         tower = host.encoder.tower
@@ -242,7 +242,7 @@ class Call:
         return result
 
     def values_of_texts_for(self, tower: str) -> list[float | None]:
-        """What each text of the call under way asks for of `tower`."""
+        """The value of each text of the current call for `tower`."""
         return [values.get(tower) for values in self.values_of_texts]
 
     def values_of_rows(self, tower: str, rows: int) -> list[float | None]:

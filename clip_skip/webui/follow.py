@@ -17,6 +17,7 @@ In a generation:
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -68,12 +69,14 @@ class Pin:
     """A generation with overrides: its thread, whether its request has a clip skip of its own, and its checkpoint.
 
     own: what the user had set, before the overrides
+    p:   the generation; None once it is gone, which it also is where it failed before it began
     """
 
     thread: int
     has_own: bool
     path: str | None
     own: Any
+    p: Callable[[], object]
 
 
 class Followed(dict[str, Any]):
@@ -132,6 +135,8 @@ class Header:
         """The checkpoint at `path` was loaded or selected. Calls for the same one change nothing."""
         thread = threading.get_ident()
         with self.lock:
+            if self.waiting is not None and self.waiting.p() is None:
+                self.waiting = None
             if path is None or any(pin is not None and pin.thread == thread for pin in (self.waiting, self.pin)):
                 return
             if self.running and self.running.thread != thread:
@@ -166,7 +171,8 @@ class Header:
     def settle(self) -> None:
         """Follows what is selected, where nothing runs: the settings, or the file beside it, may have changed."""
         with self.lock:
-            if self.waiting is None and self.running is None and self.pin is None:
+            is_waiting = self.waiting is not None and self.waiting.p() is not None
+            if not is_waiting and self.running is None and self.pin is None:
                 self.follow(self.selected())
 
     def set_remembered(self, path: str, value: int | None) -> None:
@@ -199,9 +205,9 @@ class Header:
             has_own = OPTION in settings
             if not getattr(p, "override_settings_restore_afterwards", True):
                 self.follow(path)
-                self.waiting = Pin(threading.get_ident(), has_own, None, self.own) if has_own else None
+                self.waiting = Pin(threading.get_ident(), has_own, None, self.own, weakref.ref(p)) if has_own else None
             elif has_own or path is not None:
-                self.waiting = Pin(threading.get_ident(), has_own, path, self.own)
+                self.waiting = Pin(threading.get_ident(), has_own, path, self.own, weakref.ref(p))
                 if path is not None and not has_own and path != self.standing.path:
                     value = self.value_of(path)
                     settings = self.with_value(settings, self.own if value is None else value)

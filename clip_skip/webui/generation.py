@@ -1,7 +1,7 @@
-"""One generation: what its prompts and the panel ask for, put into its texts.
+"""One generation: the values of its prompts and the panel, written into its texts.
 
 Works on `p`, the host's processing object, in the order in which the host calls a
-script: `begin`, `prepare`, then for each batch `mark_prompts` and `keep_hires_prompts`,
+script: `begin`, `apply_sweep_values`, then for each batch `mark_prompts` and `keep_hires_prompts`,
 then `end`. What it knows is kept in state.py's `State`.
 """
 
@@ -28,6 +28,7 @@ from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model
 from clip_skip.webui.state import state_of
 
 __all__ = [
+    "apply_sweep_values",
     "begin",
     "comment",
     "end",
@@ -35,7 +36,6 @@ __all__ = [
     "mark_prompts",
     "network_names",
     "panel_of",
-    "prepare",
     "report_shared_pieces",
     "warn",
 ]
@@ -47,7 +47,7 @@ SHARED_PIECES = Template(
     "another extension encodes parts of the prompt itself, for the whole batch; "
     "its pictures ask for different values, so the WebUI's own was used."
 )
-NO_EFFECT = Template("tags and the panel have no effect on {model}, which does not support clip skip.")
+MODEL_WITHOUT_CLIP_SKIP = Template("tags and the panel have no effect on {model}, which does not support clip skip.")
 SEVERAL_LAYERS = Template(
     "tags and the panel have no effect on {model}, which uses several layers of its text encoder at once."
 )
@@ -82,12 +82,12 @@ def reject(message: Message | str) -> Callable[..., None]:
     return init
 
 
-def prepare(p: Processing) -> None:
+def apply_sweep_values(p: Processing) -> None:
     """Applies the overrides to panel and texts, and puts the panel into the infotext."""
     state = state_of(p)
     (panel,) = state.panels
     overrides.put_texts(p)
-    entries = overrides.apply(p, panel, state.overrides) if state.overrides else panel.infotext()
+    entries = overrides.apply_overrides(p, panel, state.overrides) if state.overrides else panel.infotext()
     p.extra_generation_params = {**p.extra_generation_params, **entries}
 
 
@@ -107,7 +107,9 @@ def mark_prompts(p: Processing) -> bool:
     warn(p, find_warnings(prompts, network_names()))
     if not model.markable:
         warn_no_effect(p, prompts, model)
-        put(p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes))
+        put_marked_texts(
+            p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes)
+        )
         return False
     warn_names(p, prompts, model)
     values = [[one for each in passes if each for one in each[index].values()] for index in range(len(texts))]
@@ -122,7 +124,7 @@ def mark_prompts(p: Processing) -> bool:
         for hires, each in zip((False, True), passes)
         for negative in (False, True)
     }
-    put(p, first, *([pair.marked() for pair in each] for each in passes))
+    put_marked_texts(p, first, *([pair.marked() for pair in each] for each in passes))
     return acts
 
 
@@ -138,13 +140,13 @@ def panel_of(p: Processing, picture: int) -> Panel:
 
 
 def skips_of_panel(p: Processing, picture: int) -> tuple[Skip | None, Skip | None]:
-    """What the panel of `picture` asks for in its prompt and its negative prompt."""
+    """The panel's values of `picture` for its prompt and its negative prompt."""
     panel = panel_of(p, picture)
     return panel.skips() if panel.enabled else (None, None)
 
 
 def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts]:
-    """The same pictures in the hires pass; none where there is no such pass."""
+    """The same pictures in the hires pass; empty if there is no such pass."""
     if not getattr(p, "enable_hr", False):
         return []
     pairs = zip(p.all_hr_prompts[first:], p.all_hr_negative_prompts[first:], texts)
@@ -154,7 +156,7 @@ def hires_texts(p: Processing, first: int, texts: Sequence[Texts]) -> list[Texts
 
 
 def agreed(values: Sequence[Values]) -> Values | None:
-    """What all the pictures of a batch ask for; None where they differ."""
+    """The values of all the pictures of a batch; None where they differ."""
     if all(value == values[0] for value in values):
         return values[0] if values else {}
     return None
@@ -172,7 +174,9 @@ def report_shared_pieces(p: Processing) -> None:
         warn(p, [SHARED_PIECES])
 
 
-def put(p: Processing, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]) -> None:
+def put_marked_texts(
+    p: Processing, first: int, marked: Sequence[tuple[str, str]], hires_marked: Sequence[tuple[str, str]]
+) -> None:
     """Puts the marked texts of a batch where the host reads them next.
 
     The hires prompts of a batch it takes out of all of them, which go into the infotext: `keep_hires_prompts`
@@ -202,7 +206,7 @@ def keep_hires_prompts(p: Processing) -> None:
 
 
 def end(p: Processing, processed: Any) -> None:
-    """Puts what there is to say into the answer that the API and the page get; the API's has no comments."""
+    """Puts the messages into the answer for the API and the page; the API's answer has no comments."""
     state = state_of(p)
     entries: dict[str, list[Any]] = {
         "clip_skip_warnings": [str(message) for message in state.warnings],
@@ -228,11 +232,11 @@ def warn_too_deep(p: Processing, values: Sequence[Values], model: ModelEncoders)
 def warn_no_effect(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
     """On a model whose layer can't be chosen."""
     if state_of(p).panels[0].enabled or any(prompt.tags for prompt in prompts):
-        warn(p, [(SEVERAL_LAYERS if model.several else NO_EFFECT)(model=model.name)])
+        warn(p, [(SEVERAL_LAYERS if model.several else MODEL_WITHOUT_CLIP_SKIP)(model=model.name)])
 
 
 def warn_names(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
-    """What is asked of a text encoder that the model does not have, and what would act."""
+    """Warnings of values for a text encoder that the model does not have, with an example that would act."""
     clip, named = [host.encoder for host in model.hosts], [one.encoder for one in model.named]
     tags = [tag for prompt in prompts for tag in prompt.tags if tag.skip]
     found = dict.fromkeys(message for tag in tags for message in tag_messages(tag, clip, named, model.name))

@@ -11,11 +11,11 @@ __all__ = ["language", "translate"]
 
 
 def language() -> str:
-    """The language of the extension's words on the page, as in "zh_CN"; "en" where it has not the user's."""
+    """The language of the extension's words on the page, as in "zh_CN"; "en" without a translation."""
     chosen = str(getattr(shared.opts, "localization", "None"))
     return chosen if chosen in languages() else "en"
 
 
 def translate(text: Message | str) -> str:
-    """`text` in the host's language; as it is, where there is no translation of it."""
+    """`text` in the host's language; unchanged if it has no translation."""
     return translator(getattr(shared.opts, "localization", "None"))(text)

@@ -1,4 +1,4 @@
-"""The extension's section of the host's Settings page. Every default is what the extension does without it.
+"""The extension's section of the host's Settings page. Every default is the behaviour without the option.
 
 The host keeps the values in its own file of settings; they are sent nowhere.
 """
@@ -41,7 +41,7 @@ PANEL_ON, PANEL, SWEEP = "clip_skip_panel_enabled", "clip_skip_panel_", "clip_sk
 
 @dataclass(frozen=True)
 class Setting:
-    """An option: its name, what the page calls it, its default, and whether a reload of the page is needed."""
+    """An option: its name, its label, its default, and whether a reload of the page is needed."""
 
     name: str
     label: str
@@ -86,7 +86,7 @@ def add() -> None:
 
 
 def value(name: str) -> Any:
-    """What the user has set; the default of what was never set."""
+    """The user's value of an option, or its default if it was never set."""
     return shared.opts.data.get(name, DEFAULTS.get(name))
 
 
@@ -97,7 +97,7 @@ def finished_cells_limit() -> int:
 
 
 def panel_starts_with() -> dict[str, Any]:
-    """What the panel's widgets start with, by the names of `Panel`; what it cannot be is left at its default."""
+    """Initial values of the panel's widgets, by the names of `Panel`; the default replaces an invalid one."""
     start: dict[str, Any] = {"enabled": bool(value(PANEL_ON))}
     for field in panel.FIELDS:
         try:
@@ -108,14 +108,14 @@ def panel_starts_with() -> dict[str, Any]:
 
 
 def sweep_starts_with() -> SweepSettings:
-    """What the sweep starts with; what a field cannot be is left at its default."""
+    """Initial values of the sweep; the default replaces an invalid one."""
     default = SweepSettings()
     saved: dict[str, Any] = {name: value(f"{SWEEP}{name}") for name in OF_SWEEP}
     return replace(default, **{name: one for name, one in saved.items() if type(one) is type(getattr(default, name))})
 
 
 def set_start(component: gr.Component, default: object) -> gr.Component:
-    """`component`, which starts with what the Settings page says where that differs from `default`.
+    """`component`, with the initial value of the Settings page where that differs from `default`.
 
     The host's own saved defaults (ui-config.json) would win over it, so they are left out then.
     """

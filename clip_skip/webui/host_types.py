@@ -1,4 +1,4 @@
-"""The types of what the hosts hand over, as far as it is used. The hosts themselves are mostly untyped.
+"""Types of the hosts' objects, as far as they are used. The hosts themselves are mostly untyped.
 
 Attributes that only some hosts or some generations have are read with `getattr` and a default, and are not here.
 """
@@ -57,14 +57,14 @@ class ForgeModel(Model, Protocol):
 
 
 class Wrapped(Protocol):
-    """What AUTOMATIC1111 and reForge wrap: transformers' model, or open_clip's."""
+    """The model that AUTOMATIC1111 and reForge wrap: transformers' or open_clip's."""
 
     transformer: nn.Module
     model: nn.Module
 
 
 class EncoderModule(Protocol):
-    """What a host wraps around a text encoder, or runs it with.
+    """A host's wrapper of a text encoder, or its engine.
 
     A result of `encode_with_transformers`, (B, L, D), may have the full tower's vector (B, D) as attribute `pooled`.
     """
@@ -135,10 +135,10 @@ class Options(Protocol):
 
 
 class Processing(Protocol):
-    """One generation: what it is made of, and, once it has begun, its texts and seeds.
+    """One generation: its settings, and, once it has begun, its texts and seeds.
 
-    all_...:  of all pictures; without it, of the batch in hand, which is number `iteration`
-    main_...: what the user wrote
+    all_...:  of all pictures; without it, of the current batch, which is number `iteration`
+    main_...: the user's own text
     hr_...:   of the hires pass, where `enable_hr` is set
     """
 
@@ -172,9 +172,12 @@ class Processing(Protocol):
     scripts: Runner
     script_args: Sequence[object]
     extra_generation_params: dict[str, Any]
+    comments: dict[str, object]
+    outpath_samples: str
     outpath_grids: str
     do_not_save_grid: bool
     do_not_save_samples: bool
+    styles: Sequence[str]
     init: Callable[..., None]
     sample: Callable[..., object]
     setup_prompts: Callable[[], None]

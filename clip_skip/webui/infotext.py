@@ -41,7 +41,7 @@ def note(p: Processing, picture: int, values: Iterable[Values], model: ModelEnco
 
 
 class Entry(dict[int, str | None]):
-    """What the host calls for the infotext of a picture: the values by picture.
+    """A callable for the host's infotext of a picture: the values by picture.
 
     Called with either a global or a per-batch index; a list instead would be indexed per batch, as if every batch were
     the first. It is a dict because Forge Classic writes it into its answer as JSON.
@@ -57,7 +57,7 @@ class Entry(dict[int, str | None]):
 
 
 def hosts_own() -> str | None:
-    """What the host writes: nothing for 1."""
+    """The host's own entry: none for 1."""
     return header_entry(header_option())
 
 

@@ -24,7 +24,7 @@ from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.state import state_of
 
-__all__ = ["answer", "find_messages", "loras", "suggest"]
+__all__ = ["find_messages", "loras", "suggest", "suggest_while_writing"]
 
 log = logging.getLogger("clip_skip")
 
@@ -51,7 +51,7 @@ def has_weight(params: Any) -> bool:
 
 
 def network(name: str) -> Any:
-    """The entry of the host's LoRA extension, chosen as it chooses: an alias that several files have is no name."""
+    """The entry of the host's LoRA extension, chosen by its rules: an alias that several files have is ignored."""
     module = sys.modules.get("networks")
     ambiguous = name.lower() in getattr(module, "forbidden_network_aliases", {})
     return getattr(module, "available_networks" if ambiguous else "available_network_aliases", {}).get(name)
@@ -60,7 +60,7 @@ def network(name: str) -> Any:
 def suggest(
     model: Any, prompt: str, value: float | None, used: Template = suggestions.THIS_PICTURE
 ) -> list[dict[str, Any]]:
-    """What differs from the prompt's clip skip, where `model` is SD1 and suggestions are wanted; else nothing.
+    """Suggestions where files differ from the prompt's clip skip, if `model` is SD1 and suggestions are enabled.
 
     value: what the prompt follows where it has no tag; None is the host's own.
     """
@@ -102,7 +102,7 @@ def find_messages(p: Processing, shown: set[Message | str] | None = None) -> lis
     return [*(one["text"] for one in suggested), *problems]
 
 
-def answer(model: Any, prompt: str, value: Any) -> dict[str, Any]:
+def suggest_while_writing(model: Any, prompt: str, value: Any) -> dict[str, Any]:
     """The "suggestions" and "problems" for a prompt that is still being written. Never raises.
 
     value: what the page's panel or header is set to; anything else is the host's own value.

@@ -14,7 +14,7 @@ from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.infotext import KEY, is_pasted, stop
 from clip_skip.webui.state import state_of
 
-__all__ = ["apply", "put_texts"]
+__all__ = ["apply_overrides", "put_texts"]
 
 
 def put_texts(p: Processing) -> None:
@@ -36,7 +36,7 @@ def put_texts(p: Processing) -> None:
                 setattr(p, name, list(column))
 
 
-def apply(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
+def apply_overrides(p: Processing, panel: Panel, overrides: Sequence[Override]) -> dict[str, Any]:
     """Replaces the panel by one for each picture; returns their infotext entries.
 
     A picture that the host alone can make (one whole value for everything) gets

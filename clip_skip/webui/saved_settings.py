@@ -1,4 +1,4 @@
-"""What this extension writes into the WebUI's saved settings (config.json), and the way back.
+"""The entries that this extension writes into the WebUI's saved settings (config.json), and their removal.
 
 It adds the host's own slider to the header, and itself to the scripts that ADetailer runs, each once, with a note that
 it was done; its own options all begin with `clip_skip_`. Pure: standard library only.

@@ -1,4 +1,4 @@
-"""What this extension knows of one generation: a `State` on the host's processing object, `p.clip_skip_state`.
+"""This extension's state of one generation: a `State` on the host's processing object, `p.clip_skip_state`.
 
 (`p.clip_skip` is the hosts' own name: they write its number into the infotext.)
 
@@ -8,7 +8,7 @@ Its life:
                          Otherwise there is none: an extension sends everything that is on `p` then to other machines.
     `process`            `generation.begin` replaces it by a new one, which keeps what was set, because a script may run
                          `p` more than once, and because a shallow copy of a `p` that is in use must not share it.
-    each batch           `mark_prompts` fills in `unmarked` and `hires_prompts`, `tell` collects `warnings`.
+    each batch           `mark_prompts` fills in `unmarked` and `hires_prompts`, `warn` collects `warnings`.
     `postprocess`        `generation.end` puts warnings, suggestions and a sweep's cells into the host's answer.
 
 ADetailer's passes are generations with a State of their own; they get the panel of their picture (second_pass.py).
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clip_skip.messages.message import Message
 from clip_skip.panel import Panel
@@ -28,7 +28,10 @@ from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.rows import Rows, Value
 from clip_skip.sweep.settings import SweepSettings
 
-__all__ = ["RowTexts", "State", "SweepBatch", "SweepJob", "state_of"]
+if TYPE_CHECKING:
+    from clip_skip.webui.host_types import Processing
+
+__all__ = ["RowTexts", "State", "SweepBatch", "SweepGrid", "state_of"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class RowTexts:
     negative: str
 
     def of(self, picture: int, prompt: str, negative: str) -> tuple[str, str]:
-        """What `prompt` and `negative`, which the host has for that picture, are in its row.
+        """The row's version of `prompt` and `negative`, the host's texts for that picture.
 
         Only the user's own text is replaced, and text added by styles is kept; the whole text is, where another
         extension has changed the user's.
@@ -59,7 +62,7 @@ class RowTexts:
 
 @dataclass
 class SweepBatch:
-    """One batch of a sweep: what its cells are made of, and what was found out while it was made.
+    """One batch of a sweep: its cells' settings, and findings from when it was made.
 
     seeds:           one for each picture
     row_texts:       the rows' texts, where they differ within the batch
@@ -71,7 +74,7 @@ class SweepBatch:
     texts_rewritten: it changed them in a way that is only right for the first picture
     """
 
-    seeds: list[Any]
+    seeds: list[int]
     row_texts: RowTexts | None = None
     cfg_scales: list[float] | None = None
     same_input: bool = False
@@ -87,7 +90,7 @@ class SweepBatch:
 
 
 @dataclass
-class SweepJob:
+class SweepGrid:
     """The cells of one seed of a sweep.
 
     last:            the host's processing object of the last batch
@@ -99,7 +102,7 @@ class SweepJob:
 
     settings: SweepSettings
     plan: SweepPlan
-    last: Any = None
+    last: Processing | None = None
     pieces_shared: bool = False
     texts_rewritten: bool = False
     save_problem: Message | None = None
@@ -109,23 +112,23 @@ class SweepJob:
 
 @dataclass
 class State:
-    """What a sweep or an axis sets, then what one generation knows.
+    """The values that a sweep or an axis sets, and the state of one generation.
 
     overrides:     one for each picture, or one for all
     check_model:   raises ValueError where the loaded model is not deep enough for the sweep
     batch, job:    the sweep's, in the State of its batches and of its jobs
     panels:        one for each picture, or one for all
-    warnings:      already told to the user
+    warnings:      already shown to the user
     suggestions:   {"text", "value"} for the page's buttons
     cells:         a sweep's grids, for the page's viewer
-    unmarked:      by (negative, hires), what an unmarked piece of the prompt asks for; None where the pictures differ
+    unmarked:      by (negative, hires), the values of an unmarked piece of the prompt; None where the pictures differ
     hires_prompts: while a batch is marked: the attribute's name, its value before, the texts of this batch
     """
 
     overrides: Sequence[Override] = ()
     check_model: Callable[[Any], object] | None = None
     batch: SweepBatch | None = None
-    job: SweepJob | None = None
+    job: SweepGrid | None = None
     panels: list[Panel] = field(default_factory=list)
     warnings: list[Message | str] = field(default_factory=list)
     suggestions: list[dict[str, Any]] = field(default_factory=list)

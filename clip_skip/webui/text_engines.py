@@ -25,14 +25,14 @@ __all__ = ["ShadowEngine", "shadowed"]
 log = logging.getLogger("clip_skip")
 
 Rows = Tensor | list[Tensor]
-"""What an engine returns: (R, L, D), or R of (L, D) or (1, L, D)."""
+"""An engine's return value: (R, L, D), or R of (L, D) or (1, L, D)."""
 
 
 class ShadowEngine:
-    """In place of the engine of `named`; whatever else is asked of the engine is asked of it.
+    """Replaces the engine of `named`; all other attributes are the engine's.
 
     values_of_texts: what each text of the call under way asks for of this encoder; None is the host's own
-    report_shared_pieces: called where rows can't be told apart by text, so that the host's own value is used
+    report_shared_pieces: called where rows can't be distinguished by text, so that the host's own value is used
     """
 
     def __init__(

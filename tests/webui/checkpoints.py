@@ -24,7 +24,7 @@ from torch import Tensor
 
 from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder
 from clip_skip.standalone.models.header import inspect
-from clip_skip.standalone.models.sizes import PUBLISHED, TEXTS, Sizes
+from clip_skip.standalone.models.sizes import PUBLISHED, TEXT_PREFIXES, Sizes
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
 RANK = 4
@@ -191,7 +191,7 @@ def small_checkpoints(folder: Path) -> None:
         made = weights(sizes, seed=len(name))
         if sizes is TINY_REFINER:
             g = "conditioner.embedders.0.model."
-            made = {name.replace(TEXTS["SD2"][0], g): weight for name, weight in made.items()}
+            made = {name.replace(TEXT_PREFIXES["SD2"][0], g): weight for name, weight in made.items()}
             made[f"{g}text_projection"] = torch.randn(80, 80, generator=torch.Generator().manual_seed(0)).half() / 9
         save_file(made, folder / f"{name}.safetensors")
         write_config(folder / f"{name}.yaml", config)

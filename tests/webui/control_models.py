@@ -5,7 +5,7 @@
     python -m tests.webui.control_models MODELS --forks  a ControlNet for what tests.webui.checkpoints --forks writes
 
 MODELS is the folder of models of AUTOMATIC1111 v1.10.1, or of Forge Neo, whose own ControlNet reads the sizes of a
-model from its weights. The model in the box will not do: ControlNet looks for twelve blocks in the UNet.
+model from its weights. The bundled demo model will not do: ControlNet looks for twelve blocks in the UNet.
 """
 
 from __future__ import annotations

@@ -346,7 +346,7 @@ def test_bad_tags_are_told(webui, stock):
 
 def test_nothing_typed_in_a_tag_fails(webui):
     """500 random tags, 500 pictures, and a warning for each bad one."""
-    from clip_skip.prompt.parsed import find_warnings, parse
+    from clip_skip.prompt.parsed import find_warnings, parse_prompt
 
     draw = random.Random(2881122569)
     alphabet = "0123456789.-+=:lghires ,[](){}|\\\"'<AND\n\té漢\U0001f600\ue0c0\ue0c1\0%e"
@@ -355,5 +355,5 @@ def test_nothing_typed_in_a_tag_fails(webui):
         prompt = f"a <clipskip:{body}> cow"
         answer = webui.answer(prompt, f"<clipskip:{body}>", steps=1)
         assert len(answer["images"]) == 1
-        for warning in map(str, find_warnings([parse(prompt)])):
+        for warning in map(str, find_warnings([parse_prompt(prompt)])):
             assert warning in answer["info"]["clip_skip_warnings"]

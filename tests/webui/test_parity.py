@@ -1,7 +1,7 @@
 """The same picture without the WebUI: the infotext's settings in, its pixels out, at one picture per batch.
 
 Needs AUTOMATIC1111 v1.10.1 on this machine with noise from the CPU (no GPU, or "CPU" as its random number source), with
-this extension and the model in the box, and without other extensions, some of which change pictures while they are off.
+this extension and the bundled demo model, and no other extensions, some of which change pictures while off.
 SD2 and SDXL checkpoints are named by CLIP_SKIP_SD2, CLIP_SKIP_SD2_V and CLIP_SKIP_SDXL. The largest differences are
 printed at the end (pytest -s): docs/parity.md has them."""
 
@@ -70,7 +70,7 @@ class Pair:
         if not self.file.exists():
             pytest.skip(f"{self.file} of the WebUI is not on this machine")
         self.webui, self.title = webui, models[name]["title"]
-        self.engine = Engine(checkpoint.load(self.file))
+        self.engine = Engine(checkpoint.load_checkpoint(self.file))
 
     def theirs(self, prompt, negative, steps, sampler, skip, **settings):
         base = next(name for name in sorted(KNOWN, key=len, reverse=True) if sampler.startswith(name))
@@ -136,7 +136,7 @@ def named(variable, default=None):
 
 @pytest.fixture(scope="module")
 def demo(webui):
-    """The model in the box; at the end the WebUI has its first checkpoint again."""
+    """The bundled demo model; at the end the WebUI has its first checkpoint again."""
     before = webui.call("/sdapi/v1/options")["sd_model_checkpoint"]
     webui.call("/sdapi/v1/options", {"randn_source": "CPU"})  # v1.10.1 does not take back an option that was never set
     yield Pair(webui, "clip-skip-demo")
@@ -311,7 +311,7 @@ def test_lora(variable, checkpoint_variable, demo, families):
     files = {one["name"]: Path(one["path"]) for one in pair.webui.call("/sdapi/v1/loras")}
     if not files[name].exists():
         pytest.skip(f"{files[name]} of the WebUI is not on this machine")
-    engine = Engine(checkpoint.load(pair.file), loras=files[name].parent)
+    engine = Engine(checkpoint.load_checkpoint(pair.file), loras=files[name].parent)
     for tag in ("", ":0.6", ":-0.5:0.5"):
         prompt = f"<lora:{name}{tag}>a (small:1.2) triangle"
         assert pair.differ(f"LoRA {checkpoint_variable or 'SD1'}", prompt, engine=engine) <= 2
@@ -325,7 +325,7 @@ def test_textual_inversion(demo):
     folder = Path(demo.webui.call("/sdapi/v1/cmd-flags")["embeddings_dir"])
     if not folder.is_dir():
         pytest.skip(f"{folder} of the WebUI is not on this machine")
-    engine = Engine(demo.engine.models, embeddings=embeddings.Embeddings(embeddings.load(folder)))
+    engine = Engine(demo.engine.models, embeddings=embeddings.Embeddings(embeddings.load_embeddings(folder)))
     prompt = f"a ({name}:1.2) triangle"
     assert demo.differ("textual inversion", prompt, engine=engine) <= 2
     assert demo.differ("textual inversion, long", f"{LONG} {name} red", engine=engine) <= 2

@@ -7,7 +7,7 @@ import urllib.error
 
 import pytest
 
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 
 from .conftest import HIRES, infotext, pixels, same
 
@@ -167,7 +167,7 @@ def test_batch_count_and_report(webui):
     ("wrong", "detail"),
     [
         ({"clip_skips": "0"}, 'clip_skips: "0" is outside 1 to 12'),
-        ({"clip_skips": "1-13"}, f"clip_skips: {TOO_DEEP(value=13, layers=12)}"),
+        ({"clip_skips": "1-13"}, f"clip_skips: {COLUMN_TOO_DEEP(value=13, layers=12)}"),
         ({"clip_skips": 2}, 'clip_skips: "2" is not a text'),
         ({"cfg_scales": "x"}, 'cfg_scales: "x" is neither a number nor a range'),
         ({"margin": "1"}, 'margin: "1" is not a whole number'),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 
 from .test_page import at_64_pixels, choose_sweep, expect, page, prose, sync_api  # noqa: F401
 
@@ -76,7 +76,7 @@ def test_a_mistake_is_told_without_the_name_of_a_class(small):
     field(small, "clip_skips").fill("1-13")
     small.fill(PROMPT, "a")
     small.click("#txt2img_generate")
-    expect(small, f"ClipSkip: Clip skips: {TOO_DEEP(value=13, layers=12)}", LOG)
+    expect(small, f"ClipSkip: Clip skips: {COLUMN_TOO_DEEP(value=13, layers=12)}", LOG)
     assert "Error" not in small.inner_text(LOG)
 
 

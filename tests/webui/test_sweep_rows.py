@@ -7,7 +7,7 @@ import urllib.error
 
 import pytest
 
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from clip_skip.sweep.settings import NEEDS_SDXL
 
 from .conftest import HIRES, infotext, pixels, same
@@ -150,7 +150,7 @@ def test_interrupt_and_skip(webui, action, made):
     [
         ({"rows": "clip_g", "row_values": "2"}, f"rows: {NEEDS_SDXL}"),
         ({"columns": "clip_l"}, f"columns: {NEEDS_SDXL}"),
-        ({"rows": "negative", "row_values": "1-13"}, f"row_values: {TOO_DEEP(value=13, layers=12)}"),
+        ({"rows": "negative", "row_values": "1-13"}, f"row_values: {COLUMN_TOO_DEEP(value=13, layers=12)}"),
         ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
         ({"rows": "seed", "row_values": "1.5"}, 'row_values: "1.5" is not a whole number'),
         ({"rows": "prompt", "row_values": "zebra, hen"}, 'row_values: "zebra" is neither in the prompt nor'),

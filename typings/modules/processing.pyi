@@ -1,7 +1,8 @@
 from collections.abc import Callable
-from typing import Any
 
 from PIL import Image
+
+from clip_skip.webui.host_types import Processing
 
 class Processed:
     images: list[Image.Image]
@@ -10,7 +11,7 @@ class Processed:
     js: Callable[[], str]
     def __init__(
         self,
-        p: Any,
+        p: Processing,
         images_list: list[Image.Image],
         seed: int = -1,
         info: str = "",
@@ -19,8 +20,8 @@ class Processed:
         index_of_first_image: int = 0,
     ) -> None: ...
 
-def fix_seed(p: Any) -> None: ...
-def process_images(p: Any) -> Processed: ...
+def fix_seed(p: Processing) -> None: ...
+def process_images(p: Processing) -> Processed: ...
 def create_infotext(
-    p: Any, all_prompts: list[str], all_seeds: list[int], all_subseeds: list[int], *, index: int | None = None
+    p: Processing, all_prompts: list[str], all_seeds: list[int], all_subseeds: list[int], *, index: int | None = None
 ) -> str: ...

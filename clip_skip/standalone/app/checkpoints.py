@@ -1,4 +1,4 @@
-"""The checkpoints that the page offers, and what their headers tell of them."""
+"""The checkpoints that the page offers, and the facts in their headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clip_skip.encoder import TextEncoder, not_loaded
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
-from clip_skip.standalone.models.sizes import NATIVE, TOWERS, Sizes
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, Sizes
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
@@ -26,7 +26,7 @@ STANDS_IN = Template("{problem}; the chosen one takes its place.")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """name: what the page calls it"""
+    """name: its name on the page"""
 
     name: str
     path: Path
@@ -38,9 +38,9 @@ class Checkpoint:
 
     @property
     def encoders(self) -> list[TextEncoder]:
-        """Its text encoders, of which nothing is loaded."""
-        pairs = zip(TOWERS[self.family], self.sizes.texts)
-        return [not_loaded(tower, text.layers, NATIVE[self.family]) for tower, text in pairs]
+        """Its text encoders, described without loading them."""
+        pairs = zip(FAMILY_TOWERS[self.family], self.sizes.texts)
+        return [not_loaded(tower, text.layers, FAMILY_NATIVE[self.family]) for tower, text in pairs]
 
     @property
     def remembered(self) -> int | None:
@@ -64,16 +64,16 @@ def files(folder: Path | None, below: bool) -> dict[str, str]:
 
 
 class Checkpoints:
-    """The one that the page was started with, and those of `folder` and below, or else beside it."""
+    """The checkpoint that the page was started with, and those in and below `folder`, or else beside it."""
 
     def __init__(self, first: Path, folder: Path | None = None) -> None:
         self._first, self.folder = first, folder
         self._last: dict[str, Path] = {}
-        """What `paths` found last."""
+        """The last result of `paths`."""
 
     @property
     def first(self) -> Checkpoint:
-        """The one that the page was started with. Raises `CheckpointError`."""
+        """The checkpoint that the page was started with. Raises `CheckpointError`."""
         name = next(name for name, path in self.paths().items() if path == self._first)
         return Checkpoint(name, self._first, header.inspect(self._first))
 
@@ -91,7 +91,7 @@ class Checkpoints:
         return self._last
 
     def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, Message | None]:
-        """The one that a picture was made with, and a message where it is `otherwise` that stands in for it.
+        """The checkpoint that a picture was made with, and a message where `otherwise` replaces it.
 
         It is found by its name, else by its hash. Raises as `find`.
         """

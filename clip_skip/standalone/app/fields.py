@@ -21,7 +21,7 @@ def option_widgets(tr: Translate, values: Mapping[str, Any], factor: int) -> dic
     """The widgets, by the names of the options, in the place where they are to be; those of the hires pass are hidden
     while there is none.
 
-    values: what stands in them; factor: the VAE's
+    values: their contents; factor: the VAE's
     """
     widgets: dict[str, Any] = {}
     for of_hires, group in groupby(OPTIONS, lambda option: bool(option.hires)):
@@ -38,7 +38,7 @@ def option_widgets(tr: Translate, values: Mapping[str, Any], factor: int) -> dic
 
 
 def option_widget(option: Option, tr: Translate, value: Any, factor: int) -> Any:
-    """Those widgets that the extension's script looks for have the WebUI's ids."""
+    """Widgets that the extension's script looks for have the WebUI's ids."""
     kind = option.kind
     common = {"label": tr(option.label), "elem_id": option.element or f"clip_skip_app_{option.name}"}
     if isinstance(kind, Switch):

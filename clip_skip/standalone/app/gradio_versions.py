@@ -1,4 +1,4 @@
-"""What differs between gradio 3.41 and 6, asked of the version at hand."""
+"""Differences between gradio 3.41 and 6, detected in the installed version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRESS = gr.Progress()
 """Gradio finds it as the default of a function's last parameter."""
 
 
-def told(message: str) -> gr.Error:
+def page_error(message: str) -> gr.Error:
     """An error for the page, which some versions of gradio take for HTML."""
     if "HTML" in (gr.Error.__init__.__doc__ or ""):
         message = html.escape(message, quote=False)
@@ -27,7 +27,7 @@ def told(message: str) -> gr.Error:
 
 
 def taken(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
-    """Those of `options` that this version of gradio knows."""
+    """The `options` that this version of gradio accepts."""
     known = inspect.signature(function).parameters
     return {name: value for name, value in options.items() if name in known}
 

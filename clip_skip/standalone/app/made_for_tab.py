@@ -1,4 +1,4 @@
-"""The tab that tells which clip skip a LoRA or a checkpoint was made for."""
+"""The tab that shows which clip skip a LoRA or a checkpoint was made for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_FOLDER = Template("Start the page with --loras DIR to inspect LoRAs.")
 class MadeForTab:
     """The tab; pictures go to `out`.
 
-    loras: the folder of them, with what is below it
+    loras: their folder, with its subfolders
     translate: a text into the page's language
     """
 
@@ -34,7 +34,7 @@ class MadeForTab:
         translate: Translate,
     ) -> None:
         self.folder, self.known, self.out, self.translate = loras, checkpoints, out, translate
-        self.loras: dict[str, str] = {}  # what is there is looked up when the page is loaded
+        self.loras: dict[str, str] = {}  # filled when the page is loaded
         self.checkpoints: dict[str, str] = {}
         with gr.Row():
             label = translate("LoRA or checkpoint")
@@ -47,18 +47,18 @@ class MadeForTab:
         picture = image(translate("Blocks of the text encoder"), "clip_skip_app_blocks")
         every = gr.Button(translate("All LoRAs"), elem_id="clip_skip_app_all_loras")
         link = gr.HTML(elem_id="clip_skip_app_csv")
-        types = [*made_for.TYPES]
+        types = [*made_for.COLUMN_TYPES]
         table = gr.Dataframe(
             headers=made_for.heads(translate),
             datatype=types,
             interactive=False,
             wrap=True,
             visible=False,  # without rows, gradio shows one of zeros
-            **taken(gr.Dataframe.__init__, column_widths=[*made_for.WIDTHS]),
+            **taken(gr.Dataframe.__init__, column_widths=[*made_for.COLUMN_WIDTHS]),
             elem_id="clip_skip_app_table",
         )
         dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
-        listen(button.click, self.look, [file, base, dark], [verdict, picture], made_for.IS_DARK)
+        listen(button.click, self.look, [file, base, dark], [verdict, picture], made_for.ADD_THEME_TO_FILE)
         listen(every.click, self.all_loras, [], [table, link])
 
     def choices(self) -> dict[str, str]:
@@ -68,15 +68,15 @@ class MadeForTab:
         return [self.translate(made_for.NO_BASE), *self.checkpoints]
 
     def refreshed(self) -> list[Any]:
-        """What there is now to choose from in `lists`."""
+        """The current choices of `lists`."""
         self.loras = files(self.folder, True)
         self.checkpoints = {name: str(path) for name, path in self.known.paths().items()}
         return [gr.update(choices=[*self.choices()]), gr.update(choices=self.bases())]
 
     def look(self, file: str | None, base: str | None, dark: bool) -> tuple[str, str | None]:
-        """What is known of the chosen file in sentences, and the path of the picture of its blocks."""
+        """The findings on the chosen file in sentences, and the path of the picture of its blocks."""
         path, other = self.choices().get(file or ""), self.checkpoints.get(base or "")
-        sentences, drawn = made_for.look(path, other, dark, self.translate)
+        sentences, drawn = made_for.explain_file(path, other, dark, self.translate)
         if drawn is None:
             return sentences, None
         save_picture(drawn, self.out / "made_for.png")

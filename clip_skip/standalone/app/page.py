@@ -1,4 +1,4 @@
-"""The standalone page, in gradio 3.41 to 6: what the WebUI's extension shows, with a model and no WebUI."""
+"""The standalone page, in gradio 3.41 to 6: the features of the WebUI's extension, without a WebUI."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from clip_skip.standalone.app.routes import add_routes
 from clip_skip.standalone.app.studio import INTERRUPTED, Studio
 from clip_skip.standalone.app.sweep_tab import SweepTab
 from clip_skip.standalone.app.voice import Voice
-from clip_skip.standalone.app.windows import NAME
+from clip_skip.standalone.app.windows import WINDOW_NAME
 from clip_skip.standalone.options import SAME_SAMPLER
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
-IS_DARK = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
+ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 Given = dict[Any, Any]
-"""What gradio gives a function whose inputs are a set, or takes from it: the value of each widget."""
+"""Inputs or outputs of a function in gradio's form for sets: the value of each widget."""
 
 
 class Page:
@@ -99,7 +99,7 @@ class Page:
             stop = gr.Button(tr("Interrupt"), elem_id=f"{name}_interrupt")
         listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
         end = lambda window: self.studio.interrupt(kind, window)
-        listen(stop.click, end, [window], queue=False)  # the queue is where what it ends runs
+        listen(stop.click, end, [window], queue=False)  # the job that it ends occupies the queue
         return start
 
     def _picture_tab(self) -> None:
@@ -119,10 +119,10 @@ class Page:
         words = gr.Textbox(label=tr(WORDS_TO_SHOW), elem_id="clip_skip_app_layers_words")
         given = [self.at["checkpoint"], self.at["prompt"], words, dark]
         for event in (button.click, words.submit):
-            listen(event, self.layers, given, [sentences, picture], IS_DARK)
+            listen(event, self.layers, given, [sentences, picture], ADD_THEME)
 
     def _listen(self, tabs: Any) -> None:
-        """What happens where a checkpoint is chosen, a picture is dropped, or the page is loaded anew."""
+        """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
@@ -133,7 +133,7 @@ class Page:
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
-        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, NAME)
+        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, WINDOW_NAME)
 
     def refreshed(self, chosen: str) -> Any:
         """The checkpoints that are there now."""
@@ -141,8 +141,8 @@ class Page:
         return gr.update(choices=names) if chosen in names else gr.update(choices=names, value=names[0])
 
     def choose(self, name: str, clip_skips: str) -> list[Any]:
-        """What another checkpoint changes in the page. It is loaded when something is made with it."""
-        checkpoint = self.voice.told(self.studio.checkpoints.find, name)
+        """The page's updates for another checkpoint, which is loaded when something is made with it."""
+        checkpoint = self.voice.show_errors(self.studio.checkpoints.find, name)
         step = gr.update(step=checkpoint.sizes.vae_factor)
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
@@ -152,7 +152,7 @@ class Page:
 
         own: what the user had set, while the slider is at a remembered value; 0 while it is not
         """
-        value = self.voice.told(self.studio.checkpoints.find, name).remembered
+        value = self.voice.show_errors(self.studio.checkpoints.find, name).remembered
         if value:
             return [gr.update(value=value), own or slider]
         return [gr.update(value=own) if own else gr.update(), 0]
@@ -182,27 +182,29 @@ class Page:
 
     def generate(self, given: Given, progress: Any = PROGRESS) -> tuple[Any, ...]:
         """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
-        values, told = {name: given[widget] for name, widget in self.at.items()}, self.voice.told
-        checkpoint = told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = told(reading.settings, values, checkpoint)
+        values, show_errors = {name: given[widget] for name, widget in self.at.items()}, self.voice.show_errors
+        checkpoint = show_errors(self.studio.checkpoints.find, values["checkpoint"])
+        settings = show_errors(reading.read_settings, values, checkpoint)
         done = iter(range(1, settings.all_steps + 1))
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:
-            made = told(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
+            made = show_errors(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
         except Interrupted:
             return gr.update(), gr.update(), self.voice.notes([INTERRUPTED])
         return str(made.path), made.infotext, self.voice.notes(made.notes)
 
     def find_again(self, window: str) -> Iterator[Given]:
-        """What a window shows that is loaded anew: its last sweep, if there is one."""
+        """The contents of a reloaded window: its last sweep, if there is one."""
         for there, shown in self.sweeps.find_again(window):
             tab = {self.tabs: gr.update(selected="sweep")} if there else {}
             yield {self.at["window"]: window, **tab, **shown}
 
     def layers(self, name: str, prompt: str, words: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
-        checkpoint = self.voice.told(self.studio.checkpoints.find, name)
-        path, sentences = self.voice.told(self.studio.layers, checkpoint, prompt, dark, self.voice.translate, words)
+        checkpoint = self.voice.show_errors(self.studio.checkpoints.find, name)
+        path, sentences = self.voice.show_errors(
+            self.studio.layers, checkpoint, prompt, dark, self.voice.translate, words
+        )
         return "\n".join(map(self.voice.translate, sentences)), str(path)
 
 

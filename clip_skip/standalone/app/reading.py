@@ -11,9 +11,9 @@ from clip_skip.standalone.app.checkpoints import Checkpoint
 from clip_skip.standalone.option_kinds import Choice, Number
 from clip_skip.standalone.options import LAST_SEED, OPTIONS, check_values
 from clip_skip.standalone.pictures.recipe import Recipe
-from clip_skip.standalone.settings import Settings, settings_of
+from clip_skip.standalone.settings import Settings, build_settings
 
-__all__ = ["fields_of", "settings"]
+__all__ = ["fields_of", "read_settings"]
 
 EXACT = 2**53
 """A browser's numbers are exact up to here."""
@@ -21,7 +21,7 @@ EXACT = 2**53
 SEED_TOO_LARGE = Template("This page's seed is exact up to {most} only: the picture's, {seed}, needs the command line.")
 
 
-def settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
+def read_settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
     """The fields, checked. Seed -1 is a random one. Raises `FieldError`."""
     values = {option.name: given[option.name] for option in OPTIONS}
     for option in OPTIONS:
@@ -30,7 +30,7 @@ def settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
     values = check_values(values, checkpoint.sizes.vae_factor)
     if values["seed"] == -1:
         values["seed"] = secrets.randbelow(LAST_SEED + 1)
-    return settings_of(Settings, values, model=checkpoint.path.stem, family=checkpoint.family)
+    return build_settings(Settings, values, model=checkpoint.path.stem, family=checkpoint.family)
 
 
 def fields_of(recipe: Recipe, family: str) -> tuple[dict[str, Any], list[Message | str]]:

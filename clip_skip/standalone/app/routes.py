@@ -1,4 +1,4 @@
-"""The routes of the standalone page: what its script asks, and the viewers of its sweeps."""
+"""The routes of the standalone page: for its script, and the viewers of its sweeps."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from clip_skip.standalone.prompts import networks
 from clip_skip.standalone.prompts.conditioning import sub_prompts
 from clip_skip.standalone.prompts.schedule import schedule
 
-__all__ = ["PREFIX", "add_routes", "describe"]
+__all__ = ["ROUTE_PREFIX", "add_routes", "describe_checkpoint"]
 
-PREFIX = "/clip-skip/v1"
+ROUTE_PREFIX = "/clip-skip/v1"
 
 
 def add_routes(
@@ -45,12 +45,14 @@ def add_routes(
             raise HTTPException(404, str(error)) from error
 
     def encoders(checkpoint: str) -> dict[str, Any]:
-        return describe(chosen(checkpoint))
+        return describe_checkpoint(chosen(checkpoint))
 
-    def read_texts(asked: dict[str, Any], checkpoint: str) -> dict[str, Any]:
+    def read_texts(request: dict[str, Any], checkpoint: str) -> dict[str, Any]:
         of = chosen(checkpoint)
-        host = answers.Host(of.encoders, of.family, translate, lambda texts, negative: parts(texts, negative, asked))
-        return {**answers.read_prompts(asked, host), **suggestions_on(of, asked, loras, translate)}
+        host = answers.Host(
+            of.encoders, of.family, translate, lambda texts, negative: parts_by_step(texts, negative, request)
+        )
+        return {**answers.read_prompts(request, host), **suggestions_on(of, request, loras, translate)}
 
     def viewer(name: str) -> FileResponse:
         path = sweeps / name / "index.html"
@@ -68,17 +70,17 @@ def add_routes(
         ("loras", "GET", names),
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
-        app.add_api_route(f"{PREFIX}/{path}", answer, methods=[method], response_model=None)
+        app.add_api_route(f"{ROUTE_PREFIX}/{path}", answer, methods=[method], response_model=None)
 
 
 def suggestions_on(
-    checkpoint: Checkpoint, asked: Mapping[str, Any], loras: Path | None, translate: Translate
+    checkpoint: Checkpoint, request: Mapping[str, Any], loras: Path | None, translate: Translate
 ) -> dict[str, Any]:
     """The LoRAs of a prompt, and the checkpoint, that were made for another clip skip than the one in effect.
 
-    As the WebUI's route answers; for SD1 alone, where a header's value counts. asked: "value" is the header's.
+    As the WebUI's route answers; for SD1 alone, where a header's value counts. request: "value" is the header's.
     """
-    prompt, value = str(asked.get("prompt") or ""), asked.get("value")
+    prompt, value = str(request.get("prompt") or ""), request.get("value")
     if checkpoint.family != "SD1":
         return {"suggestions": [], "problems": []}
     default = float(value) if isinstance(value, (int, float)) and 1 <= value <= checkpoint.deepest else 1.0
@@ -100,17 +102,17 @@ def loras_of(prompt: str, folder: Path | None) -> list[Path]:
         return []
 
 
-def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     """The answer of the WebUI's `encoders` route; here the header's value acts on every encoder."""
     encoders = [answers.describe_encoder(one, {"offset": 0, "least": one.native}) for one in checkpoint.encoders]
     return {"model": checkpoint.family, "checkpoint": checkpoint.name, "header_acts": True, "encoders": encoders}
 
 
-def parts(texts: Texts, negative: bool, asked: Mapping[str, Any]) -> answers.Parts:
-    """The values of each sub-prompt from step to step. asked: may have the "steps" and the "hires_steps"."""
+def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> answers.Parts:
+    """The values of each sub-prompt from step to step. request: may have the "steps" and the "hires_steps"."""
     text = texts.marked()[negative]
-    steps = answers.step_count(asked.get("steps")) or answers.STEPS
+    steps = answers.step_count(request.get("steps")) or answers.DEFAULT_STEPS
     first = steps if texts.hires else 0
-    steps = (answers.step_count(asked.get("hires_steps")) or steps) if texts.hires else steps
+    steps = (answers.step_count(request.get("hires_steps")) or steps) if texts.hires else steps
     cut = [text] if negative else [part for _, part in sub_prompts(text)]
     return answers.values_by_step(schedule(part, steps, first) for part in cut)

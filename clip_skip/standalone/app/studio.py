@@ -1,4 +1,4 @@
-"""What the standalone page does with a loaded model: a picture, a sweep, the layers. Without gradio."""
+"""The standalone page's work with a loaded model, without gradio: a picture, a sweep, the layers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, MessageError, Template, Translate
 from clip_skip.prompt import precedence
 from clip_skip.prompt.override import warn_replaced
-from clip_skip.prompt.parsed import Prompt, find_warnings, parse, parse_negative
+from clip_skip.prompt.parsed import Prompt, find_warnings, parse_negative, parse_prompt
 from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
 from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.files import save_picture
 from clip_skip.standalone.layers import measure_loaded
-from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE
 from clip_skip.standalone.option_kinds import FieldError, Number
 from clip_skip.standalone.prompts import tokens
 from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.standalone.settings import Settings
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.standalone.sweep.run import Interrupted, OnStep
-from clip_skip.standalone.sweep.run import run as run_job
+from clip_skip.standalone.sweep.run import make_sweep as run_job
 from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
 from clip_skip.sweep.settings import LABELS, SweepSettings
@@ -36,7 +36,7 @@ from clip_skip.sweep.settings import LABELS, SweepSettings
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
-CLIP_SKIP = Template("Clip skip")
+CLIP_SKIP_FIELD = Template("Clip skip")
 INTERRUPTED = Template("Interrupted.")
 INTERRUPTED_SWEEP = Template("Interrupted. Run the same sweep again with its seed to finish the rest.")
 NO_REPORT = Template("No report yet: it needs every cell.")
@@ -74,12 +74,12 @@ class Asked:
 
 
 class Studio:
-    """One model at a time, and what it made in `out`: pictures/, sweeps/, layers.png, made_for.png."""
+    """One model at a time; results are in `out`: pictures/, sweeps/, layers.png, made_for.png."""
 
     def __init__(
         self, path: Path, device: str, out: Path, loading: Loading = AS_USUAL, folder: Path | None = None
     ) -> None:
-        """folder: that of the checkpoints to choose among; None is that of the one at `path`, which is loaded first.
+        """folder: of the checkpoints to choose from; None is the folder of `path`, which is loaded first.
 
         Raises `CheckpointError` if this one cannot be used, `EmbeddingError` if a file cannot.
         """
@@ -160,9 +160,9 @@ class Studio:
             batch = settings.batch((shot,))
             made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
             path = self._next("pictures", settings.seed)
-            said = settings.infotext(shot)
-            save_picture(made, path, {"parameters": said})
-        return Picture(path, said, [*warnings_on(settings), *too_deep(checkpoint, settings)])
+            infotext = settings.infotext(shot)
+            save_picture(made, path, {"parameters": infotext})
+        return Picture(path, infotext, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
         self,
@@ -206,7 +206,7 @@ class Studio:
     def layers(
         self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
     ) -> tuple[Path, list[Message | str]]:
-        """How alike the layers are for the first chunk of `prompt`: a picture, and what it shows in sentences.
+        """How alike the layers are for the first chunk of `prompt`: a picture, and its findings in sentences.
 
         words: those whose curves are drawn, as `Layers.find_tokens` takes them. Raises LayersError.
         """
@@ -232,28 +232,28 @@ def slider_value(value: Any, checkpoint: Checkpoint) -> int:
     try:
         return int(Number(1, checkpoint.deepest, whole=True).check(value))
     except MessageError as error:
-        raise FieldError.of(CLIP_SKIP, error.message) from None
+        raise FieldError.of(CLIP_SKIP_FIELD, error.message) from None
 
 
 def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
-    """What a picture is made of: `slider` is the value where no tag says another."""
+    """The shot of a picture: `slider` is the value where no tag sets another."""
     prompt, tag = settings.prompt, precedence.prompt_tag(settings.prompt)
     value = float(slider) if tag is None or tag.value is None else tag.value
     common = settings.cfg_scale, settings.seed
-    if tag and (tag.l, tag.g) != (None, None):  # each encoder its own: only a tag says it
+    if tag and (tag.l, tag.g) != (None, None):  # a value for each encoder needs a tag
         own = f"<clipskip:{replace(tag, value=value)}>{precedence.without_prompt_tag(prompt)}"
         return Shot(own, settings.negative, None, *common)
-    clamped = min(max(value, NATIVE[checkpoint.family]), checkpoint.deepest)
+    clamped = min(max(value, FAMILY_NATIVE[checkpoint.family]), checkpoint.deepest)
     return Shot(prompt, settings.negative, float(clamped), *common)
 
 
 def prompts_of(settings: Settings) -> list[Prompt]:
-    hires = [parse(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
-    return [parse(settings.prompt), parse_negative(settings.negative), *hires]
+    hires = [parse_prompt(settings.hires.prompt), parse_negative(settings.hires.negative)] if settings.hires else []
+    return [parse_prompt(settings.prompt), parse_negative(settings.negative), *hires]
 
 
 def warnings_on(settings: Settings) -> list[Message]:
-    """What there is to say on the tags and networks of the texts."""
+    """Messages about the tags and networks of the texts."""
     prompts = prompts_of(settings)
     return [*find_warnings(prompts), *network_warnings(prompt.clean for prompt in prompts[::2])]
 

@@ -1,4 +1,4 @@
-"""The tab of the sweep, its result, and how a window that is loaded anew finds it again."""
+"""The tab of the sweep, its result, and how a reloaded window finds it again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clip_skip.page.events import listen
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.app.checkpoints import Checkpoint
 from clip_skip.standalone.app.gradio_versions import PROGRESS, image
-from clip_skip.standalone.app.routes import PREFIX
+from clip_skip.standalone.app.routes import ROUTE_PREFIX
 from clip_skip.standalone.app.studio import INTERRUPTED, Studio, Sweep
 from clip_skip.standalone.app.voice import Voice
 from clip_skip.standalone.app.windows import Windows
@@ -30,7 +30,7 @@ ALL_THERE = Template("Seed {seed}: all {cells} cells were there already, in {fol
 WAITING = Template("This window's sweep waits.")
 
 SHOWN = ("grid", "links", "figure")
-"""What a sweep shows, by the names in `SweepTab.at`."""
+"""The output of a sweep, by the names in `SweepTab.at`."""
 
 
 class SweepTab:
@@ -86,8 +86,8 @@ class SweepTab:
     def sweep(self, given: dict[Any, Any], progress: Any = PROGRESS) -> dict[Any, Any]:
         """The grid's path, links to the sweep's page, and the report's picture."""
         values = {name: given[widget] for name, widget in self.all.items() if widget in given}
-        checkpoint = self.voice.told(self.studio.checkpoints.find, values["checkpoint"])
-        settings = self.voice.told(reading.settings, values, checkpoint)
+        checkpoint = self.voice.show_errors(self.studio.checkpoints.find, values["checkpoint"])
+        settings = self.voice.show_errors(reading.read_settings, values, checkpoint)
         rows = self.kinds.get(values["rows"], values["rows"])
         axes = SweepSettings.from_args([{**{name: values[name] for name in self.axes}, "rows": rows}])
         window = values.pop("window")
@@ -99,7 +99,7 @@ class SweepTab:
 
         try:
             what = checkpoint, settings, axes, on_step, window, self.voice.language or "en", self.voice.translate
-            started.answer = self._shown(self.voice.told(self.studio.sweep, *what), settings.seed)
+            started.answer = self._shown(self.voice.show_errors(self.studio.sweep, *what), settings.seed)
         except Interrupted:
             started.answer = {"links": self.voice.notes([INTERRUPTED])}
         finally:
@@ -107,7 +107,7 @@ class SweepTab:
         return {self.at[name]: value for name, value in started.answer.items()}
 
     def find_again(self, window: str) -> Iterator[tuple[bool, dict[Any, Any]]]:
-        """Whether `window` has a sweep, and what it shows of that: while it is being made, how far it is."""
+        """Whether `window` has a sweep, and its output: the progress while it is being made."""
         started = self.windows.last(window)
         if started is None:
             yield False, {}
@@ -129,7 +129,7 @@ class SweepTab:
 
     def _pages(self, made: Sweep) -> str:
         """The viewer's place, which app.js fills, and a link to it."""
-        address = f".{PREFIX}/sweeps/{made.folder.name}/index.html"
+        address = f".{ROUTE_PREFIX}/sweeps/{made.folder.name}/index.html"
         link = f'<a href="{address}" target="_blank">{html.escape(self.voice.tr("Compare the pictures"))}</a>'
         return f'<div class="clip-skip-viewer-here" data-source="{address}"></div><div>{link}</div>'
 

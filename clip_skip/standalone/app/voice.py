@@ -1,4 +1,4 @@
-"""What the page says, in its language."""
+"""The messages of the page, in its language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from clip_skip.messages.catalogues import catalogue, translator
 from clip_skip.messages.message import Message, MessageError, reason
 from clip_skip.out_of_memory import is_out_of_memory
-from clip_skip.standalone.app.gradio_versions import told
+from clip_skip.standalone.app.gradio_versions import page_error
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures.infotext import InfotextError
@@ -19,7 +19,7 @@ from clip_skip.sweep.axis import SweepError
 __all__ = ["Voice"]
 
 WRONG = (CheckpointError, EmbeddingError, FieldError, InfotextError, LoraError, SweepError)
-"""What is told a person as it is."""
+"""Errors whose message is shown to the user as it is."""
 
 
 class Voice:
@@ -38,13 +38,13 @@ class Voice:
         """The sentences in the page's language, as HTML."""
         return "".join(f"<div>{html.escape(self.translate(sentence))}</div>" for sentence in sentences)
 
-    def told(self, function: Callable[..., Any], *args: Any) -> Any:
-        """What `function` returns; what is wrong with a field is told in the page."""
+    def show_errors(self, function: Callable[..., Any], *args: Any) -> Any:
+        """`function`'s return value; a problem with a field is shown on the page."""
         try:
             return function(*args)
         except (MessageError, *WRONG) as error:
-            raise told(self.translate(reason(error))) from error
+            raise page_error(self.translate(reason(error))) from error
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            raise told(self.translate("Out of memory. A smaller width and height may help.")) from error
+            raise page_error(self.translate("Out of memory. A smaller width and height may help.")) from error

@@ -1,4 +1,4 @@
-"""The windows of the standalone page: each has its own sweep, and finds it again when it is loaded anew."""
+"""The windows of the standalone page: each has its own sweep, and finds it again after a reload."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from clip_skip.messages.message import Message
 
-__all__ = ["NAME", "Started", "Windows"]
+__all__ = ["WINDOW_NAME", "Started", "Windows"]
 
-NAME = """() => {
+WINDOW_NAME = """() => {
     const name = sessionStorage.getItem("clip-skip-window") || Math.random().toString(36).slice(2);
     sessionStorage.setItem("clip-skip-window", name);
     return [name];
 }"""
 """A window's name, which it keeps when it is loaded again."""
 
-MOST = 32
-"""How many windows' sweeps are remembered."""
+MOST_WINDOWS = 32
+"""The number of windows whose sweeps are remembered."""
 
 
 @dataclass
 class Started:
-    """A sweep that a window has started: what was in its fields, how far it is, and what it shows of it in the end."""
+    """A sweep that a window has started: its fields, its progress, and its final output."""
 
     values: dict[str, Any]
     progress: Message | str = ""
@@ -40,7 +40,7 @@ class Windows:
     def start(self, window: str, values: dict[str, Any]) -> Started:
         self._last.pop(window, None)
         started = self._last[window] = Started(values)
-        while len(self._last) > MOST:
+        while len(self._last) > MOST_WINDOWS:
             del self._last[next(iter(self._last))]
         return started
 

@@ -30,7 +30,7 @@ NO_PORT = Template("no port from 7860 on is free")
 NEEDS_APP = Template('{problem}; the page needs more: in the folder of Clip Skip run pip install ".[standalone,app]"')
 
 APP = tuple(option for option in OPTIONS if option.name == "emphasis")
-"""What the page begins with."""
+"""The initial values of the page."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

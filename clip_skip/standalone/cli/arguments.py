@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: the model, the device, and how a wrong one is told."""
+"""Arguments that several commands have: the model, the device; and errors in arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, Loading
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
-from clip_skip.standalone.option_kinds import Choice, Kind, Number
+from clip_skip.standalone.option_kinds import Choice, Number, OptionKind
 from clip_skip.standalone.options import Option, defaults
 from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 
@@ -64,7 +64,7 @@ def checkpoint(model: str) -> Path:
 
 @contextmanager
 def as_argument_errors(model: str = "--model", prompt: str = "--prompt") -> Iterator[None]:
-    """What is wrong with a checkpoint, a LoRA or a textual inversion, told as a wrong argument."""
+    """Turns errors in a checkpoint, a LoRA or a textual inversion into errors in an argument."""
     try:
         yield
     except CheckpointError as error:
@@ -76,7 +76,7 @@ def as_argument_errors(model: str = "--model", prompt: str = "--prompt") -> Iter
 
 
 def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> Sizes:
-    """The sizes of the checkpoint of `option`. ArgumentError if it is none, or makes no pictures of this size."""
+    """The sizes of the checkpoint of `option`. ArgumentError if it is not one, or cannot make pictures of this size."""
     check_is_file(option, path)
     with as_argument_errors(option):
         sizes = inspect(path)
@@ -86,20 +86,20 @@ def sizes_for(path: Path, width: int, height: int, option: str = "--model") -> S
 
 
 def add_options(command: argparse.ArgumentParser, options: Iterable[Option]) -> None:
-    """The arguments of those of `options` that have a flag of their own."""
+    """Adds the arguments of those `options` that have a flag."""
     for option in options:
         if option.flag:
             command.add_argument(option.flag, type=type_of(option.kind), metavar=option.metavar, help=help_of(option))
 
 
-def type_of(kind: Kind) -> type[int | float | str]:
+def type_of(kind: OptionKind) -> type[int | float | str]:
     if isinstance(kind, Number):
         return int if kind.whole else float
     return str
 
 
 def help_of(option: Option) -> str:
-    """What the option is, and its default unless that is said or nothing."""
+    """The option's help, with its default unless that is empty or already in the text."""
     parts = [option.help] if option.help else []
     if option.default not in (None, "") and "default" not in option.help:
         parts.append(f"default: {option.default}")
@@ -109,17 +109,17 @@ def help_of(option: Option) -> str:
 
 
 def given_values(arguments: argparse.Namespace, options: Iterable[Option]) -> dict[str, Any]:
-    """The values of those of `options` that are given, checked. FieldError names the argument."""
+    """The checked values of the given `options`. FieldError names the argument."""
     given = {option: getattr(arguments, option.argument) for option in options if option.flag}
     return {option.name: option.check(value, option.flag) for option, value in given.items() if value is not None}
 
 
 def known_name(flag: str, value: str, names: Sequence[str]) -> str:
-    """The one of `names` that is meant, whatever its case. ArgumentError suggests one that looks like it."""
+    """The matching entry of `names`, case-insensitive. ArgumentError suggests a similar one."""
     return str(checked(flag, Choice(tuple(names)), value))
 
 
-def checked(flag: str, kind: Kind, value: Any) -> Any:
+def checked(flag: str, kind: OptionKind, value: Any) -> Any:
     try:
         return kind.check(value)
     except MessageError as error:
@@ -150,7 +150,7 @@ def add_loading(command: argparse.ArgumentParser) -> None:
 
 
 def loading(arguments: argparse.Namespace) -> Loading:
-    """How the model is to be loaded, but for the emphasis. ArgumentError for what is not a folder."""
+    """How to load the model, except for the emphasis. ArgumentError if a path is not a folder."""
     for option in ("--loras", "--embeddings"):
         check_folder(option, getattr(arguments, option[2:]))
     dtype = known_name("--dtype", arguments.dtype, DTYPES) if arguments.dtype else ""
@@ -178,7 +178,7 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def cluster_of(arguments: argparse.Namespace) -> Iterator[Cluster | None]:
-    """The cluster that is asked for, while the block runs; what is wrong with it is told as a wrong argument."""
+    """The requested cluster, while the block runs; problems with it become errors in an argument."""
     actors, cpus = arguments.actors or 0, 1 if arguments.actor_cpus is None else arguments.actor_cpus
     for flag, value in (("--actors", arguments.actors), ("--actor-cpus", arguments.actor_cpus)):
         if value and not arguments.ray:

@@ -31,9 +31,8 @@ NOTHING_IN_IT = Template("{folder} contains no .safetensors file and no picture"
 
 MODELS = (".safetensors", ".ckpt", ".pt")
 
-HEADS = ("file", "model", "metadata", "weights", "verdict")
+INSPECT_HEADINGS = ("file", "model", "metadata", "weights", "verdict")
 
-HELP = "which clip skip LoRAs and checkpoints were made for, and pictures were made at"
 DESCRIPTION = (
     "Show which clip skip a LoRA was trained at, from its weights, its metadata and the files beside it; and a "
     "checkpoint, compared with the base it was made from. Of models only .safetensors files are opened. Of a picture "
@@ -95,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         for file, facts in pictures.items():
             print("\n".join(described(file, facts)))
     if arguments.figure:
-        draw(findings, arguments.figure)
+        save_figure(findings, arguments.figure)
         print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
     return 1 if len(findings) + len(pictures) < len(files) else 0
 
@@ -142,8 +141,8 @@ def listed(paths: Sequence[Path]) -> list[Path]:
 
 def table(findings: Sequence[Finding]) -> Iterator[str]:
     """A line for each file, and below it why."""
-    rows = [HEADS, *map(row, findings)]
-    widths = [max(columns(cells[column]) for cells in rows) for column in range(len(HEADS))]
+    rows = [INSPECT_HEADINGS, *map(finding_row, findings)]
+    widths = [max(columns(cells[column]) for cells in rows) for column in range(len(INSPECT_HEADINGS))]
     lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
     yield lines[0].rstrip()
     for line, finding in zip(lines[1:], findings):
@@ -151,11 +150,11 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal `text` takes; East Asian letters take two."""
+    """The width of `text` in columns of a terminal; East Asian letters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def row(finding: Finding) -> tuple[str, ...]:
+def finding_row(finding: Finding) -> tuple[str, ...]:
     from clip_skip.made_for.findings import changed_blocks
 
     metadata, verdict = finding.metadata, finding.verdict
@@ -170,7 +169,7 @@ def row(finding: Finding) -> tuple[str, ...]:
     )
 
 
-def draw(findings: Sequence[Any], path: Path) -> None:
+def save_figure(findings: Sequence[Any], path: Path) -> None:
     try:
         from clip_skip.made_for import blocks_figure
     except ImportError as error:
@@ -178,6 +177,6 @@ def draw(findings: Sequence[Any], path: Path) -> None:
     from clip_skip.standalone.files import save_picture
 
     try:
-        save_picture(blocks_figure.draw(findings), path)
+        save_picture(blocks_figure.draw_blocks_figure(findings), path)
     except (ValueError, OSError) as error:
         raise ArgumentError(FIELD_PROBLEM(field="--figure", problem=reason(error))) from error

@@ -22,7 +22,7 @@ LABELS = {
     "prompt": "Prompt",
     "negative": "Negative prompt",
 }
-TEXTS = {".txt", ".json"}
+TEXT_SUFFIXES = {".txt", ".json"}
 
 
 def is_picture(file: Path) -> bool:
@@ -32,12 +32,12 @@ def is_picture(file: Path) -> bool:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures in and below `folder`."""
-    suffixes = SUFFIXES - TEXTS
+    suffixes = SUFFIXES - TEXT_SUFFIXES
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
 
 
 def picture_answer(file: Path, facts: PictureFacts) -> dict[str, Any]:
-    """What `--json` prints of a picture."""
+    """The object that `--json` prints for a picture."""
     return {"file": str(file), "kind": "picture", "picture": facts.as_json()}
 
 

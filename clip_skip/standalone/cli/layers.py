@@ -51,13 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
     from clip_skip.layers.figure import draw_layers
     from clip_skip.layers.measure import LayersError
     from clip_skip.standalone.files import save_picture
-    from clip_skip.standalone.layers import measure
+    from clip_skip.standalone.layers import measure_checkpoint_layers
 
     check_png("--out", arguments.out)
     if not checkpoint(arguments.model).is_dir():  # a folder of transformers
         check_is_file("--model", checkpoint(arguments.model))
     try:
-        measured = measure(checkpoint(arguments.model), arguments.prompt, arguments.tower, arguments.tokenizer)
+        measured = measure_checkpoint_layers(
+            checkpoint(arguments.model), arguments.prompt, arguments.tower, arguments.tokenizer
+        )
     except (CheckpointError, LayersError, OSError) as error:
         raise ArgumentError.of("--model", reason(error)) from error
     try:

@@ -1,4 +1,4 @@
-"""`--like PICTURE`: what an infotext says takes the place of the arguments that are not given."""
+"""`--like PICTURE`: arguments that are not given are taken from the picture's infotext."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.standalone.cli import arguments as known
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
-from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE
 from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.checkpoint import model_name
@@ -51,7 +51,7 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
 
 
 def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:
-    """What `--model` is for the picture, and a message if its hash is another. Raises `InfotextError`."""
+    """The `--model` for the picture, and a message if its hash differs. Raises `InfotextError`."""
     if folder is not None:
         path, message = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
         return str(path), message
@@ -63,11 +63,11 @@ def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]
 def axes_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, str], list[Message | str]]:
     """The arguments of the axes, and a message where the picture's clip skip had no effect or isn't known."""
     clip_skip, warnings = wanted.clip_skip(family)
-    axes = {"skips": skip.format(clip_skip)}
+    axes = {"skips": skip.format_skip(clip_skip)}
     if "cfg_scale" in wanted.options:
         axes["cfg"] = f"{wanted.options['cfg_scale']:g}"
     tag = prompt_tag(wanted.options["prompt"])
-    if family == "SDXL" and tag and tag.at("g", False) != tag.at("l", False):  # each encoder its own
+    if family == "SDXL" and tag and tag.at("g", False) != tag.at("l", False):  # a value for each encoder
         g = tag.at("g", False)
-        axes |= {"rows": "clip_g", "row_values": skip.format(NATIVE[family] if g is None else g)}
+        axes |= {"rows": "clip_g", "row_values": skip.format_skip(FAMILY_NATIVE[family] if g is None else g)}
     return axes, warnings

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while libraries are imported, or figures are drawn
         print(f"\n{INTERRUPTED}", file=sys.stderr)
         return SIGINT_STATUS
-    except BrokenPipeError:  # nobody reads any more: `clip-skip ... | head -1`
+    except BrokenPipeError:  # the reader has gone: `clip-skip ... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write once more, at its end
         return 0
 
@@ -68,7 +68,7 @@ def open_missing_streams() -> None:
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names and prompts that the console's encoding lacks
+            stream.reconfigure(errors="backslashreplace")  # for names and prompts outside the console's encoding
 
 
 def run_command(argv: Sequence[str]) -> int:
@@ -93,7 +93,7 @@ def run_command(argv: Sequence[str]) -> int:
 
 
 def run_chosen(chosen: str, parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str]) -> int:
-    """commands: what argparse adds the command's own parser to"""
+    """commands: the subparsers to which the command's own parser is added"""
     module: Any = importlib.import_module(f"clip_skip.standalone.cli.{chosen.replace('-', '_')}")
     own: argparse.ArgumentParser = commands.add_parser(
         chosen,

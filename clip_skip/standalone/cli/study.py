@@ -10,7 +10,7 @@ from typing import Any
 
 from clip_skip.messages.message import Template, reason
 from clip_skip.prompt.override import warn_replaced
-from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
+from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
 from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import (
     ArgumentError,
@@ -26,9 +26,9 @@ from clip_skip.standalone.cli.arguments import (
     sizes_for,
     within,
 )
-from clip_skip.standalone.cli.sweep import prepare
-from clip_skip.standalone.models.sizes import NATIVE, Sizes
-from clip_skip.standalone.option_kinds import NOT_WHOLE
+from clip_skip.standalone.cli.sweep import make_folder
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE, Sizes
+from clip_skip.standalone.option_kinds import OPTION_NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
 from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.sweep.axis import parse_axis
@@ -63,8 +63,8 @@ NUMBERS = ("batch", "actors", "actor_cpus")
 STOPPED = Template("Stopped. {done} of {pictures} pictures are in {folder}; the same command makes the others.")
 STUDY_MADE = Template("{made} pictures made, {kept} kept, in {seconds} s: {page}")
 ANOTHER_FOLDER = Template("{problem}; give another folder")
-NO_FILE = Template("there is no such file")
-NO_FILE_AT = Template("{path}: there is no such file")
+NO_STUDY_FILE = Template("there is no such file")
+NO_STUDY_FILE_AT = Template("{path}: there is no such file")
 NOT_TOML = Template("it is not a TOML file: {reason}")
 NO_PROMPT = Template("there is no prompt in it")
 PROMPTS_NEEDED = Template("it is needed with a model of your own")
@@ -96,22 +96,22 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     given = complete(arguments)
-    prompts = [parse(prompt) for prompt in given.prompts]
+    prompts = [parse_prompt(prompt) for prompt in given.prompts]
     warnings = find_warnings([*prompts, parse_negative(given.negative)])
     networks = network_warnings(prompt.clean for prompt in prompts)
     for sentence in (*warnings, *networks, *warn_replaced(*given.prompts[:1])):
         print(sentence, file=sys.stderr)
     from clip_skip.standalone.study.folder import find_another_study
-    from clip_skip.standalone.study.run import run as run_job
-    from clip_skip.standalone.study.scores import ScoreError, find
+    from clip_skip.standalone.study.run import run_study as run_job
+    from clip_skip.standalone.study.scores import ScoreError, load_scores
 
     try:
         with as_argument_errors("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
-            scores = find(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
+            scores = load_scores(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
             if taken := find_another_study(job):
                 raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
-            prepare(job.out)
+            make_folder(job.out)
             figures = run_job(job, scores, cluster, given.batch)
     except ScoreError as error:
         raise ArgumentError(reason(error)) from error
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def complete(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The options: from the command line, else from STUDY.toml, else by default. FieldError names what is wrong."""
+    """The options: from the command line, else from STUDY.toml, else by default. FieldError names the wrong one."""
     file = read_toml(arguments.study) if arguments.study else {}
     known = {name for name in vars(arguments) if name not in ("study", "command")}
     for name in file:
@@ -147,7 +147,7 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
         setattr(given, name, as_typed(getattr(given, name)))
     for name in NUMBERS:
         if type(getattr(given, name)) not in (int, type(None)):
-            raise ArgumentError.of(name, NOT_WHOLE(value=shorten(str(getattr(given, name)))))
+            raise ArgumentError.of(name, OPTION_NOT_WHOLE(value=shorten(str(getattr(given, name)))))
     for name in ("loras", "embeddings"):
         setattr(given, name, Path(getattr(given, name)) if getattr(given, name) else None)
     demo = given.models == ["demo"]
@@ -166,7 +166,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ArgumentError.of(str(path), NO_FILE) from None
+        raise ArgumentError.of(str(path), NO_STUDY_FILE) from None
     except OSError as error:
         raise ArgumentError.of(str(path), Template(error.strerror or "it cannot be read")) from error
     except (ValueError, RecursionError) as error:
@@ -193,7 +193,7 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
         try:
             value = Path(value).read_text(encoding="utf-8-sig").splitlines()
         except FileNotFoundError:
-            raise ArgumentError.of("--prompts", NO_FILE_AT(path=value)) from None
+            raise ArgumentError.of("--prompts", NO_STUDY_FILE_AT(path=value)) from None
         except (OSError, ValueError) as error:
             raise ArgumentError.of("--prompts", reason(error)) from error
     found = list(dict.fromkeys(str(line).strip() for line in value if str(line).strip()))
@@ -210,7 +210,7 @@ def has_cuda() -> bool:
 
 def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     """The study that is asked for. ArgumentError or SweepError names the option that cannot be used."""
-    from clip_skip.standalone.settings import CommonSettings, settings_of
+    from clip_skip.standalone.settings import CommonSettings, build_settings
     from clip_skip.standalone.study.job import StudyJob
     from clip_skip.study.plan import StudyPlan
 
@@ -225,14 +225,14 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
             raise ArgumentError.of("--models", TWO_ALIKE(name=path.stem))
         sizes = sizes_for(path, width, height, "--models")
         models[path.stem] = path
-        published[path.stem] = float(NATIVE[sizes.family])
+        published[path.stem] = float(FAMILY_NATIVE[sizes.family])
         skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
     seeds = parse_rows(ROW_KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
     plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
     how = loading(given)
     values = {option.name: getattr(given, option.argument) for option in STUDY}
-    settings = settings_of(CommonSettings, {**defaults(), **values, "width": width, "height": height})
+    settings = build_settings(CommonSettings, {**defaults(), **values, "width": width, "height": height})
     name = cluster_device or device(given.device, has_cuda())
     return StudyJob(models, settings, plan, name, Path(given.out), how)
 

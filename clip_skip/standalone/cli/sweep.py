@@ -10,14 +10,14 @@ from tempfile import TemporaryFile
 
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt.override import warn_replaced
-from clip_skip.prompt.parsed import find_warnings, parse, parse_negative
+from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
 from clip_skip.standalone.cli.arguments import ArgumentError, as_argument_errors, cluster_of
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.standalone.sweep.folder import clear, find_another_sweep
 from clip_skip.standalone.sweep.job import SweepJob
-from clip_skip.standalone.sweep.run import run as run_job
+from clip_skip.standalone.sweep.run import make_sweep as run_job
 
 __all__ = ["add_arguments", "run"]
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(sentence, file=sys.stderr)
         try:
             with as_argument_errors():
-                prepare(job.out)
+                make_folder(job.out)
                 claim_folder(job, arguments.replace)
                 figures = run_job(job, cluster=cluster)
         except OSError as error:
@@ -70,20 +70,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
-    """What there is to say on the tags and networks of the job's texts.
+    """Messages about the tags and networks of the job's texts.
 
     The one value of a picture to be like is its tag's own.
     """
-    prompts = [parse(job.settings.prompt), parse_negative(job.settings.negative)]
+    prompts = [parse_prompt(job.settings.prompt), parse_negative(job.settings.negative)]
     if hires := job.settings.hires:
-        prompts += [parse(hires.prompt), parse_negative(hires.negative)]
+        prompts += [parse_prompt(hires.prompt), parse_negative(hires.negative)]
     yield from find_warnings(prompts)
     yield from network_warnings(prompt.clean for prompt in prompts[::2])
     if not like or len(job.plan.cells) > 1:
         yield from warn_replaced(job.settings.prompt)
 
 
-def prepare(out: Path) -> None:
+def make_folder(out: Path) -> None:
     """Makes the folder, and finds out whether it can be written to. OSError says why not."""
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=out):

@@ -26,9 +26,9 @@ from clip_skip.standalone.cli.arguments import (
     sizes_for,
     within,
 )
-from clip_skip.standalone.models.sizes import TOWERS
+from clip_skip.standalone.models.sizes import FAMILY_TOWERS
 from clip_skip.standalone.options import LAST_SEED, OPTIONS, defaults
-from clip_skip.standalone.settings import Settings, settings_of
+from clip_skip.standalone.settings import Settings, build_settings
 from clip_skip.standalone.sweep.job import ROWS, SweepJob
 from clip_skip.sweep.axis import parse_axis
 from clip_skip.sweep.plan import SweepPlan
@@ -89,7 +89,7 @@ def job_of(arguments: argparse.Namespace, cluster_device: str = "", like: Mappin
         raise ArgumentError.of("--prompt", PROMPT_NEEDED)
     if rows == "hires" and not values["hires"]:
         raise ArgumentError.of("--rows", NO_HIRES_ROWS)
-    towers = dict(zip(TOWERS[sizes.family], (text.layers for text in sizes.texts)))
+    towers = dict(zip(FAMILY_TOWERS[sizes.family], (text.layers for text in sizes.texts)))
     plan = plan_of(arguments, rows, columns, towers)
     plan.rows.check("--row-values", values["prompt"], values["negative"])
     if plan.rows.kind != CFG:
@@ -98,7 +98,7 @@ def job_of(arguments: argparse.Namespace, cluster_device: str = "", like: Mappin
     import torch  # slow, so not before the arguments are known to be good
 
     name = cluster_device or device(arguments.device, torch.cuda.is_available())
-    settings = settings_of(Settings, values, "--hires", model=path.stem, family=sizes.family)
+    settings = build_settings(Settings, values, "--hires", model=path.stem, family=sizes.family)
     job = SweepJob(path, settings, plan, name, arguments.batch, arguments.out, arguments.report, how)
     return job if arguments.out else dataclasses.replace(job, out=Path("sweeps") / job.name)
 
@@ -121,7 +121,7 @@ def option_values(arguments: argparse.Namespace, like: Mapping[str, Any]) -> dic
 
 
 def hires_values(text: str) -> dict[str, Any]:
-    """What `--hires` says: a scale, or a size; 0 is none."""
+    """The value of `--hires`: a scale, or a size; 0 is none."""
     values: dict[str, Any] = {"hires": text != "0", "resize_width": 0, "resize_height": 0}
     if "x" in text.lower():
         values["resize_width"], values["resize_height"] = size(text, "--hires", 0)

@@ -1,4 +1,4 @@
-"""What runs on a cluster's nodes: a maker, and the checkpoints that its node lacks."""
+"""Code that runs on a cluster's nodes: a maker, and the checkpoints that are sent to its node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RemoteMaker", "contents", "local_file"]
 
 
 class RemoteMaker:
-    """A maker in an actor. Checkpoints that its node lacks are kept there."""
+    """A maker in an actor. Checkpoints that are missing on its node are stored there."""
 
     def __init__(self, new: Callable[[], Maker], cpus: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(cpus)  # torch, which comes with the first checkpoint, reads it
@@ -29,7 +29,7 @@ class RemoteMaker:
     def ready(
         self, task: Task, digest: str, full_digest: str = "", files: dict[str, bytes] | None = None
     ) -> int | None:
-        """How many cells of this kind to make at once. None where the checkpoint is not on this node.
+        """The number of cells of this kind to make at once. None where the checkpoint is not on this node.
 
         It is looked for at its path, by `header.digest`; with `full_digest` among the files that this node keeps; and
         made of `files` otherwise.
@@ -55,5 +55,5 @@ def local_file(model: Path, digest: str, full_digest: str = "", files: dict[str,
 
 
 def contents(model: Path) -> dict[str, bytes]:
-    """A checkpoint and the `.yaml` that is beside it, for a node that lacks them."""
+    """A checkpoint and the `.yaml` that is beside it, for a node where they are missing."""
     return {file.name: file.read_bytes() for file in node_files.beside(model)}

@@ -41,7 +41,7 @@ C = TypeVar("C")
 class Cluster:
     """A Ray that this process is connected to.
 
-    device: what the makers use, "cuda" where the cluster has a GPU, else "cpu"
+    device: the device that the makers use, "cuda" where the cluster has a GPU, else "cpu"
     actors: how many makers; 0 is as many as there is room for
     cpus:   what each of them takes, and a GPU if there is one
     """
@@ -72,7 +72,7 @@ class Cluster:
 
 
 def room_for(wanted: Mapping[str, int]) -> int:
-    """How many makers that take so much the nodes have room for. ClusterError if there is room for none."""
+    """The number of makers with these requirements that fit on the nodes. ClusterError if none fits."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

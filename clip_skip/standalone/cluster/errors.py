@@ -1,4 +1,4 @@
-"""What is raised for a cluster that cannot be used."""
+"""The error for a cluster that cannot be used."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ NOT_OURS = Template("--ray: {folder} on the node belongs to somebody else, or ot
 
 
 def full_digest(files: Mapping[str, bytes] | Path) -> str:
-    """SHA-256 of a checkpoint and what is beside it: by name, or of the file at a path and its `.yaml`."""
+    """SHA-256 of a checkpoint and the files beside it: by name, or of the file at a path and its `.yaml`."""
     content = hashlib.sha256()
     if isinstance(files, Path):
         for path in beside(files):
@@ -74,7 +74,7 @@ def kept(name: str, digest: str) -> Path | None:
 
 
 def keep(name: str, digest: str, files: Mapping[str, bytes]) -> Path:
-    """Write `files`, the checkpoint `name` and what is beside it, where `kept` finds them. What is there is removed."""
+    """Write `files`, the checkpoint `name` and the files beside it, where `kept` finds them; older ones are removed."""
     parent = node_folder()
     remove_old(parent)
     unfinished = Path(tempfile.mkdtemp(dir=parent, prefix="."))
@@ -98,7 +98,7 @@ def is_plain(path: Path) -> bool:
 
 
 def remove_old(parent: Path) -> None:
-    """Remove what nobody has used for a while."""
+    """Remove files that have not been used for a while."""
     for folder in parent.iterdir():
         if time.time() - folder.lstat().st_mtime > OLDEST:
             remove(folder)

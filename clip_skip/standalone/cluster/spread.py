@@ -1,4 +1,4 @@
-"""Which maker of a cluster has which cells, until all are made.
+"""Distributes cells over the makers of a cluster until all are made.
 
 The cells of a maker that died go to the next one that is free, and a new maker takes its place.
 """
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Spread", "resources_in_words"]
 
 AHEAD = 2
-"""How many batches a maker has at a time, so that it need not wait for this process."""
+"""Batches in a maker's queue, so that it need not wait for this process."""
 
 DEATHS = 3
-"""How many makers may die in a row in the same place without a batch: one more, and no other takes it."""
+"""Makers that may die in a row in the same place without a batch; after one more, the place stays empty."""
 
 PATIENCE = 60
 """Seconds without a maker that is ready, after which that is reported."""
@@ -44,7 +44,7 @@ RESOURCES = Template("{cpus} CPU, {gpus} GPU")
 
 @dataclass(eq=False)
 class _Place:
-    """A maker, and what is known of it. One that dies leaves its place to a new one.
+    """A maker and its state. If it dies, a new one takes its place.
 
     deaths:  how many have died here since a batch came from here
     kind:    a task of the checkpoint that it is, or is to be, ready for
@@ -71,7 +71,7 @@ class Spread:
         self._share = -(-len(supply) // count)  # so that one does not take all
         self.places = [_Place(new()) for _ in range(count)]
         self._running: dict[Any, tuple[_Place, tuple[Any, ...]]] = {}
-        """What is under way: where, and its cells; none for the question whether a maker is ready."""
+        """A running task: its place and its cells; no cells for the check whether a maker is ready."""
         self._digests: dict[Path, str] = {}
         self._full_digests: dict[Path, str] = {}
         self._sent: dict[Path, Any] = {}

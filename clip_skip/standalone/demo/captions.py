@@ -1,4 +1,4 @@
-"""What a caption of the bundled demo model asks for, read from its words."""
+"""Parses the captions of the bundled demo model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clip_skip.skip import shorten
 from clip_skip.standalone.demo.scenes import (
     BACKGROUNDS,
     COLOURS,
-    PLACES,
+    POSITIONS,
     RADII,
     RELATIONS,
     SHAPES,
@@ -47,12 +47,12 @@ DEMO = (
     "a small yellow circle and a small yellow square on a white background",
     "black background, red star, small, yellow circle, large",
 )
-"""The 24 captions of docs/demo-model.md's sheet, none of which was chosen for what it shows."""
+"""The 24 captions of docs/demo-model.md's sheet, which were not selected by their results."""
 
 _THING = re.compile(rf"(?:({'|'.join(RADII)}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
 _BACKGROUND = re.compile(rf"({'|'.join(BACKGROUNDS)}) background")
 _SENTENCE = re.compile(
-    rf"an? {_THING.pattern}(?: at the ({'|'.join(PLACES)})| in the (centre)|"
+    rf"an? {_THING.pattern}(?: at the ({'|'.join(POSITIONS)})| in the (centre)|"
     rf" ({'|'.join(RELATIONS.values())}|and) an? {_THING.pattern})?(?: on a {_BACKGROUND.pattern})?"
 )
 
@@ -66,7 +66,7 @@ class CaptionError(MessageError):
 
 
 def read_caption(text: str) -> tuple[Scene, Mentions]:
-    """The scene that `text` describes, with what it says of it; where and how large things are drawn it cannot say.
+    """The scene that `text` describes, and the attributes that it mentions; it cannot set exact places and sizes.
 
     Both styles of `scenes` are read, with the colour and the shape of each object named. Raises `CaptionError`.
     """
@@ -85,7 +85,7 @@ def read_caption(text: str) -> tuple[Scene, Mentions]:
             background = match[1]
         elif things and group in RADII:
             things[-1] = (group, *things[-1][1:])
-        elif things and group in PLACES:
+        elif things and group in POSITIONS:
             places[-1] = group
         else:
             raise CaptionError(UNKNOWN_WORDS(text=shorten(text), words=shorten(group)))

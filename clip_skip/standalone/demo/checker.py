@@ -1,4 +1,4 @@
-"""What is in a picture, read from its pixels: objects with colour, shape, size and place, and the background."""
+"""Detects the contents of a picture from its pixels: objects with colour, shape, size, place; the background."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from scipy import ndimage
 from clip_skip.standalone.demo import scenes
 
 FOREGROUND = 0.22
-"""How far from the background's colour a pixel of an object is; red, green and blue each run from 0 to 1."""
+"""The distance of an object's pixels from the background's colour; red, green and blue are 0 to 1."""
 INSIDE = 2 * scenes.FRAME + 1
 """Pixels at the border that are frame, or mixed with it."""
 SMALLEST = 90  # pixels; a small star has about 230
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedObject:
     """An object as the pixels show it. ``x``, ``y`` are its centroid in pixels, ``area`` its pixels without holes."""
 
     colour: str
@@ -33,7 +33,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Per object what is right; None where the caption does not say. ``count``: as many objects as asked for."""
+    """Correct attributes per object; None where the caption has none. ``count``: as many objects as asked for."""
 
     colours: tuple[bool, ...]
     shapes: tuple[bool, ...]
@@ -61,7 +61,7 @@ def _within(inset: int) -> np.ndarray:
     return mask
 
 
-def find(picture: torch.Tensor) -> tuple[list[Found], str]:
+def find_objects(picture: torch.Tensor) -> tuple[list[DetectedObject], str]:
     """The objects in ``picture`` [3, 128, 128] (0..1), the largest first, and the background's name."""
     pixels = picture.permute(1, 2, 0).numpy()
     background = background_colour(pixels)
@@ -77,13 +77,13 @@ def find(picture: torch.Tensor) -> tuple[list[Found], str]:
 
 def judge(picture: torch.Tensor, scene: scenes.Scene, mentions: scenes.Mentions) -> Verdict:
     """Hold ``picture`` [3, 128, 128] (0..1) against the scene that its caption describes."""
-    things, background = find(picture)
+    things, background = find_objects(picture)
     wanted = scene.things
-    orders: list[tuple[Found, ...]] = list(permutations(things[: len(wanted)], len(wanted))) or [()]
+    orders: list[tuple[DetectedObject, ...]] = list(permutations(things[: len(wanted)], len(wanted))) or [()]
     if len(wanted) == 2 and mentions.place and orders != [()]:
         along = "x" if "left" in {thing.place for thing in wanted} else "y"
         orders = [order for order in orders if _same_order(order, wanted, along)]
-    order: tuple[Found, ...] = max(orders, key=lambda order: _likeness(order, wanted))
+    order: tuple[DetectedObject, ...] = max(orders, key=lambda order: _likeness(order, wanted))
     places = None
     if len(order) < len(wanted):  # there is too little in the picture to be right
         pairs, places = [], (False if mentions.place else None)
@@ -102,23 +102,23 @@ def judge(picture: torch.Tensor, scene: scenes.Scene, mentions: scenes.Mentions)
     )
 
 
-def _same_order(order: tuple[Found, ...], wanted: tuple[scenes.Thing, ...], along: str) -> bool:
-    """Whether two objects stand in the wanted order along "x" or "y"."""
-    begins = scenes.PLACES[wanted[0].place] < scenes.PLACES[wanted[1].place]
+def _same_order(order: tuple[DetectedObject, ...], wanted: tuple[scenes.Thing, ...], along: str) -> bool:
+    """Whether two objects are in the wanted order along "x" or "y"."""
+    begins = scenes.POSITIONS[wanted[0].place] < scenes.POSITIONS[wanted[1].place]
     return bool(getattr(order[0], along) < getattr(order[1], along)) == begins
 
 
-def _likeness(order: tuple[Found, ...], wanted: tuple[scenes.Thing, ...]) -> int:
+def _likeness(order: tuple[DetectedObject, ...], wanted: tuple[scenes.Thing, ...]) -> int:
     return sum((thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, wanted))
 
 
-def _place(thing: Found, count: int) -> str:
+def _place(thing: DetectedObject, count: int) -> str:
     """The closest of the five places; with two objects the centre is not one."""
-    places = {name: at for name, at in scenes.PLACES.items() if count == 1 or name != "centre"}
+    places = {name: at for name, at in scenes.POSITIONS.items() if count == 1 or name != "centre"}
     return min(places, key=lambda name: (places[name][0] - thing.x) ** 2 + (places[name][1] - thing.y) ** 2)
 
 
-def _describe(mask: np.ndarray, pixels: np.ndarray) -> Found:
+def _describe(mask: np.ndarray, pixels: np.ndarray) -> DetectedObject:
     inside = ndimage.binary_erosion(mask, iterations=2)
     colour = np.median(pixels[inside if inside.any() else mask], axis=0)
     filled = ndimage.binary_fill_holes(mask)
@@ -128,7 +128,7 @@ def _describe(mask: np.ndarray, pixels: np.ndarray) -> Found:
         shape = _best_template(filled, area, x, y)
     name, radius = shape
     size = "small" if radius < 22 else "large"
-    return Found(nearest(colour, scenes.COLOURS), name, size, float(x), float(y), area)
+    return DetectedObject(nearest(colour, scenes.COLOURS), name, size, float(x), float(y), area)
 
 
 @cache

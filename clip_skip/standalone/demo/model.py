@@ -12,7 +12,7 @@ CHECKPOINT = Path(__file__).with_name("clip-skip-demo.safetensors")
 """SD1 in a single file, fp16; its pictures are 128 x 128. Trained by `training/train.py`."""
 
 CONFIG = CHECKPOINT.with_suffix(".yaml")
-"""What a WebUI reads to build the model; `ENCODER_FOLDER` stands where the path of the encoder's folder belongs."""
+"""The config from which a WebUI builds the model; `ENCODER_FOLDER` is replaced by the path of the encoder's folder."""
 
 ENCODER_FOLDER = "ENCODER_FOLDER"
 

@@ -26,7 +26,7 @@ COLOURS = {
 }
 BACKGROUNDS = {"white": (245, 245, 245), "grey": (128, 128, 128), "black": (15, 15, 15)}
 RADII = {"small": (15.0, 18.0), "large": (26.0, 30.0)}  # pixels
-PLACES = {"left": (34, 64), "right": (94, 64), "top": (64, 34), "bottom": (64, 94), "centre": (64, 64)}  # x, y
+POSITIONS = {"left": (34, 64), "right": (94, 64), "top": (64, 34), "bottom": (64, 94), "centre": (64, 64)}  # x, y
 
 # Never seen together in training: each shape and each of these colours is seen, but not the pair.
 HELD_OUT = frozenset(
@@ -73,7 +73,7 @@ def random_thing(rng: Random, place: str, pairs: Pairs) -> Thing:
     """An object at a named place, a few pixels off its exact centre."""
     colour, shape = rng.choice(pairs)
     size = rng.choice(tuple(RADII))
-    x, y = PLACES[place]
+    x, y = POSITIONS[place]
     return Thing(
         colour, shape, size, place,
         x=x + rng.uniform(-3, 3),
@@ -86,7 +86,7 @@ def random_thing(rng: Random, place: str, pairs: Pairs) -> Thing:
 def random_scene(rng: Random, pairs: Pairs = HELD_IN, things: int | None = None) -> Scene:
     """A scene whose objects are drawn from ``pairs``; ``things`` is 1, 2 or None for either."""
     count = things or (1 if rng.random() < 0.6 else 2)
-    places = (rng.choice(tuple(PLACES)),) if count == 1 else rng.choice(tuple(RELATIONS))
+    places = (rng.choice(tuple(POSITIONS)),) if count == 1 else rng.choice(tuple(RELATIONS))
     return Scene(
         things=tuple(random_thing(rng, place, pairs) for place in places),
         background=rng.choice(tuple(BACKGROUNDS)),
@@ -96,7 +96,7 @@ def random_scene(rng: Random, pairs: Pairs = HELD_IN, things: int | None = None)
 
 @dataclass(frozen=True)
 class Mentions:
-    """Which attributes a caption speaks of."""
+    """The attributes that a caption mentions."""
 
     colour: bool = True
     shape: bool = True
@@ -187,7 +187,7 @@ def signed_distance(shape: str, x: torch.Tensor, y: torch.Tensor, radius: float)
     return (edge_y * (along - outer) - edge_x * across) / math.hypot(edge_x, edge_y)
 
 
-def draw(scene: Scene, framed: bool = True) -> torch.Tensor:
+def draw_scene(scene: Scene, framed: bool = True) -> torch.Tensor:
     """The picture, float [3, 128, 128] in 0..1, with anti-aliased edges.
 
     The frame gives the VAE a fixed black and white to measure against: with 32 channels in 32 groups, its group norms

@@ -22,7 +22,7 @@ from clip_skip.standalone.prompts.guidance import Guidance
 from clip_skip.standalone.prompts.networks import Lora
 from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
 from clip_skip.standalone.sampling.noise import Noise, stacked
-from clip_skip.standalone.sampling.samplers import find
+from clip_skip.standalone.sampling.samplers import find_sampler
 from clip_skip.standalone.sampling.samplers import scheduler as new_scheduler
 
 
@@ -136,7 +136,7 @@ class Engine:
         return latents
 
     def _guidance(self, batch: Batch, calls: int, before: int, hires: Hires | None) -> Guidance:
-        """What the pictures of `batch` are guided by at each of the `calls` of the UNet in a pass."""
+        """The conditionings of `batch` at each of the `calls` of the UNet in a pass."""
         read = self.conditioner
         texts = [shot.texts(hires) for shot in batch.shots]
         positive = [read.prompt(prompt, calls, before) for prompt, _ in texts]
@@ -148,11 +148,13 @@ class Engine:
         )
 
     def _predict(self, latents: Tensor, time: Tensor, texts: Tensor, added: dict[str, Tensor] | None) -> Tensor:
-        """What the UNet predicts, in float32."""
+        """The UNet's prediction, in float32."""
         unet = self.models.unet
-        told = {name: value.to(unet.dtype) if name == "text_embeds" else value for name, value in (added or {}).items()}
+        inputs = {
+            name: value.to(unet.dtype) if name == "text_embeds" else value for name, value in (added or {}).items()
+        }
         predicted: Tensor = unet(
-            latents.to(unet.dtype), time, texts.to(unet.dtype), added_cond_kwargs=told or None, return_dict=False
+            latents.to(unet.dtype), time, texts.to(unet.dtype), added_cond_kwargs=inputs or None, return_dict=False
         )[0]
         return predicted.float()
 
@@ -179,16 +181,16 @@ def passes(steps: int, sampler: str, hires: Hires | None) -> list[tuple[int, int
 
     By these the WebUI counts where prompts change, whatever part of its steps a hires pass makes.
     """
-    first = steps * find(sampler)[0].calls
+    first = steps * find_sampler(sampler)[0].calls
     made: list[tuple[int, int, Hires | None]] = [(first, 0, None)]
     if hires:
         second, its_steps = hires.of(sampler, steps)
-        made.append((its_steps * find(second)[0].calls, first, hires))
+        made.append((its_steps * find_sampler(second)[0].calls, first, hires))
     return made
 
 
 def enlarged(latents: Tensor, hires: Hires, batch: Batch, factor: int) -> Tensor:
-    """The first pass's latents at the size of the hires pass, what is too much cut off on both sides."""
+    """The first pass's latents at the size of the hires pass, the excess cropped on both sides."""
     width, height = hires.size(batch.width, batch.height)
     size = height // factor, width // factor
     large = torch.nn.functional.interpolate(latents, size=size, **UPSCALERS[hires.upscaler])
@@ -197,7 +199,7 @@ def enlarged(latents: Tensor, hires: Hires, batch: Batch, factor: int) -> Tensor
 
 
 def fitting(engine: Engine, width: int, height: int) -> int:
-    """How many pictures of this size are worth making together.
+    """The number of pictures of this size to make in one batch.
 
     On a GPU this follows from its free memory: the batch is small enough not to spill into shared memory, which is
     slow and raises no error on Windows. On a CPU larger batches are hardly faster, and a killed run loses more.

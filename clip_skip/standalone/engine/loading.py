@@ -1,4 +1,4 @@
-"""How a checkpoint is loaded, and what its prompts may name."""
+"""How to load a checkpoint, and the networks that its prompts may name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["AS_USUAL", "DTYPES", "EMPHASES", "Loading"]
 DTYPES = ("float32", "float16", "bfloat16")
 
 EMPHASES = ("Original", "No norm", "Ignore", "None")
-"""As in the WebUI's settings: the mean is kept, it is not, weights do nothing, brackets are letters."""
+"""Named as in the WebUI's settings: mean kept, mean not kept, weights ignored, brackets taken as letters."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,16 @@ class Loading:
     def engine(self, model: Path, device: str) -> Engine:
         """The engine of the checkpoint at `model`. Raises `CheckpointError` or `EmbeddingError`.
 
-        This and what it is built on is slow to import, and not needed when nothing is missing.
+        This and its dependencies are slow to import, and not needed when nothing is missing.
         """
         import torch
 
         from clip_skip.standalone.engine.engine import Engine
-        from clip_skip.standalone.models.checkpoint import load
+        from clip_skip.standalone.models.checkpoint import load_checkpoint
         from clip_skip.standalone.prompts import embeddings
 
-        models = load(model, device, getattr(torch, self.dtype_on(device)))
-        known = embeddings.Embeddings(embeddings.load(self.embeddings)) if self.embeddings else None
+        models = load_checkpoint(model, device, getattr(torch, self.dtype_on(device)))
+        known = embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
         return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
 
     def loras_in(self, texts: Sequence[str]) -> list[Path]:

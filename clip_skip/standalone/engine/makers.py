@@ -1,4 +1,4 @@
-"""What makes pictures for a study or a sweep: one maker in this process, or many on a cluster, one interface."""
+"""Makers of pictures for a study or a sweep: one in this process, or many on a cluster, with one interface."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class Maker:
 
     @property
     def passes(self) -> int:
-        """How often a text encoder of the last checkpoint has run for this maker."""
+        """The number of text encoder passes of the last checkpoint for this maker."""
         return self._engine.conditioner.passes - self._passes if self._engine else 0
 
     def limit(self, task: Task) -> int:
-        """How many cells of the kind of `task` to make at once."""
+        """The number of cells like those of `task` to make at once."""
         from clip_skip.standalone.engine.engine import fitting
 
         engine, batch = self.engine(task.model), task.batch
@@ -97,7 +97,7 @@ class Maker:
         return self._limit or fitting(engine, *size)
 
     def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made | None:
-        """The pictures of `task`. None where they were too many for the memory: from then on `limit` is smaller."""
+        """The pictures of `task`. None if they did not fit into memory; `limit` is smaller from then on."""
         engine, batch = self.engine(task.model), task.batch
         if task.prepare != self._prepared:
             engine.prepare(task.prepare, batch.steps, batch.sampler, batch.hires)

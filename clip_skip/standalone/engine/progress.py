@@ -1,4 +1,4 @@
-"""How far a sweep or a study has come: a bar on the screen, figures for its record, and calls for a page."""
+"""The progress of a sweep or a study: a bar on the screen, figures for its record, and callbacks for a page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from clip_skip.messages.message import Message, Template
 __all__ = ["Figures", "Interrupted", "OnStep", "Progress"]
 
 OnStep = Callable[[int, int, Message | str], None]
-"""Called after every step with the steps done, all steps, and what is being made. It may raise `Interrupted`."""
+"""Called after every step with the steps done, all steps, and the task. It may raise `Interrupted`."""
 
 Figures = dict[str, Any]
-"""What was made, how, and how long it took: "run" in sweep.json and study.json."""
+"""The work done and the time it took: "run" in sweep.json and study.json."""
 
 CELLS_OF = Template("cell {first} to {last} of {count}")
 OUT_OF_MEMORY = Template("Out of memory: going on with {count} cells per batch. --batch {count} avoids the wait.")
@@ -32,7 +32,7 @@ class Progress:
         self, figures: Figures, cells: int, steps: int, on_step: OnStep = lambda done, total, what: None
     ) -> None:
         """figures: where cells_made and cells_per_batch are written, and out_of_memory where that happened
-        cells:   how many are to be made, each in so many `steps`
+        cells:   the number to make, each in `steps` steps
         """
         self._figures = figures
         figures["cells_made"] = 0
@@ -48,7 +48,7 @@ class Progress:
         self._bar.close()
 
     def begin(self, cells: int) -> None:
-        """So many cells are a batch that this process makes next."""
+        """This process begins a batch of this number of cells."""
         made = self._figures["cells_made"]
         self._begun, self._done = cells, made * self._steps
         self._what = CELLS_OF(first=made + 1, last=made + cells, count=self._cells)
@@ -62,7 +62,7 @@ class Progress:
         self._on_step(self._done, self._cells * self._steps, self._what)
 
     def finish(self, cells: int) -> None:
-        """So many cells are finished, and in their folder."""
+        """This number of cells is finished and in the folder."""
         self._figures.setdefault("cells_per_batch", cells)
         self._figures["cells_made"] += cells
         made = self._figures["cells_made"]
@@ -70,7 +70,7 @@ class Progress:
         self._bar.update(made * self._steps - self._bar.n)
 
     def makers(self, count: int) -> None:
-        """So many actors are at work."""
+        """This number of actors is working."""
         self._bar.set_postfix(actors=count)
 
     def smaller(self, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""What pictures are made of: a shot for each, and a batch of those that are made together."""
+"""Descriptions of pictures: a shot for each, and a batch of shots that are made together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UPSCALERS: dict[str, dict[str, Any]] = {
 """The WebUI's upscalers of latents, and what torch calls them."""
 
 NOISES = ("CPU", "GPU")
-"""Where the noise is drawn: by torch on the CPU, or as torch does on an NVIDIA GPU, which is other noise."""
+"""The source of noise: torch on the CPU, or torch's different noise on an NVIDIA GPU."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ class Hires:
         return self.sampler or sampler, self.steps or steps
 
     def cut(self, width: int, height: int) -> tuple[int, int]:
-        """What is too much of both then, and cut off."""
+        """The excess that is cropped then, of both."""
         (large, high), (wanted, tall) = self.size(width, height), self.resize or (0, 0)
         return large - wanted if wanted else 0, high - tall if tall else 0
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How pictures are sampled that are made together. Width and height are those of the first pass, in pixels.
+    """Sampling settings of pictures that are made together. Width and height are those of the first pass, in pixels.
 
     noise: one of `NOISES`
-    eta:   how much noise the steps add, of all that there is; None is the sampler's own
+    eta:   the share of noise that the steps add; None is the sampler's own
     """
 
     steps: int = 20

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from clip_skip.standalone.models.configs import unet_config, vae_config
 from clip_skip.standalone.models.errors import checkpoint_errors
 from clip_skip.standalone.models.header import open_checkpoint
-from clip_skip.standalone.models.sizes import TEXTS, UNET, Sizes
+from clip_skip.standalone.models.sizes import TEXT_PREFIXES, UNET, Sizes
 from clip_skip.standalone.models.text_encoders import assign_weights, build_text_encoder
 
 V_PREDICTION_BELOW = -1.0
@@ -40,17 +40,17 @@ class Models:
         return self.text_encoders[0]
 
 
-def load(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
-    """The model in `path`, each weight of which is read once. Raises `CheckpointError` if it is not a complete one."""
+def load_checkpoint(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
+    """The model in `path`, whose weights are each read once. Raises `CheckpointError` if it is not complete."""
     with open_checkpoint(path) as (file, wanted, sizes):
         weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
-    return build(weights, sizes, device, dtype, path)
+    return build_models(weights, sizes, device, dtype, path)
 
 
-def build(
+def build_models(
     weights: Mapping[str, Tensor], sizes: Sizes, device: str, dtype: torch.dtype, path: Path | str = "the model"
 ) -> Models:
-    """The model made of `weights` in the names of a single-file checkpoint, none of which is kept or changed.
+    """The model made of `weights` in the names of a single-file checkpoint, which are neither kept nor changed.
 
     Raises `CheckpointError` if they are not those of a model of these `sizes`. path: the checkpoint, for the error
     """
@@ -66,7 +66,7 @@ def build(
                 module.forward = partial(enlarge, module.forward)
         texts = [
             build_text_encoder(text, weights, prefix, path)
-            for text, prefix in zip(sizes.texts, TEXTS[sizes.family], strict=True)
+            for text, prefix in zip(sizes.texts, TEXT_PREFIXES[sizes.family], strict=True)
         ]
         if not sizes.prediction:
             sizes = replace(sizes, prediction=try_out(unet))
@@ -81,7 +81,7 @@ def ldm_names(weights: Mapping[str, Tensor], unet: UNet2DConditionModel) -> dict
 
 
 def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-    """What an `Upsample2D` of the UNet does: it doubles and convolves, and is cut to `size` then, as in the WebUI.
+    """The forward pass of the UNet's `Upsample2D`: doubles, convolves, then crops to `size`, as in the WebUI.
 
     `size` is given where a level is of odd size, as in pictures of 96 pixels; diffusers' own way, the other way round,
     makes another picture there.
@@ -93,7 +93,7 @@ def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, in
 @torch.inference_mode()
 def try_out(unet: UNet2DConditionModel) -> str:
     """What the UNet predicts, by its answer at the last time to a picture that is 0.5 throughout: noise is what it
-    sees there, and v is its opposite. This is how AUTOMATIC1111 tells the two SD2 models apart.
+    sees there, and v is its opposite. This is how AUTOMATIC1111 distinguishes the two SD2 models.
     """
     seen = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=unet.device, dtype=unet.dtype)
     text = torch.full((1, 2, unet.config.cross_attention_dim), 0.5, device=unet.device, dtype=unet.dtype)

@@ -1,6 +1,6 @@
 """The small files beside a checkpoint: its `.yaml`, and the `config.json` of its text encoder.
 
-They come from anywhere, so only what is wanted of them is read: scalars at known places, from files of a limited size
+They come from anywhere, so only the needed values are read: scalars at known places, from files of a limited size
 that are inside the checkpoint's folder. Nothing in them leads to another folder, or to the network.
 """
 
@@ -22,13 +22,13 @@ __all__ = ["ConfigError", "json_file", "path_inside", "plain_name", "yaml_scalar
 LARGEST_FILE = 100_000
 """Bytes. Published ones have 10,000 at most."""
 
-DEEPEST = 20
-"""How deep lists and mappings may stand in each other in a `.yaml`."""
+MOST_NESTING = 20
+"""The deepest nesting of lists and mappings in a `.yaml`."""
 
-TOO_LARGE = Template("{file} is larger than {limit} bytes")
-UNREADABLE = Template("{file} cannot be read: {problem}")
+CONFIG_TOO_LARGE = Template("{file} is larger than {limit} bytes")
+CONFIG_UNREADABLE = Template("{file} cannot be read: {problem}")
 HAS_ALIASES = Template("it has an alias (*), which is not accepted")
-TOO_DEEP = Template("its lists and mappings are more than {limit} levels deep")
+NESTED_TOO_DEEP = Template("its lists and mappings are more than {limit} levels deep")
 ODD_KEY = Template("the key of a mapping is not a plain text")
 MORE_THAN_ONE = Template("it has more than one document")
 
@@ -46,10 +46,10 @@ def text_of(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
-            raise ConfigError(TOO_LARGE(file=path.name, limit=f"{LARGEST_FILE:,}"))
+            raise ConfigError(CONFIG_TOO_LARGE(file=path.name, limit=f"{LARGEST_FILE:,}"))
         return content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=one_line(error))) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
 
 
 def yaml_scalars(path: Path) -> dict[Place, str]:
@@ -58,15 +58,15 @@ def yaml_scalars(path: Path) -> dict[Place, str]:
     try:
         return Scalars().read(text)
     except ConfigError as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=error.message)) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=error.message)) from error
     except yaml.YAMLError as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=one_line(error))) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
 
 
 class Scalars:
     """Follows a YAML document event by event; no object is built, no tag or alias is followed.
 
-    `keys` is where in the document the next node stands, a key or an index for each collection that is open; None for a
+    `keys` is the place of the next node in the document, a key or an index for each open collection; None for a
     mapping whose next node is a key.
     """
 
@@ -95,8 +95,8 @@ class Scalars:
     def open(self, is_mapping: bool) -> None:
         if self.keys and self.keys[-1] is None:
             raise ConfigError(ODD_KEY())
-        if len(self.keys) >= DEEPEST:
-            raise ConfigError(TOO_DEEP(limit=DEEPEST))
+        if len(self.keys) >= MOST_NESTING:
+            raise ConfigError(NESTED_TOO_DEEP(limit=MOST_NESTING))
         self.keys.append(None if is_mapping else 0)
 
     def scalar(self, value: str) -> None:
@@ -107,7 +107,7 @@ class Scalars:
             self.node_ends()
 
     def node_ends(self) -> None:
-        """What comes next in the collection that is open: a key, or the next item."""
+        """The next place in the open collection: a key, or the next item."""
         if self.keys:
             last = self.keys[-1]
             self.keys[-1] = last + 1 if isinstance(last, int) else None
@@ -119,7 +119,7 @@ def json_file(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(UNREADABLE(file=path.name, problem=one_line(error))) from error
+        raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
     return found if isinstance(found, dict) else {}
 
 

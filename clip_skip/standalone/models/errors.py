@@ -1,4 +1,4 @@
-"""What is raised for a checkpoint that cannot be used."""
+"""The error for a checkpoint that cannot be used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clip_skip.skip import shorten
 
 __all__ = ["CheckpointError", "checkpoint_errors"]
 
-UNREADABLE = Template("{file} is not a complete .safetensors file: {problem}")
+CHECKPOINT_UNREADABLE = Template("{file} is not a complete .safetensors file: {problem}")
 NOT_A_CHECKPOINT = Template("{file} is not such a checkpoint: {problem}")
 
 
@@ -22,7 +22,7 @@ class CheckpointError(MessageError):
 
 @contextmanager
 def checkpoint_errors(path: Path | str) -> Iterator[None]:
-    """Whatever is raised over the file at `path`, or its weights, becomes a `CheckpointError`; not a lack of memory."""
+    """Turns any error about the file at `path`, or its weights, into a `CheckpointError`, except out of memory."""
     from safetensors import SafetensorError
 
     try:
@@ -30,14 +30,14 @@ def checkpoint_errors(path: Path | str) -> Iterator[None]:
     except CheckpointError:
         raise
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(UNREADABLE(file=str(path), problem=one_line(error))) from error
-    except Exception as error:  # of a shape that nobody has thought of: diffusers and torch raise many kinds
+        raise CheckpointError(CHECKPOINT_UNREADABLE(file=str(path), problem=one_line(error))) from error
+    except Exception as error:  # for unforeseen shapes diffusers and torch raise many kinds of errors
         if is_out_of_memory(error):
             raise
         raise CheckpointError(NOT_A_CHECKPOINT(file=str(path), problem=one_line(error))) from error
 
 
 def one_line(error: Exception) -> str:
-    """The last line of what `error` says, which is where torch says what it found."""
+    """The last line of `error`, where torch says what it found."""
     lines = str(error).strip().splitlines()
     return shorten(lines[-1].strip(), 200)[1:-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""What a checkpoint file holds, from its header alone: is it SD1, SD2 or SDXL, and of what sizes?"""
+"""The contents of a checkpoint file, from its header alone: SD1, SD2 or SDXL, and its sizes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from clip_skip.made_for.naming import checkpoint_family
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
 from clip_skip.standalone.models.heads import HeadsError, complete_sizes
-from clip_skip.standalone.models.sizes import TEXT, TEXTS, UNET, VAE, Shape, Sizes, sizes_of
+from clip_skip.standalone.models.sizes import TEXT, TEXT_PREFIXES, UNET, VAE, Shape, Sizes, sizes_of
 
 __all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
 
 OLD_TEXT = "cond_stage_model.transformer."
-"""Some checkpoints lack `text_model` in the names of the text encoder; WebUIs take them too."""
+"""Some checkpoints have no `text_model` in the names of the text encoder; WebUIs accept them too."""
 
 OTHERS = {
     "conditioner.embedders.0.model.": Template("an SDXL refiner"),
@@ -34,12 +34,12 @@ OTHERS = {
     "decoder.": Template("a VAE"),
     "emb_params": Template("a textual inversion embedding"),
 }
-"""What a file is whose weights' names begin so."""
+"""Kinds of files, by the prefixes of their weights' names."""
 
 CHANNELS = {9: Template("an inpainting model"), 8: Template("an instruct-pix2pix model")}
-"""What a checkpoint is whose UNet takes so many channels."""
+"""Kinds of checkpoints, by the input channels of the UNet."""
 
-NO_FILE = Template("{file}: there is no such file")
+CHECKPOINT_NOT_FOUND = Template("{file}: there is no such file")
 IS_ANOTHER = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it is {kind}")
 LACKS_PARTS = Template("{file} is not an SD1, SD2 or SDXL checkpoint: it has {parts}")
 NO_UNET, NO_VAE, NO_TEXT = Template("no UNet"), Template("no VAE"), Template("no text encoder")
@@ -62,7 +62,7 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
     Whatever the block raises over the weights becomes one too.
     """
     if not path.is_file():
-        raise CheckpointError(NO_FILE(file=str(path)))
+        raise CheckpointError(CHECKPOINT_NOT_FOUND(file=str(path)))
     with checkpoint_errors(path), safe_open(path, framework="pt") as file:
         names = list(file.keys())
         wanted = checkpoint_names(names)
@@ -72,7 +72,7 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
 
 
 def digest(path: Path) -> str:
-    """A hash that tells models apart without reading gigabytes: of the size and of 64 blocks spread over the file."""
+    """A hash that identifies a model without reading gigabytes: of the size and of 64 blocks spread over the file."""
     size = path.stat().st_size
     content = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
@@ -100,13 +100,13 @@ def check_parts(shapes: Mapping[str, Shape], names: Sequence[str], path: Path) -
 
 
 def other_model(names: Sequence[str]) -> Template | None:
-    """What else a file may be whose weights have these names."""
+    """The kind of a file that is not a checkpoint, by the names of its weights."""
     return next((kind for start, kind in OTHERS.items() if any(name.startswith(start) for name in names)), None)
 
 
 def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
-    """How the names of text encoders begin, each only where it is one: its last norm is there."""
-    for prefixes in TEXTS.values():
+    """The prefixes of the text encoders, each recognized by its last norm."""
+    for prefixes in TEXT_PREFIXES.values():
         for prefix in prefixes:
             if f"{prefix}final_layer_norm.weight" in shapes or f"{prefix}ln_final.weight" in shapes:
                 yield prefix
@@ -114,7 +114,7 @@ def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
 
 def checkpoint_names(names: Sequence[str]) -> dict[str, str]:
     """The names of the weights we need, by today's name: no EMA copies, no training state."""
-    texts = tuple(prefix for prefixes in TEXTS.values() for prefix in prefixes)
+    texts = tuple(prefix for prefixes in TEXT_PREFIXES.values() for prefix in prefixes)
     wanted = {name: name for name in names if name.startswith((UNET, VAE, *texts))}
     for name in names:
         if name.startswith(OLD_TEXT) and not name.startswith(TEXT):

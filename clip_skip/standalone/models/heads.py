@@ -1,4 +1,4 @@
-"""What a model's weights do not say: its attention heads, and what its UNet predicts. Another number makes other
+"""Facts that are not in a model's weights: attention heads, and the UNet's prediction type. A wrong number makes other
 pictures, without an error.
 
 Looked for in this order: the file's metadata (`clip_skip.unet_heads`, `clip_skip.text_heads`), the `.yaml` of the same
@@ -25,7 +25,7 @@ from clip_skip.standalone.models.config_files import (
     plain_name,
     yaml_scalars,
 )
-from clip_skip.standalone.models.sizes import TOWERS, Sizes
+from clip_skip.standalone.models.sizes import FAMILY_TOWERS, Sizes
 
 __all__ = ["HeadsError", "complete_sizes", "text_heads", "unet_heads"]
 
@@ -47,7 +47,7 @@ UNKNOWN_TEXT_HEADS = Template(
     "has no {key}, and no {yaml} beside it has {name}"
 )
 NOT_HEADS = Template("{where} is {text}, not a number of heads")
-NOT_A_NUMBER = Template("{where} is {text}, not a number above 0")
+METADATA_NOT_A_NUMBER = Template("{where} is {text}, not a number above 0")
 METADATA = Template("the metadata {key}")
 IN_FILE = Template("{name} in {file}")
 HEADS_DO_NOT_DIVIDE = Template("{heads} attention heads do not divide the UNet's {channels} channels")
@@ -61,14 +61,14 @@ Config = Mapping[Place, str]
 
 
 class HeadsError(MessageError):
-    """The number of heads is unknown or impossible; the message says of which part, and where it could be written."""
+    """The number of heads is unknown or impossible; the message names the part, and where the number can be written."""
 
 
 def complete_sizes(path: Path, metadata: Mapping[str, str], sizes: Sizes) -> Sizes:
-    """`sizes` of the checkpoint at `path` with what its weights do not say. Raises `HeadsError`."""
+    """`sizes` of the checkpoint at `path`, completed with facts that are not in its weights. Raises `HeadsError`."""
     config = yaml_beside(path)
     heads, channels = unet_attention(path, metadata, config, sizes)
-    towers = TOWERS[sizes.family]
+    towers = FAMILY_TOWERS[sizes.family]
     texts = [
         text_heads(path, metadata, text.width, tower, place, len(towers) > 1)
         for place, (text, tower) in enumerate(zip(sizes.texts, towers))
@@ -152,7 +152,7 @@ def text_heads_beside(path: Path, place: int) -> int | None:
 
 
 def prediction(metadata: Mapping[str, str], config: Config, family: str) -> str:
-    """What the UNet predicts, or "" where only SD2's weights could tell."""
+    """The UNet's prediction type, or "" where only a test run of SD2's weights can show it."""
     written = metadata.get("modelspec.prediction_type", "").lower()
     if written in ("epsilon", "v", "v_prediction"):
         return "epsilon" if written == "epsilon" else "v_prediction"
@@ -236,5 +236,5 @@ def positive(text: str, where: Message) -> float:
     """A number above 0. Raises `HeadsError`."""
     number = float(text) if NUMBER.fullmatch(text) else math.nan
     if not 0 < number < math.inf:
-        raise HeadsError(NOT_A_NUMBER(where=where, text=shorten(text)))
+        raise HeadsError(METADATA_NOT_A_NUMBER(where=where, text=shorten(text)))
     return number

@@ -28,7 +28,7 @@ PREFIXES = ("", "model.", "model.language_model.", "language_model.model.")
 QUANTIZED = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant")
 
 QUANTIZED_FILE = Template("{file} has quantised weights, which are not read here; take a file in bfloat16 or float16")
-UNKNOWN = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
+UNKNOWN_TEXT_ENCODER = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
 NO_TOKENIZER = Template("{file} has no tokenizer.json beside it; name a folder that has one with --tokenizer")
 
 TYPES = {
@@ -48,7 +48,7 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Published:
-    """What images are made from: the name in a tag, the encoder's name, its clip skip, and whether it is normed."""
+    """How image models use it: the name in a tag, the encoder's name, its clip skip, and whether it is normalized."""
 
     tower: str
     name: str
@@ -113,7 +113,7 @@ def from_folder(path: Path) -> tuple[str, nn.Module]:
     config: Any = transformers.AutoConfig.from_pretrained(path, **only_here)
     family = TYPES.get(config.model_type)
     if family is None:
-        raise CheckpointError(UNKNOWN(file=path.name))
+        raise CheckpointError(UNKNOWN_TEXT_ENCODER(file=path.name))
     kind: Any = {"t5": transformers.T5EncoderModel, "umt5": transformers.UMT5EncoderModel}.get(
         family, transformers.AutoModel
     )
@@ -138,7 +138,7 @@ def from_file(path: Path) -> tuple[str, nn.Module]:
 
 
 def usable(module: nn.Module) -> nn.Module:
-    """In a type of number that a CPU computes with, and that T5's states don't overflow."""
+    """In a dtype that a CPU supports and that T5's states don't overflow."""
     first = next(iter(module.parameters()))
     return module.to(torch.bfloat16) if first.dtype == torch.float16 else module
 
@@ -177,7 +177,7 @@ def t5_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
 
 
 def llama_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
-    """Gemma 2, Qwen3, Qwen2.5 or Ministral, told apart by what their blocks have."""
+    """Gemma 2, Qwen3, Qwen2.5 or Ministral, distinguished by the parts of their blocks."""
     import transformers
 
     block = "layers.0."

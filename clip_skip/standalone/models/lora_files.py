@@ -1,4 +1,4 @@
-"""Where the file of a LoRA that a prompt names is, by its name or by the alias that the WebUI writes into prompts."""
+"""Finds the file of a LoRA in a prompt, by its name or by the alias that the WebUI writes into prompts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from clip_skip.standalone.prompts.networks import LoraError
 __all__ = ["find_lora"]
 
 NO_FOLDER = Template("{tag}: no folder of LoRAs is given (--loras)")
-NO_FILE = Template("{tag}: there is no {file} in {folder}, and no LoRA there has this alias")
+LORA_NOT_FOUND = Template("{tag}: there is no {file} in {folder}, and no LoRA there has this alias")
 MANY_FILES = Template("{tag}: more than one LoRA has this alias: {files}. Use the name of a file instead")
 
 ALIAS = "ss_output_name"
-"""Where kohya's sd-scripts write the name of what they have trained."""
+"""The metadata key of kohya's sd-scripts for the name of a trained network."""
 
 
 def find_lora(name: str, folder: Path | None) -> Path:
@@ -29,7 +29,7 @@ def find_lora(name: str, folder: Path | None) -> Path:
     files = sorted(folder.rglob("*.safetensors"))
     found = [path for path in files if path.stem == name][:1] or [path for path in files if alias_of(path) == name]
     if not found:
-        raise LoraError(NO_FILE(tag=tag, file=f"{name}.safetensors", folder=str(folder)))
+        raise LoraError(LORA_NOT_FOUND(tag=tag, file=f"{name}.safetensors", folder=str(folder)))
     if len(found) > 1:
         raise LoraError(MANY_FILES(tag=tag, files=", ".join(path.name for path in found)))
     return found[0]
@@ -46,7 +46,7 @@ def alias_of(path: Path) -> str | None:
 
 @lru_cache(maxsize=2**15)
 def read_alias(path: Path, _time: int, _size: int) -> str | None:
-    """The same, read once for each state of the file; a file that cannot be read has none."""
+    """The same, read once for each state of the file; empty for a file that cannot be read."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -21,7 +21,7 @@ from clip_skip.standalone.prompts.networks import Lora, LoraError
 __all__ = ["Loras"]
 
 UNUSABLE = Template("{file} cannot be used with this model: {problem}")
-NOTHING = Template("{file} has nothing for this model: it is another kind of file, or for another family")
+NO_MATCHING_WEIGHTS = Template("{file} has nothing for this model: it is another kind of file, or for another family")
 
 
 class Loras:
@@ -31,16 +31,16 @@ class Loras:
         self._models = models
         self._folder = folder
         self._peft_names: dict[str, str] = {}
-        """The names of those that peft applies, by the names in prompts."""
+        """The names of the LoRAs that peft applies, by the names in prompts."""
         self._adapters: dict[str, lycoris.Adapter] = {}
-        """Those that LyCORIS reads."""
+        """The networks that LyCORIS reads."""
         self._own_weights: dict[nn.Module, tuple[Any, Any]] = {}
         self.applied: tuple[Lora, ...] = ()
         self._loads = 0
-        """How many have been given to peft, some of which may not have been usable."""
+        """The number of adapters that peft has received, including unusable ones."""
 
     def apply(self, wanted: tuple[Lora, ...]) -> None:
-        """Make the model what it is with `wanted` alone. Raises `LoraError`."""
+        """Put the model into the state with `wanted` alone. Raises `LoraError`."""
         if wanted == self.applied:
             return
         for lora in wanted:
@@ -90,7 +90,7 @@ class Loras:
         try:
             self._read_with_diffusers(path, adapter)
             if not any(True for part, _ in self._parts() for _ in layers(part, adapter)):
-                raise LoraError(NOTHING(file=str(path)))
+                raise LoraError(NO_MATCHING_WEIGHTS(file=str(path)))
         except Exception:
             self._remove(adapter)
             raise

@@ -22,7 +22,7 @@ from clip_skip.standalone.prompts.networks import LoraError
 __all__ = ["Adapter", "algorithm_of", "apply_adapters", "read_adapter"]
 
 READ = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "Full", "w_norm": "Norm"}
-"""What is read here, by the ends of weights' names; the algorithms are called as LyCORIS calls them."""
+"""The supported algorithms, by the ends of weights' names; they have LyCORIS's names."""
 
 NOT_READ = {
     "oft_blocks": "OFT",
@@ -43,7 +43,7 @@ ODD_WEIGHTS = Template("{file} changes {name} in a way that is not known: {keys}
 
 @dataclass(frozen=True)
 class Change:
-    """How a module's weight and bias change, by the `weights` of an adapter."""
+    """The changes of a module's weight and bias by the `weights` of an adapter."""
 
     module: Any
     is_text: bool
@@ -56,7 +56,7 @@ class Adapter:
 
 
 def algorithm_of(names: Iterable[str]) -> str | None:
-    """What a file whose weights have these names is, if diffusers does not read it."""
+    """The kind of a file whose weights have these names, if diffusers does not read it."""
     ends = {name.partition(".")[2] for name in names}
     found = next((algorithm for end, algorithm in READ.items() if end in ends), None)
     if found and "dora_scale" in ends:
@@ -110,7 +110,7 @@ def base_modules(part: nn.Module) -> Iterator[tuple[str, Any]]:
 
 @torch.no_grad()
 def apply_adapters(applied: dict[Any, tuple[Any, Any]], wanted: Sequence[tuple[Adapter, float, float]]) -> None:
-    """Make the weights what they are with `wanted` alone: adapters, and their scales in text encoders and UNet.
+    """Put the weights into the state with `wanted` alone: adapters, and their scales in text encoders and UNet.
 
     applied: the own weight and bias of each module that is changed; kept up to date here
     """
@@ -169,7 +169,7 @@ def factor(parts: Mapping[str, Tensor], name: str, tucker: str = "") -> Tensor:
 
 
 def scale_of(parts: Mapping[str, Tensor], inner: Tensor | None) -> float:
-    """By what a change is multiplied: alpha over the rank, which is the number of rows of `inner`."""
+    """The factor of a change: alpha over the rank, which is the number of rows of `inner`."""
     if "scale" in parts:
         return parts["scale"].item()
     return parts["alpha"].item() / inner.shape[0] if "alpha" in parts and inner is not None else 1.0

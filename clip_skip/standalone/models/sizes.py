@@ -12,12 +12,12 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
 
-TEXTS = PREFIXES
+TEXT_PREFIXES = PREFIXES
 
-TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
+FAMILY_TOWERS = {"SD1": ("l",), "SD2": ("h",), "SDXL": ("l", "g")}
 """The letters of these text encoders, as in `<clipskip:l=2:g=3>`."""
 
-NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2}
+FAMILY_NATIVE = {"SD1": 1, "SD2": 2, "SDXL": 2}
 """The clip skip at which a family was published."""
 
 Shape = tuple[int, ...]
@@ -71,7 +71,7 @@ class Sizes:
     """Width of the vector that the UNet is given besides the text: pooled, sizes and crop (SDXL)."""
     vae_scale: float = 0.18215
     prediction: str = "epsilon"
-    """What the UNet predicts: "epsilon" or "v_prediction"; "" if nothing says so, and it has to be tried out."""
+    """The UNet's prediction type: "epsilon" or "v_prediction"; "" if unknown, so that it has to be tried."""
 
     @property
     def vae_factor(self) -> int:
@@ -86,7 +86,7 @@ class Sizes:
 
     @property
     def context(self) -> int:
-        """Width of what the UNet looks at."""
+        """The cross-attention context width of the UNet."""
         return sum(text.width for text in self.texts)
 
 
@@ -120,10 +120,10 @@ PUBLISHED = {
 
 
 MOST_LEVELS = 8
-"""Of a UNet or a VAE; published ones have 3 or 4."""
+"""Limit for the levels of a UNet or a VAE; published ones have 3 or 4."""
 
 MOST_BLOCKS = 200
-"""Of any kind, one after the other; published models have 32 at most."""
+"""Limit for consecutive blocks of any kind; published models have 32 at most."""
 
 
 def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
@@ -150,7 +150,7 @@ def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
     vae_levels = _length(shapes, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
     if not 0 < len(channels) <= MOST_LEVELS or not 0 < vae_levels <= MOST_LEVELS:
         raise ValueError(f"{len(channels)} levels of the UNet, {vae_levels} of the VAE")
-    first, *others = (text_sizes(shapes, prefix) for prefix in TEXTS[found])
+    first, *others = (text_sizes(shapes, prefix) for prefix in TEXT_PREFIXES[found])
     vector = shapes.get(f"{UNET}label_emb.0.0.weight", (0, 0))[1]
     return Sizes(
         unet=tuple(channels),
@@ -191,7 +191,7 @@ def text_sizes(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
 
 
 def _length(shapes: Mapping[str, Shape], pattern: str) -> int:
-    """How many of the names of `pattern` there are, from 0 on. ValueError for more than any model has."""
+    """The number of names of `pattern`, counted from 0. ValueError for more than any model has."""
     found = next(index for index in count() if pattern.format(index) not in shapes)
     if found > MOST_BLOCKS:
         raise ValueError(f"{found} x {pattern.format('N')}")

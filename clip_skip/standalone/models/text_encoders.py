@@ -14,30 +14,27 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from clip_skip.encoder import NAMES, TextEncoder, from_transformers
+from clip_skip.encoder import TOWER_NAMES, TextEncoder, from_transformers
+from clip_skip.made_for.naming import OPEN_CLIP_LAYERS
 from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.standalone.models.configs import encoder_config
 from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
-from clip_skip.standalone.models.header import NO_FILE, checkpoint_names, open_checkpoint
+from clip_skip.standalone.models.header import CHECKPOINT_NOT_FOUND, checkpoint_names, open_checkpoint
 from clip_skip.standalone.models.heads import HeadsError, text_heads
-from clip_skip.standalone.models.sizes import NATIVE, TEXTS, TOWERS, TextSizes, text_sizes
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, TEXT_PREFIXES, TextSizes, text_sizes
 
-__all__ = ["assign_weights", "build_text_encoder", "describe", "load_text_encoder"]
+__all__ = ["assign_weights", "build_text_encoder", "describe_text_encoder", "load_text_encoder"]
 
 REFINER = "conditioner.embedders.0.model."
-"""How the names of the text encoder of SDXL's refiner begin, which is CLIP-G."""
+"""The prefix of the text encoder of SDXL's refiner, CLIP-G."""
 
-OPEN_CLIP = (
-    (r"^positional_embedding$", "embeddings.position_embedding.weight"),
-    (r"^token_embedding\.", "embeddings.token_embedding."),
-    (r"^ln_final\.", "final_layer_norm."),
-    (r"^transformer\.resblocks\.", "encoder.layers."),
-    (r"\.ln_([12])\.", r".layer_norm\1."),
-    (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
-    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
-    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
-)
-"""OpenCLIP's names, and those of transformers."""
+OPEN_CLIP_TOWER = {
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "token_embedding.weight": "embeddings.token_embedding.weight",
+    "ln_final.weight": "final_layer_norm.weight",
+    "ln_final.bias": "final_layer_norm.bias",
+}
+"""OpenCLIP's names outside the blocks, and those of transformers."""
 
 INCOMPLETE = Template("{file} is not a complete checkpoint: missing {name}")
 INCOMPLETE_BY_MANY = Template("{file} is not a complete checkpoint: missing {name} and {count} more weights")
@@ -50,7 +47,7 @@ def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder
     tower: "l", "g" or "h"; None is the first one. Raises `CheckpointError`. An SD1 checkpoint has to be complete.
     """
     if not path.is_file():
-        raise CheckpointError(NO_FILE(file=str(path)))
+        raise CheckpointError(CHECKPOINT_NOT_FOUND(file=str(path)))
     with checkpoint_errors(path), safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118
         family, prefixes = prefixes_in(checkpoint_names(names) | {name: name for name in names})
@@ -68,12 +65,12 @@ def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder
             text = with_heads(path, file.metadata() or {}, weights, tower, place, len(prefixes) > 1)
     with checkpoint_errors(path):
         module = build_text_encoder(text, weights, prefix, path).float()
-    return describe(family, tower, module), module
+    return describe_text_encoder(family, tower, module), module
 
 
 def prefixes_in(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The family of a checkpoint with these names, and how those of each text encoder begin; SD1's if it has none."""
-    families = {family: dict(zip(TOWERS[family], TEXTS[family])) for family in TEXTS}
+    """The family of a checkpoint with these names, and the prefix of each text encoder; SD1's if there is none."""
+    families = {family: dict(zip(FAMILY_TOWERS[family], TEXT_PREFIXES[family])) for family in TEXT_PREFIXES}
     families["SDXL refiner"] = {"g": REFINER}
     for family, prefixes in families.items():
         found = {tower: prefix for tower, prefix in prefixes.items() if any(name.startswith(prefix) for name in names)}
@@ -86,7 +83,9 @@ def with_heads(
     path: Path, metadata: Mapping[str, str], weights: Mapping[str, Tensor], tower: str, place: int, is_one_of_two: bool
 ) -> TextSizes:
     """The sizes of the text encoder that has these weights, complete. Raises `CheckpointError`."""
-    prefix = next(p for p in (REFINER, *(p for ps in TEXTS.values() for p in ps)) if next(iter(weights)).startswith(p))
+    prefix = next(
+        p for p in (REFINER, *(p for ps in TEXT_PREFIXES.values() for p in ps)) if next(iter(weights)).startswith(p)
+    )
     try:
         text = text_sizes({name: tuple(weight.shape) for name, weight in weights.items()}, prefix)
         heads = text_heads(path, metadata, text.width, tower, place, is_one_of_two)
@@ -121,10 +120,10 @@ def from_open_clip(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]
         elif match := re.fullmatch(r"transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name):
             for part, third in zip("qkv", weight.chunk(3)):
                 yield f"encoder.layers.{match[1]}.self_attn.{part}_proj.{match[2]}", third
+        elif match := re.fullmatch(r"transformer\.resblocks\.(\d+)\.(.+)\.(weight|bias)", name):
+            yield f"encoder.layers.{match[1]}.{OPEN_CLIP_LAYERS.get(match[2], match[2])}.{match[3]}", weight
         else:
-            for pattern, new in OPEN_CLIP:
-                name = re.sub(pattern, new, name)
-            yield name, weight
+            yield OPEN_CLIP_TOWER.get(name, name), weight
 
 
 def assign_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> nn.Module:
@@ -144,7 +143,7 @@ def assign_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path 
     return module
 
 
-def describe(family: str, tower: str, module: nn.Module) -> TextEncoder:
+def describe_text_encoder(family: str, tower: str, module: nn.Module) -> TextEncoder:
     """A text encoder as clip skip sees it in a model of this family."""
-    native = NATIVE.get(family, NATIVE["SDXL"])
-    return from_transformers(module, NAMES[tower], tower, native, final_norm=family in ("SD1", "SD2"))
+    native = FAMILY_NATIVE.get(family, FAMILY_NATIVE["SDXL"])
+    return from_transformers(module, TOWER_NAMES[tower], tower, native, final_norm=family in ("SD1", "SD2"))

@@ -1,4 +1,4 @@
-"""Which checkpoint a picture was made with: by its name, and by its hash where the name doesn't decide."""
+"""Finds the checkpoint that a picture was made with: by name, and by hash where the name is ambiguous."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 IN_BRACKETS = re.compile(r"\s*\[([0-9A-Fa-f]{8,64})\]\s*$")
 HASH = re.compile(r"(?:0x)?([0-9A-Fa-f]{8,64})")
 OLD_HASH = (0x100000, 0x10000)
-"""Where the part of the file begins, and how long it is, of which AUTOMATIC1111 took a hash of 8 letters in 2022."""
+"""Offset and length of the part of the file for AUTOMATIC1111's 8-letter hash of 2022."""
 
 
 def model_name(infotext: Infotext) -> PurePosixPath:
@@ -64,12 +64,12 @@ def find_checkpoint(
 
 
 def spelled(name: str) -> str:
-    """`name` as it is compared: SD.Next leaves out commas and colons, file systems don't tell letter cases apart."""
+    """`name` normalized for comparison: SD.Next drops commas and colons, file systems may ignore case."""
     return re.sub(r"[,:\s]+", " ", name).strip().casefold()
 
 
 def distance(path: Path, name: PurePosixPath) -> tuple[bool, bool]:
-    """How far the place of `path` is from `name`: another folder, another letter case."""
+    """How much `path` differs from `name`: another folder, another letter case."""
     parts = [spelled(part) for part in path.with_suffix("").parts]
     wanted = [spelled(part) for part in name.parts]
     return parts[len(parts) - len(wanted) :] != wanted, path.stem != name.name

@@ -1,4 +1,4 @@
-"""What an infotext says a picture was made of, as far as it can be made again here."""
+"""The settings in a picture's infotext, as far as they can be reproduced here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clip_skip import skip
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS, Panel, restored
 from clip_skip.pictures.infotext import Infotext, skip_key
-from clip_skip.pictures.numbering import IGNORED, NATIVE, convert
+from clip_skip.pictures.numbering import CLIP_SKIP_IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
 from clip_skip.skip import shorten
 from clip_skip.standalone.option_kinds import Choice, Number
@@ -27,15 +27,15 @@ NOT_MADE = Template("{field}: {text} cannot be made here; {other} takes its plac
 LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.")
 TAKEN = Template("{reason} {native} is taken, as published.")
 
-READ = {
+USED_ENTRIES = {
     *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),
     *("Sampler", "Schedule type", "Size", "Model hash", "Model", "RNG"),
     *("Hires resize", "Hires sampler", "Hires schedule type"),
     *(one.infotext for one in FIELDS),
 }
-"""What we make again, besides the clip skip."""
+"""The entries that we reproduce, besides the clip skip."""
 
-NOTHING = {
+IRRELEVANT_ENTRIES = {
     *("Version", "App", "Backend", "Lora hashes", "Lora weights", "TI hashes", "TI", "VAE hash", "Hashes", "User"),
     *("Batch", "Batch size", "Batch pos", "Index", "Grid", "Operations", "Comment", "Styles", "Raw prompt"),
     *("Raw negative prompt", "Scheduler", "Performance", "Created Date", "Civitai resources", "Civitai metadata"),
@@ -43,13 +43,13 @@ NOTHING = {
     *("nsfw", "sourceImage", "Pad conds", "Hires Module 1", "Hires Module 2", "Module 1", "Pipeline", "width"),
     *("height", "Width", "Height", "aspectRatio", "Time taken", "Template", "Negative Template", "Script"),
 }
-"""What does not change the picture, or what other settings and the prompt say too."""
+"""Entries that do not change the picture, or that repeat other settings or the prompt."""
 
 HARMLESS = {("Eta", "1.0"), ("ENSD", "0"), ("Face restoration", "None"), ("Tiling", "False"), ("Refiner", "None")}
 """Settings that change nothing at this value."""
 
 MOST_LEFT_OUT = 12
-"""How many settings are named that cannot be made again."""
+"""The most settings to name of those that cannot be reproduced."""
 
 ENDINGS = (" hash", " hashes")
 BEGINNINGS = ("Sweep ", "Civitai ")
@@ -64,11 +64,11 @@ class Remark(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture was made of.
+    """The settings of a picture.
 
-    options: the values of those options, by their names in options.py, that the picture tells
+    options: the values of those options, by their names in options.py, that the picture has
     remarks: a message for everything that is made otherwise here
-    source:  what the picture itself says, which decides what its clip skip means
+    source:  the picture's own metadata, on which the meaning of its clip skip depends
     """
 
     options: Mapping[str, Any]
@@ -81,7 +81,7 @@ class Recipe:
         return self.warnings_unless(())
 
     def warnings_unless(self, given: Collection[str]) -> tuple[Message | Template, ...]:
-        """The same without what is pointless because an option is `given`."""
+        """The same without the messages that do not apply because an option is `given`."""
         return tuple(remark.message for remark in self.remarks if remark.option not in given)
 
     def clip_skip(self, family: str) -> tuple[float, list[Message | str]]:
@@ -94,12 +94,12 @@ class Recipe:
         value, reason = convert(self.source.tool, self.source.skip_text, family, self.source.release)
         native = NATIVE.get(family, 1.0)
         if value is None:
-            return native, [TAKEN(reason=reason or "", native=skip.format(native))]
-        return value, [reason] if isinstance(reason, Message) and reason.template == IGNORED else []
+            return native, [TAKEN(reason=reason or "", native=skip.format_skip(native))]
+        return value, [reason] if isinstance(reason, Message) and reason.template == CLIP_SKIP_IGNORED else []
 
 
 def of(infotext: Infotext) -> Recipe:
-    """What can be made again of a picture. Raises `PictureError` for a number or a size that is none."""
+    """The settings of a picture that can be reproduced. Raises `PictureError` for an invalid number or size."""
     found, remarks = infotext.parameters, [*left_out(infotext), *without_rng(infotext)]
     prompt, negative = with_tags(infotext)
     hires = "Hires upscale" in found or "Hires resize" in found
@@ -130,7 +130,7 @@ def of(infotext: Infotext) -> Recipe:
 
 
 def _value(option: Option, key: str, infotext: Infotext) -> tuple[Any, list[Message]]:
-    """What the infotext says of `option` by its `key`, and what to say where that cannot be made again."""
+    """The infotext's value of `option` under its `key`, and the message where it cannot be reproduced."""
     text = infotext.parameters[key]
     if isinstance(option.kind, Number):
         return infotext.whole(key) if option.kind.whole else infotext.number(key, 0), []
@@ -144,7 +144,7 @@ def without_rng(infotext: Infotext) -> Iterator[Remark]:
 
 
 def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[str, list[Message]]:
-    """The one of `SAMPLERS` that is meant, `default` where nothing is said or there is none, and what to say then."""
+    """The matching entry of `SAMPLERS`, or `default` if it is absent or unknown, and the message then."""
     if not name and not schedule:
         return default, []
     base, own = (name, "Automatic") if name else in_two(default)
@@ -165,11 +165,11 @@ def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[Me
 
 
 def left_out(infotext: Infotext) -> Iterator[Remark]:
-    """One message for all settings that made the picture what it is and cannot be made again."""
+    """One message for all settings that changed the picture and cannot be reproduced."""
     names = [
         name
         for name, value in infotext.parameters.items()
-        if not (name in READ or name in NOTHING or skip_key(name) or (name, value) in HARMLESS)
+        if not (name in USED_ENTRIES or name in IRRELEVANT_ENTRIES or skip_key(name) or (name, value) in HARMLESS)
         and not name.startswith(BEGINNINGS)
         and not name.lower().endswith(ENDINGS)
     ]
@@ -190,6 +190,6 @@ def with_tags(infotext: Infotext) -> tuple[str, str]:
         return f"<clipskip:{prompt}>{infotext.prompt}", f"{own}{infotext.negative}"
     of_parts = {part: convert(infotext.tool, number, "SD1")[0] for part, number in infotext.skips}
     if len(of_parts) == len(infotext.skips) == 2 and None not in of_parts.values():
-        tags = {part: f"<clipskip:{skip.format(value)}>" for part, value in of_parts.items() if value is not None}
+        tags = {part: f"<clipskip:{skip.format_skip(value)}>" for part, value in of_parts.items() if value is not None}
         return tags["prompt"] + infotext.prompt, tags["negative prompt"] + infotext.negative
     return infotext.prompt, infotext.negative

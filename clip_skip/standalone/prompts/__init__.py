@@ -1,1 +1,1 @@
-"""Prompts as tokens, and as what the UNet looks at."""
+"""Prompts as tokens, and as conditioning."""

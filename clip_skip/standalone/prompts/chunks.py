@@ -1,4 +1,4 @@
-"""A text as chunks of 75 tokens, each with its weight; words that stand for embeddings as places for their vectors."""
+"""A text as chunks of 75 tokens, each with its weight; words for embeddings as places for their vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clip_skip.standalone.prompts.tokens import CHUNK, COMMA, END, START
 __all__ = ["EMPTY", "Chunk", "Find", "chunks"]
 
 BACKTRACK = 20
-"""So many tokens after a comma move to the next chunk with what follows, rather than be torn from it: "Prompt word wrap
+"""The most tokens after a comma that move to the next chunk with the text after them: "Prompt word wrap
 length limit" of the WebUI, at its default."""
 
 Find = Callable[[Sequence[int], int], "tuple[str, int, int] | None"]
@@ -43,7 +43,7 @@ class Open:
         return Chunk(tokens, (1.0, *self.weights, *[1.0] * (empty + 1)), placed)
 
     def torn(self) -> Open:
-        """What is after the last comma and moves on, if that is near; nothing else. What moves is taken away."""
+        """Removes and returns the tokens after the last comma, if it is near; else nothing."""
         if self.comma is None or len(self.tokens) - self.comma > BACKTRACK:
             return Open()
         cut = self.comma + 1

@@ -1,4 +1,4 @@
-"""Prompts as what the UNet looks at. A chunk of 77 tokens is encoded once, for all its clip skips."""
+"""Prompts as conditioning. A chunk of 77 tokens is encoded once, for all its clip skips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clip_skip.standalone.prompts.tower import Tower
 __all__ = ["Conditioner", "Look", "SubPrompt", "Timeline"]
 
 KEPT = 128
-"""How many chunks stay encoded."""
+"""The number of chunks whose encodings are cached."""
 
 _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)")
@@ -29,7 +29,7 @@ _WEIGHT = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)")
 
 @dataclass(frozen=True)
 class Look:
-    """What the UNet looks at: texts (1, chunks * 77, D), and for SDXL its second encoder's pooled vector (1, P)."""
+    """A conditioning: texts (1, chunks * 77, D), and for SDXL its second encoder's pooled vector (1, P)."""
 
     texts: Tensor
     pooled: Tensor | None = None
@@ -41,19 +41,19 @@ Written = tuple[list[list[Chunk]], Mapping[str, float]]
 """The chunks of a text for each tower, and the clip skips that it asks for."""
 
 Timeline = Sequence[tuple[int, Look]]
-"""What a text is at which step: each with the last step, counted from 0, at which it holds."""
+"""The versions of a text, each with the last step, counted from 0, at which it is used."""
 
 
 @dataclass(frozen=True)
 class SubPrompt:
-    """A part of a prompt between ANDs, its weight, and what it is at which step."""
+    """A part of a prompt between ANDs, its weight, and its versions by step."""
 
     weight: float
     timeline: Timeline
 
 
 class Conditioner:
-    """Encodes prompts with a model's text encoders, and keeps what it has encoded of the last ones."""
+    """Encodes prompts with a model's text encoders, and caches the last encodings."""
 
     def __init__(self, towers: Sequence[Tower], mode: str = "Original", embeddings: Embeddings | None = None) -> None:
         """`mode` of emphasis is as in the WebUI's settings, "Original", "No norm", "Ignore" or "None"."""
@@ -61,9 +61,9 @@ class Conditioner:
         self.mode = mode
         self.embeddings = (embeddings or Embeddings(())).keep_fitting(self.towers)
         self.passes = 0
-        """How often a text encoder ran."""
+        """The number of text encoder passes."""
         self.state: Hashable = ()
-        """What else the encoders are made of, such as LoRAs: what was encoded with another is not used."""
+        """What else the encodings depend on, such as LoRAs: encodings with another value are not used."""
         self._kept: dict[Key, dict[float, Tensor]] = {}
         self._pooled: dict[Key, Tensor] = {}
 
@@ -95,7 +95,7 @@ class Conditioner:
         return [SubPrompt(weight, self.timeline(part, steps, first_pass)) for weight, part in sub_prompts(text)]
 
     def timeline(self, text: str, steps: int, first_pass: int = 0, negative: bool = False) -> Timeline:
-        """What a marked text without AND is at each step. SDXL looks at nothing for an empty negative prompt."""
+        """The conditionings of a marked text without AND by step. SDXL's are zeros for an empty negative prompt."""
         written, ends, empty = self._written(text, steps, first_pass)
         longest = max(len(row) for rows, _ in written for row in rows)
         states = [self._states(index, written, longest) for index in range(len(self.towers))]
@@ -129,7 +129,7 @@ class Conditioner:
         for column in zip_longest(*padded):
             states = torch.cat([self._encode(tower, chunk, {value})[value] for chunk, value in zip(column, values)])
             weights = torch.tensor([chunk.weights for chunk in column], device=states.device)
-            made.append(emphasis.apply(states, weights, self.mode))
+            made.append(emphasis.apply_emphasis(states, weights, self.mode))
         return torch.cat(made, dim=1)
 
     def _encode(self, tower: Tower, chunk: Chunk, values: Iterable[float]) -> dict[float, Tensor]:

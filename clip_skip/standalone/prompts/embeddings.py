@@ -1,4 +1,4 @@
-"""Textual inversions: words in a prompt that stand for vectors of a file."""
+"""Textual inversions: words in a prompt that are replaced by vectors from a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clip_skip.standalone.prompts.networks import EmbeddingError
 from clip_skip.standalone.prompts.tokens import CHUNK
 from clip_skip.standalone.prompts.tower import Tower
 
-__all__ = ["Embedding", "Embeddings", "load"]
+__all__ = ["Embedding", "Embeddings", "load_embeddings"]
 
 
 NOT_AN_EMBEDDING = Template("{file} is not a textual inversion: {problem}")
@@ -29,7 +29,7 @@ UNSAFE = Template("{file} is not a textual inversion: it is broken, or holds som
 
 @dataclass(frozen=True)
 class Embedding:
-    """A word, and the vectors (number, width) that it stands for in each tower.
+    """A word, and its vectors (number, width) for each tower.
 
     problem: why its file cannot be used, if it cannot; that matters where a prompt names it
     """
@@ -51,11 +51,11 @@ class Embeddings:
         self.known = {embedding.name.lower(): embedding for embedding in known}
 
     def keep_fitting(self, towers: Sequence[Tower]) -> Embeddings:
-        """Those that fit these towers, and those that have a problem."""
+        """The embeddings that fit these towers, and those that have a problem."""
         return Embeddings(embedding for embedding in self.known.values() if embedding.problem or embedding.fits(towers))
 
     def finder(self, text: str) -> Callable[[Tower], Find]:
-        """What finds in the tokens of `text` those of an embedding's name, longest name first.
+        """A function that finds embeddings' names in the tokens of `text`, longest name first.
 
         It raises `EmbeddingError` for a name whose file cannot be used.
         """
@@ -99,20 +99,20 @@ class Embeddings:
             hook.remove()
 
 
-def load(folder: Path) -> list[Embedding]:
-    """The textual inversions in `folder` and below it. A file that is none has a `problem`, and stops no other one."""
+def load_embeddings(folder: Path) -> list[Embedding]:
+    """The textual inversions in and below `folder`. A file that is not one has a `problem`."""
     files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".safetensors", ".pt", ".bin"))
     return [read_or_report(path) for path in files if path.is_file()]
 
 
 def read_or_report(path: Path) -> Embedding:
     try:
-        return read(path)
+        return read_embedding(path)
     except EmbeddingError as error:
         return Embedding(path.stem, {}, error.message)
 
 
-def read(path: Path) -> Embedding:
+def read_embedding(path: Path) -> Embedding:
     """The textual inversion in `path`: of the WebUI, of diffusers, or for SDXL. Raises `EmbeddingError`.
 
     Pickles (.pt, .bin) are read without running what they say.

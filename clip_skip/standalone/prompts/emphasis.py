@@ -1,4 +1,4 @@
-"""Emphasis: `(a)`, `(a:1.2)`, `[a]`, escapes and BREAK in one text, and what the weights do to its conditioning."""
+"""Emphasis: `(a)`, `(a:1.2)`, `[a]`, escapes and BREAK in one text, and how weights change its conditioning."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from clip_skip.standalone.prompts.schedule import DEEPEST
+from clip_skip.standalone.prompts.schedule import MOST_BRACKETS
 
-__all__ = ["BREAK", "Piece", "apply", "pieces"]
+__all__ = ["BREAK", "Piece", "apply_emphasis", "pieces"]
 
 TOKEN = re.compile(
     r"""(?P<ESCAPE>\\[\\()\[\]]?)
@@ -40,7 +40,7 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
         return [(text, 1.0)]
     found: list[Piece] = []
     opened: dict[str, list[int | None]] = {"(": [], "[": []}
-    """Where what is in each open bracket begins; None for one without a weight."""
+    """The start of the contents of each open bracket; None for one without a weight."""
     depth = 0
 
     def close(bracket: str, factor: float) -> None:
@@ -55,8 +55,8 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
         if kind == "ESCAPE":
             found.append((token[1:], 1.0))
         elif kind == "OPEN":
-            opened[token].append(len(found) if depth < DEEPEST else None)
-            depth += depth < DEEPEST
+            opened[token].append(len(found) if depth < MOST_BRACKETS else None)
+            depth += depth < MOST_BRACKETS
         elif closes and opened[closes]:
             close(closes, factor_of(kind, token))
         else:
@@ -110,7 +110,7 @@ def merged(found: list[Piece]) -> Iterator[Piece]:
     yield last, weight
 
 
-def apply(states: Tensor, weights: Tensor, mode: str = "Original") -> Tensor:
+def apply_emphasis(states: Tensor, weights: Tensor, mode: str = "Original") -> Tensor:
     """`states` (B, 77, D) of one chunk of B texts with the tokens' `weights` (B, 77).
 
     "Original" keeps the mean of all of `states`: texts that take turns in one prompt change each other.

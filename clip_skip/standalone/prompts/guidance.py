@@ -13,7 +13,7 @@ from clip_skip.standalone.prompts.conditioning import Look, SubPrompt, Timeline
 __all__ = ["Guidance"]
 
 Predict = Callable[[Tensor, Tensor, Tensor, "dict[str, Tensor] | None"], Tensor]
-"""The UNet: latents, a time, texts, and what SDXL's is told beside them."""
+"""The UNet: latents, a time, texts, and SDXL's additional inputs."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Group:
     """Rows of texts that are equally long, and so go through the UNet together.
 
     rows:     where among all rows each of them is
-    pictures: of which picture each is
+    pictures: the index of each one's picture
     """
 
     rows: Tensor
@@ -34,7 +34,7 @@ class Guidance:
     """positive:  the sub-prompts of each picture
     negative:  the negative prompt of each
     scales:    the CFG scale of each
-    size:      height and width in pixels, which SDXL is told
+    size:      height and width in pixels, an input of SDXL
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Guidance:
         self._groups: list[Group] = []
 
     def __call__(self, predict: Predict, latents: Tensor, time: Tensor, call: int) -> Tensor:
-        """What is predicted for each picture: without the prompt, and from there towards each of its sub-prompts."""
+        """The prediction for each picture: the unconditional one, plus a step towards each of its sub-prompts."""
         self._set(call, latents.device)
         predicted: Tensor | None = None
         for group in self._groups:

@@ -1,4 +1,4 @@
-"""What is in a prompt besides its text: LoRAs, `<lora:name:0.8>`, and other networks.
+"""Networks in a prompt: LoRAs, `<lora:name:0.8>`, and other networks.
 
 The rules are those of AUTOMATIC1111 v1.10.1, `extra_networks.py` and `extra_networks_lora.py`.
 """
@@ -25,7 +25,7 @@ OWN_NAMES = ("te", "unet")
 """The names that a LoRA's weights may have."""
 
 NO_NAME = Template("{tag} names no LoRA")
-NOT_A_NUMBER = Template("{tag}: its weight {text} is not a number")
+WEIGHT_NOT_A_NUMBER = Template("{tag}: its weight {text} is not a number")
 HYPERNETWORK = Template("{tag}: hypernetworks are not supported without a WebUI")
 IGNORED_OPTION = Template(
     "{tag}: {text} was ignored, because it is an option of an extension; the LoRA was applied in full."
@@ -84,7 +84,7 @@ def network_warnings(prompts: Iterable[str]) -> list[Message]:
 
 
 def warnings_of(network: Network) -> Iterator[Message]:
-    """What of one network is ignored."""
+    """Messages about the ignored parts of one network."""
     tag = shorten(network.tag)
     if network.kind in LORA:
         for item in others_options(network):
@@ -144,5 +144,5 @@ def is_number(text: str) -> bool:
 
 def number(text: str, network: Network) -> float:
     if not is_number(text):
-        raise LoraError(NOT_A_NUMBER(tag=shorten(network.tag), text=shorten(text)))
+        raise LoraError(WEIGHT_NOT_A_NUMBER(tag=shorten(network.tag), text=shorten(text)))
     return float(text)

@@ -1,4 +1,4 @@
-"""How OpenCLIP reads a text: not quite as CLIP does in transformers, where it holds HTML."""
+"""OpenCLIP's cleaning of a text, which differs from CLIP's in transformers where the text has HTML."""
 
 from __future__ import annotations
 

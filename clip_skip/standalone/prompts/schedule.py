@@ -3,7 +3,7 @@
 [from:to:0.5]  [to:5]  [from::5]  [a|b]
 
 The rules are those of AUTOMATIC1111 v1.10.1, by what it does with `tests/prompts.json`: brackets that belong to nothing
-are letters, and where a `|` belongs to nothing, or a backslash escapes nothing, the whole prompt is taken as it stands.
+are letters, and where a `|` belongs to nothing, or a backslash escapes nothing, the whole prompt is used verbatim.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from clip_skip.prompt.sub_prompts import BRACKET
 
-__all__ = ["DEEPEST", "depth_of", "schedule"]
+__all__ = ["MOST_BRACKETS", "depth_of", "schedule"]
 
 TOKEN = re.compile(r"(?:\\.|[^\\()\[\]:|])+|[()\[\]:|]")
 """A run of text, or one of the signs that have a meaning."""
@@ -24,11 +24,11 @@ STEP = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
 
 OPENING = {")": "(", "]": "["}
 
-DEEPEST = 60
-"""So many brackets may stand in each other. A prompt with more is taken as it stands."""
+MOST_BRACKETS = 60
+"""The deepest nesting of brackets. A prompt with deeper nesting is used verbatim."""
 
 Leaf = Callable[[int], str]
-"""What a part of a prompt is at a step, which are counted from 1."""
+"""The text of a part of a prompt at a step; steps are counted from 1."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Bracket:
     separators: list[str] = field(default_factory=list)
 
     def as_letters(self) -> list[str | Leaf]:
-        """What has been read so far, where it turns out that the bracket belongs to nothing."""
+        """The parts read so far, as plain text, if the bracket turns out to be unmatched."""
         letters: list[str | Leaf] = [self.sign, *self.parts[0]]
         for separator, part in zip(self.separators, self.parts[1:]):
             letters += [separator, *part]
@@ -48,7 +48,7 @@ class Bracket:
 
 
 class Unreadable(Exception):
-    """The whole prompt is to be taken as it stands."""
+    """The whole prompt has to be used verbatim."""
 
 
 @lru_cache(maxsize=256)
@@ -59,7 +59,7 @@ def schedule(prompt: str, steps: int, first_pass: int = 0) -> tuple[tuple[int, s
     first_pass: those of the pass before, in a hires pass, which whole numbers go on from
     Takes time in proportion to the length of `prompt`, for each of the texts.
     """
-    if "[" not in prompt or depth_of(prompt) > DEEPEST:
+    if "[" not in prompt or depth_of(prompt) > MOST_BRACKETS:
         return ((steps, prompt),)
     reader = Reader(steps, first_pass)
     try:
@@ -76,11 +76,11 @@ class Reader:
         self.steps, self.first_pass = steps, first_pass
         self.ends = {steps}
         self.whole: list[str | Leaf] = []
-        """What stands outside brackets, as far as that is known."""
+        """The parts outside brackets, as far as they are known."""
         self.opened: list[Bracket] = []
 
     def read(self, prompt: str) -> Leaf:
-        """What `prompt` is at a step. Raises `Unreadable`."""
+        """The text of `prompt` by step. Raises `Unreadable`."""
         at = 0
         while at < len(prompt):
             token = TOKEN.match(prompt, at)
@@ -89,7 +89,7 @@ class Reader:
             at = token.end()
             self.take(token[0])
         self.give_up_opened()
-        return joined(self.whole)
+        return join_leaves(self.whole)
 
     def take(self, token: str) -> None:
         """The next run of text or sign."""
@@ -110,20 +110,20 @@ class Reader:
             self.add(token)
 
     def closed(self, sign: str) -> Leaf | None:
-        """What the last opened bracket is, which `sign` closes; None if it belongs to nothing."""
+        """The contents of the last opened bracket, which `sign` closes; None if it does not match."""
         if not self.opened or self.opened[-1].sign != OPENING[sign]:
             return None
         parts, separators = self.opened[-1].parts, self.opened[-1].separators
         if not separators or (sign == ")" and separators == [":"]):
-            return joined([*self.opened[-1].as_letters(), sign])
+            return join_leaves([*self.opened[-1].as_letters(), sign])
         if sign == ")":
             return None
         if "|" in separators:
-            return None if ":" in separators else self.alternation([joined(part) for part in parts])
+            return None if ":" in separators else self.alternation([join_leaves(part) for part in parts])
         written = parts[-1]
         if len(parts) > 3 or len(written) != 1 or not isinstance(written[0], str) or not STEP.fullmatch(written[0]):
             return None
-        return self.edit(joined(parts[0] if len(parts) == 3 else []), joined(parts[-2]), written[0])
+        return self.edit(join_leaves(parts[0] if len(parts) == 3 else []), join_leaves(parts[-2]), written[0])
 
     def alternation(self, parts: list[Leaf]) -> Leaf:
         """Another of `parts` at each step."""
@@ -154,13 +154,13 @@ class Reader:
             self.whole.append(part)
 
 
-def joined(parts: list[str | Leaf]) -> Leaf:
-    """What `parts` are at a step, one after the other."""
+def join_leaves(parts: list[str | Leaf]) -> Leaf:
+    """The texts of `parts` at a step, joined."""
     return lambda step: "".join(part if isinstance(part, str) else part(step) for part in parts)
 
 
 def depth_of(prompt: str) -> int:
-    """How deep square and round brackets may stand in each other in `prompt`, at most."""
+    """An upper bound of the nesting of square and round brackets in `prompt`."""
     depth = deepest = 0
     for match in BRACKET.finditer(prompt.replace("(", "[").replace(")", "]")):
         depth = max(depth + {"[": 1, "]": -1}.get(match[0], 0), 0)

@@ -1,1 +1,1 @@
-"""The noise levels of the WebUI's schedules, and the samplers that diffusers has none of."""
+"""The noise levels of the WebUI's schedules, and the samplers that are missing in diffusers."""

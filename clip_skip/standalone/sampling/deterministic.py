@@ -20,7 +20,7 @@ from torch import Tensor
 
 from clip_skip.standalone.sampling import noise_levels
 from clip_skip.standalone.sampling.noise import Noise, stacked
-from clip_skip.standalone.sampling.noise_levels import known, vp_times
+from clip_skip.standalone.sampling.noise_levels import training_sigmas, vp_times
 
 __all__ = ["ddim", "dpmpp_2m", "euler", "unipc"]
 
@@ -35,7 +35,7 @@ class AtLevels:
     takes_noises = False
     """Whether `step` takes the noise to add, as in stochastic.py."""
     preserving = True
-    """Whether latents are scaled down so far that their variance stays 1."""
+    """Whether latents are scaled down to keep their variance at 1."""
 
     def set_timesteps(self, steps: int, device: Any = None, left: int | None = None, **_other: Any) -> None:
         """left: how many of the steps are made, the last ones; all with None"""
@@ -45,16 +45,16 @@ class AtLevels:
         self.set_begin_index(0)  # type: ignore[attr-defined]
 
     def levels(self, steps: int, left: int | None) -> tuple[Tensor, Tensor]:
-        return noise_levels.run(self.schedule, steps, left)
+        return noise_levels.sigmas_and_times(self.schedule, steps, left)
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
-        """What the steps begin with: noise, in a hires pass over the latents `picture`."""
+        """The first latents: noise, in a hires pass added to the latents `picture`."""
         begun = noise * self.init_noise_sigma
         return begun if picture is None else begun + picture * self._kept
 
     @property
     def init_noise_sigma(self) -> float:
-        """By what noise is multiplied to be the latents at the first level, which diffusers' pipelines ask for."""
+        """The factor that scales noise to the latents at the first level, as diffusers' pipelines expect it."""
         return self.sigmas[0].item() * self._kept
 
     @init_noise_sigma.setter
@@ -89,16 +89,16 @@ def at(schedule: str, scheduler: Any) -> Any:
 
 
 class OverTimes:
-    """What DDIM and UniPC have in common, which the WebUI runs over the times of the training, not over levels."""
+    """The common part of DDIM and UniPC, which the WebUI runs over training times, not over noise levels."""
 
     init_noise_sigma = 1.0
     takes_noises = False
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
-        """What the steps begin with: noise, in a hires pass over the latents `picture`."""
+        """The first latents: noise, in a hires pass added to the latents `picture`."""
         if picture is None:
             return noise
-        kept = 1 / (known()[self.begins_at].item() ** 2 + 1)
+        kept = 1 / (training_sigmas()[self.begins_at].item() ** 2 + 1)
         begun: Tensor = picture * kept**0.5 + noise * (1 - kept) ** 0.5
         return begun
 
@@ -122,14 +122,14 @@ class UniPC(OverTimes, AtLevels, UniPCMultistepScheduler):  # type: ignore[misc]
 class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
     takes_noises = True
     eta = 0.0
-    """How much noise each step adds, of all that there is."""
+    """The share of noise that each step adds."""
 
     def step(self, output: Tensor, time: Tensor, sample: Tensor, noises: Sequence[Noise] = (), **options: Any) -> Any:
         noise = stacked(noises, sample.shape[1:]).to(sample) if self.eta else None
         return super().step(output, time, sample, eta=self.eta, variance_noise=noise, **options)
 
     def set_timesteps(self, steps: int, device: Any = None, left: int | None = None) -> None:
-        """As in the WebUI the run ends at time 1, and where 1000 is no multiple of `steps` it has one more."""
+        """As in the WebUI the run ends at time 1, and where 1000 is not a multiple of `steps` it has one more step."""
         super().set_timesteps(steps, device)
         self.timesteps = self.times(steps, left).flip(0)[:-1].to(device)
 

@@ -35,7 +35,7 @@ def stacked(noises: Sequence[Noise], shape: Sequence[int]) -> Tensor:
 
 
 def philox(seed: int, call: int, numbers: int) -> np.ndarray:
-    """What the `call`-th `torch.randn` (from 0) after `torch.cuda.manual_seed(seed)` gives, float32.
+    """The result of the `call`-th `torch.randn` (from 0) after `torch.cuda.manual_seed(seed)`, float32.
 
     Philox 4x32-10 (Salmon et al. 2011), a counter for each number, and the sine of cuRAND's Box-Muller transform. It
     holds for tensors no larger than the GPU has threads, as latents are.

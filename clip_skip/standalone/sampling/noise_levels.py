@@ -2,7 +2,7 @@
 
 sigma is the noise's standard deviation where the picture's is left as it is (Karras et al. 2022, k-diffusion), from the
 model's largest down to its least, and then 0. Times are those of the model's training, 0 to 999, and may lie between.
-All in float32, as in k-diffusion: what a Brownian tree gives depends on the last bit.
+All in float32, as in k-diffusion: a Brownian tree's noise depends on the last bit.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["known", "levels", "run", "sigma_at", "sigma_at_half_alpha", "time_at", "vp_times"]
+__all__ = ["levels", "sigma_at", "sigma_at_half_alpha", "sigmas_and_times", "time_at", "training_sigmas", "vp_times"]
 
 TIMES = 1000
 
 
-def known() -> Tensor:
+def training_sigmas() -> Tensor:
     """The sigmas of all times, as SD1, SD2 and SDXL were trained with, (1000,)."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, TIMES, dtype=torch.float64) ** 2
     alphas = torch.cumprod(1 - betas, 0).float()
@@ -27,21 +27,21 @@ def known() -> Tensor:
 
 def sigma_at(times: Tensor, sigmas: Tensor | None = None) -> Tensor:
     """The sigmas of `times`, between whole ones by their logarithm. `sigmas` are those of times 0, 1, 2, ..."""
-    logs = (known() if sigmas is None else sigmas).log()
+    logs = (training_sigmas() if sigmas is None else sigmas).log()
     low = times.floor().long().clamp(0, len(logs) - 2)
     return torch.lerp(logs[low], logs[low + 1], times - low).exp()
 
 
 def time_at(sigmas: Tensor) -> Tensor:
     """The times of `sigmas`; the reverse of `sigma_at`."""
-    logs, asked = known().log(), sigmas.log()
-    low = (torch.searchsorted(logs, asked, right=True) - 1).clamp(0, TIMES - 2)
-    return low + ((asked - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
+    logs, wanted = training_sigmas().log(), sigmas.log()
+    low = (torch.searchsorted(logs, wanted, right=True) - 1).clamp(0, TIMES - 2)
+    return low + ((wanted - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
 
 
 def levels(schedule: str, steps: int) -> Tensor:
     """The sigmas of `steps` steps, with the 0 at the end, (steps + 1,). KeyError if there is no such schedule."""
-    least, most = known()[0].item(), known()[-1].item()
+    least, most = training_sigmas()[0].item(), training_sigmas()[-1].item()
     made = {
         "Uniform": lambda: sigma_at(torch.linspace(TIMES - 1, 0, steps)),
         "Karras": lambda: karras(steps, least, most),
@@ -52,7 +52,7 @@ def levels(schedule: str, steps: int) -> Tensor:
     return torch.cat([made, torch.zeros(1)])
 
 
-def run(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
+def sigmas_and_times(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
     """The sigmas of the last `left` steps of a run, or of all, one more than its times, and the times."""
     sigmas = levels(schedule, steps)[-(left or steps) - 1 :]
     return sigmas, time_at(sigmas[:-1])
@@ -64,8 +64,8 @@ def vp_times(steps: int) -> Tensor:
 
 
 def sigma_at_half_alpha(times: Tensor) -> Tensor:
-    """The sigmas of `times`, between whole ones by the logarithm of what is left of the picture: UniPC's."""
-    left = -0.5 * torch.log1p(known() ** 2)
+    """The sigmas of `times`, interpolated in log alpha between whole ones: UniPC's."""
+    left = -0.5 * torch.log1p(training_sigmas() ** 2)
     low = times.floor().long().clamp(0, TIMES - 2)
     return torch.expm1(-2 * torch.lerp(left[low], left[low + 1], times - low)) ** 0.5
 

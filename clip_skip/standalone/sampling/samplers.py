@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find", "in_two", "named", "scheduler"]
+__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find_sampler", "in_two", "named", "scheduler"]
 
 SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """make:     a scheduler, from the name of a schedule and what the UNet predicts
-    schedule: the one that "Automatic" is; "" where the sampler has its own and takes no other
+    """make:     creates a scheduler from the name of a schedule and the UNet's prediction type
+    schedule: the meaning of "Automatic"; "" where the sampler has its own and takes no other
     calls:    of the UNet, for each step
     """
 
@@ -67,7 +67,7 @@ SAMPLERS = tuple(
 """All names: a sampler alone has the schedule it was published with, and some take others: "DPM++ 2M Karras"."""
 
 
-def find(name: str) -> tuple[Sampler, str]:
+def find_sampler(name: str) -> tuple[Sampler, str]:
     """The sampler and the schedule that `name` means, one of `SAMPLERS`. KeyError for another."""
     if name in KNOWN:
         return KNOWN[name], KNOWN[name].schedule
@@ -78,15 +78,15 @@ def find(name: str) -> tuple[Sampler, str]:
 
 
 def named(sampler: str, schedule: str) -> str:
-    """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is none."""
+    """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is not one."""
     schedule = "" if schedule in ("", "Automatic") or sampler in ("DDIM", "UniPC") else schedule
     name = f"{sampler} {schedule}".rstrip()
-    find(name)
+    find_sampler(name)
     return name
 
 
 def in_two(name: str) -> tuple[str, str]:
-    """What the WebUI calls the sampler `name`, one of `SAMPLERS`, and its schedule type."""
+    """The WebUI's name of the sampler `name`, one of `SAMPLERS`, and of its schedule type."""
     base = next(known for known in sorted(KNOWN, key=len, reverse=True) if name.startswith(known))
     return base, name[len(base) + 1 :] or "Automatic"
 
@@ -94,9 +94,9 @@ def in_two(name: str) -> tuple[str, str]:
 def scheduler(name: str, prediction: str = "epsilon", eta: float | None = None) -> Any:
     """A new scheduler, which remembers the steps of one run. KeyError for a name that is not in `SAMPLERS`.
 
-    eta: how much noise the steps add where a sampler adds any, of all that there is; None is the sampler's own
+    eta: the share of noise that the steps of a stochastic sampler add; None is the sampler's own
     """
-    sampler, schedule = find(name)
+    sampler, schedule = find_sampler(name)
     made = sampler.make(schedule, prediction)
     if eta is not None:
         made.eta = eta

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from clip_skip.standalone.sampling import noise_levels
 from clip_skip.standalone.sampling.noise import Noise, in_brownian_trees, stacked
-from clip_skip.standalone.sampling.noise_levels import known, sigma_at, time_at
+from clip_skip.standalone.sampling.noise_levels import sigma_at, time_at, training_sigmas
 
 __all__ = ["LCM", "BrownianTree", "DPMppMultistepSDE", "DPMppSDE", "EulerAncestral"]
 
@@ -45,11 +45,11 @@ class BrownianTree:
 
 
 class Scheduler:
-    """What these have in common. `step` takes what the UNet predicts and calls `advance` with the picture in it."""
+    """The common part of these. `step` takes the UNet's prediction and calls `advance` with the denoised picture."""
 
     takes_noises = True
     eta = 1.0
-    """How much noise each step adds, of all that there is. LCM has none of it, as in the WebUI."""
+    """The share of noise that each step adds. Not for LCM, as in the WebUI."""
 
     def __init__(self, schedule: str, prediction: str) -> None:
         self.schedule = schedule
@@ -85,7 +85,7 @@ class Scheduler:
         return scaled
 
     def step(self, output: Tensor, _time: Tensor, sample: Tensor, noises: Sequence[Noise] = ()) -> SimpleNamespace:
-        """`prev_sample` is the sample with less noise; what is added is the next of `noises`, or of their seeds."""
+        """`prev_sample` is the sample with less noise; the added noise is the next of `noises`, or of their seeds."""
         sigma = self.sigmas[self.index].item()
         if self.prediction == "epsilon":
             picture = sample - sigma * output
@@ -192,11 +192,11 @@ class LCM(Scheduler):
     """Every so many times one that the model was distilled at."""
 
     def of_all(self, steps: int) -> Tensor:
-        learnt = known()[self.SKIPPED - 1 :: self.SKIPPED]
+        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED]
         return torch.cat([sigma_at(torch.linspace(len(learnt) - 1, 0, steps), learnt), torch.zeros(1)])
 
     def times(self) -> Tensor:
-        learnt = known()[self.SKIPPED - 1 :: self.SKIPPED].log()
+        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED].log()
         nearest = (self.sigmas[:-1].log()[:, None] - learnt).abs().argmin(1)
         return nearest * float(self.SKIPPED) + self.SKIPPED - 1
 

@@ -28,7 +28,7 @@ PIXELS = "clip_skip_pixels"
 
 
 def find_another_study(job: StudyJob) -> Message | None:
-    """What a study of other settings, or somebody else, has left in the job's folder; None is nothing."""
+    """A message about files of another study, or unknown ones, in the job's folder; None if there are none."""
     record = job.out / "study.json"
     if not record.exists():
         return NO_RECORD(folder=str(job.out)) if any(job.out.glob("[!.]*")) else None
@@ -60,14 +60,14 @@ class StudyFolder:
         self._batches = Batches(self.path)
 
     def file(self, cell: StudyCell) -> str:
-        """Where a cell's picture is, below the folder. Raises `LoraError` where a text names one that is not there."""
+        """The path of a cell's picture in the folder. Raises `LoraError` if a text names a missing LoRA."""
         place = f"{slug(cell.prompt) or 'prompt'}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
-        values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format(cell.clip_skip)}"
+        values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format_skip(cell.clip_skip)}"
         name = f"{values}_{self.job.identity(cell)[:8]}.png"
         return f"pictures/{cell.model}/{place}/{name}"
 
     def missing(self, cells: Iterable[StudyCell]) -> list[StudyCell]:
-        """Those of `cells` whose picture is not there, or was made with other settings."""
+        """The `cells` whose picture is missing or was made with other settings."""
         return [cell for cell in cells if not self.pixels(cell)]
 
     def pixels(self, cell: StudyCell) -> str:
@@ -95,7 +95,7 @@ class StudyFolder:
                 picture.save(path, pnginfo=png_texts(texts))
 
     def scores(self, name: str) -> dict[str, dict[str, float]]:
-        """The scores of the score `name`, by what they are of."""
+        """The scores of the score `name`, by the pictures they are of."""
         path = self.path / "scores" / f"{name}.jsonl"
         return dict(_lines(path)) if path.exists() else {}
 

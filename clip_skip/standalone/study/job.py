@@ -1,4 +1,4 @@
-"""A study that is to be made: its settings, and what each cell is made of."""
+"""A study to make: its settings, and the shot of each cell."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ class StudyJob:
         return own.infotext(self.shot(cell))
 
     def identity(self, cell: StudyCell) -> str:
-        """What the picture of `cell` is known by: everything that it is made of. Raises `LoraError`."""
+        """The identity of the picture of `cell`: everything that it is made from. Raises `LoraError`."""
         return self._identities.of(self.models[cell.model], self.settings.batch((self.shot(cell),)))
 
     @cached_property
     def made_with(self) -> dict[str, object]:
-        """What all pictures of all studies in one folder have in common, besides checkpoints."""
+        """The part that all pictures of all studies in one folder share, besides checkpoints."""
         return {**asdict(self.settings), **self._identities.everywhere}
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """What tells the checkpoints apart, by their names."""
+        """The identities of the checkpoints, by their names."""
         return {name: header.digest(path) for name, path in self.models.items()}
 
     @cached_property

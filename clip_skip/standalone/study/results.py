@@ -1,4 +1,4 @@
-"""What is written of a study: a row for each picture, the table of clip skips, the page, and every setting."""
+"""The files of a study's results: a row for each picture, the table of clip skips, the page, and every setting."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from clip_skip.study.sentence import sentence
 from clip_skip.sweep import viewer
 from clip_skip.sweep.axis import Axis
 
-__all__ = ["cells_frame", "score_key", "write", "write_record"]
+__all__ = ["cells_frame", "score_key", "write_record", "write_study"]
 
 
 def score_key(cell: StudyCell, pixels: str, published: str) -> str:
-    """What tells one score of a picture from others: its pixels, the published picture's, and its prompt."""
+    """The identity of a picture's score: its pixels, the published picture's, and its prompt."""
     return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
 
 
@@ -51,7 +51,7 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
     return pd.DataFrame(rows)
 
 
-def write(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[str]:
+def write_study(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> list[str]:
     """Write cells.parquet, table.csv and index.html; the sentences, one for each checkpoint."""
     cells = cells_frame(job, folder, scores)
     sentences: list[str] = []

@@ -1,9 +1,9 @@
-"""The way of a study: a job's cells, those that its folder lacks, their pictures, their scores, the files.
+"""The steps of a study: a job's cells, those missing in its folder, their pictures, their scores, the files.
 
-job.py      what is to be made
+job.py      the pictures to make
 folder.py   which pictures are finished, and how a batch gets there
 run.py      makes the others, in this process or on a cluster, then the scores
-results.py  what is written of all of them
+results.py  the files with the results
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.study.scores import Score
 from clip_skip.study.plan import StudyCell
 
-__all__ = ["run"]
+__all__ = ["run_study"]
 
 SCORED_AT_ONCE = 64
 
 
-def run(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
-    """Make the pictures of `job` that its folder lacks, then their scores, and from them what `results` writes.
+def run_study(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
+    """Make the pictures of `job` that are missing in its folder, then their scores, and then the results' files.
 
     batch: cells per batch; 0 is what fits the device
     Raises `CheckpointError` if a checkpoint cannot be used, `ClusterError` if the cluster cannot.
@@ -48,7 +48,7 @@ def run(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, 
             add_scores(job, folder, score)
     except KeyboardInterrupt:
         figures["interrupted"] = True
-    sentences = results.write(job, folder, scores)
+    sentences = results.write_study(job, folder, scores)
     figures["seconds"] = round(time.monotonic() - began, 3)
     results.write_record(job, folder, sentences, figures)
     return {**figures, "sentences": sentences}

@@ -16,7 +16,7 @@ from clip_skip.skip import shorten
 from clip_skip.standalone.models import header
 from clip_skip.study.statistics import Measure
 
-__all__ = ["SCORES", "Score", "ScoreError", "find"]
+__all__ = ["SCORES", "Score", "ScoreError", "load_scores"]
 
 
 NEEDS_CLIP = Template("--score clip needs --clip MODEL:FILE, such as --clip ViT-L-14:weights.safetensors")
@@ -31,7 +31,7 @@ class ScoreError(MessageError):
 
 
 class Score(Protocol):
-    """name:     tells its scores from those of other scores, and of the same one with other weights
+    """name:     distinguishes its values from other scores', and from those with other weights
     measures: its columns, the first the main one
     """
 
@@ -51,7 +51,7 @@ class Score(Protocol):
 
 
 class Difference:
-    """How far a picture is from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
+    """The distance of a picture from the one at the published clip skip: RMS in levels of 0..255, and SSIM."""
 
     name = "difference"
     measures = (
@@ -75,7 +75,7 @@ class Difference:
 
 
 class Right:
-    """What is right in a picture of the bundled demo model, by its pixels; the prompts are its captions."""
+    """The correctness of a picture of the bundled demo model, by its pixels; the prompts are its captions."""
 
     name = "right"
     measures = (
@@ -178,10 +178,10 @@ def plain(prompt: str) -> str:
 
 
 SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference}
-"""By name, as `--score` takes them."""
+"""Scores by name, as `--score` accepts them."""
 
 
-def find(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
+def load_scores(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
     """The scores `names`, loaded and checked, so that anything missing is reported before pictures are made."""
     found: list[Score] = []
     for name in dict.fromkeys(names):

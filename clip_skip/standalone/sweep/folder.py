@@ -31,7 +31,7 @@ IDENTITY = "clip_skip_settings"
 """The key of a cell's PNG text that holds the hash of everything the cell was made of."""
 
 OUTPUTS = ("grid.png", "index.html", "report.png")
-"""What a sweep puts beside its cells, and sweep.json."""
+"""The files that a sweep writes beside its cells, and sweep.json."""
 
 ANOTHER_SWEEP = Template("{folder} has another sweep in it, of {prompt} with seed {seed}")
 OTHER_VERSION = Template("{folder} has a sweep of another version of Clip Skip in it, whose pictures cannot be reused")
@@ -40,7 +40,7 @@ NO_RECORD = Template("{folder} has {found} in it, and no sweep.json that says of
 
 
 def find_another_sweep(job: SweepJob) -> Message | None:
-    """What a sweep made with other settings, or somebody else, has left in the job's folder; None is nothing."""
+    """A message about files of another sweep, or unknown ones, in the job's folder; None if there are none."""
     path = job.out
     record = path / "sweep.json"
     if record.exists():
@@ -87,10 +87,10 @@ class SweepFolder:
         value = cell.value
         shown = slug(value, 24) if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:g}"
         kind = self.job.plan.rows.kind.name.replace("_", "-")
-        return f"clip-skip-{skip.format(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
+        return f"clip-skip-{skip.format_skip(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
 
     def missing(self, cells: Iterable[SweepCell]) -> list[SweepCell]:
-        """Those of `cells` whose picture, or, for a report, whose latents, are not there whole."""
+        """The `cells` whose picture, or, for a report, whose latents, are missing or incomplete."""
         return [
             cell for cell in cells if self.picture(cell) is None or (self.job.report and self._latent(cell) is None)
         ]
@@ -144,7 +144,7 @@ class SweepFolder:
         self.write(name, json.dumps(content, indent=1, ensure_ascii=False))
 
     def remove(self, name: str) -> None:
-        """Take away what stands beside the cells, if it is there."""
+        """Remove a file beside the cells, if it exists."""
         (self.path / name).unlink(missing_ok=True)
 
     def write_picture(self, name: str, picture: Image.Image) -> None:

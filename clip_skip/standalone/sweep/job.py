@@ -1,4 +1,4 @@
-"""A sweep that is to be made: its settings, and what each cell is made of."""
+"""A sweep to make: its settings, and the shot of each cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clip_skip.standalone.engine.makers import Task
 from clip_skip.standalone.engine.shots import Shot
 from clip_skip.standalone.identity import Identities, hash_of
 from clip_skip.standalone.models import header
-from clip_skip.standalone.models.sizes import NATIVE
+from clip_skip.standalone.models.sizes import FAMILY_NATIVE
 from clip_skip.standalone.settings import Settings
 from clip_skip.sweep.plan import SweepCell, SweepPlan
 
@@ -47,11 +47,11 @@ class SweepJob:
         object.__setattr__(self, "loading", replace(self.loading, emphasis=self.settings.emphasis))
 
     def shot(self, cell: SweepCell) -> Shot:
-        """What the picture of `cell` is made of."""
+        """The shot of `cell`."""
         rows, settings = self.plan.rows, self.settings
         prompt, negative = rows.texts(settings.prompt, settings.negative, cell.value)
         number = {rows.kind.name: float(cell.value)} if isinstance(cell.value, (int, float)) else {}
-        own_g = float(NATIVE["SDXL"]) if self.plan.columns == "clip_l" else None
+        own_g = float(FAMILY_NATIVE["SDXL"]) if self.plan.columns == "clip_l" else None
         return Shot(
             prompt,
             tags.strip(negative) if "negative" in number else negative,
@@ -71,7 +71,7 @@ class SweepJob:
         return self.settings.infotext(self.shot(cell))
 
     def identity(self, cell: SweepCell) -> str:
-        """What the picture of `cell` is known by: everything that it is made of. Raises `LoraError`."""
+        """The identity of the picture of `cell`: everything that it is made from. Raises `LoraError`."""
         return self._identities.of(self.model, self.settings.batch((self.shot(cell),)))
 
     @property
@@ -89,7 +89,7 @@ class SweepJob:
 
     @cached_property
     def made_with(self) -> dict[str, object]:
-        """What all sweeps in one folder have in common, by which sweep.json says whose the folder is."""
+        """The part that all sweeps in one folder share, which sweep.json records."""
         return {**asdict(self.settings), **self._identities.common(self.model)}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What is drawn and written of a sweep's cells: the grid, the report, the page, and every setting in numbers."""
+"""The files of a sweep's results: the grid, the report, the page, and every setting in numbers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from clip_skip.sweep.grid import draw_grid
 from clip_skip.sweep.rows import CFG
 from clip_skip.sweep.settings import SWEEP_TITLE
 
-__all__ = ["write"]
+__all__ = ["write_sweep"]
 
 
-def write(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
+def write_sweep(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
     """Write grid.png, index.html, and report.png if it is asked for and no cell is missing; what sweep.json holds."""
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)

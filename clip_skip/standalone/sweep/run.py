@@ -1,9 +1,9 @@
-"""The way of a sweep: a job's cells, those that its folder lacks, their pictures, the files.
+"""The steps of a sweep: a job's cells, those missing in its folder, their pictures, the files.
 
-job.py      what is to be made
+job.py      the cells to make
 folder.py   which cells are finished, and how a batch gets there
 run.py      makes the others in batches, in this process or on a cluster
-results.py  what is drawn and written of all of them
+results.py  the files with the results
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from clip_skip.standalone.sweep.job import SweepJob
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
-__all__ = ["Figures", "Interrupted", "OnStep", "run"]
+__all__ = ["Figures", "Interrupted", "OnStep", "make_sweep"]
 
 
-def run(
+def make_sweep(
     job: SweepJob,
     engine: Engine | None = None,
     on_step: OnStep = lambda done, total, what: None,
     cluster: Cluster | None = None,
 ) -> Figures:
-    """Make the cells of `job` that its folder lacks, then grid.png, sweep.json and index.html.
+    """Make the cells of `job` that are missing in its folder, then grid.png, sweep.json and index.html.
 
     engine: one with the job's model on its device; with None it is loaded, when there is something to make.
     on_step: for what is made in this process
@@ -57,7 +57,7 @@ def run(
         if not cluster:
             figures["encoder_passes"] = maker.passes
     complete = figures["cells_made"] == len(missing)
-    record = results.write(job, folder, complete)
+    record = results.write_sweep(job, folder, complete)
     figures["seconds"] = round(time.monotonic() - began, 3)
     folder.write_json("sweep.json", {**record, "made_with": job.made_with, "run": figures})
     return figures

@@ -1,1 +1,1 @@
-"""What differs between the WebUIs: where each keeps its text encoders, its slider and its CFG."""
+"""Differences between the WebUIs: where each keeps its text encoders, its slider and its CFG."""

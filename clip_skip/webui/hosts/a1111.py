@@ -1,4 +1,4 @@
-"""What is AUTOMATIC1111's own: its encoder modules, and where it combines the CFG parts."""
+"""AUTOMATIC1111's specifics: its encoder modules, and the place where it combines the CFG parts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from modules import shared
 from torch import Tensor
 
-from clip_skip.encoder import NAMES, from_open_clip, from_transformers
+from clip_skip.encoder import TOWER_NAMES, from_open_clip, from_transformers
 from clip_skip.webui.host_types import EncoderModule, Processing
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["describe", "scale_each"]
+__all__ = ["describe_a1111_encoder", "set_cfg_scales"]
 
 
-def describe(module: EncoderModule) -> HostEncoder | None:
-    """The encoder that `module` holds, told by the name of its class; None if it is another's.
+def describe_a1111_encoder(module: EncoderModule) -> HostEncoder | None:
+    """The encoder in `module`, recognized by the name of its class; None if the class is unknown.
 
     The host runs the blocks of OpenCLIP sequence first itself, in every version of open_clip.
     """
@@ -31,12 +31,12 @@ def describe(module: EncoderModule) -> HostEncoder | None:
         return HostEncoder(module, encoder, unrun=getattr(module.wrapped, "layer_idx", 0))
     if kind == "FrozenOpenCLIPEmbedder2WithCustomWords":
         model = module.wrapped.model
-        encoder = from_open_clip(model, NAMES["g"], "g", final_norm=False, sequence_first=True)
+        encoder = from_open_clip(model, TOWER_NAMES["g"], "g", final_norm=False, sequence_first=True)
         return HostEncoder(module, encoder, pooled=True)
     return None
 
 
-def scale_each(p: Processing, scales: Sequence[float]) -> None:
+def set_cfg_scales(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i.
 
     The host combines the predictions of a whole batch at `p.cfg_scale`, a plain number. Here it, and every extension

@@ -1,4 +1,4 @@
-"""The text encoders of the loaded model, in any of the hosts; told apart by what a model has."""
+"""The text encoders of the loaded model, in any of the hosts, recognized by the model's attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADER_MAXIMUM = 12
 
 THIS_MODEL = Template("this model")
 KINDS = {"l": "SD1", "h": "SD2", "lg": "SDXL", "g": "SDXL refiner"}
-NAMES = {
+MODEL_NAMES = {
     "ErnieImage": "Ernie-Image",
     "Flux2": "Flux.2",
     "Krea2": "Krea 2",
@@ -32,7 +32,7 @@ NAMES = {
     "QwenImage21": "Qwen-Image 2.1",
     "ZImage": "Z-Image",
 }
-"""What people call the models, by the class of Forge's engine where that is something else."""
+"""The usual names of models, by the class of Forge's engine where that differs."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ModelEncoders:
 
     @property
     def header_offset(self) -> int | None:
-        """What turns the host's own value into ours when it is added, if it is the same for all encoders."""
+        """The offset from the host's own value to ours, if it is the same for all encoders."""
         offsets = {host.header for host in self.hosts}
         return offsets.pop() if len(offsets) == 1 else None
 
@@ -105,7 +105,7 @@ def describe_model(model: object) -> ModelEncoders:
     """The text encoders of `model`, None included. Cheap, but made anew at each call: call it once for each step."""
     several: Sequence[EncoderModule] | None = getattr(getattr(model, "conditioner", None), "embedders", None)
     modules = several or [cast(EncoderModule, getattr(model, "cond_stage_model", None))]
-    described = [a1111.describe(module) or reforge.describe(module) for module in modules]
+    described = [a1111.describe_a1111_encoder(module) or reforge.describe_reforge_encoder(module) for module in modules]
     hosts = [encoder for encoder in described if encoder] or forge.encoders(model)
     kind = kind_of(model, "".join(host.encoder.tower for host in hosts))
     return ModelEncoders(tuple(hosts), kind, tuple(named_encoders(model)), takes_several_layers(model))
@@ -118,7 +118,7 @@ def kind_of(model: object, towers: str) -> str:
     if flags:
         return flags[0].upper()
     name = type(model).__name__ if hasattr(model, "forge_objects") else ""
-    return NAMES.get(name, name)
+    return MODEL_NAMES.get(name, name)
 
 
 def selected(p: Processing) -> Model | None:

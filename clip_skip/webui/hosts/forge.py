@@ -1,4 +1,4 @@
-"""What is Forge's and Forge Neo's own: text processing engines, the header's slider;
+"""Forge's and Forge Neo's specifics: text processing engines, the header's slider;
 and, with reForge and Forge Classic, a UNet that takes functions to run after the CFG."""
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from clip_skip.encoder import NAMES, from_transformers
+from clip_skip.encoder import TOWER_NAMES, from_transformers
 from clip_skip.webui.host_types import Engine, ForgeModel, Processing
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "scale_each"]
+__all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "set_cfg_scales"]
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,7 @@ def encoders(model: object) -> list[HostEncoder]:
     """
     if not any(getattr(model, f"is_{kind}", False) for kind in ("sd1", "sd2", "sdxl", "sd3")):
         return []
-    describe_engine = describe_sd3 if getattr(model, "is_sd3", False) else describe
+    describe_engine = describe_sd3 if getattr(model, "is_sd3", False) else describe_forge_encoder
     return [describe_engine(engine) for name in ENGINES if (engine := getattr(model, name, None))]
 
 
@@ -38,15 +38,15 @@ def describe_sd3(engine: Engine) -> HostEncoder:
     """A CLIP of SD3, which was published at 2. The host's own value acts from 1 on, to which its presets set it."""
     tower = engine.embedding_key[-1]
     model = engine.text_encoder.transformer
-    encoder = from_transformers(model, NAMES[tower], tower, native=2, final_norm=engine.final_layer_norm)
+    encoder = from_transformers(model, TOWER_NAMES[tower], tower, native=2, final_norm=engine.final_layer_norm)
     return HostEncoder(engine, encoder, engine.return_pooled, header=0, least=engine.minimal_clip_skip)
 
 
-def describe(engine: Engine) -> HostEncoder:
+def describe_forge_encoder(engine: Engine) -> HostEncoder:
     """The encoder of a text processing engine, whose clip skip counts the blocks that are stored."""
     tower = engine.embedding_key[-1]
     encoder = from_transformers(
-        engine.text_encoder.transformer, NAMES[tower], tower, engine.minimal_clip_skip, engine.final_layer_norm
+        engine.text_encoder.transformer, TOWER_NAMES[tower], tower, engine.minimal_clip_skip, engine.final_layer_norm
     )
     encoder = replace(encoder, native=encoder.native + encoder.missing)
     return HostEncoder(engine, encoder, engine.return_pooled, header=encoder.missing)
@@ -62,7 +62,7 @@ def main_thread() -> ModuleType | None:
 
 
 def on_main_thread(function: Callable[..., Result], *args: object) -> Result | None:
-    """What `function(*args)` returns, called where models may be worked with; in the Forge family None if it failed."""
+    """The result of `function(*args)`, called on the thread for models; in the Forge family None if it failed."""
     try:
         from modules_forge.main_thread import run_and_wait_result
     except ImportError:
@@ -71,12 +71,12 @@ def on_main_thread(function: Callable[..., Result], *args: object) -> Result | N
 
 
 def loses_errors() -> bool:
-    """Whether the page does not say what an error says: the main thread of reForge and Forge Classic only prints it."""
+    """Whether the page does not show errors: the main thread of reForge and Forge Classic only prints them."""
     module = main_thread()
     return module is not None and not hasattr(module, "last_exception")
 
 
-def scale_each(p: Processing, scales: Sequence[float]) -> None:
+def set_cfg_scales(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i, in the pass that uses `p.cfg_scale`.
 
     denoised = uncond + s (cond - uncond), with what the host makes of a sub-prompt's
@@ -102,7 +102,7 @@ def scale_each(p: Processing, scales: Sequence[float]) -> None:
     model.forge_objects.unet = unet
 
 
-def entry() -> ModuleType | None:
+def find_main_entry() -> ModuleType | None:
     """Forge's module with the header's widgets, if this host has a clip-skip slider there."""
     try:
         from modules_forge import main_entry
@@ -113,7 +113,7 @@ def entry() -> ModuleType | None:
 
 def has_slider() -> bool:
     """Whether the host has its own clip-skip slider in the header."""
-    return entry() is not None
+    return find_main_entry() is not None
 
 
 def keep_slider() -> Callable[[], None]:

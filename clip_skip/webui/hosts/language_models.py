@@ -1,6 +1,6 @@
 """Text encoders that are language models (T5, Gemma, Qwen, Ministral): Forge's, and Forge Neo's for models after SDXL.
 
-What a text processing engine is, is told by the name of its class, never by its attribute's: Z-Image's Qwen is called
+A text processing engine is recognized by the name of its class, never by its attribute's: Z-Image's Qwen is called
 `text_processing_engine_gemma`. A class that is not listed has no effect. Sources: Forge f2.0.1; Forge Neo 2.26, and its
 later engines, which run ComfyUI's `SDClipModel`.
 """
@@ -22,7 +22,7 @@ __all__ = [
     "token_texts",
 ]
 
-PREFIX = "text_processing_engine"
+ENGINE_PREFIX = "text_processing_engine"
 LAST = -1
 DEEPSTACK = 3
 """Qwen3-VL: the blocks after which the host adds what the picture looks like, outside of them."""
@@ -77,14 +77,14 @@ WITH_DEEPSTACK = frozenset({"Qwen3VL8BEngine"})
 
 
 def named_encoders(model: Any) -> list[NamedEncoder]:
-    """Those of `model`, a diffusion engine; none for a model of another host."""
+    """The engines of `model`, a diffusion engine; empty for a model of another host."""
     found = ((name, engine) for name, engine in engines(model) if type(engine).__name__ in ENGINES)
     described = ((name, engine, describe(engine)) for name, engine in found)
     return [NamedEncoder(name, engine, encoder) for name, engine, encoder in described if encoder]
 
 
 def takes_several_layers(model: Any) -> bool:
-    """Whether the model is made from several layers of its text encoder together, so that there is none to choose."""
+    """Whether the model uses several layers of its text encoder together, so that none can be chosen."""
     return any(type(engine).__name__ in SEVERAL_LAYERS or published(engine) is None for _, engine in engines(model))
 
 
@@ -92,7 +92,9 @@ def engines(model: Any) -> list[tuple[str, Any]]:
     """The text processing engines of `model` that are not CLIP's, by their attributes' names."""
     attributes = getattr(model, "__dict__", {}).items() if hasattr(model, "forge_objects") else ()
     known = (*ENGINES, *SEVERAL_LAYERS)
-    return [(name, value) for name, value in attributes if name.startswith(PREFIX) and type(value).__name__ in known]
+    return [
+        (name, value) for name, value in attributes if name.startswith(ENGINE_PREFIX) and type(value).__name__ in known
+    ]
 
 
 def describe(engine: Any) -> TextEncoder | None:

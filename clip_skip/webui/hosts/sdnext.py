@@ -1,7 +1,7 @@
-"""What is SD.Next's own: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
+"""SD.Next's specifics: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
 
 Tags work there, in prompts and negative prompts, as far as its own "CLiP skip" reaches. What else this extension
-has needs parts of a WebUI that SD.Next lacks: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
+has needs parts of a WebUI that are missing in SD.Next: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from clip_skip.prompt.parsed import Values, find_warnings, parse, parse_negative, read_marked
+from clip_skip.prompt.parsed import Values, find_warnings, parse_negative, parse_prompt, read_marked
 from clip_skip.webui.host_types import Processing
 
 __all__ = ["ONLY_TAGS", "Encoding", "mark", "runs"]
@@ -23,8 +23,8 @@ ONLY_TAGS = (
     "Clip Skip: on SD.Next, tags work in prompts and negative prompts; the panel, the sweep, the axes and the readout "
     'are not supported. Its own "CLiP skip" is among its advanced settings.'
 )
-NO_EFFECT = "Clip Skip: tags have no effect on this model, which does not support clip skip."
-KINDS = {"sd", "sdxl"}
+TAGS_WITHOUT_EFFECT = "Clip Skip: tags have no effect on this model, which does not support clip skip."
+SUPPORTED_TYPES = {"sd", "sdxl"}
 """The `shared.sd_model_type` of models that clip skip acts on."""
 
 
@@ -34,18 +34,18 @@ def runs() -> bool:
 
 
 def mark(p: Processing) -> None:
-    """Before SD.Next takes the tags out of a batch's prompts: markers in their place; what is wrong is told."""
+    """Before SD.Next takes the tags out of a batch's prompts: puts markers in their place and reports problems."""
     from modules import shared
 
     prompts = [parse_negative(text) for text in p.prompts]  # AND is a word there
     negatives = [parse_negative(text) for text in p.negative_prompts]
     for message in find_warnings([*prompts, *negatives]):
         log.warning("Clip Skip: %s", message)
-    acts = getattr(shared, "sd_model_type", "") in KINDS
+    acts = getattr(shared, "sd_model_type", "") in SUPPORTED_TYPES
     if not acts and any(prompt.tags for prompt in (*prompts, *negatives)):
-        log.warning(NO_EFFECT)
+        log.warning(TAGS_WITHOUT_EFFECT)
     for index, (prompt, negative) in enumerate(zip(prompts, negatives)):
-        tag = parse(prompt.text).tag
+        tag = parse_prompt(prompt.text).tag
         follows = [tag] if tag else []
         p.prompts[index] = prompt.mark() if acts else prompt.clean
         p.negative_prompts[index] = negative.mark(follows) if acts else negative.clean

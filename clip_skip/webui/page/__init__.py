@@ -1,1 +1,1 @@
-"""What the WebUI's page asks for."""
+"""The WebUI page's requests."""

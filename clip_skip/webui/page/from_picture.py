@@ -20,12 +20,12 @@ __all__ = ["sweep_of"]
 NO_SETTINGS = Template("This picture has no settings in it.")
 
 
-def sweep_of(asked: Mapping[str, Any]) -> dict[str, str]:
+def sweep_of(request: Mapping[str, Any]) -> dict[str, str]:
     """The "infotext" with a sweep in it: columns as the sweep starts with, and the picture's CFG scale as its row.
 
-    A sweep's grid has its sweep already. "error" says, translated, that there are no settings in it.
+    A sweep's grid has its sweep already. "error" is the translated message that it has no settings.
     """
-    text = str(asked.get("infotext") or "").strip()
+    text = str(request.get("infotext") or "").strip()
     last = text.rpartition("\n")[2]
     if not re.search(r"\bSteps: \d+", last):
         return {"error": translate(NO_SETTINGS)}

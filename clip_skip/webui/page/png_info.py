@@ -1,4 +1,4 @@
-"""What stands under a picture in PNG Info: which tool made it, and at which clip skip."""
+"""The lines under a picture in PNG Info: the tool that made it, and its clip skip."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.pictures.reader import read_infotext
 from clip_skip.webui.host_language import translate
 
-__all__ = ["answer"]
+__all__ = ["identify_picture"]
 
 NO_PICTURE = Template("There is no picture.")
-TOO_LARGE = Template("The picture is too large to be read here.")
+PICTURE_TOO_LARGE = Template("The picture is too large to be read here.")
 THE_PICTURE = Template("This picture")
 
 MOST_LETTERS = 150_000_000
-"""Of a picture in base64."""
+"""The limit for a picture in base64."""
 
 
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What the picture in `request["picture"]`, a `data:` address or base64, says of itself.
+def identify_picture(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts in the metadata of `request["picture"]`, a `data:` address or base64.
 
     "sentences" for a person in the host's language, "picture" as `clip-skip inspect --json` has it; where nothing is in
     it, "problem" says so.
@@ -33,7 +33,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(given, str) or not given:
         return {"problem": translate(NO_PICTURE)}
     if len(given) > MOST_LETTERS:
-        return {"problem": translate(TOO_LARGE)}
+        return {"problem": translate(PICTURE_TOO_LARGE)}
     try:
         data = base64.b64decode(given.partition(",")[2] if given.startswith("data:") else given, validate=True)
     except (binascii.Error, ValueError):

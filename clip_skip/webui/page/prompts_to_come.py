@@ -1,4 +1,4 @@
-"""What the host will make of the texts that are still being written: its styles, its prompt editing, its AND."""
+"""Processes texts that are still being written as the host will: styles, prompt editing, AND."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from modules import extra_networks, prompt_parser, shared
 
-from clip_skip.page.answers import BOXES, STEPS, Parts, step_count, values_by_step
+from clip_skip.page.answers import BOXES, DEFAULT_STEPS, Parts, step_count, values_by_step
 from clip_skip.prompt import comments
 from clip_skip.prompt.precedence import Texts
 from clip_skip.prompt.sub_prompts import split_sub_prompts
 
-__all__ = ["parts", "styled", "without_comments"]
+__all__ = ["parts_by_step", "styled", "without_comments"]
 
 log = logging.getLogger("clip_skip")
 
@@ -39,13 +39,13 @@ def styled(text: str, negative: bool, styles: list[str]) -> str:
         return text
 
 
-def parts(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
+def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
     """The values of each sub-prompt from step to step, by the host's own reading of the text.
 
     request: may have the "steps" of the first and the "hires_steps" of the hires pass.
     """
     text = texts.marked()[negative]
-    steps = step_count(request.get("steps")) or STEPS
+    steps = step_count(request.get("steps")) or DEFAULT_STEPS
     hires = (step_count(request.get("hires_steps")) or steps) if texts.hires else None
     try:
         text = extra_networks.parse_prompt(text)[0]

@@ -1,4 +1,4 @@
-"""What the page and other programs ask: the loaded model's text encoders, and what a prompt's tags come to."""
+"""Routes for the page and other programs: the loaded model's text encoders, and the effect of a prompt's tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.page import from_picture, png_info, prompts_to_come
 
-__all__ = ["add_routes", "describe", "read"]
+__all__ = ["add_routes", "describe_loaded_model", "resolve_prompts"]
 
 PATIENCE = 60.0
 """Seconds that the page waits for a model that is being loaded."""
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 def add_routes(_demo: Any, app: Any) -> None:
     app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
-    app.add_api_route("/clip-skip/v1/read", read, methods=["POST"])
+    app.add_api_route("/clip-skip/v1/read", resolve_prompts, methods=["POST"])
     app.add_api_route("/clip-skip/v1/put", answers.put_tag_into, methods=["POST"])
     app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
     app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
@@ -34,7 +34,7 @@ def loaded(wait: bool = False) -> dict[str, Any]:
     until = time.monotonic() + PATIENCE
     while wait and sd_models.model_data.sd_model is None and time.monotonic() < until:
         time.sleep(0.2)
-    return describe(selected())
+    return describe_loaded_model(selected())
 
 
 def selected() -> Any:
@@ -53,7 +53,7 @@ def selected() -> Any:
     return model
 
 
-def describe(model: Any) -> dict[str, Any]:
+def describe_loaded_model(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
     An encoder's `header` says what the header's value comes to there: it plus
@@ -85,38 +85,41 @@ def describe(model: Any) -> dict[str, Any]:
     }
 
 
-def viewer(asked: dict[str, Any]) -> dict[str, str]:
-    """The viewer of a sweep whose pictures the page shows, as `clip_skip.page.live_viewer` tells."""
-    return live_viewer.live_viewer_page(asked, language(), translate)
+def viewer(request: dict[str, Any]) -> dict[str, str]:
+    """The viewer of a sweep whose pictures the page shows, see `clip_skip.page.live_viewer`."""
+    return live_viewer.live_viewer_page(request, language(), translate)
 
 
-def sweep_of(asked: dict[str, Any]) -> dict[str, str]:
+def sweep_of(request: dict[str, Any]) -> dict[str, str]:
     """The "infotext" of a picture with a sweep in it."""
-    return from_picture.sweep_of(asked)
+    return from_picture.sweep_of(request)
 
 
 def picture(request: dict[str, Any]) -> dict[str, Any]:
-    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.answer` says."""
-    return png_info.answer(request)
+    """Which tool made the "picture", in base64, and at which clip skip, as `png_info.identify_picture` says."""
+    return png_info.identify_picture(request)
 
 
-def read(asked: dict[str, Any]) -> dict[str, Any]:
+def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
     """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
 
-    What the tags come to is told by `clip_skip.page.answers`, in the host's language.
+    See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
-    asked = prompts_to_come.without_comments(asked)
+    request = prompts_to_come.without_comments(request)
     host = answers.Host(
         [one.encoder for one in described.hosts],
         str(described.name) if model is not None else "",
         translate,
-        lambda texts, negative: prompts_to_come.parts(texts, negative, asked),
+        lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
         [one.encoder for one in described.named],
         described.several,
     )
-    prompt = answers.styled_prompt(asked, host)
-    return {**answers.read_prompts(asked, host), **models_in_use.answer(model, prompt, asked.get("value"))}
+    prompt = answers.styled_prompt(request, host)
+    return {
+        **answers.read_prompts(request, host),
+        **models_in_use.suggest_while_writing(model, prompt, request.get("value")),
+    }

@@ -1,4 +1,4 @@
-"""What the WebUI gets: the grids, the cells and the report of a sweep, with their infotexts and files."""
+"""The results for the WebUI: the grids, the cells and the report of a sweep, with their infotexts and files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from clip_skip.sweep.plan import SweepCell, SweepPlan
 from clip_skip.sweep.settings import SWEEP_TITLE, SweepSettings
 from clip_skip.webui import generation
 from clip_skip.webui.host_language import language, translate
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.infotext import KEY
 from clip_skip.webui.own_store import own_store
 from clip_skip.webui.state import state_of
-from clip_skip.webui.sweep.batch import sweep_job
+from clip_skip.webui.sweep.batch import last_processing, sweep_job
 from clip_skip.webui.sweep.reuse import Done
 
 __all__ = ["CELLS_NOT_SAVED", "cfg_text", "collect", "log_not_saved"]
@@ -54,8 +55,13 @@ log = logging.getLogger("clip_skip")
 
 
 def collect(
-    p: Any, settings: SweepSettings, plan: SweepPlan, jobs: list[Any], finished: list[Done], store: CellStore
-) -> Any:
+    p: Processing,
+    settings: SweepSettings,
+    plan: SweepPlan,
+    jobs: Sequence[Processing],
+    finished: list[Done],
+    store: CellStore,
+) -> processing.Processed:
     """The host's Processed: the grids, the report and the cells."""
     results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
     if not results:
@@ -67,7 +73,7 @@ def collect(
         *dict.fromkeys(problem for job in jobs if (problem := sweep_job(job).save_problem)),
     ]
     for message in warnings:
-        warn(p, results[0][0], message)
+        warn_of_sweep(p, results[0][0], message)
     for message in (*reused_cells(plan, jobs), *same_columns(plan, jobs[0])):
         p.comment(translate(message))
     grids = [(draw_labelled_grid(job, settings, plan, done), text) for job, done, text in results]
@@ -79,12 +85,12 @@ def collect(
                 save_results(p, job, settings, plan, done, picture, text)
             except OSError as error:
                 log_not_saved(error)
-                warn(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
+                warn_of_sweep(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
     figure = draw_figure(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
     shown = [*first, *(cells if settings.include_cells else [])]
-    last = sweep_job(results[0][0]).last
+    last = last_processing(results[0][0])
     state_of(last).cells = [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
     processed = processing.Processed(
         p,
@@ -98,17 +104,19 @@ def collect(
     return processed
 
 
-def warn(p: Any, job: Any, message: Message | str) -> None:
+def warn_of_sweep(p: Processing, job: Processing, message: Message | str) -> None:
     """Shows `message` below the picture, and puts it into the API's answer, which has no comments."""
     generation.comment(p, translate(message))
-    state_of(sweep_job(job).last).warnings.append(message)
+    state_of(last_processing(job)).warnings.append(message)
 
 
 def log_not_saved(error: OSError) -> None:
     log.warning("Clip skip: a file of the sweep could not be saved", exc_info=error)
 
 
-def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, plan: SweepPlan, first: int) -> list[Any]:
+def for_viewer(
+    results: list[tuple[Processing, Done, str]], settings: SweepSettings, plan: SweepPlan, first: int
+) -> list[Any]:
     """The descriptions of the grids for the page's viewer; `first` is the index of the first cell's picture."""
     grids: list[Any] = []
     for job, done, _ in results if settings.include_cells else ():
@@ -120,15 +128,20 @@ def for_viewer(results: list[tuple[Any, Done, str]], settings: SweepSettings, pl
     return grids
 
 
-def shared_pieces(jobs: list[Any]) -> Iterator[Message]:
+def shared_pieces(jobs: Sequence[Processing]) -> Iterator[Message]:
     if any(sweep_job(job).pieces_shared for job in jobs):
         yield PIECES_SHARED()
 
 
 def missing_cells(
-    p: Any, settings: SweepSettings, plan: SweepPlan, jobs: list[Any], finished: list[Done], store: CellStore
+    p: Processing,
+    settings: SweepSettings,
+    plan: SweepPlan,
+    jobs: Sequence[Processing],
+    finished: list[Done],
+    store: CellStore,
 ) -> Iterator[Message]:
-    """How many cells are done, if some are missing, and how to make these, if those that are done can be used again."""
+    """If cells are missing: the number of finished ones, and how to make the rest if those can be reused."""
     counts = {"made": sum(map(len, finished)), "wanted": len(plan.cells) * len(finished)}
     if counts["made"] == counts["wanted"]:
         return
@@ -140,13 +153,13 @@ def missing_cells(
         yield RUN_AGAIN(**counts, seed=str(p.seed))
 
 
-def reused_cells(plan: SweepPlan, jobs: list[Any]) -> Iterator[Message]:
+def reused_cells(plan: SweepPlan, jobs: Sequence[Processing]) -> Iterator[Message]:
     count = sum(sweep_job(job).reused for job in jobs)
     if count:
         yield REUSED(count=count, wanted=len(plan.cells) * len(jobs))
 
 
-def same_columns(plan: SweepPlan, job: Any) -> Iterator[Message]:
+def same_columns(plan: SweepPlan, job: Processing) -> Iterator[Message]:
     """The clip skips whose pictures are the same in every row."""
     identities = sweep_job(job).identities
     columns: dict[tuple[str | None, ...], list[str]] = {}
@@ -163,7 +176,13 @@ def cfg_text(value: float) -> str:
 
 
 def save_results(
-    p: Any, job: Any, settings: SweepSettings, plan: SweepPlan, done: Done, picture: Image.Image, text: str
+    p: Processing,
+    job: Processing,
+    settings: SweepSettings,
+    plan: SweepPlan,
+    done: Done,
+    picture: Image.Image,
+    text: str,
 ) -> None:
     """Saves the grid and, where the cells are saved too, the page beside it."""
     saved = save_grid(job, picture, text)
@@ -173,7 +192,7 @@ def save_results(
         p.comment(translate(COMPARE(file=file.as_posix())))
 
 
-def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
+def save_grid(job: Processing, picture: Image.Image, text: str) -> str | None:
     """Saves the grid in the host's folder, named by its patterns; returns the file's path."""
     return images.save_image(
         picture,
@@ -181,7 +200,7 @@ def save_grid(job: Any, picture: Image.Image, text: str) -> str | None:
         "clip_skip_sweep",
         info=text,
         extension=shared.opts.grid_format,
-        prompt=sweep_job(job).last.all_prompts[0],
+        prompt=last_processing(job).all_prompts[0],
         seed=job.seed,
         short_filename=not shared.opts.grid_extended_filename,
         grid=True,
@@ -197,11 +216,11 @@ def saved_viewer(plan: SweepPlan, done: Done, about: str) -> str:
     return viewer.viewer_page(SWEEP_TITLE, about, *plan.axes, views, size[0], plan.reference, language(), translate)
 
 
-def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
+def grid_infotext(job: Processing, settings: SweepSettings, done: Done) -> str:
     """The infotext that restores the sweep: the job's, without what differs between cells."""
     if not done:
         return ""
-    p = copy(sweep_job(job).last)
+    p = copy(last_processing(job))
     p.prompt, p.seed, p.cfg_scale = job.prompt, job.seed, job.cfg_scale
     if settings.rows == "prompt":
         p.all_negative_prompts = [job.negative_prompt]
@@ -211,7 +230,7 @@ def grid_infotext(job: Any, settings: SweepSettings, done: Done) -> str:
     return processing.create_infotext(p, [job.prompt], [job.seed], [job.subseed], index=0)
 
 
-def draw_labelled_grid(job: Any, settings: SweepSettings, plan: SweepPlan, done: Done) -> Image.Image:
+def draw_labelled_grid(job: Processing, settings: SweepSettings, plan: SweepPlan, done: Done) -> Image.Image:
     rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
     if not settings.legend:
         return draw_grid(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
@@ -228,7 +247,7 @@ def draw_labelled_grid(job: Any, settings: SweepSettings, plan: SweepPlan, done:
     )
 
 
-def about(job: Any, seeds: Sequence[int] = ()) -> list[str]:
+def about(job: Processing, seeds: Sequence[int] = ()) -> list[str]:
     """Lines about all the pictures of `job`, or of several `seeds`."""
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", "")
     texts = job.prompt, job.negative_prompt, name, job.sampler_name
@@ -248,7 +267,7 @@ def rows_of(plan: SweepPlan) -> list[tuple[SweepCell, ...]]:
     return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
 
 
-def draw_figure(p: Any, plan: SweepPlan, grids: list[tuple[Any, Done]]) -> Image.Image | None:
+def draw_figure(p: Processing, plan: SweepPlan, grids: list[tuple[Processing, Done]]) -> Image.Image | None:
     """The report's figure, over all seeds; None, and a comment, if no grid is complete."""
     complete = [(job, done) for job, done in grids if len(done) == len(plan.cells)]
     if not complete:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from typing import Any
 
 import torch
 from modules import images, shared
@@ -14,8 +13,9 @@ from PIL import Image
 from clip_skip.sweep.cell_store import CellStore, FinishedCell
 from clip_skip.sweep.plan import SweepCell
 from clip_skip.webui import generation
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.state import State, state_of
-from clip_skip.webui.sweep.batch import sweep_job
+from clip_skip.webui.sweep.batch import last_processing, sweep_job
 
 __all__ = ["Done", "distinct_cells", "fill_twins", "keep_batch", "release_memory", "take_finished"]
 
@@ -36,8 +36,8 @@ NOT_NEEDED = ("c", "uc", "hr_c", "hr_uc", "sampler", "rng")
 """Attributes of a finished batch that take memory, beside tensors and pictures."""
 
 
-def take_finished(job: Any, cells: Sequence[SweepCell], store: CellStore) -> Done:
-    """Those of `cells` that are in `store`; they are saved like new ones, unless their files are still there."""
+def take_finished(job: Processing, cells: Sequence[SweepCell], store: CellStore) -> Done:
+    """The `cells` that are in `store`; they are saved like new ones, unless their files still exist."""
     sweep, done = sweep_job(job), Done()
     for cell in cells:
         found = store.get(sweep.identities.get(cell))
@@ -51,9 +51,9 @@ def take_finished(job: Any, cells: Sequence[SweepCell], store: CellStore) -> Don
     return done
 
 
-def batch_of_one(job: Any, found: FinishedCell) -> Any:
+def batch_of_one(job: Processing, found: FinishedCell) -> Processing:
     """The batch of `found`, with this picture alone; what the user was warned of then is shown again."""
-    p = copy(found.batch)
+    p: Processing = copy(found.batch)
     for name in LISTS:
         values = getattr(p, name, None)
         if values:
@@ -68,7 +68,7 @@ def batch_of_one(job: Any, found: FinishedCell) -> Any:
     return p
 
 
-def save_again(job: Any, found: FinishedCell) -> None:
+def save_again(job: Processing, found: FinishedCell) -> None:
     """Saves the picture as the host saves those of a batch."""
     if job.do_not_save_samples or not getattr(shared.opts, "samples_save", True):
         return
@@ -88,31 +88,31 @@ def save_again(job: Any, found: FinishedCell) -> None:
     )
 
 
-def keep_batch(job: Any, made: Mapping[SweepCell, tuple[Image.Image, str]], store: CellStore) -> None:
+def keep_batch(job: Processing, made: Mapping[SweepCell, tuple[Image.Image, str]], store: CellStore) -> None:
     """Puts the cells of the last batch into `store`.
 
     A cell whose texts another extension has changed is not kept: what that extension reads, a file of wildcards for
     example, is not in the cell's identity.
     """
-    sweep = sweep_job(job)
-    batch = state_of(sweep.last).batch
+    sweep, last = sweep_job(job), last_processing(job)
+    batch = state_of(last).batch
     if batch is None or batch.texts_changed:
         return
-    kept = copy(sweep.last)
-    kept.clip_skip_state = copy(state_of(sweep.last))
+    kept = copy(last)
+    kept.clip_skip_state = copy(state_of(last))
     kept.clip_skip_state.warnings = list(kept.clip_skip_state.warnings)
     for index, (cell, (picture, infotext)) in enumerate(made.items()):
         store.put(sweep.identities.get(cell), FinishedCell(picture, infotext, kept, index))
 
 
-def distinct_cells(job: Any, cells: Iterable[SweepCell]) -> list[SweepCell]:
+def distinct_cells(job: Processing, cells: Iterable[SweepCell]) -> list[SweepCell]:
     """`cells` without those that are the same picture as one before them."""
     first: dict[str, SweepCell] = {}
     identities = sweep_job(job).identities
     return [cell for cell in cells if (key := identities.get(cell)) is None or first.setdefault(key, cell) == cell]
 
 
-def fill_twins(job: Any, cells: Iterable[SweepCell], done: Done) -> None:
+def fill_twins(job: Processing, cells: Iterable[SweepCell], done: Done) -> None:
     """Gives those of `cells` that are the same picture as a finished one that picture."""
     identities = sweep_job(job).identities
     finished = {identities[cell]: done[cell] for cell in done if identities.get(cell) is not None}
@@ -121,14 +121,14 @@ def fill_twins(job: Any, cells: Iterable[SweepCell], done: Done) -> None:
             done[cell] = finished[identities[cell]]
 
 
-def release_memory(p: Any) -> None:
+def release_memory(p: Processing) -> None:
     """Takes from a finished batch everything that takes memory and is in no infotext."""
     for name, value in list(vars(p).items()):
         if name in NOT_NEEDED or is_large(value):
             setattr(p, name, None)
 
 
-def is_large(value: Any) -> bool:
+def is_large(value: object) -> bool:
     if isinstance(value, Mapping):
         return any(map(is_large, value.values()))
     if isinstance(value, (list, tuple)):

@@ -6,26 +6,22 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
-from dataclasses import replace
-from typing import Any
 
-import torch
 from modules import devices, processing, shared
 from PIL import Image
 
-from clip_skip.messages.message import Message, Template, join, reason
+from clip_skip.messages.message import Template
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.panel import TITLE
-from clip_skip.sweep.axis import SweepError
 from clip_skip.sweep.cell_store import CellStore
 from clip_skip.sweep.plan import SweepCell, SweepPlan, run_batches
-from clip_skip.sweep.rows import CFG, HIRES_PASS_NEEDED, random_seeds
-from clip_skip.sweep.settings import LABELS, SweepSettings
+from clip_skip.sweep.rows import CFG
+from clip_skip.sweep.settings import SweepSettings
 from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_language import translate
+from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts import forge
-from clip_skip.webui.hosts.encoders import describe_model, selected
-from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepJob, state_of
+from clip_skip.webui.state import RowTexts, State, SweepBatch, SweepGrid, state_of
 from clip_skip.webui.sweep.batch import (
     cell_seed,
     group_for_batches,
@@ -34,27 +30,24 @@ from clip_skip.webui.sweep.batch import (
     merge_findings,
     sweep_job,
 )
+from clip_skip.webui.sweep.batch_size import batch_limit
+from clip_skip.webui.sweep.checks import check_sweep
 from clip_skip.webui.sweep.identity import cell_identities
 from clip_skip.webui.sweep.results import CELLS_NOT_SAVED, cfg_text, collect, log_not_saved
 from clip_skip.webui.sweep.reuse import Done, distinct_cells, fill_twins, keep_batch, release_memory, take_finished
 
-__all__ = ["run_sweep", "sweep_arguments"]
+__all__ = ["run_sweep"]
 
-TOO_LARGE = Template("the grid would be too large ({size} megapixels; the settings allow {most})")
-ONE_AT_A_TIME = Template("{sampler} looks across the batch, so the cells were made one at a time.")
 ROWS_ARE_SEEDS = Template("The rows are seeds, so the batch count made no more grids.")
 SMALLER_BATCHES = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
-ACROSS_THE_BATCH = {"DPM adaptive"}
-"""Samplers whose steps depend on the whole batch."""
-
 
 def run_sweep(
-    p: Any,
-    args: Sequence[Any],
+    p: Processing,
+    args: Sequence[object],
     remember: Callable[..., AbstractContextManager[None]],
     store: CellStore | None = None,
-) -> Any:
+) -> processing.Processed:
     """Makes every cell and a grid for each seed; returns the host's Processed: grids, report, cells.
 
     remember: keeps the encodings at the given clip skips while it is open.
@@ -89,14 +82,7 @@ def run_sweep(
     return collect(p, settings, plan, jobs, finished, store)
 
 
-def sweep_arguments(script: Any, p: Any, args: Sequence[Any]) -> Sequence[Any]:
-    """The sweep's part of `args`: where the API is given fewer, the host appends the arguments of the next script."""
-    inputs = getattr(getattr(p, "scripts", None), "inputs", None)
-    missing = len(inputs) - len(p.script_args) if inputs else 0
-    return args[: script.args_to - script.args_from - missing] if missing > 0 else args
-
-
-def take_finished_cells(job: Any, plan: SweepPlan, store: CellStore) -> Done:
+def take_finished_cells(job: Processing, plan: SweepPlan, store: CellStore) -> Done:
     """The cells of one grid that are finished already; a disk that is full is reported with the results."""
     try:
         return take_finished(job, plan.cells, store)
@@ -105,76 +91,19 @@ def take_finished_cells(job: Any, plan: SweepPlan, store: CellStore) -> Done:
         return take_finished(job, plan.cells, store)
 
 
-def stop_saving(job: Any, error: OSError) -> None:
+def stop_saving(job: Processing, error: OSError) -> None:
     job.do_not_save_samples = True
     log_not_saved(error)
     sweep_job(job).save_problem = CELLS_NOT_SAVED(error=str(error))
 
 
-def check_sweep(p: Any, args: Sequence[Any]) -> tuple[SweepSettings, SweepPlan]:
-    """The settings from the script's arguments, and their plan for the loaded model. The API calls fields by name."""
-    model = selected(p)
-    try:
-        settings = SweepSettings.from_args(args)
-        settings = replace(settings, seeds=random_seeds(settings.seeds))
-        names = settings.names(args) if getattr(p, "is_api", False) else LABELS
-        plan = settings.plan(None if model is None else describe_model(model).all_towers, names)
-        rows = names[settings.kind.field]
-        plan.rows.check(rows, p.prompt, p.negative_prompt)
-        if settings.rows == "hires" and not getattr(p, "enable_hr", False):
-            raise SweepError.in_field(names["rows"], HIRES_PASS_NEEDED)
-        check_size(p, plan, join([names["clip_skips"], rows], ", "))
-    except ValueError as error:
-        raise ClipSkip(reason(error)) from None
-    if model is None:  # known when the first cell is begun
-        p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).all_towers, names))
-    return settings, plan
-
-
-def check_size(p: Any, plan: SweepPlan, fields: Message) -> None:
-    """The check of the host's X/Y/Z plot."""
-    scale = getattr(p, "hr_scale", 1) if getattr(p, "enable_hr", False) else 1
-    megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
-    most = shared.opts.img_max_size_mp
-    if megapixels >= most:
-        raise SweepError.in_field(fields, TOO_LARGE(size=megapixels, most=f"{most:g}"))
-    Image.MAX_IMAGE_PIXELS = None
-
-
-def batch_limit(p: Any, cells: int, wanted: int) -> int:
-    """The number of cells per batch; with `wanted` 0 it follows from the free memory."""
-    if p.sampler_name in ACROSS_THE_BATCH:
-        if wanted != 1 and cells > 1:
-            p.comment(translate(ONE_AT_A_TIME(sampler=p.sampler_name)))
-        return 1
-    if wanted:
-        return min(wanted, cells)
-    pixels = p.width * p.height * (getattr(p, "hr_scale", 1) ** 2 if getattr(p, "enable_hr", False) else 1)
-    return max(1, min(cells, int(free_memory() / (pixels * bytes_per_pixel()))))
-
-
-def bytes_per_pixel() -> float:
-    """The memory of one picture while the UNet runs, a generous estimate: too large a batch is halved anyway."""
-    wide = 2.0 if getattr(shared.sd_model, "is_sdxl", False) else 1.0
-    return 2500.0 * wide * (1 if devices.dtype_unet == torch.float16 else 2)
-
-
-def free_memory() -> float:
-    """The bytes that a batch may take on the device that makes the pictures."""
-    if devices.device.type == "cuda":
-        return float(torch.cuda.mem_get_info(devices.device)[0]) * 0.8
-    import psutil
-
-    return float(psutil.virtual_memory().available) * 0.4
-
-
-def fix_seed(p: Any, plan: SweepPlan) -> None:
+def fix_seed(p: Processing, plan: SweepPlan) -> None:
     if plan.rows.kind.name == "seed":
-        p.seed = plan.rows.values[0]
+        p.seed = int(plan.rows.values[0])
     processing.fix_seed(p)
 
 
-def count_grids(p: Any, plan: SweepPlan) -> int:
+def count_grids(p: Processing, plan: SweepPlan) -> int:
     """The number of grids: one for each seed of the batch count, unless the seeds are the rows."""
     if plan.rows.kind.name == "seed" and p.n_iter > 1:
         p.comment(translate(ROWS_ARE_SEEDS))
@@ -182,7 +111,7 @@ def count_grids(p: Any, plan: SweepPlan) -> int:
     return int(p.n_iter)
 
 
-def begin_progress(p: Any, batches: int, pictures: int, limit: int) -> None:
+def begin_progress(p: Processing, batches: int, pictures: int, limit: int) -> None:
     """Sets the host's progress to the work ahead, hires passes included, and prints it on the console."""
     hires = getattr(p, "enable_hr", False)
     steps = p.steps + ((p.hr_second_pass_steps or p.steps) if hires else 0)
@@ -198,10 +127,10 @@ def stopped() -> bool:
     return shared.state.interrupted or shared.state.stopping_generation
 
 
-def job_for_seed(p: Any, settings: SweepSettings, plan: SweepPlan, number: int) -> Any:
+def job_for_seed(p: Processing, settings: SweepSettings, plan: SweepPlan, number: int) -> Processing:
     """A copy of `p` for grid `number`, with the seed that the host would give to picture `number` of a batch."""
     job = copy(p)
-    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepJob(settings, plan))
+    job.clip_skip_state = State(check_model=state_of(p).check_model, job=SweepGrid(settings, plan))
     job.n_iter = 1
     job.seed = p.seed + (number if p.subseed_strength == 0 else 0)
     job.subseed = p.subseed + number
@@ -211,7 +140,7 @@ def job_for_seed(p: Any, settings: SweepSettings, plan: SweepPlan, number: int) 
     return job
 
 
-def make_cells(job: Any, cells: Sequence[SweepCell], limit: int, done: Done, store: CellStore) -> None:
+def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, done: Done, store: CellStore) -> None:
     """Makes the `cells` of one grid and puts them into `done` and `store`, until the user stops it.
 
     If it turns out that some must not share a batch, the remaining ones are made in separate batches.
@@ -254,17 +183,17 @@ def make_cells(job: Any, cells: Sequence[SweepCell], limit: int, done: Done, sto
             return
 
 
-def count_batches(job: Any, cells: Sequence[SweepCell], limit: int) -> int:
+def count_batches(job: Processing, cells: Sequence[SweepCell], limit: int) -> int:
     """The number of batches for `cells`."""
     return sum(math.ceil(len(group) / limit) for group in group_for_batches(job, cells))
 
 
-def more_batches(job: Any, count: int) -> None:
-    """Tells the host that there are `count` batches more than `begin_progress` said."""
+def more_batches(job: Processing, count: int) -> None:
+    """Adds `count` batches to the number that `begin_progress` gave the host."""
     shared.state.job_count += count * (2 if getattr(job, "enable_hr", False) else 1)
 
 
-def make_batch(job: Any, cells: tuple[SweepCell, ...]) -> list[tuple[Image.Image, str]]:
+def make_batch(job: Processing, cells: tuple[SweepCell, ...]) -> list[tuple[Image.Image, str]]:
     """The pictures of `cells`, made as one batch; none when it was interrupted or skipped."""
     sweep = sweep_job(job)
     plan = sweep.plan

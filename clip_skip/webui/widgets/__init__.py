@@ -1,1 +1,1 @@
-"""What stands on the WebUI's page: a file for each."""
+"""The parts of the WebUI's page, a file for each."""

@@ -11,7 +11,7 @@ from modules import devices, extra_networks, prompt_parser, sd_models, shared
 from modules.call_queue import queue_lock
 from PIL.Image import Image
 
-from clip_skip.encoder import NAMES
+from clip_skip.encoder import TOWER_NAMES
 from clip_skip.layers.measure import Layers, LayersError, measure_layers, notes_on_prompt, token_labels
 from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.page.events import listen
@@ -25,26 +25,26 @@ from clip_skip.webui.hosts.forge import on_main_thread
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 from clip_skip.webui.hosts.language_models import NamedEncoder, load_on_device, token_texts
 
-__all__ = ["build", "show"]
+__all__ = ["build_layers_tab", "show"]
 
 NAMED = "T5 / LLM"
 """The text encoder that only a tag with its name reaches."""
 
-TOWER_OF_CHOICE = {NAMES["l"]: "l", NAMES["g"]: "g", NAMED: NAMED}
-IS_DARK = "(prompt, tower, words, dark) => [prompt, tower, words, Boolean(document.querySelector('.dark'))]"
+TOWER_OF_CHOICE = {TOWER_NAMES["l"]: "l", TOWER_NAMES["g"]: "g", NAMED: NAMED}
+ADD_THEME = "(prompt, tower, words, dark) => [prompt, tower, words, Boolean(document.querySelector('.dark'))]"
 FROM_TXT2IMG = "() => [gradioApp().querySelector('#txt2img_prompt textarea').value]"
 FAILED = Template("That failed; see the console for the reason.")
 NO_MODEL = Template("No model is loaded.")
 NOTHING_TO_SHOW = Template("There is nothing to show for {model}.")
 
 
-def build() -> None:
+def build_layers_tab() -> None:
     with gr.Row():
         prompt = gr.Textbox(label="Prompt", lines=3, elem_id="clip_skip_layers_prompt", scale=4)
         with gr.Column():
             tower = gr.Radio(
-                [NAMES["l"], NAMES["g"]],
-                value=NAMES["l"],
+                [TOWER_NAMES["l"], TOWER_NAMES["g"]],
+                value=TOWER_NAMES["l"],
                 label="Encoder (SDXL)",
                 elem_id="clip_skip_layers_tower",
                 visible=False,
@@ -59,11 +59,11 @@ def build() -> None:
     dark = gr.Checkbox(visible=False)  # set by IS_DARK
     listen(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
     for event in (button.click, wanted.submit):
-        listen(event, show, [prompt, tower, wanted, dark], [sentence, picture, tower], IS_DARK)
+        listen(event, show, [prompt, tower, wanted, dark], [sentence, picture, tower], ADD_THEME)
 
 
 def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
-    """What the picture shows in sentences, and the picture; a sentence alone where there is nothing to show.
+    """The findings in sentences, and the picture; only a sentence where there is nothing to show.
 
     wanted: words of the prompt whose curves are drawn; "" for those that change most
 
@@ -72,7 +72,7 @@ def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image |
     with queue_lock:
         measured = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
     described = describe_model(shared.sd_model)
-    choices = [NAMES[host.encoder.tower] for host in described.hosts] + [NAMED] * bool(described.named)
+    choices = [TOWER_NAMES[host.encoder.tower] for host in described.hosts] + [NAMED] * bool(described.named)
     several = gr.update(choices=choices or list(TOWER_OF_CHOICE), visible=len(choices) > 1)
     if not isinstance(measured, Layers):
         return translate(measured or FAILED), None, several
@@ -89,12 +89,12 @@ def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image |
 def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
     """The layers, or why there are none: Forge's thread loses what is raised on it."""
     try:
-        return measure(prompt, tower)
+        return measure_prompt_on_page(prompt, tower)
     except MessageError as error:
         return error.message
 
 
-def measure(prompt: str, tower: str) -> Layers:
+def measure_prompt_on_page(prompt: str, tower: str) -> Layers:
     """The layers for the first chunk of `prompt`, from one pass of the host's own encoding.
 
     MessageError says why there is nothing to measure.
@@ -140,7 +140,7 @@ def measure_named(model: Model, named: NamedEncoder, prompt: str) -> Layers:
 
 
 def first_text(prompt: str) -> tuple[str, int, bool]:
-    """What the host encodes of `prompt` for the first step, how many sub-prompts there are, and whether it changes."""
+    """The text of `prompt` for the first step, the number of sub-prompts, and whether it changes later."""
     text = extra_networks.parse_prompt(tags.strip(prompt))[0]
     texts = split_sub_prompts(text)
     schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts[:1], 100)[0]
@@ -150,7 +150,7 @@ def first_text(prompt: str) -> tuple[str, int, bool]:
 def words(host: HostEncoder, chunk: Chunk) -> list[str]:
     """The vocabulary's entry for each token of `chunk` up to its end; an embedding's tokens have its name."""
     length = chunk.tokens.index(host.module.id_end) + 1
-    found = [entry(host.module, token) for token in chunk.tokens[:length]]
+    found = [token_text(host.module, token) for token in chunk.tokens[:length]]
     for offset, embedding in chunk.fixes:
         first = offset + 1
         vectors = range(first, min(first + int(embedding.vectors), length - 1))
@@ -158,7 +158,7 @@ def words(host: HostEncoder, chunk: Chunk) -> list[str]:
     return found
 
 
-def entry(module: EncoderModule, token: int) -> str:
+def token_text(module: EncoderModule, token: int) -> str:
     tokenizer = getattr(module, "tokenizer", None)
     if tokenizer is not None and hasattr(tokenizer, "convert_ids_to_tokens"):
         return str(tokenizer.convert_ids_to_tokens(int(token)))

@@ -1,4 +1,4 @@
-"""The part of the tab that tells which clip skip a LoRA or a checkpoint was made for."""
+"""The part of the tab that shows which clip skip a LoRA or a checkpoint was made for."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from clip_skip.page.events import listen
 from clip_skip.webui import model_files
 from clip_skip.webui.host_language import translate
 
-__all__ = ["all_loras", "build", "look"]
+__all__ = ["all_loras", "build_made_for_tab", "show_file"]
 
 PROGRESS = gr.Progress()
 """Gradio finds it as the default of a function's last parameter."""
 
 
-def build() -> None:
+def build_made_for_tab() -> None:
     with gr.Row():
         file = gr.Dropdown(names(), label="LoRA or checkpoint", elem_id="clip_skip_made_for_file", scale=4)
         base = gr.Dropdown(
@@ -43,7 +43,7 @@ def build() -> None:
     link = gr.HTML("", elem_id="clip_skip_made_for_csv")
     table = gr.Dataframe(
         headers=made_for.heads(translate),
-        datatype=[*made_for.TYPES],
+        datatype=[*made_for.COLUMN_TYPES],
         interactive=False,
         wrap=True,
         visible=False,  # without rows, gradio shows one of zeros
@@ -51,7 +51,7 @@ def build() -> None:
         elem_id="clip_skip_made_for_table",
     )
     dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
-    listen(button.click, look, [file, base, dark], [verdict, picture], made_for.IS_DARK)
+    listen(button.click, show_file, [file, base, dark], [verdict, picture], made_for.ADD_THEME_TO_FILE)
     again.click(refreshed, [], [file, base])
     every.click(all_loras if queued() else all_at_once, [], [table, link])
 
@@ -59,7 +59,7 @@ def build() -> None:
 def widths() -> dict[str, list[str]]:
     """The columns' widths, if this gradio has the parameter; 3.41 fits columns to their texts."""
     known = inspect.signature(gr.Dataframe.__init__).parameters
-    return {"column_widths": [*made_for.WIDTHS]} if "column_widths" in known else {}
+    return {"column_widths": [*made_for.COLUMN_WIDTHS]} if "column_widths" in known else {}
 
 
 def queued() -> bool:
@@ -80,11 +80,11 @@ def refreshed() -> list[Any]:
     return [gr.update(choices=names()), gr.update(choices=bases())]
 
 
-def look(file: str | None, base: str | None, dark: bool) -> tuple[str, Any]:
-    """What is known of the chosen file in sentences, and the picture of its blocks."""
+def show_file(file: str | None, base: str | None, dark: bool) -> tuple[str, Any]:
+    """The findings on the chosen file in sentences, and the picture of its blocks."""
     checkpoints = model_files.checkpoints()
     path = made_for.choices(model_files.loras(), checkpoints).get(file or "")
-    return made_for.look(path, checkpoints.get(base or ""), dark, translate)
+    return made_for.explain_file(path, checkpoints.get(base or ""), dark, translate)
 
 
 def all_loras(progress: Any = PROGRESS) -> tuple[Any, str]:

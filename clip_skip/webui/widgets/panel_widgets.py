@@ -14,10 +14,10 @@ from clip_skip.webui.host_settings import panel_starts_with, set_start
 from clip_skip.webui.host_types import Script
 from clip_skip.webui.hosts.encoders import describe_model
 
-__all__ = ["build", "restored"]
+__all__ = ["build_panel", "restored"]
 
 
-def build(script: Script) -> tuple[gr.Component, list[gr.Component]]:
+def build_panel(script: Script) -> tuple[gr.Component, list[gr.Component]]:
     """The accordion with its check box, and the sliders in the order of FIELDS.
 
     The page fills the element `tools`, and clicks `depths` when another model is loaded.
@@ -48,13 +48,13 @@ def build(script: Script) -> tuple[gr.Component, list[gr.Component]]:
 
 
 def ends() -> list[float]:
-    """Where each slider ends: at the layers of the loaded model's encoders."""
+    """The maximum of each slider: the layers of the loaded model's encoders."""
     layers = describe_model(shared.sd_model).towers
     main = layers.get("l") or layers.get("h") or layers.get("g")
     return [float(main or field.shown) if field.name != "clip_g" else field.shown for field in panel.FIELDS]
 
 
 def restored(enabled: gr.Component, sliders: list[gr.Component]) -> list[PasteField]:
-    """What an infotext restores."""
+    """The fields that an infotext restores."""
     values = [PasteField(slider, partial(panel.restored, field)) for slider, field in zip(sliders, panel.FIELDS)]
     return [PasteField(enabled, lambda infotext: panel.FIELDS[0].infotext in infotext), *values]

@@ -23,7 +23,7 @@ from clip_skip.webui.widgets.preset_widgets import Presets
 __all__ = ["build_sweep_widgets", "count_text"]
 
 ONE_PICTURE = Template("1 picture")
-PICTURES = Template("{count} pictures ({columns} × {rows})")
+PICTURE_COUNT = Template("{count} pictures ({columns} × {rows})")
 PICTURES_OF_SEEDS = Template("{count} pictures ({columns} × {rows}, {seeds} seeds)")
 ONE_BATCH = Template("in 1 batch")
 BATCHES = Template("in {batches} batches")
@@ -137,7 +137,7 @@ def keep_count_current(components: list[gr.Component], grids: gr.Component | Non
 
 
 def count_text(*values: Any) -> str:
-    """How many pictures the settings make, or what is wrong with them, as HTML.
+    """The number of pictures of these settings, or the problem with them, as HTML.
 
     values: those of all fields, and the batch count, the number of grids with a seed each
     """
@@ -154,7 +154,7 @@ def count_text(*values: Any) -> str:
     seeds = int(values[count]) if len(values) > count and settings.rows != "seed" else 1
     cells, limit = len(plan.cells), settings.cells_per_batch
     counts = {"count": cells * seeds, "columns": len(plan.clip_skips), "rows": len(plan.rows)}
-    size = PICTURES(**counts) if seeds == 1 else PICTURES_OF_SEEDS(**counts, seeds=seeds)
+    size = PICTURE_COUNT(**counts) if seeds == 1 else PICTURES_OF_SEEDS(**counts, seeds=seeds)
     batches = -(-cells // limit) * seeds if limit else 0
     how = ONE_BATCH if batches == 1 else BATCHES(batches=batches) if batches else FIT_MEMORY
     sentences: list[Message | str] = [ONE_PICTURE if cells * seeds == 1 else SIZE_AND_BATCHES(size=size, batches=how)]

@@ -12,10 +12,10 @@ from clip_skip.webui.widgets import layers_tab, made_for_tab
 from clip_skip.webui.widgets.own_values_table import OwnValuesTable, Remember
 from clip_skip.webui.widgets.preset_widgets import Presets, offer_when_loaded
 
-__all__ = ["build"]
+__all__ = ["build_tab"]
 
 
-def build(presets: Sequence[Presets] = (), remember: Remember | None = None) -> list[tuple[Any, str, str]]:
+def build_tab(presets: Sequence[Presets] = (), remember: Remember | None = None) -> list[tuple[Any, str, str]]:
     """The tab, as the host wants it. presets: those of the other tabs, which are made before.
 
     remember: keeps a checkpoint's own value
@@ -23,9 +23,9 @@ def build(presets: Sequence[Presets] = (), remember: Remember | None = None) -> 
     with gr.Blocks(analytics_enabled=False) as tab:
         with gr.Tabs(elem_id="clip_skip_parts"):
             with gr.Tab(label="Layers"):
-                layers_tab.build()
+                layers_tab.build_layers_tab()
             with gr.Tab(label="Made for"):
-                made_for_tab.build()
+                made_for_tab.build_made_for_tab()
                 if remember:
                     OwnValuesTable(remember).build()
         offer_when_loaded(tab, presets)

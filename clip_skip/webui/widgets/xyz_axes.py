@@ -9,8 +9,8 @@ from modules import scripts, shared
 
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, reason
 from clip_skip.prompt.override import Override
-from clip_skip.skip import brief, check, format
-from clip_skip.sweep.axis import TOO_DEEP
+from clip_skip.skip import check, format_skip, shorten_skip
+from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model, selected
@@ -65,7 +65,7 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
 
     def show(p: Processing, option: Any, value: float) -> str:
         which = f" ({names[0]})" if len(names) == 1 else " (T5 / LLM)" if names == NAMED else ""
-        return f"Clip skip{which}: {format(value)}"
+        return f"Clip skip{which}: {format_skip(value)}"
 
     def choices() -> list[str]:
         model = describe_model(shared.sd_model)
@@ -83,9 +83,9 @@ def deepest_of(model: ModelEncoders, names: tuple[str, ...]) -> int | None:
 
 
 def problem_of(value: float, layers: int | None) -> Message | str | None:
-    """Why `value` cannot be a clip skip of a model with `layers`, None for an unknown number; None if it can."""
+    """Why `value` is not a clip skip of a model with `layers` (None if unknown); None if it is one."""
     try:
         skip = check(value)
     except ValueError as error:
         return reason(error)
-    return TOO_DEEP(value=brief(skip), layers=layers) if layers is not None and skip > layers else None
+    return COLUMN_TOO_DEEP(value=shorten_skip(skip), layers=layers) if layers is not None and skip > layers else None
