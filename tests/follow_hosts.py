@@ -177,7 +177,9 @@ class Forge(Host):
         self.sd_models.model_data.forge_loading_parameters = {}
         self.refresh_model_loading_parameters()
 
-    def refresh_model_loading_parameters(self):
+    def refresh_model_loading_parameters(self, *, refresh=True):
+        if not refresh:
+            return
         info = self.sd_models.checkpoints_list[self.opts[CHECKPOINT]]
         self.sd_models.model_data.forge_loading_parameters = {"checkpoint_info": info}
 
@@ -185,8 +187,7 @@ class Forge(Host):
         if name == self.opts[CHECKPOINT]:
             return False
         self.opts[CHECKPOINT] = name
-        if refresh:
-            self.entry.refresh_model_loading_parameters()
+        self.entry.refresh_model_loading_parameters(refresh=refresh)
         return True
 
     def choose(self, name):

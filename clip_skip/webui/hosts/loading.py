@@ -111,7 +111,8 @@ def after(header: Header, path: Callable[[], str | None]) -> Wrap:
             header.loading_failed()
             raise
         finally:
-            header.follow(path())
+            if kwargs.get("refresh", True):  # Neo calls its function, with False, also where nothing is to be selected
+                header.follow(path())
 
     return wrap
 
