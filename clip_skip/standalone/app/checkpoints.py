@@ -15,6 +15,7 @@ from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.hashes import Each
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
+from clip_skip.standalone.remembering import remembered_value
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
 
@@ -41,6 +42,12 @@ class Checkpoint:
         """Its text encoders, described without loading them."""
         pairs = zip(FAMILY_TOWERS[self.family], self.sizes.texts)
         return [not_loaded(tower, text.layers, FAMILY_NATIVE[self.family]) for tower, text in pairs]
+
+    @property
+    def remembered(self) -> int | None:
+        """The clip skip that was remembered for it, as far as the header's slider goes."""
+        value = remembered_value(self.path)
+        return min(value, self.encoders[0].layers) if value else None
 
     @property
     def deepest(self) -> int:

@@ -70,7 +70,10 @@ class Page:
         self.blocks.queue(**taken(self.blocks.queue, concurrency_count=WINDOWS))  # later versions have a queue for each
 
     def _data(self) -> dict[str, Any]:
-        opts = {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": self.studio.first.name}
+        opts = {
+            "CLIP_stop_at_last_layers": self.studio.first.remembered or 1,
+            "sd_model_checkpoint": self.studio.first.name,
+        }
         lang = (self.voice.language or "en").replace("_", "-")
         return {"opts": opts, "localization": self.voice.words, "lang": lang}
 
@@ -83,7 +86,8 @@ class Page:
                 self.at["checkpoint"] = gr.Dropdown(names, value=first.name, label=tr("Checkpoint"), **more)
             with gr.Column(scale=3, min_width=320):
                 most, more = first.encoders[0].layers, {"elem_id": "setting_CLIP_stop_at_last_layers"}
-                self.at["slider"] = gr.Slider(1, most, 1, step=1, label=tr("Clip skip"), **more)
+                self.at["slider"] = gr.Slider(1, most, first.remembered or 1, step=1, label=tr("Clip skip"), **more)
+                self.own = gr.Number(1 if first.remembered else 0, visible=False)  # as `follow` takes it
 
     def _fields(self, values: Mapping[str, Any]) -> None:
         label, more = self.voice.tr("Drop a picture here to make it again"), taken(gr.File, height=110)
@@ -130,6 +134,8 @@ class Page:
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
+        moved = [at["slider"], self.own]
+        listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *moved], moved)  # not where a picture is dropped
         inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
@@ -150,6 +156,16 @@ class Page:
         step = gr.update(step=checkpoint.sizes.vae_factor)
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
+
+    def follow(self, name: str, slider: float, own: float) -> list[Any]:
+        """Where the slider moves for another checkpoint: to what is remembered for it, else back to `own`.
+
+        own: what the user had set, while the slider is at a remembered value; 0 while it is not
+        """
+        value = self.voice.show_errors(self.studio.checkpoints.find, name).remembered
+        if value:
+            return [gr.update(value=value), own or slider]
+        return [gr.update(value=own) if own else gr.update(), 0]
 
     def like(self, given: Given, progress: Any = PROGRESS) -> Given:
         """The fields as the infotext of the dropped picture has them, and what of it cannot be made again.

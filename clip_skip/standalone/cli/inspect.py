@@ -9,21 +9,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clip_skip.made_for import remembered
 from clip_skip.made_for.reading import Problem
-from clip_skip.messages.message import FIELD_PROBLEM, Template, reason
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
 from clip_skip.messages.safe_text import json_text, printable
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
 from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
+from clip_skip.standalone.remembering import own_store
 
 if TYPE_CHECKING:
     from clip_skip.made_for.findings import Finding
 
 __all__ = ["add_arguments", "run"]
 
+NOT_A_MODEL = Template("{file} is not the file of a checkpoint or a LoRA")
+REMEMBERED = Template("{file}: clip skip {value} is remembered, in {kept_in}")
+FORGOTTEN = Template("{file}: forgotten")
 NOTHING_IN_IT = Template("{folder} contains no .safetensors file and no picture")
+
+MODELS = (".safetensors", ".ckpt", ".pt")
 
 INSPECT_HEADINGS = ("file", "model", "metadata", "weights", "verdict")
 
@@ -39,6 +46,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, a picture, or a folder of them")
     add("--base", type=Path, metavar="FILE", help="the checkpoint that checkpoints were made from")
     add("--json", action="store_true", help="print JSON")
+    keep = command.add_mutually_exclusive_group()
+    keep.add_argument(
+        "--remember", type=int, metavar="N", help="remember clip skip N for the files, beside each of them"
+    )
+    keep.add_argument("--forget", action="store_true", help="forget what was remembered for the files")
     add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file; its folder is created")
 
 
@@ -47,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from clip_skip.made_for.findings import inspect
 
+    if arguments.remember is not None or arguments.forget:
+        return keep_values(arguments.files, arguments.remember)
     if arguments.figure:
         check_png("--figure", arguments.figure)
     base = None if arguments.base is None else str(arguments.base)
@@ -85,6 +99,30 @@ def run(arguments: argparse.Namespace) -> int:
         say = warn if arguments.json else print_lines
         say(arguments.figure)
     return 1 if len(findings) + len(pictures) < len(files) else 0
+
+
+def keep_values(paths: Sequence[Path], value: int | None) -> int:
+    """Remembers `value` for each of the models at `paths`, or forgets what was remembered where it is None."""
+    store, failed = own_store(), False
+    try:
+        value = value if value is None else remembered.check_value(value)
+    except MessageError as error:
+        raise ArgumentError(FIELD_PROBLEM(field="--remember", problem=error.message)) from error
+    for path in paths:
+        if path.suffix.lower() not in MODELS or not path.is_file():
+            raise ArgumentError(NOT_A_MODEL(file=str(path)))
+    for path in paths:
+        try:
+            if value is None:
+                remembered.forget(str(path), store)
+                print(FORGOTTEN(file=str(path)))
+            else:
+                kept_in = remembered.remember(str(path), value, store)
+                print(REMEMBERED(file=str(path), value=value, kept_in=kept_in))
+        except Problem as problem:
+            failed = True
+            print(problem, file=sys.stderr)
+    return int(failed)
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:
