@@ -54,7 +54,7 @@ def run(*command: object, folder: Path | None = ROOT) -> int:
 def prepare(extras: frozenset[str]) -> None:
     """Makes .venv and installs the package with these extras of pyproject.toml, unless that is done."""
     made_for = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + sys.version
-    known, _, installed = INSTALLED.read_text().partition("\n") if INSTALLED.exists() else ("", "", "")
+    known, _, installed = INSTALLED.read_text(encoding="utf-8").partition("\n") if INSTALLED.exists() else ("", "", "")
     there = frozenset(installed.split(",")) if known == made_for and PYTHON.exists() else frozenset[str]()
     if extras <= there:
         return
@@ -74,7 +74,7 @@ def prepare(extras: frozenset[str]) -> None:
     wanted = ",".join(sorted(extras | there))
     if run(*pip, "install", "--quiet", "--editable", f".[{wanted}]"):
         sys.exit("The installation failed; pip's message is above.")
-    INSTALLED.write_text(f"{made_for}\n{wanted}")
+    INSTALLED.write_text(f"{made_for}\n{wanted}", encoding="utf-8")
 
 
 def demo(*arguments: str) -> int:

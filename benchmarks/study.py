@@ -81,7 +81,7 @@ def job(prompts: int, seeds: int, steps: int) -> StudyJob:
 
 
 def supply(asked: StudyJob) -> Supply[Any]:
-    return Supply(asked.plan.cells, lambda cell: asked.models[cell.model], asked.task)
+    return Supply(list(asked.plan.cells), lambda cell: asked.models[cell.model], asked.task)
 
 
 def progress() -> Progress:

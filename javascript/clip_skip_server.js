@@ -3,7 +3,9 @@
     window.clipSkip ??= {};
     const clipSkip = window.clipSkip;
     const WORTH_ASKING = /<\s*clip[ _-]?skip|<lora:|<lyco:/i;
+    const LONGEST_WAIT = 10_000; // milliseconds
     const keys = {};
+    let tries = 0;
     let timer;
 
     /** The loaded model, and the answer about the boxes when they last changed. */
@@ -36,11 +38,22 @@
         }
     }
 
-    function loadedModel(tab) {
+    /** The loaded model. While the host is still loading one, it is asked for again, ever less often. */
+    async function loadedModel(tab) {
         const made = clipSkip.find(`#generation_info_${tab} textarea`)?.value || "";
         const shown = clipSkip.find("#quicksettings .model_selection input")?.value || "";
         const key = JSON.stringify([opts.sd_model_checkpoint, opts.sd_checkpoint_hash, opts.sdxl_clip_l_skip, made, shown]);
-        return ask("encoders", key, "encoders?wait=true");
+        const answer = await ask("encoders", key, "encoders");
+        if (!answer) return undefined;
+        tries = answer.loading ? tries + 1 : 0;
+        if (answer.loading) setTimeout(() => askAgain(key), Math.min(500 * tries, LONGEST_WAIT));
+        return answer;
+    }
+
+    function askAgain(key) {
+        if (keys.encoders !== key) return;
+        keys.encoders = undefined;
+        update();
     }
 
     function boxesOf(tab) {

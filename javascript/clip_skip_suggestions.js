@@ -7,6 +7,12 @@
     const use = (tab, value) =>
         clipSkip.button(tr("Use {value}", {value}), tr("Makes it the prompt's tag"), () => clipSkip.putTag(tab, `<clipskip:${value}>`));
 
+    /** What is said of the loaded checkpoint can be remembered for it, where there is a host that follows it. */
+    const remember = ({kind, value}) =>
+        kind === "checkpoint" && clipSkip.remember && clipSkip.wanted("follow")
+            ? [" ", clipSkip.button(tr("Remember {value} for this checkpoint", {value}), tr("Kept beside the checkpoint. The slider moves there whenever it is loaded."), () => clipSkip.remember(value))]
+            : [];
+
     /** Below the prompt. */
     clipSkip.showSuggestions = (tab, {suggestions, problems}) => {
         const box = clipSkip.find(`#${tab}_prompt`);
@@ -20,7 +26,7 @@
         }
         if (place.dataset.shown === key) return;
         place.dataset.shown = key;
-        const lines = suggestions.map(({text, value}) => element("div", {}, element("span", {textContent: text}), " ", use(tab, value)));
+        const lines = suggestions.map((one) => element("div", {}, element("span", {textContent: one.text}), " ", use(tab, one.value), ...remember(one)));
         place.replaceChildren(...lines, ...problems.map((text) => element("div", {textContent: text})));
     };
 

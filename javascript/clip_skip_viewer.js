@@ -130,7 +130,8 @@
         for (let text = walker.nextNode(); text; text = walker.nextNode()) {
             const found = text.data.match(PAGE);
             if (!found || text.parentElement.closest("a")) continue;
-            const anchor = element("a", {href: `file=${found[1]}`, target: "_blank", className: "clip-skip-page", textContent: found[1]});
+            const href = `file=${found[1].split("/").map(encodeURIComponent).join("/")}`;
+            const anchor = element("a", {href, target: "_blank", className: "clip-skip-page", textContent: found[1]});
             text.splitText(text.data.indexOf(found[1])).replaceWith(anchor);
             return;
         }

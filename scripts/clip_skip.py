@@ -32,14 +32,16 @@ else:
     from clip_skip.sweep.cell_store import CellStore
     from clip_skip.webui import generation, host_settings, models_in_use, second_pass
     from clip_skip.webui.conditioning import Conditioning
-    from clip_skip.webui.hosts import cfg, forge
+    from clip_skip.webui.hosts import cfg, forge, loading
     from clip_skip.webui.page import routes
+    from clip_skip.webui.page.remembering import Remembering
     from clip_skip.webui.sweep import batch as sweep_batch
     from clip_skip.webui.sweep.checks import sweep_arguments
     from clip_skip.webui.sweep.run import run_sweep
     from clip_skip.webui.widgets import header_slider, panel_widgets, preset_widgets, sweep_widgets, tab, xyz_axes
 
     conditioning = Conditioning()
+    remembering = Remembering()
     finished_cells = CellStore(host_settings.finished_cells_limit)
     problems_told: set[Message | str] = set()
     presets: list[preset_widgets.Presets] = []
@@ -63,6 +65,7 @@ else:
 
         def before_process(self, p: Processing, *args: object) -> None:
             conditioning.forget()
+            remembering.header.prepare(p)
             sweep_batch.remember_host_texts(p)
 
         def process(self, p: Processing, *args: object) -> None:
@@ -115,6 +118,7 @@ else:
             return components
 
         def run(self, p: Processing, *args: object) -> object:
+            remembering.header.prepare(p)
             arguments = sweep_arguments(self, p, args)
             return run_sweep(p, arguments, conditioning.remember, finished_cells)
 
@@ -124,23 +128,30 @@ else:
     def before_ui() -> None:
         header_slider.add_slider(shared.opts, forge.has_slider())
         xyz_axes.add_axes()
+        remembering.header.settle()
 
     def ui_settings() -> None:
         host_settings.add()
         second_pass.admit(shared.opts)
 
     def build_tab() -> list[tuple[Any, str, str]]:
-        return tab.build_tab(presets)
+        return tab.build_tab(presets, remembering.keep)
+
+    def add_routes(demo: Any, app: Any) -> None:
+        routes.add_routes(demo, app)
+        remembering.add_routes(demo, app)
 
     def put_back() -> None:
         conditioning.remove()
         give_slider_back()
+        stop_following()
 
     conditioning.install()
     give_slider_back = forge.keep_slider()
+    stop_following = loading.install(remembering.header)
     script_callbacks.on_script_unloaded(put_back)
     script_callbacks.on_before_ui(before_ui)
     script_callbacks.on_ui_settings(ui_settings)
     script_callbacks.on_before_token_counter(strip_for_token_counter)
     script_callbacks.on_ui_tabs(build_tab)
-    script_callbacks.on_app_started(routes.add_routes)
+    script_callbacks.on_app_started(add_routes)

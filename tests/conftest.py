@@ -1,6 +1,7 @@
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 """Small matrices are faster with one thread, and other tests may be running; torch, and what tests start, reads it."""
+
+os.environ["CLIP_SKIP_CACHE"] = tempfile.mkdtemp(prefix="clip-skip-tests-")
+"""What is kept of files between commands: not the user's own."""
 
 STANDINS = Path(__file__).parent / "standins"
 

@@ -244,3 +244,25 @@ def test_the_page_names_a_lora_that_was_made_for_another_value(tmp_path):
     assert suggested("a <lora:mine:0>") == suggested("a <lora:gone:1>") == suggested("# <lora:mine:1>") == []
     sdxl = type("SDXL", (), {"family": "SDXL"})
     assert suggested("a cow <lora:mine:0.8>", of=sdxl) == []
+
+
+def test_the_slider_starts_at_what_is_remembered_for_a_checkpoint(page, studio):
+    """`own` is what the user had set, 0 while no remembered value is followed."""
+    from clip_skip.made_for import remembered
+
+    paths = {name: str(studio.checkpoints.find(name).path) for name in ("two", "more/xl")}
+    follow = lambda name, slider, own: [
+        {key: value for key, value in one.items() if key == "value"} if isinstance(one, dict) else one
+        for one in page.follow(name, slider, own)
+    ]
+    try:
+        for name, value in (("two", 3), ("more/xl", 2)):
+            remembered.remember(paths[name], value)
+        assert studio.checkpoints.find("two").remembered == 3 and studio.first.remembered is None
+        assert follow("two", 5, 0) == [{"value": 3}, 5]
+        assert follow("more/xl", 3, 5) == [{"value": 2}, 5]
+        assert follow(studio.first.name, 2, 5) == [{"value": 5}, 0]
+        assert follow(studio.first.name, 5, 0) == [{}, 0]
+    finally:
+        for path in paths.values():
+            remembered.forget(path)

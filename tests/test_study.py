@@ -203,7 +203,7 @@ def test_what_cannot_be_done_is_told_before_anything_is_made(tmp_path, capsys, m
 
 def test_a_prompt_that_is_no_caption_cannot_be_judged():
     with pytest.raises(ScoreError, match=r"--score right: .*a red cow"):
-        load_scores(["right"], "", "cpu", ["a red cow"])
+        load_scores(["right"], "", "cpu", ["a red cow"], (128, 128))
 
 
 def test_clip_fits_pictures_to_prompts(tmp_path, monkeypatch):

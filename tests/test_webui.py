@@ -290,13 +290,13 @@ def test_an_extension_that_encodes_other_rows_does_not_end_the_generation(host, 
         ("<clipskip:3>a AND b", "bad", (False,), 1, "3"),
         ("[<clipskip:3>::0.5]a", "bad", (False,), 3, "3"),
         ("<clipskip:2:g=9:hires=4>a", "bad", (False,), 1, "2"),
-        # what the host alone cannot make says what it said before
+        # what the host alone cannot make has its own value only where a text is encoded at that
         ("<clipskip:1.5>a cow", "bad", (False,), 1, None),
-        ("<clipskip:1.5>a cow", "bad", (False,), 2, "2"),
-        ("<clipskip:3>a cow", "<clipskip:4>bad", (False,), 2, "2"),
+        ("<clipskip:1.5>a cow", "bad", (False,), 2, None),
+        ("<clipskip:3>a cow", "<clipskip:4>bad", (False,), 2, None),
         ("a AND <clipskip:3>b", "bad", (False,), 2, "2"),
         ("[<clipskip:3>::0.5]a", "bad", (False,), 2, "2"),
-        ("a cow", "bad", (True, 3, 4), 2, "2"),
+        ("a cow", "bad", (True, 3, 4), 2, None),
     ],
 )
 def test_the_hosts_own_infotext_key_says_what_the_host_can_make(host, prompt, negative, args, header, said):
@@ -461,12 +461,13 @@ def test_header_slider_is_added_once(host):
 
 def test_api_route(host):
     routes = {}
-    app = SimpleNamespace(add_api_route=lambda path, answer, methods: routes.update({path: answer}))
+    app = SimpleNamespace(add_api_route=lambda path, answer, **more: routes.update({path: answer}))
     host.callbacks["app_started"][0](None, app)
-    answer = routes["/clip-skip/v1/encoders"]
+    loaded = routes["/clip-skip/v1/encoders"]
     others = {"named": [], "several_layers": False, "guide": "./clip-skip/v1/docs/guide.md"}
     nothing = {"model": None, "checkpoint": None, "header_acts": False, "encoders": []}
-    assert answer() == {**nothing, "loads_later": False, **others}
+    assert loaded() == {**nothing, "loads_later": False, **others, "loading": True}
+    answer = lambda: {name: value for name, value in loaded().items() if name != "loading"}
     from modules import sd_models
 
     sd_models.model_data.sd_model = host.model

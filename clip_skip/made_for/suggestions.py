@@ -11,6 +11,7 @@ from clip_skip.made_for.findings import inspect
 from clip_skip.made_for.metadata import stated
 from clip_skip.made_for.reading import Problem
 from clip_skip.made_for.recommendation import Recommendation
+from clip_skip.made_for.remembered import value_of
 from clip_skip.made_for.verdict import Weights
 from clip_skip.messages.message import Message, Template
 from clip_skip.skip import format_skip, shorten
@@ -33,6 +34,8 @@ CONTRADICTS = Template(
     "{file} was trained at clip skip {value}, according to its weights, although its metadata says {stated}; "
     "{comparison}."
 )
+
+REMEMBERED = Template("{value} is remembered for {file}; {comparison}.")
 
 WAYS = {"trained": TRAINED, "recommended": RECOMMENDS, "pictures": EXAMPLES_MADE_AT}
 
@@ -92,6 +95,8 @@ class Basis:
 
 
 def of_checkpoint(path: str) -> Basis | None:
+    if value_of(path):  # the header follows it, and whoever moves the slider then means to
+        return None
     found = stated(path)
     return from_metadata(found) if found and is_for_sd1(found) else None
 
@@ -101,6 +106,8 @@ def of_lora(path: str, from_weights: bool = True) -> Basis | None:
 
     Nothing where blocks were changed that the metadata says were not trained: one of the two is wrong.
     """
+    if remembered := value_of(path):
+        return Basis(remembered, "remembered", REMEMBERED)
     problem = None
     try:
         metadata = stated(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from clip_skip.encoder import TextEncoder
 from clip_skip.messages.message import Message, Translate
+from clip_skip.messages.safe_text import well_formed
 from clip_skip.page.named_encoders import example
 from clip_skip.page.remarks import remarks
 from clip_skip.prompt import writing
@@ -127,9 +128,11 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
 
 def put_tag_into(request: Mapping[str, Any]) -> dict[str, str]:
     """The "text" with "tag" as its own tag; "negative": whether it is a negative prompt."""
-    text = str(request.get("text") or "")
+    text = well_formed(str(request.get("text") or ""))
     try:
-        return {"text": writing.put_tag(text, str(request.get("tag") or ""), bool(request.get("negative")))}
+        return {
+            "text": writing.put_tag(text, well_formed(str(request.get("tag") or "")), bool(request.get("negative")))
+        }
     except ValueError:
         return {"text": text}
 
@@ -140,7 +143,7 @@ def styled_prompt(request: Mapping[str, Any], host: Host) -> str:
 
 
 def box_texts(request: Mapping[str, Any]) -> dict[str, str]:
-    return {box: str(request.get(box) or "") for box in BOXES}
+    return {box: well_formed(str(request.get(box) or "")) for box in BOXES}
 
 
 def style_names(request: Mapping[str, Any]) -> list[str]:

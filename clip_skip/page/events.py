@@ -10,7 +10,10 @@ __all__ = ["listen"]
 
 def listen(
     event: Any, function: Any, inputs: Any = None, outputs: Any = None, script: str | None = None, **more: Any
-) -> None:
-    """Calls `function` at `event`. script: JavaScript whose return value becomes its inputs (`_js` in gradio 3)."""
+) -> Any:
+    """Calls `function` at `event`. script: JavaScript whose return value becomes its inputs (`_js` in gradio 3).
+
+    Returns what gradio does: the event has a `then`, for what is to follow.
+    """
     name = "js" if "js" in inspect.signature(event).parameters else "_js"
-    event(function, inputs, outputs, **{name: script}, **more)
+    return event(function, inputs, outputs, **{name: script}, **more)

@@ -13,6 +13,7 @@ from PIL import Image
 from clip_skip.made_for.findings import Finding, changed_blocks, inspect
 from clip_skip.made_for.reading import Problem
 from clip_skip.messages.message import Template, Translate
+from clip_skip.messages.safe_text import table_cell
 
 __all__ = [
     "ADD_THEME_TO_FILE",
@@ -110,6 +111,8 @@ def cells(path: str, translate: Translate) -> list[str | int]:
 def link(heads: Iterable[str], rows: Iterable[Sequence[object]], text: str) -> str:
     """A link that downloads the table; it is in the link itself, so that no file is written anywhere."""
     table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([[*heads], *rows])
+    csv.writer(table, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerows(
+        [[table_cell(value) for value in row] for row in ([*heads], *rows)]
+    )
     data = base64.b64encode(b"\xef\xbb\xbf" + table.getvalue().encode()).decode()
     return f'<a href="data:text/csv;charset=utf-8;base64,{data}" download="loras.csv">{html.escape(text)}</a>'

@@ -22,9 +22,15 @@ LOADERS = {"sdxl": "SDXL", "flux": "Flux", "sd3": "SD3", "hunyuan_video": "Hunyu
 
 def graph_of(texts: PictureTexts) -> Graph | None:
     """The graph that ran, or else the one in the editor."""
-    found = [loads(GRAPH_PREFIX.sub("", texts.get(place), count=1)) for place in GRAPH_PLACES if texts.get(place)]
+    found = [loads(without_prefix(texts.get(place))) for place in GRAPH_PLACES if texts.get(place)]
     graphs = [graph for read_graph in (from_prompt, from_workflow) for one in found if (graph := read_graph(one))]
     return graphs[0] if graphs else None
+
+
+def without_prefix(text: str) -> str:
+    """`text` without the name of its key, which some formats put before a graph."""
+    prefix = GRAPH_PREFIX.match(text)
+    return text[prefix.end() :] if prefix else text
 
 
 def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:

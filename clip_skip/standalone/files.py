@@ -2,26 +2,112 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from PIL import Image, PngImagePlugin
+
+from clip_skip.messages.message import MessageError, Template
+from clip_skip.messages.safe_text import well_formed
+
+IN_USE = Template("{folder} is in use: another command or page is making pictures in it")
+
+MOST_NAMES = 9
+
+LOCK = ".clip-skip.lock"
+
+
+TOO_LONG = Template(
+    "{folder}: the paths of its files would have {length} letters, and this system takes {most}; choose a folder with "
+    "a shorter path"
+)
+
+
+class PathTooLongError(MessageError):
+    """A folder in which files cannot be made because of the length of their paths."""
+
+
+class InUseError(MessageError):
+    """Somebody else is writing into a folder."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While this holds, nobody else takes `folder`, which is made. The lock ends with the process, however that ends.
+
+    Raises `InUseError` where somebody else has it, OSError where the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(str(folder / LOCK), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InUseError(IN_USE(folder=str(folder))) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between the tries to move a file to a place that Windows holds: somebody has it open there."""
+
+PATH_LIMIT = 259 if sys.platform == "win32" else 4096
+"""Letters of a whole path."""
+
+RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever follows the dot."""
+
+NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
+LONGEST_NAME = 60
+
+
+def move(source: Path, target: Path) -> None:
+    """Has `source` in the place of `target`, in one step. On Windows that fails while somebody reads `target`."""
+    for wait in (*WAITS, None):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if wait is None:
+                raise
+            time.sleep(wait)
+
+
+def check_length(folder: Path, names: Iterable[str]) -> None:
+    """Raise `PathTooLongError` where the longest of `names`, below `folder`, is a path that the system refuses."""
+    length = len(os.path.abspath(folder)) + 1 + len(".unfinished/") + max(map(len, names), default=0)
+    if length > PATH_LIMIT:
+        raise PathTooLongError(TOO_LONG(folder=str(folder), length=length, most=PATH_LIMIT))
+
+
+def folder_name(text: str) -> str:
+    """`text` if every system takes it as the name of a folder, else something like it, the same for the same text."""
+    if text and len(text) <= LONGEST_NAME and not RESERVED.fullmatch(text) and not NOT_IN_NAMES.search(text):
+        return text
+    return f"{slug(text) or 'folder'}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; when the block ends without an error, it replaces `path` atomically."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")  # unlike any other thread's
     try:
         yield unfinished
         flush_to_disk(unfinished)
-        os.replace(unfinished, path)
+        move(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -39,6 +125,12 @@ def read_made_with(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return made_with if isinstance(made_with, dict) else None
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file in UTF-8, in one step. Half a letter of a file name, which has no encoding, is escaped."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(content, encoding="utf-8", errors="backslashreplace")
 
 
 def slug(text: str, most: int = 40) -> str:
@@ -73,7 +165,7 @@ class Batches:
         for file in self._unfinished.rglob("*"):
             if file.is_file():
                 flush_to_disk(file)
-        os.replace(self._unfinished, self._finished)
+        move(self._unfinished, self._finished)
         self._move()
 
     def _move(self) -> None:
@@ -84,7 +176,7 @@ class Batches:
         for file in sorted(files, key=lambda file: file.suffix == ".png"):
             place = self._folder / file.relative_to(self._finished)
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
+            move(file, place)
         shutil.rmtree(self._finished)
 
 
@@ -92,12 +184,21 @@ def png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:
     """Text that Pillow writes into a PNG, such as infotext under "parameters"."""
     info = PngImagePlugin.PngInfo()
     for key, text in texts.items():
+        text = well_formed(text)
         info.add_text(key, text) if text.isascii() else info.add_itxt(key, text)
     return info
 
 
-def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> None:
-    """Write a PNG with `texts`; makes its folder."""
+def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> Path:
+    """Write a PNG with `texts`; makes its folder. Where it is: `path`, or beside it where `path` cannot be replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-        picture.save(unfinished, format="PNG", pnginfo=png_texts(texts or {}))
+    for place in (path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, MOST_NAMES + 1))):
+        try:
+            with replacing(place) as unfinished:
+                picture.save(unfinished, format="PNG", pnginfo=png_texts(texts or {}))
+            return place
+        except PermissionError:
+            if not place.exists():  # nobody reads it: the folder itself refuses
+                raise
+            problem = place
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(problem))

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Template, Value
+from clip_skip.messages.safe_text import well_formed
 from clip_skip.skip import shorten
 
 __all__ = ["OPTION_NOT_WHOLE", "Choice", "FieldError", "Number", "OptionKind", "Switch", "Text"]
@@ -39,7 +40,7 @@ class Text:
         """`value`, if it is a text. Raises `MessageError`."""
         if not isinstance(value, str):
             raise MessageError(NOT_A_TEXT(value=shorten(str(value))))
-        return value
+        return well_formed(value)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
-__all__ = ["StudyCell", "StudyPlan"]
+__all__ = ["Cells", "StudyCell", "StudyPlan"]
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,26 @@ class StudyPlan:
     cfg_scales: tuple[float, ...]
 
     @property
-    def cells(self) -> tuple[StudyCell, ...]:
-        """Every cell, by checkpoint, prompt, seed and CFG scale: what has a text in common is together."""
-        return tuple(
-            StudyCell(model, prompt, seed, cfg_scale, clip_skip)
-            for model, skips in self.skips.items()
-            for prompt in self.prompts
-            for seed in self.seeds
-            for cfg_scale in self.cfg_scales
-            for clip_skip in skips
-        )
+    def cells(self) -> Cells:
+        return Cells(self)
+
+
+class Cells:
+    """Every cell of a plan, by checkpoint, prompt, seed and CFG scale, so that what has a text in common is together.
+
+    They are made one after another as they are asked for: a study may have very many.
+    """
+
+    def __init__(self, plan: StudyPlan) -> None:
+        self._plan = plan
+
+    def __len__(self) -> int:
+        plan = self._plan
+        skips = sum(map(len, plan.skips.values()))
+        return skips * len(plan.prompts) * len(plan.seeds) * len(plan.cfg_scales)
+
+    def __iter__(self) -> Iterator[StudyCell]:
+        plan = self._plan
+        for model, skips in plan.skips.items():
+            for prompt, seed, cfg_scale, clip_skip in product(plan.prompts, plan.seeds, plan.cfg_scales, skips):
+                yield StudyCell(model, prompt, seed, cfg_scale, clip_skip)

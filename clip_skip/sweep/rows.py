@@ -181,7 +181,10 @@ def value_label(value: Value) -> str:
 
 def random_seeds(text: str) -> str:
     """`text` with a random seed for each -1 in it."""
-    return re.sub(r"(^|[,\n])(\s*)-1(?=\s*(?:[,\n]|$))", lambda m: f"{m[1]}{m[2]}{random.randrange(LAST_SEED)}", text)
+    parts = re.split(r"([,\n])", text)
+    return "".join(
+        part.replace("-1", str(random.randrange(LAST_SEED))) if part.strip() == "-1" else part for part in parts
+    )
 
 
 def network_tags(prompt: str) -> tuple[str, ...]:

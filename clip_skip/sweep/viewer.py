@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import json
@@ -83,6 +84,28 @@ def viewer_page(
 def viewer_source(ending: str) -> str:
     """A part of the page: the file beside this one that has the same name."""
     return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
+
+
+def is_viewer_page(page: str) -> bool:
+    """Whether `viewer_page` of this version made `page`, by its style and its script."""
+    return all(part in page for part in inline_parts())
+
+
+def content_policy() -> str:
+    """The Content-Security-Policy of a page: nothing in it but its own style, script and pictures does anything."""
+    style, script = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in inline_parts())
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+
+
+def inline_parts() -> tuple[str, str]:
+    """What is between the tags of a page's style, and of its script."""
+    frame = viewer_source(".html")
+    places = (frame.split(f"<{tag}>")[1].split(f"</{tag}>")[0] for tag in ("style", "script"))
+    style, script = places
+    return style.replace("/*STYLE*/", viewer_source(".css")), script.replace("/*SCRIPT*/", viewer_source(".js"))
 
 
 def picture_embedder(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:

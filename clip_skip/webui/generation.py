@@ -15,6 +15,7 @@ from typing import Any
 from modules import extra_networks, shared
 
 from clip_skip.messages.message import Message, Template, reason
+from clip_skip.messages.safe_text import printable
 from clip_skip.page.named_encoders import panel_message, tag_messages
 from clip_skip.panel import Panel, settled
 from clip_skip.prompt.parsed import MOST_WARNINGS, Prompt, Values, find_warnings
@@ -256,7 +257,7 @@ def warn(p: Processing, messages: Sequence[Message | str], whole: bool = False) 
             warnings.append(message)
             shown = message if whole else MESSAGE(message=message)
             comment(p, translate(shown))
-            log.warning("%s", shown)
+            log.warning("%s", printable(shown))
 
 
 def comment(p: Processing, sentence: str) -> None:

@@ -15,6 +15,7 @@ from clip_skip import panel
 from clip_skip.sweep.settings import LABELS, SweepSettings
 
 __all__ = [
+    "FOLLOW",
     "PRESETS",
     "SECTION",
     "SETTINGS",
@@ -30,6 +31,8 @@ SECTION = ("clip_skip", "Clip Skip")
 
 PRESETS = "clip_skip_sweep_presets"
 """The option, not on the page, that has the sweep's presets."""
+
+FOLLOW = "clip_skip_follow"
 
 FINISHED_CELLS = "clip_skip_finished_cells"
 
@@ -53,6 +56,7 @@ SETTINGS = (
     Setting("clip_skip_readout", "Show below the slider which layer is used", True),
     Setting("clip_skip_suggestions", "Suggest the clip skip that LoRAs and checkpoints were made for", True),
     Setting("clip_skip_suggestions_from_weights", "Also read it from LoRA weights", True),
+    Setting("clip_skip_follow", "Move the slider to what is remembered for a checkpoint when it is loaded", True),
     Setting("clip_skip_viewer", "Show the cells of a sweep below the pictures, to walk through", True),
     Setting(FINISHED_CELLS, "Memory for finished cells of sweeps, which are then used again, in MB (0 = off)", 512),
     Setting(PANEL_ON, "Panel default: ticked", False, True),

@@ -19,7 +19,7 @@ from clip_skip.webui.hosts.encoders import ModelEncoders
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["KEY", "is_pasted", "note", "stop"]
+__all__ = ["KEY", "is_pasted", "note", "note_header", "stop"]
 
 KEY = "Clip skip"
 
@@ -47,15 +47,29 @@ class Entry(dict[int, str | None]):
     the first. It is a dict because Forge Classic writes it into its answer as JSON.
     """
 
+    header: tuple[str | None] | None = None
+    """The host's own value, where that changes while the pictures are made: another checkpoint may have its own."""
+
     def __call__(self, p: Processing, index: int, all_prompts: list[str], **_: Any) -> str | None:
         of_batch = len(all_prompts) != len(p.all_prompts)
-        return self.get(index + p.iteration * p.batch_size if of_batch else index, hosts_own())
+        header = hosts_own() if self.header is None else self.header[0]
+        return self.get(index + p.iteration * p.batch_size if of_batch else index, header)
 
 
 def hosts_own() -> str | None:
     """The host's own entry: none for 1."""
-    value = header_option()
+    return header_entry(header_option())
+
+
+def header_entry(value: int) -> str | None:
     return str(value) if value > 1 else None
+
+
+def note_header(p: Processing, value: object) -> None:
+    """The pictures of `p` that follow the header were begun with it at `value`, wherever it is when they are saved."""
+    entry = p.extra_generation_params.setdefault(KEY, Entry())
+    if isinstance(entry, Entry) and entry.header is None:
+        entry.header = (header_entry(value) if isinstance(value, int) else hosts_own(),)
 
 
 def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:

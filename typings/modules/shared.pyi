@@ -43,6 +43,7 @@ class State:
 class TotalTQDM:
     def updateTotal(self, new_total: int) -> None: ...
 
+cmd_opts: Any
 opts: Options
 config_filename: str
 sd_model: Model | None

@@ -13,7 +13,9 @@ from clip_skip.standalone.models import header
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, Sizes
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures import recipe
+from clip_skip.standalone.pictures.hashes import Each
 from clip_skip.standalone.pictures.infotext import Infotext, InfotextError
+from clip_skip.standalone.remembering import remembered_value
 
 __all__ = ["Checkpoint", "Checkpoints", "files"]
 
@@ -40,6 +42,12 @@ class Checkpoint:
         """Its text encoders, described without loading them."""
         pairs = zip(FAMILY_TOWERS[self.family], self.sizes.texts)
         return [not_loaded(tower, text.layers, FAMILY_NATIVE[self.family]) for tower, text in pairs]
+
+    @property
+    def remembered(self) -> int | None:
+        """The clip skip that was remembered for it, as far as the header's slider goes."""
+        value = remembered_value(self.path)
+        return min(value, self.encoders[0].layers) if value else None
 
     @property
     def deepest(self) -> int:
@@ -83,14 +91,14 @@ class Checkpoints:
         self._last = {name: self._first, **others}
         return self._last
 
-    def like(self, infotext: Infotext, otherwise: object) -> tuple[Checkpoint, Message | None]:
+    def like(self, infotext: Infotext, otherwise: object, each: Each = list) -> tuple[Checkpoint, Message | None]:
         """The checkpoint that a picture was made with, and a message where `otherwise` replaces it.
 
-        It is found by its name, else by its hash. Raises as `find`.
+        It is found by its name, else by its hash. Raises as `find`. each: goes through files that are read for that.
         """
         paths = self.paths()
         try:
-            path, message = recipe.checkpoint(infotext, paths.values(), OF_THIS_PAGE)
+            path, message = recipe.checkpoint(infotext, paths.values(), OF_THIS_PAGE, each)
         except InfotextError as error:
             return self.find(otherwise), STANDS_IN(problem=reason(error))
         return self.find(next(name for name, one in paths.items() if one == path)), message

@@ -79,8 +79,7 @@ class MadeForTab:
         sentences, drawn = made_for.explain_file(path, other, dark, self.translate)
         if drawn is None:
             return sentences, None
-        save_picture(drawn, self.out / "made_for.png")
-        return sentences, str(self.out / "made_for.png")
+        return sentences, str(save_picture(drawn, self.out / "made_for.png"))
 
     def all_loras(self, progress: Any = PROGRESS) -> tuple[Any, str]:
         """A row for each LoRA of the folder, and a link to have them as a file."""

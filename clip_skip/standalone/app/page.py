@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from clip_skip.messages.message import reason
 from clip_skip.page.events import listen
 from clip_skip.page.layers import LAYERS, SHOW_LAYERS, SUMMARY, WORDS_TO_SHOW
 from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
+from clip_skip.standalone.app.access import ONLY_THIS_MACHINE, Access, Gate, in_brackets
 from clip_skip.standalone.app.fields import option_widgets
 from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
 from clip_skip.standalone.app.made_for_tab import MadeForTab
@@ -29,6 +31,9 @@ from clip_skip.standalone.sweep.run import Interrupted
 
 ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
+
+WINDOWS = 16
+"""How many events of windows gradio 3 handles at once; what makes pictures waits in the `Studio`."""
 
 Given = dict[Any, Any]
 """Inputs or outputs of a function in gradio's form for sets: the value of each widget."""
@@ -62,10 +67,13 @@ class Page:
                         made_for = MadeForTab(folder, studio.checkpoints, studio.out, self.voice.translate)
             self._listen(tabs)
             listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
-        self.blocks.queue()
+        self.blocks.queue(**taken(self.blocks.queue, concurrency_count=WINDOWS))  # later versions have a queue for each
 
     def _data(self) -> dict[str, Any]:
-        opts = {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": self.studio.first.name}
+        opts = {
+            "CLIP_stop_at_last_layers": self.studio.first.remembered or 1,
+            "sd_model_checkpoint": self.studio.first.name,
+        }
         lang = (self.voice.language or "en").replace("_", "-")
         return {"opts": opts, "localization": self.voice.words, "lang": lang}
 
@@ -78,7 +86,8 @@ class Page:
                 self.at["checkpoint"] = gr.Dropdown(names, value=first.name, label=tr("Checkpoint"), **more)
             with gr.Column(scale=3, min_width=320):
                 most, more = first.encoders[0].layers, {"elem_id": "setting_CLIP_stop_at_last_layers"}
-                self.at["slider"] = gr.Slider(1, most, 1, step=1, label=tr("Clip skip"), **more)
+                self.at["slider"] = gr.Slider(1, most, first.remembered or 1, step=1, label=tr("Clip skip"), **more)
+                self.own = gr.Number(1 if first.remembered else 0, visible=False)  # as `follow` takes it
 
     def _fields(self, values: Mapping[str, Any]) -> None:
         label, more = self.voice.tr("Drop a picture here to make it again"), taken(gr.File, height=110)
@@ -88,23 +97,26 @@ class Page:
         self.at |= option_widgets(self.voice.tr, values, factor)
 
     def start_button(self, label: str, kind: str, name: str) -> Any:
-        """The button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s."""
+        """A button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s.
+
+        What is returned is the event to listen to: it comes when the studio knows of it, never before.
+        """
         tr, window = self.voice.tr, self.at["window"]
         with gr.Row():
             start = gr.Button(tr(label), variant="primary", elem_id=name)
             stop = gr.Button(tr("Interrupt"), elem_id=f"{name}_interrupt")
-        listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
+        announced = listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
         end = lambda window: self.studio.interrupt(kind, window)
         listen(stop.click, end, [window], queue=False)  # the job that it ends occupies the queue
-        return start
+        return announced.then
 
     def _picture_tab(self) -> None:
         tr = self.voice.tr
-        button = self.start_button("Generate", "picture", "clip_skip_app_generate")
+        started = self.start_button("Generate", "picture", "clip_skip_app_generate")
         picture = image(tr("Picture"), "clip_skip_app_picture")
         notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
-        listen(button.click, self.generate, set(self.at.values()), [picture, infotext, notes])
+        listen(started, self.generate, set(self.at.values()), [picture, infotext, notes])
 
     def _layers_tab(self) -> None:
         tr = self.voice.tr
@@ -122,12 +134,16 @@ class Page:
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
+        moved = [at["slider"], self.own]
+        listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *moved], moved)  # not where a picture is dropped
         inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
-        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, WINDOW_NAME)
+        listen(load, None, None, [at["window"]], WINDOW_NAME)  # at once, in the browser; what follows may wait
+        many = taken(load, concurrency_limit=None)  # else a window would wait until another's sweep has ended
+        listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, WINDOW_NAME, **many)
 
     def refreshed(self, chosen: str) -> Any:
         """The checkpoints that are there now."""
@@ -141,17 +157,28 @@ class Page:
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
 
-    def like(self, given: Given) -> Given:
+    def follow(self, name: str, slider: float, own: float) -> list[Any]:
+        """Where the slider moves for another checkpoint: to what is remembered for it, else back to `own`.
+
+        own: what the user had set, while the slider is at a remembered value; 0 while it is not
+        """
+        value = self.voice.show_errors(self.studio.checkpoints.find, name).remembered
+        if value:
+            return [gr.update(value=value), own or slider]
+        return [gr.update(value=own) if own else gr.update(), 0]
+
+    def like(self, given: Given, progress: Any = PROGRESS) -> Given:
         """The fields as the infotext of the dropped picture has them, and what of it cannot be made again.
 
         Where it has none, or its checkpoint cannot be used, the fields stay as they are.
         """
         dropped = given[self.dropped]
         path = Path(str(getattr(dropped, "name", dropped)))
+        each = lambda files: progress.tqdm(files, unit="files")
         try:
             infotext = read_infotext(path)
             wanted = recipe.of(infotext)
-            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]])
+            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]], each)
         except (ValueError, OSError) as error:
             problem = self.voice.translate(reason(error)).replace(str(path), path.name)
             return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
@@ -192,10 +219,12 @@ class Page:
         return "\n".join(map(self.voice.translate, sentences)), str(path)
 
 
-def main(page: Page, port: int | None = None, browser: bool = True) -> None:
+def main(page: Page, port: int | None = None, browser: bool = True, access: Access = ONLY_THIS_MACHINE) -> None:
     """Serve `page` until Ctrl+C. Raises OSError if `port`, or any port, is not free."""
     launch = page.blocks.launch
-    options = taken(launch, show_error=True, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
+    options = taken(launch, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
+    options["app_kwargs"] = {"middleware": [Middleware(Gate, access=access)]}
+    options["server_name"] = in_brackets(access.listen)  # else the environment would decide (GRADIO_SERVER_NAME)
     app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)
     studio = page.studio
     add_routes(app, studio.checkpoints, studio.sweeps, page.voice.translate, studio.loading.loras)

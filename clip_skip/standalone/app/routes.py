@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 
 from clip_skip.made_for.suggestions import NOW, File, suggest
 from clip_skip.messages.message import Translate
@@ -23,10 +23,17 @@ from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.prompts import networks
 from clip_skip.standalone.prompts.conditioning import sub_prompts
 from clip_skip.standalone.prompts.schedule import schedule
+from clip_skip.sweep.viewer import content_policy, is_viewer_page
 
 __all__ = ["ROUTE_PREFIX", "add_routes", "describe_checkpoint"]
 
 ROUTE_PREFIX = "/clip-skip/v1"
+
+VIEWER_HEADERS = {
+    "Cache-Control": "no-cache",  # the next sweep may write another one there
+    "Content-Security-Policy": content_policy(),
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def add_routes(
@@ -54,11 +61,12 @@ def add_routes(
         )
         return {**answers.read_prompts(request, host), **suggestions_on(of, request, loras, translate)}
 
-    def viewer(name: str) -> FileResponse:
+    def viewer(name: str) -> HTMLResponse:
         path = sweeps / name / "index.html"
-        if not re.fullmatch("[0-9a-f]+", name) or not path.is_file():
+        page = read_page(path) if re.fullmatch("[0-9a-f]+", name) else None
+        if page is None:
             raise HTTPException(404)
-        return FileResponse(path, headers={"Cache-Control": "no-cache"})  # the next sweep may write another one there
+        return HTMLResponse(page, headers={**VIEWER_HEADERS})
 
     def names() -> list[str]:
         return sorted({Path(name).name for name in files(loras, True)})
@@ -71,6 +79,15 @@ def add_routes(
         ("sweeps/{name}/index.html", "GET", viewer),
     ):
         app.add_api_route(f"{ROUTE_PREFIX}/{path}", answer, methods=[method], response_model=None)
+
+
+def read_page(path: Path) -> str | None:
+    """The viewer's page at `path`; None where it is not there, or is not one that we wrote."""
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return page if is_viewer_page(page) else None
 
 
 def suggestions_on(

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from clip_skip.layers.figure import draw_layers
 from clip_skip.messages.message import Message, MessageError, Template, Translate
@@ -19,7 +22,7 @@ from clip_skip.standalone.app.checkpoints import Checkpoint, Checkpoints
 from clip_skip.standalone.engine.loading import AS_USUAL, Loading
 from clip_skip.standalone.engine.makers import Maker
 from clip_skip.standalone.engine.shots import Shot
-from clip_skip.standalone.files import save_picture
+from clip_skip.standalone.files import locked, save_picture
 from clip_skip.standalone.layers import measure_loaded
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE
 from clip_skip.standalone.option_kinds import FieldError, Number
@@ -54,10 +57,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder, how many cells it has when it is whole, its report if there is one, what sweep.json holds
-    under "run", and sentences for the user."""
+    """A sweep's folder and its grid, how many cells it has when it is whole, its report if there is one, what
+    sweep.json holds under "run", and sentences for the user."""
 
     folder: Path
+    grid: Path
     cells: int
     report: Path | None
     figures: dict[str, Any]
@@ -159,9 +163,8 @@ class Studio:
             go_on()
             batch = settings.batch((shot,))
             made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
-            path = self._next("pictures", settings.seed)
             infotext = settings.infotext(shot)
-            save_picture(made, path, {"parameters": infotext})
+            path = self._save(made, settings.seed, infotext)
         return Picture(path, infotext, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
@@ -197,11 +200,14 @@ class Studio:
                 on_step(done, total, what)
 
             go_on()
-            figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
+            with locked(folder):
+                figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
         notes: list[Message | str] = [*warnings_on(settings), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
-        return Sweep(folder, len(plan.cells), folder / "report.png" if report and whole_grid else None, figures, notes)
+        names = figures.get("pictures", {})
+        grid, figure = (folder / names.get(name, name) for name in ("grid.png", "report.png"))
+        return Sweep(folder, grid, len(plan.cells), figure if report and whole_grid else None, figures, notes)
 
     def layers(
         self, checkpoint: Checkpoint, prompt: str, dark: bool, translate: Translate = str, words: str = ""
@@ -215,16 +221,28 @@ class Studio:
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
             measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
         tokens = measured.find_tokens(words)
-        path = self.out / "layers.png"
-        save_picture(draw_layers(measured, dark, translate, tokens), path)
+        path = save_picture(draw_layers(measured, dark, translate, tokens), self.out / "layers.png")
         return path, list(measured.sentences())
 
-    def _next(self, folder: str, seed: int) -> Path:
-        """A new file's path, numbered as the WebUI numbers."""
-        place = self.out / folder
+    def _save(self, picture: Image.Image, seed: int, infotext: str) -> Path:
+        """A new file in pictures/, numbered as the WebUI numbers; another page may count in the same folder."""
+        place = self.out / "pictures"
+        place.mkdir(parents=True, exist_ok=True)
         begins = [file.stem.partition("-")[0] for file in place.glob("*-*.png")]
         numbers = [int(number) for number in begins if number.isdecimal() and number.isascii()]
-        return place / f"{max(numbers, default=-1) + 1:05}-{seed}.png"
+        for number in count(max(numbers, default=-1) + 1):
+            path = place / f"{number:05}-{seed}.png"
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            break
+        try:
+            save_picture(picture, path, {"parameters": infotext})
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
 
 def slider_value(value: Any, checkpoint: Checkpoint) -> int:

@@ -57,14 +57,14 @@ class SweepTab:
         seen = lambda label: [gr.update(visible=self.kinds.get(label) == kind.name) for kind in kinds]
         listen(rows.change, seen, [rows], texts, queue=False)
         report = gr.Checkbox(False, label=voice.tr(LABELS["report"]), elem_id="clip_skip_app_report")
-        button = start_button("Sweep", "sweep", "clip_skip_app_sweep")
+        started = start_button("Sweep", "sweep", "clip_skip_app_sweep")
         grid = image(voice.tr("Grid"), "clip_skip_app_grid")
         links = gr.HTML(elem_id="clip_skip_app_links")
         figure = image(voice.tr("Report"), "clip_skip_app_figure", visible=False)
         self.at |= {"rows": rows, "report": report, "grid": grid, "links": links, "figure": figure}
         self.all = {**fields, **self.at}
         inputs = {widget for name, widget in self.all.items() if name not in SHOWN}
-        listen(button.click, self.sweep, inputs, {self.at[name] for name in SHOWN})
+        listen(started, self.sweep, inputs, {self.at[name] for name in SHOWN})
 
     def _box(self, name: str, value: str, shown: bool = True) -> Any:
         label = self.voice.tr(LABELS[name])
@@ -121,7 +121,7 @@ class SweepTab:
     def _shown(self, made: Sweep, seed: int) -> dict[str, Any]:
         figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
         now, before = made.figures["cells_made"], made.figures["cells_kept"]
-        grid = {"grid": str(made.folder / "grid.png")} if now + before else {}
+        grid = {"grid": str(made.grid)} if now + before else {}
         common: dict[str, Any] = {"seed": seed, "cells": made.cells, "folder": str(made.folder)}
         summary = ALL_THERE(**common) if before == made.cells else CELLS_DONE(**common, done=now + before, now=now)
         pages = self._pages(made) if grid else ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from clip_skip.messages.catalogues import catalogue, translator
-from clip_skip.messages.message import Message, MessageError, reason
+from clip_skip.messages.message import Message, MessageError, Template, reason
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.app.gradio_versions import page_error
+from clip_skip.standalone.engine.progress import Interrupted
 from clip_skip.standalone.models.header import CheckpointError
 from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.pictures.infotext import InfotextError
@@ -17,6 +19,9 @@ from clip_skip.standalone.prompts.networks import EmbeddingError, LoraError
 from clip_skip.sweep.axis import SweepError
 
 __all__ = ["Voice"]
+
+OUT_OF_MEMORY = Template("Out of memory. A smaller width and height may help.")
+UNEXPECTED = Template("It did not work: {problem} ({kind}). The console has the details.")
 
 WRONG = (CheckpointError, EmbeddingError, FieldError, InfotextError, LoraError, SweepError)
 """Errors whose message is shown to the user as it is."""
@@ -44,7 +49,16 @@ class Voice:
             return function(*args)
         except (MessageError, *WRONG) as error:
             raise page_error(self.translate(reason(error))) from error
+        except Interrupted:
+            raise
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            raise page_error(self.translate("Out of memory. A smaller width and height may help.")) from error
+            if is_out_of_memory(error):
+                raise page_error(self.translate(OUT_OF_MEMORY)) from error
+            traceback.print_exception(type(error), error, error.__traceback__)
+            kind = type(error).__name__
+            raise page_error(self.translate(UNEXPECTED(kind=kind, problem=first_line(str(error))))) from error
+
+
+def first_line(text: str) -> str:
+    """The first line of `text`, which may be long."""
+    return (text.splitlines() or [""])[0][:500]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from clip_skip.messages.catalogues import languages
 from clip_skip.messages.message import Template, reason
+from clip_skip.skip import shorten
 from clip_skip.standalone.cli.arguments import (
     ArgumentError,
     add_loading,
@@ -21,6 +24,7 @@ from clip_skip.standalone.cli.arguments import (
     loading,
     within,
 )
+from clip_skip.standalone.cli.console import warn
 from clip_skip.standalone.options import OPTIONS, defaults
 
 __all__ = ["add_arguments", "run"]
@@ -42,9 +46,28 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--models", type=Path, metavar="DIR", help="checkpoints to choose among; default: the folder of --model")
     add("--device", help="cpu, cuda, cuda:1; default: cuda if there is one")
     add("--port", type=int, help="default: the first free one from 7860 on")
+    add(
+        "--listen",
+        metavar="ADDRESS",
+        help="who else may use the page: an address or name of this machine, 0.0.0.0 is all",
+    )
+    add("--auth", metavar="USER:PASSWORD", help="what a browser is asked for; --listen needs it")
+    add("--no-auth", action="store_true", help="with --listen: whoever reaches the address may use the page")
     add("--language", choices=languages(), help="default: English")
     add("--no-browser", action="store_true", help="do not open a browser")
     add("--out", type=Path, default=Path("clip-skip-app"), metavar="DIR", help="for what is made; default: %(default)s")
+
+
+NO_ADDRESS = Template("{value} is not an address or a name of this machine: {reason}")
+NEEDS_AUTH = Template("others could use the page: give --auth USER:PASSWORD as well, or --no-auth if that is meant")
+NOT_AN_ACCOUNT = Template("it has to be a name and a password with a colon between them")
+NOT_BOTH = Template("it cannot be used together with --auth")
+NEEDS_LISTEN = Template("it needs --listen")
+WORKING_FOLDER = Template(
+    "{path} is the folder in which the command runs, or one around it; the page needs a folder of its own, because "
+    "whoever uses the page can read what is in it"
+)
+OPEN_TO_ALL = Template("Whoever reaches {address} can use this page and read what is in {folder}.")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.port is not None:
         within("--port", arguments.port, 1, 65535)
     check_folder("--models", arguments.models)
+    access = access_of(arguments)
+    check_out(arguments.out)
     check_is_file("--model", checkpoint(arguments.model))
     how = replace(loading(arguments), emphasis=values["emphasis"])
     name = device(arguments.device, torch.cuda.is_available())
@@ -77,8 +102,48 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArgumentError.of("--model", reason(error)) from error
     try:
         page = Page(studio, values, arguments.language)
-        main(page, arguments.port, not arguments.no_browser)
+        main(page, arguments.port, not arguments.no_browser, access)
     except OSError as error:
         problem = PORT_TAKEN(port=arguments.port) if arguments.port else NO_PORT
         raise ArgumentError.of("--port", problem) from error
     return 0
+
+
+def access_of(arguments: argparse.Namespace) -> Any:
+    """Who may use the page. ArgumentError where others could without a password, and that was not said twice."""
+    from clip_skip.standalone.app.access import LOCAL, Access, is_loopback
+
+    listen = LOCAL if arguments.listen is None else arguments.listen.strip("[] ")
+    user, colon, password = (arguments.auth or "").partition(":")
+    if arguments.auth is not None and not (user and colon and password):
+        raise ArgumentError.of("--auth", NOT_AN_ACCOUNT)
+    if arguments.no_auth and arguments.auth is not None:
+        raise ArgumentError.of("--no-auth", NOT_BOTH)
+    if arguments.no_auth and arguments.listen is None:
+        raise ArgumentError.of("--no-auth", NEEDS_LISTEN)
+    try:
+        check_address(listen)
+    except (OSError, ValueError) as error:
+        problem = NO_ADDRESS(value=shorten(listen), reason=getattr(error, "strerror", None) or str(error))
+        raise ArgumentError.of("--listen", problem) from error
+    if not is_loopback(listen) and arguments.auth is None:
+        if not arguments.no_auth:
+            raise ArgumentError.of("--listen", NEEDS_AUTH)
+        warn(OPEN_TO_ALL(address=listen, folder=str(arguments.out)))
+    return Access(listen, user, password)
+
+
+def check_address(listen: str) -> None:
+    """OSError or ValueError unless a page can be served at `listen`."""
+    if not listen:
+        raise ValueError("it is empty")
+    family, kind, protocol, _, place = socket.getaddrinfo(listen, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.bind(place)
+
+
+def check_out(out: Path) -> None:
+    """ArgumentError where `out` is no folder of its own: all that is in it is shared with the page."""
+    whole = out.resolve()
+    if whole in (Path.cwd(), *Path.cwd().parents):
+        raise ArgumentError.of("--out", WORKING_FOLDER(path=str(whole)))

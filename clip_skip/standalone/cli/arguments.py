@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from clip_skip.messages.message import MessageError, Template, reason
@@ -15,6 +16,7 @@ from clip_skip.standalone.cluster.connection import LOCAL, Cluster, connected
 from clip_skip.standalone.cluster.errors import ClusterError
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.engine.loading import DTYPES, Loading
+from clip_skip.standalone.files import InUseError, locked
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.option_kinds import Choice, Number, OptionKind
@@ -44,6 +46,7 @@ __all__ = [
     "size",
     "sizes_for",
     "within",
+    "writing_to",
 ]
 
 DEMO_PROMPT = defaults(demo=True)["prompt"]
@@ -54,6 +57,8 @@ NOT_A_SIZE = Template("{value} is not a size such as 512 or 512x768")
 NOT_A_MULTIPLE = Template("{width}x{height} is not a multiple of {factor} in both directions")
 NOT_A_DEVICE = Template("{value} is not cpu, gpu, cuda, cuda:1 or mps")
 NO_CUDA = Template("there is no CUDA GPU that torch can use")
+EMPTY_NAME = Template("it is empty, or the folder in which the command runs; name a folder")
+NOT_WRITTEN = Template("{file}: {reason}. What is finished is kept; the same command makes the rest")
 NEEDS_RAY = Template("it needs --ray")
 
 
@@ -193,6 +198,26 @@ def cluster_of(arguments: argparse.Namespace) -> Iterator[Cluster | None]:
             yield cluster
     except ClusterError as error:
         raise ArgumentError(reason(error)) from error
+
+
+@contextmanager
+def writing_to(out: Path) -> Iterator[None]:
+    """While the block runs, nobody else writes into the folder of `--out`, which is made.
+
+    What is wrong with it, at any moment, is reported as a wrong argument; what is finished stays there.
+    """
+    if out == Path():
+        raise ArgumentError.of("--out", EMPTY_NAME)
+    try:
+        with locked(out):
+            with TemporaryFile(dir=out):
+                pass
+            yield
+    except InUseError as error:
+        raise ArgumentError.of("--out", error.message) from error
+    except OSError as error:
+        problem = NOT_WRITTEN(file=str(error.filename or out), reason=error.strerror or str(error))
+        raise ArgumentError.of("--out", problem) from error
 
 
 def within(name: str, value: float, low: float, high: float) -> None:

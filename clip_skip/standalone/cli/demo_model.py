@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clip_skip.messages.message import reason
 from clip_skip.standalone.cli.arguments import NOT_A_FOLDER, ArgumentError
+from clip_skip.standalone.cli.console import print_lines
 from clip_skip.standalone.demo.model import write_demo_model
 
 __all__ = ["add_arguments", "run"]
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise ArgumentError.of("DIR", NOT_A_FOLDER(path=str(folder)))
     try:
-        print(write_demo_model(folder))
+        print_lines(write_demo_model(folder))
     except OSError as error:
         raise ArgumentError.of("DIR", reason(error)) from error
     return 0

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clip_skip.made_for import remembered
 from clip_skip.made_for.reading import Problem
-from clip_skip.messages.message import FIELD_PROBLEM, Template, reason
+from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
+from clip_skip.messages.safe_text import json_text, printable
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import PictureFacts, read_facts
+from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.cli.errors import ArgumentError, check_png
 from clip_skip.standalone.cli.inspect_pictures import described, is_picture, picture_answer, pictures_in
+from clip_skip.standalone.remembering import own_store
 
 if TYPE_CHECKING:
     from clip_skip.made_for.findings import Finding
 
 __all__ = ["add_arguments", "run"]
 
+NOT_A_MODEL = Template("{file} is not the file of a checkpoint or a LoRA")
+REMEMBERED = Template("{file}: clip skip {value} is remembered, in {kept_in}")
+FORGOTTEN = Template("{file}: forgotten")
 NOTHING_IN_IT = Template("{folder} contains no .safetensors file and no picture")
+
+MODELS = (".safetensors", ".ckpt", ".pt")
 
 INSPECT_HEADINGS = ("file", "model", "metadata", "weights", "verdict")
 
@@ -38,6 +46,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("files", nargs="+", type=Path, metavar="FILE|DIR", help="a .safetensors file, a picture, or a folder of them")
     add("--base", type=Path, metavar="FILE", help="the checkpoint that checkpoints were made from")
     add("--json", action="store_true", help="print JSON")
+    keep = command.add_mutually_exclusive_group()
+    keep.add_argument(
+        "--remember", type=int, metavar="N", help="remember clip skip N for the files, beside each of them"
+    )
+    keep.add_argument("--forget", action="store_true", help="forget what was remembered for the files")
     add("--figure", type=Path, metavar="FILE.png", help="draw a bar for each block of each file; its folder is created")
 
 
@@ -46,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from clip_skip.made_for.findings import inspect
 
+    if arguments.remember is not None or arguments.forget:
+        return keep_values(arguments.files, arguments.remember)
     if arguments.figure:
         check_png("--figure", arguments.figure)
     base = None if arguments.base is None else str(arguments.base)
@@ -68,21 +83,46 @@ def run(arguments: argparse.Namespace) -> int:
             answers.append(findings[-1].as_json())
         except Problem as problem:
             answers.append({"file": str(file), "problem": str(problem)})
-            tqdm.write(str(problem), file=sys.stderr)
+            tqdm.write(printable(problem), file=sys.stderr)
         except PictureError as error:
             answers.append({"file": str(file), "problem": f"{error}."})
-            tqdm.write(f"{error}.", file=sys.stderr)
+            tqdm.write(printable(f"{error}."), file=sys.stderr)
     if arguments.json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(answers))
     else:
         if findings:
-            print("\n".join(table(findings)))
+            print_lines(*table(findings))
         for file, facts in pictures.items():
-            print("\n".join(described(file, facts)))
+            print_lines(*described(file, facts))
     if arguments.figure:
         save_figure(findings, arguments.figure)
-        print(arguments.figure, file=sys.stderr if arguments.json else sys.stdout)
+        say = warn if arguments.json else print_lines
+        say(arguments.figure)
     return 1 if len(findings) + len(pictures) < len(files) else 0
+
+
+def keep_values(paths: Sequence[Path], value: int | None) -> int:
+    """Remembers `value` for each of the models at `paths`, or forgets what was remembered where it is None."""
+    store, failed = own_store(), False
+    try:
+        value = value if value is None else remembered.check_value(value)
+    except MessageError as error:
+        raise ArgumentError(FIELD_PROBLEM(field="--remember", problem=error.message)) from error
+    for path in paths:
+        if path.suffix.lower() not in MODELS or not path.is_file():
+            raise ArgumentError(NOT_A_MODEL(file=str(path)))
+    for path in paths:
+        try:
+            if value is None:
+                remembered.forget(str(path), store)
+                print(FORGOTTEN(file=str(path)))
+            else:
+                kept_in = remembered.remember(str(path), value, store)
+                print(REMEMBERED(file=str(path), value=value, kept_in=kept_in))
+        except Problem as problem:
+            failed = True
+            print(problem, file=sys.stderr)
+    return int(failed)
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:
@@ -108,7 +148,8 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
     lines = ["  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(cells, widths)) for cells in rows]
     yield lines[0].rstrip()
     for line, finding in zip(lines[1:], findings):
-        yield f"{line.rstrip()}\n    {finding.verdict.reason}"
+        yield line.rstrip()
+        yield f"    {finding.verdict.reason}"
 
 
 def columns(text: str) -> int:
@@ -123,7 +164,7 @@ def finding_row(finding: Finding) -> tuple[str, ...]:
     certain = "" if verdict.certainty == "exact" else f" ({verdict.certainty})"
     changed = changed_blocks(finding)
     return (
-        Path(finding.file).name,
+        printable(Path(finding.file).name),
         f"{finding.model or 'unknown model'}, {finding.kind}",
         str(metadata.value) if metadata else "-",
         f"{changed[0]} of {changed[1]} blocks" if changed else "-",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.message import FIELD_PROBLEM
+from clip_skip.messages.safe_text import printable
 from clip_skip.pictures.facts import PictureFacts, sentences
 from clip_skip.pictures.reader import SUFFIXES
 
@@ -51,8 +52,3 @@ def described(file: Path, facts: PictureFacts) -> Iterator[str]:
         if value not in (None, ""):
             shown = f"{value:g}" if isinstance(value, float) else str(value)
             yield f"    {FIELD_PROBLEM(field=label, problem=printable(shown))}"
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with control characters escaped: a picture may say anything."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

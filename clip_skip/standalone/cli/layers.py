@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clip_skip.messages.message import reason
 from clip_skip.standalone.cli.arguments import DEMO_PROMPT, ArgumentError, check_is_file, check_png, checkpoint
+from clip_skip.standalone.cli.console import print_lines
 from clip_skip.standalone.models.header import CheckpointError
 
 __all__ = ["add_arguments", "run"]
@@ -70,5 +71,5 @@ def run(arguments: argparse.Namespace) -> int:
         save_picture(draw_layers(measured, arguments.dark, tokens=tokens, sentences=True), arguments.out)
     except OSError as error:
         raise ArgumentError.of("--out", reason(error)) from error
-    print(*measured.sentences(), arguments.out, sep="\n")
+    print_lines(*measured.sentences(), arguments.out)
     return 0

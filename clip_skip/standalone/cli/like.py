@@ -53,7 +53,10 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
 def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:
     """The `--model` for the picture, and a message if its hash differs. Raises `InfotextError`."""
     if folder is not None:
-        path, message = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder))
+        from tqdm import tqdm
+
+        each = lambda files: tqdm(files, desc="read", unit="file", leave=False, disable=None)
+        path, message = recipe.checkpoint(infotext, sorted(folder.rglob("*.safetensors")), str(folder), each)
         return str(path), message
     if model_name(infotext).name == CHECKPOINT.stem:
         return "demo", None

@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NoReturn
 
 from clip_skip.messages.message import MessageError, Template
+from clip_skip.messages.safe_text import printable
 
 __all__ = ["main"]
 
@@ -71,8 +72,15 @@ def open_missing_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # for names and prompts outside the console's encoding
 
 
+class Parser(argparse.ArgumentParser):
+    """Quotes what it was given in its errors, safely for a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def run_command(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="clip-skip", description="See what clip skip does.")
+    parser = Parser(prog="clip-skip", description="See what clip skip does.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {installed()}")
     commands = parser.add_subparsers(dest="command", required=True)
     chosen = next((word for word in argv if word in COMMANDS), None)

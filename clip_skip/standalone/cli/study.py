@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.message import Template, reason
+from clip_skip.messages.safe_text import well_formed
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
 from clip_skip.skip import shorten
@@ -25,8 +26,9 @@ from clip_skip.standalone.cli.arguments import (
     size,
     sizes_for,
     within,
+    writing_to,
 )
-from clip_skip.standalone.cli.sweep import make_folder
+from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE, Sizes
 from clip_skip.standalone.option_kinds import OPTION_NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
@@ -58,6 +60,8 @@ DEFAULTS: dict[str, Any] = {
     "batch": 0,
     "out": "study",
 }
+MOST_PICTURES = 1_000_000
+
 NUMBERS = ("batch", "actors", "actor_cpus")
 
 STOPPED = Template("Stopped. {done} of {pictures} pictures are in {folder}; the same command makes the others.")
@@ -69,6 +73,9 @@ NOT_TOML = Template("it is not a TOML file: {reason}")
 NO_PROMPT = Template("there is no prompt in it")
 PROMPTS_NEEDED = Template("it is needed with a model of your own")
 TWO_ALIKE = Template("two of them are called {name}")
+TOO_MANY = Template(
+    "this study would have {count} pictures, more than {most}: give fewer prompts, --seeds, --cfg or --skips"
+)
 NOT_AN_OPTION = Template("{name} is not one of {names}")
 
 
@@ -99,8 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     prompts = [parse_prompt(prompt) for prompt in given.prompts]
     warnings = find_warnings([*prompts, parse_negative(given.negative)])
     networks = network_warnings(prompt.clean for prompt in prompts)
-    for sentence in (*warnings, *networks, *warn_replaced(*given.prompts[:1])):
-        print(sentence, file=sys.stderr)
+    warn(*warnings, *networks, *warn_replaced(*given.prompts[:1]))
     from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run_study as run_job
     from clip_skip.standalone.study.scores import ScoreError, load_scores
@@ -108,20 +114,20 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with as_argument_errors("--models", "--prompts"), cluster_of(given) as cluster:
             job = job_of(given, cluster.device if cluster else "")
-            scores = load_scores(given.score, given.clip, device(given.device, has_cuda()), given.prompts)
-            if taken := find_another_study(job):
-                raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
-            make_folder(job.out)
-            figures = run_job(job, scores, cluster, given.batch)
+            shape = job.settings.width, job.settings.height
+            scores = load_scores(given.score, given.clip, device(given.device, has_cuda()), given.prompts, shape)
+            with writing_to(job.out):
+                if taken := find_another_study(job):
+                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
+                figures = run_job(job, scores, cluster, given.batch)
     except ScoreError as error:
         raise ArgumentError(reason(error)) from error
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        print(f"\n{STOPPED(done=made + kept, pictures=wanted, folder=str(job.out))}", file=sys.stderr)
+        warn("", STOPPED(done=made + kept, pictures=wanted, folder=str(job.out)))
         return 130
-    print("\n".join(map(str, figures["sentences"])))
     seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
-    print(STUDY_MADE(made=made, kept=kept, seconds=seconds, page=page))
+    print_lines(*figures["sentences"], STUDY_MADE(made=made, kept=kept, seconds=seconds, page=page))
     return 0
 
 
@@ -196,7 +202,8 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
             raise ArgumentError.of("--prompts", NO_STUDY_FILE_AT(path=value)) from None
         except (OSError, ValueError) as error:
             raise ArgumentError.of("--prompts", reason(error)) from error
-    found = list(dict.fromkeys(str(line).strip() for line in value if str(line).strip()))
+    texts = (well_formed(str(line)).strip() for line in value)
+    found = list(dict.fromkeys(text for text in texts if text))
     if not found:
         raise ArgumentError.of("--prompts", NO_PROMPT)
     return found
@@ -230,6 +237,8 @@ def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
     seeds = parse_rows(ROW_KINDS["seed"], given.seeds, "--seeds").values
     cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
     plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
+    if len(plan.cells) > MOST_PICTURES:
+        raise ArgumentError(TOO_MANY(count=f"{len(plan.cells):,}", most=f"{MOST_PICTURES:,}"))
     how = loading(given)
     values = {option.name: getattr(given, option.argument) for option in STUDY}
     settings = build_settings(CommonSettings, {**defaults(), **values, "width": width, "height": height})

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryFile
 
-from clip_skip.messages.message import Message, Template, reason
+from clip_skip.messages.message import Message, Template
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
-from clip_skip.standalone.cli.arguments import ArgumentError, as_argument_errors, cluster_of
+from clip_skip.standalone.cli.arguments import ArgumentError, as_argument_errors, cluster_of, writing_to
+from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.sweep_arguments import add_arguments, job_of
 from clip_skip.standalone.prompts.networks import network_warnings
@@ -49,23 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
     like, left_out = fill_from_picture(arguments) if arguments.like else (None, [])
     with cluster_of(arguments) as cluster:
         job = job_of(arguments, cluster.device if cluster else "", like)
-        for sentence in (*left_out, *warnings(job, bool(arguments.like))):
-            print(sentence, file=sys.stderr)
-        try:
-            with as_argument_errors():
-                make_folder(job.out)
-                claim_folder(job, arguments.replace)
-                figures = run_job(job, cluster=cluster)
-        except OSError as error:
-            raise ArgumentError.of("--out", reason(error)) from error
+        warn(*left_out, *warnings(job, bool(arguments.like)))
+        with as_argument_errors(), writing_to(job.out):
+            claim_folder(job, arguments.replace)
+            figures = run_job(job, cluster=cluster)
     made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
         stopped = STOPPED(done=made + kept, cells=wanted, folder=str(job.out)) if made + kept else STOPPED_AT_ONCE
-        print(f"\n{stopped}", file=sys.stderr)
+        warn("", stopped)
         return 130
     summary = ONE_CELL_MADE if made == 1 else CELLS_MADE(made=made)
     seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
-    print(SWEEP_MADE(summary=summary, kept=kept, seconds=seconds, page=page))
+    print_lines(SWEEP_MADE(summary=summary, kept=kept, seconds=seconds, page=page))
     return 0
 
 
@@ -81,13 +74,6 @@ def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
     yield from network_warnings(prompt.clean for prompt in prompts[::2])
     if not like or len(job.plan.cells) > 1:
         yield from warn_replaced(job.settings.prompt)
-
-
-def make_folder(out: Path) -> None:
-    """Makes the folder, and finds out whether it can be written to. OSError says why not."""
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=out):
-        pass
 
 
 def claim_folder(job: SweepJob, replace: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from clip_skip.messages.message import Message, Template
+from clip_skip.messages.safe_text import printable
 
 __all__ = ["Figures", "Interrupted", "OnStep", "Progress"]
 
@@ -80,4 +81,4 @@ class Progress:
 
     def tell(self, message: Message | str) -> None:
         """A line of its own, above the bar."""
-        tqdm.write(str(message))
+        tqdm.write(printable(message))

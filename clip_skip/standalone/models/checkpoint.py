@@ -41,9 +41,12 @@ class Models:
 
 
 def load_checkpoint(path: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Models:
-    """The model in `path`, whose weights are each read once. Raises `CheckpointError` if it is not complete."""
+    """The model in `path`, whose weights are each read once. Raises `CheckpointError` if it is not complete.
+
+    The weights are copies: on Windows, nobody can replace a file that is mapped.
+    """
     with open_checkpoint(path) as (file, wanted, sizes):
-        weights = {new: file.get_tensor(old).to(device, dtype) for new, old in wanted.items()}
+        weights = {new: file.get_tensor(old).to(device, dtype, copy=True) for new, old in wanted.items()}
     return build_models(weights, sizes, device, dtype, path)
 
 

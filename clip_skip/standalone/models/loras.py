@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from clip_skip.messages.message import Template
 from clip_skip.out_of_memory import is_out_of_memory
@@ -73,7 +73,7 @@ class Loras:
             with safe_open(path, framework="pt") as file:
                 names = list(file.keys())
             if lycoris.algorithm_of(names):
-                self._adapters[name] = lycoris.read_adapter(path, load_file(path), self._models)
+                self._adapters[name] = lycoris.read_adapter(path, copies(path), self._models)
             else:
                 self._load_with_peft(name, path)
         except LoraError:
@@ -132,3 +132,8 @@ def layers(part: nn.Module, adapter: str | None = None) -> Iterator[Any]:
     for module in part.modules():
         if isinstance(module, BaseTunerLayer) and (adapter is None or adapter in module.scaling):
             yield module
+
+
+def copies(path: Path) -> dict[str, Tensor]:
+    """The weights in a file, which is not mapped any more afterwards: Windows lets nobody replace one that is."""
+    return {name: weight.clone() for name, weight in load_file(path).items()}

@@ -58,10 +58,16 @@ def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder
     if family == "SD1":
         with open_checkpoint(path) as (file, wanted, sizes):
             text = sizes.texts[0]
-            weights = {new: file.get_tensor(old) for new, old in wanted.items() if new.startswith(prefix)}
+            weights = {
+                new: file.get_tensor(old).to(torch.float32, copy=True)
+                for new, old in wanted.items()
+                if new.startswith(prefix)
+            }
     else:
         with checkpoint_errors(path), safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in names if name.startswith(prefix)}
+            weights = {
+                name: file.get_tensor(name).to(torch.float32, copy=True) for name in names if name.startswith(prefix)
+            }
             text = with_heads(path, file.metadata() or {}, weights, tower, place, len(prefixes) > 1)
     with checkpoint_errors(path):
         module = build_text_encoder(text, weights, prefix, path).float()

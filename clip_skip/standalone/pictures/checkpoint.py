@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from clip_skip.messages.message import Message, Template
@@ -13,6 +11,7 @@ from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_text import loads, member
 from clip_skip.skip import shorten
+from clip_skip.standalone.pictures.hashes import Each, first_that_fits
 
 __all__ = ["find_checkpoint", "model_name"]
 
@@ -21,10 +20,8 @@ NO_HASH = Template("not known")
 OTHER_HASH = Template("{file} has another hash than the picture's checkpoint, {hash}.")
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
-IN_BRACKETS = re.compile(r"\s*\[([0-9A-Fa-f]{8,64})\]\s*$")
+IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f]{8,64})\]\s*$")
 HASH = re.compile(r"(?:0x)?([0-9A-Fa-f]{8,64})")
-OLD_HASH = (0x100000, 0x10000)
-"""Offset and length of the part of the file for AUTOMATIC1111's 8-letter hash of 2022."""
 
 
 def model_name(infotext: Infotext) -> PurePosixPath:
@@ -46,15 +43,15 @@ def model_hash(infotext: Infotext) -> str:
 
 
 def find_checkpoint(
-    infotext: Infotext, files: Iterable[Path], place: Message | Template | str
+    infotext: Infotext, files: Iterable[Path], place: Message | Template | str, each: Each = list
 ) -> tuple[Path, Message | None]:
     """The picture's checkpoint among `files`, and a message if its hash is another. Raises `PictureError`.
 
-    place: what messages call where the files are
+    place: what messages call where the files are; each: goes through those that have to be read in full
     """
     name, given, there = model_name(infotext), model_hash(infotext), list(files)
     same = sorted((path for path in there if spelled(path.stem) == spelled(name.name)), key=lambda p: distance(p, name))
-    found = next((path for path in same or by_likeness(there, name) if given and fits(path, given)), None)
+    found = first_that_fits(same or by_likeness(there, name), given, each) if given else None
     if found:
         return found, None
     if same and name.name:
@@ -79,21 +76,3 @@ def by_likeness(files: Iterable[Path], name: PurePosixPath) -> list[Path]:
     """`files`, those first that have a name like `name`: each of them has to be read for its hash."""
     wanted = spelled(name.name)
     return sorted(files, key=lambda path: not (spelled(path.stem) in wanted or wanted in spelled(path.stem)))
-
-
-def fits(path: Path, given: str) -> bool:
-    stat = path.stat()
-    whole, old = hashes(path, stat.st_size, stat.st_mtime_ns)
-    return whole.startswith(given) or given == old
-
-
-@lru_cache(maxsize=4096)
-def hashes(path: Path, size: int, changed: int) -> tuple[str, str]:
-    """The SHA-256 of a file that has not changed since, and the beginning of the old kind of hash."""
-    content = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            content.update(block)
-        file.seek(OLD_HASH[0])
-        old = hashlib.sha256(file.read(OLD_HASH[1]))
-    return content.hexdigest(), old.hexdigest()[:8]

@@ -141,7 +141,9 @@ def matrix(vectors: Tensor) -> Tensor:
     """`vectors` as (number, width) in float32. ValueError if they cannot be."""
     if not vectors.is_floating_point() or not 1 <= vectors.dim() <= 2 or 0 in vectors.shape:
         raise ValueError(f"it has {tuple(vectors.shape)} numbers")
-    rows = vectors.detach().reshape(-1, vectors.shape[-1]).float()
+    rows = (
+        vectors.detach().reshape(-1, vectors.shape[-1]).to(torch.float32, copy=True)
+    )  # a mapped file cannot be replaced on Windows
     if len(rows) > CHUNK:
         raise ValueError(f"it has {len(rows)} vectors, and a chunk has room for {CHUNK}")
     if not torch.isfinite(rows).all():

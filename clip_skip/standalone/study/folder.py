@@ -11,7 +11,16 @@ from PIL import Image
 
 from clip_skip import skip
 from clip_skip.messages.message import Message, Template
-from clip_skip.standalone.files import Batches, clear_unfinished, png_texts, read_made_with, replacing, slug
+from clip_skip.standalone.files import (
+    Batches,
+    check_length,
+    clear_unfinished,
+    folder_name,
+    png_texts,
+    read_made_with,
+    slug,
+    write_text,
+)
 from clip_skip.standalone.study.job import StudyJob
 from clip_skip.standalone.sweep.folder import IDENTITY
 from clip_skip.study.plan import StudyCell
@@ -53,6 +62,7 @@ class StudyFolder:
 
     def __init__(self, job: StudyJob) -> None:
         self.job, self.path = job, job.out
+        check_length(self.path, self._longest())
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "study.json").exists():
             self.write("study.json", json.dumps({"made_with": job.made_with}, indent=1))
@@ -61,10 +71,16 @@ class StudyFolder:
 
     def file(self, cell: StudyCell) -> str:
         """The path of a cell's picture in the folder. Raises `LoraError` if a text names a missing LoRA."""
-        place = f"{slug(cell.prompt) or 'prompt'}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
-        values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format_skip(cell.clip_skip)}"
-        name = f"{values}_{self.job.identity(cell)[:8]}.png"
-        return f"pictures/{cell.model}/{place}/{name}"
+        return place_of(cell, self.job.identity(cell)[:8])
+
+    def _longest(self) -> Iterator[str]:
+        """The place of a cell for each checkpoint and prompt, with the longest of the other values."""
+        plan = self.job.plan
+        seed, cfg_scale = max(plan.seeds), max(plan.cfg_scales, key=lambda scale: len(f"{scale:g}"))
+        for model, skips in plan.skips.items():
+            clip_skip = max(skips, key=lambda value: len(skip.format_skip(value)))
+            for prompt in plan.prompts:
+                yield place_of(StudyCell(model, prompt, seed, cfg_scale, clip_skip), "12345678")
 
     def missing(self, cells: Iterable[StudyCell]) -> list[StudyCell]:
         """The `cells` whose picture is missing or was made with other settings."""
@@ -107,8 +123,13 @@ class StudyFolder:
             file.write("\n" + "\n".join(json.dumps([of, values]) for of, values in scores.items()) + "\n")
 
     def write(self, name: str, content: str) -> None:
-        with replacing(self.path / name) as unfinished:
-            unfinished.write_text(content, encoding="utf-8")
+        write_text(self.path / name, content)
+
+
+def place_of(cell: StudyCell, identity: str) -> str:
+    place = f"{slug(cell.prompt) or 'prompt'}-{hashlib.sha256(cell.prompt.encode()).hexdigest()[:8]}"
+    values = f"seed-{cell.seed}_cfg-{cell.cfg_scale:g}_clip-skip-{skip.format_skip(cell.clip_skip)}"
+    return f"pictures/{folder_name(cell.model)}/{place}/{values}_{identity}.png"
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, float]]]:

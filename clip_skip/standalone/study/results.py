@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from clip_skip.messages.safe_text import table_cell
 from clip_skip.standalone.files import replacing
 from clip_skip.standalone.study.folder import StudyFolder
 from clip_skip.standalone.study.job import StudyJob
@@ -59,7 +60,11 @@ def write_study(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
         _write(folder.path / "cells.parquet", lambda path: cells.to_parquet(path, index=False))
         measures = [measure for score in scores for measure in score.measures]
         found = {measure: statistics.compare(cells, measure.name, job.plan.published) for measure in measures}
-        rows = [{"measure": measure.name, **one.as_dict()} for measure, some in found.items() for one in some]
+        rows = [
+            {name: table_cell(value) for name, value in {"measure": measure.name, **one.as_dict()}.items()}
+            for measure, some in found.items()
+            for one in some
+        ]
         _write(folder.path / "table.csv", lambda path: pd.DataFrame(rows).to_csv(path, index=False))
         if measures:
             for model, of_model in cells.groupby("model", sort=False):

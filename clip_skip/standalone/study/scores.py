@@ -24,6 +24,7 @@ NO_MODEL = Template("open_clip has no model {model}; it has ViT-L-14, ViT-B-32 a
 NO_WEIGHTS = Template("there is no file {file}, and open_clip knows no weights of {model} by that name")
 NOT_LOADED = Template("{clip} cannot be loaded: {problem}")
 NOT_A_SCORE = Template("{name} is not one of {names}")
+OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; --size {size} makes such")
 
 
 class ScoreError(MessageError):
@@ -38,8 +39,8 @@ class Score(Protocol):
     name: str
     measures: tuple[Measure, ...]
 
-    def check(self, prompts: Sequence[str]) -> None:
-        """ScoreError where the prompts cannot be scored."""
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
+        """ScoreError where pictures of the prompts, of this width and height, cannot be scored."""
 
     def score(
         self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
@@ -62,7 +63,7 @@ class Difference:
     def __init__(self, clip: str, device: str) -> None:
         pass
 
-    def check(self, prompts: Sequence[str]) -> None:
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
         pass
 
     def score(
@@ -89,9 +90,12 @@ class Right:
     def __init__(self, clip: str, device: str) -> None:
         pass
 
-    def check(self, prompts: Sequence[str]) -> None:
-        from clip_skip.standalone.demo import captions
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
+        from clip_skip.standalone.demo import captions, scenes
 
+        side = scenes.PICTURE_SIZE
+        if size != (side, side):
+            raise ScoreError(OTHER_SIZE(size=side, width=size[0], height=size[1]))
         for prompt in prompts:
             try:
                 captions.read_caption(prompt)
@@ -150,7 +154,7 @@ class Clip:
         self.name = f"clip-{hashlib.sha256(f'{model} {known}'.encode()).hexdigest()[:12]}"
         self._text = lru_cache(4096)(self._text_of)
 
-    def check(self, prompts: Sequence[str]) -> None:
+    def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
         pass
 
     def _text_of(self, prompt: str) -> Any:
@@ -181,8 +185,13 @@ SCORES: dict[str, Any] = {"right": Right, "clip": Clip, "difference": Difference
 """Scores by name, as `--score` accepts them."""
 
 
-def load_scores(names: Sequence[str], clip: str, device: str, prompts: Sequence[str]) -> list[Score]:
-    """The scores `names`, loaded and checked, so that anything missing is reported before pictures are made."""
+def load_scores(
+    names: Sequence[str], clip: str, device: str, prompts: Sequence[str], size: tuple[int, int]
+) -> list[Score]:
+    """The scores `names`, loaded and checked, so that anything missing is reported before pictures are made.
+
+    size: width and height of the pictures
+    """
     found: list[Score] = []
     for name in dict.fromkeys(names):
         if name not in SCORES:
@@ -190,7 +199,7 @@ def load_scores(names: Sequence[str], clip: str, device: str, prompts: Sequence[
             raise ScoreError(FIELD_PROBLEM(field="--score", problem=problem))
         score = SCORES[name](clip, device)
         try:
-            score.check(prompts)
+            score.check(prompts, size)
         except ScoreError as error:
             raise ScoreError(FIELD_PROBLEM(field=f"--score {name}", problem=reason(error))) from None
         found.append(score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from clip_skip import skip
 from clip_skip.messages.message import Message, Template
 from clip_skip.standalone.files import (
     Batches,
+    check_length,
     clear_unfinished,
     png_texts,
     read_made_with,
-    replacing,
     save_picture,
     slug,
+    write_text,
 )
 from clip_skip.standalone.identity import FORMAT
 from clip_skip.standalone.sweep.job import SweepJob
@@ -29,6 +31,9 @@ __all__ = ["IDENTITY", "SweepFolder", "clear", "find_another_sweep"]
 
 IDENTITY = "clip_skip_settings"
 """The key of a cell's PNG text that holds the hash of everything the cell was made of."""
+
+LONGEST_CELL = 80
+"""Letters of a cell's file name, which `SweepFolder.name` keeps short."""
 
 OUTPUTS = ("grid.png", "index.html", "report.png")
 """The files that a sweep writes beside its cells, and sweep.json."""
@@ -75,12 +80,15 @@ class SweepFolder:
 
     def __init__(self, job: SweepJob) -> None:
         self.job, self.path, self.cells = job, job.out, job.out / "cells"
+        check_length(self.cells, ["x" * LONGEST_CELL])
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "sweep.json").exists():
             self.write_json("sweep.json", {"made_with": job.made_with})  # says whose the folder is, from the first on
         self.cells.mkdir(exist_ok=True)
         clear_unfinished(self.path)
         self._batches = Batches(self.cells)
+        self.pictures: dict[str, str] = {}
+        """The names of the pictures beside the cells, by what they are called otherwise."""
 
     def name(self, cell: SweepCell) -> str:
         """The file name of a cell's picture. Raises `LoraError` where a text names a LoRA that is not there."""
@@ -137,16 +145,16 @@ class SweepFolder:
 
     def write(self, name: str, content: str) -> None:
         """Put a text file beside the cells."""
-        with replacing(self.path / name) as unfinished:
-            unfinished.write_text(content, encoding="utf-8")
+        write_text(self.path / name, content)
 
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
         self.write(name, json.dumps(content, indent=1, ensure_ascii=False))
 
     def remove(self, name: str) -> None:
         """Remove a file beside the cells, if it exists."""
-        (self.path / name).unlink(missing_ok=True)
+        with suppress(PermissionError):  # on Windows, a file that is being read cannot be removed
+            (self.path / name).unlink(missing_ok=True)
 
     def write_picture(self, name: str, picture: Image.Image) -> None:
-        """Put a PNG beside the cells."""
-        save_picture(picture, self.path / name)
+        """Put a PNG beside the cells, under another name where somebody on Windows reads the one that is there."""
+        self.pictures[name] = save_picture(picture, self.path / name).name

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from clip_skip.messages.catalogues import translate_for_picture
+from clip_skip.page.own_column import OwnColumn, find_own_column
+from clip_skip.standalone.models.header import inspect
+from clip_skip.standalone.remembering import own_store
 from clip_skip.standalone.sweep.folder import SweepFolder
 from clip_skip.standalone.sweep.job import SweepJob
 from clip_skip.sweep import viewer
@@ -27,9 +30,10 @@ def write_sweep(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str,
     if job.report and complete:
         record["report"] = write_report(job, folder)
     columns, rows = job.plan.axes
+    own = own_column(job)
     drawn = draw_grid(
         folder.rows(job.plan),
-        columns.labels,
+        own.mark(columns.labels) if own else columns.labels,
         rows.labels,
         title=about(job),
         cell_size=job.size,
@@ -46,7 +50,13 @@ def about(job: SweepJob) -> list[str]:
     settings = job.settings
     texts = settings.prompt, settings.negative, settings.model, settings.sampler
     scale, seeds = f"{settings.cfg_scale:g}", [settings.seed]
-    return describe_pictures(job.plan.rows, *texts, settings.steps, scale, seeds, job.translate)
+    lines = describe_pictures(job.plan.rows, *texts, settings.steps, scale, seeds, job.translate)
+    own = own_column(job)
+    return [*lines, *([translate_for_picture(own.sentence, job.translate)] if own else [])]
+
+
+def own_column(job: SweepJob) -> OwnColumn | None:
+    return find_own_column(job.plan, str(job.model), own_store(), inspect(job.model).family == "SD1")
 
 
 def settings_in_numbers(job: SweepJob, folder: SweepFolder) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def make_sweep(
             figures["encoder_passes"] = maker.passes
     complete = figures["cells_made"] == len(missing)
     record = results.write_sweep(job, folder, complete)
+    if others := {name: own for name, own in folder.pictures.items() if own != name}:
+        figures["pictures"] = others
     figures["seconds"] = round(time.monotonic() - began, 3)
     folder.write_json("sweep.json", {**record, "made_with": job.made_with, "run": figures})
     return figures

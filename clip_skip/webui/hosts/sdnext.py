@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from clip_skip.messages.safe_text import printable
 from clip_skip.prompt.parsed import Values, find_warnings, parse_negative, parse_prompt, read_marked
 from clip_skip.webui.host_types import Processing
 
@@ -40,7 +41,7 @@ def mark(p: Processing) -> None:
     prompts = [parse_negative(text) for text in p.prompts]  # AND is a word there
     negatives = [parse_negative(text) for text in p.negative_prompts]
     for message in find_warnings([*prompts, *negatives]):
-        log.warning("Clip Skip: %s", message)
+        log.warning("Clip Skip: %s", printable(message))
     acts = getattr(shared, "sd_model_type", "") in SUPPORTED_TYPES
     if not acts and any(prompt.tags for prompt in (*prompts, *negatives)):
         log.warning(TAGS_WITHOUT_EFFECT)

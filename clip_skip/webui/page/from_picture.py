@@ -10,6 +10,7 @@ from typing import Any
 from modules.infotext_utils import parse_generation_parameters, quote
 
 from clip_skip.messages.message import Template
+from clip_skip.messages.safe_text import well_formed
 from clip_skip.sweep.rows import CFG
 from clip_skip.sweep.settings import INFOTEXT, SWEEP_TITLE
 from clip_skip.webui import host_settings
@@ -27,7 +28,7 @@ def sweep_of(request: Mapping[str, Any]) -> dict[str, str]:
 
     A sweep's grid has its sweep already. "error" is the translated message that it has no settings.
     """
-    text = str(request.get("infotext") or "").strip()
+    text = well_formed(str(request.get("infotext") or "")).strip()
     last = text.rpartition("\n")[2]
     if not re.search(r"\bSteps: \d+", last):
         return {"error": translate(NO_SETTINGS)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+from fastapi import Depends
 from modules import sd_models
 
 from clip_skip.page import answers, live_viewer
@@ -13,30 +13,31 @@ from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.hosts import reforge
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.page import from_picture, guide, png_info, prompts_to_come
+from clip_skip.webui.page.access import access_check
 from clip_skip.webui.page.model_to_load import describe_file
 
 __all__ = ["add_routes", "describe_loaded_model", "resolve_prompts"]
 
-PATIENCE = 60.0
-"""Seconds that the page waits for a model that is being loaded."""
+
+def add_routes(demo: Any, app: Any) -> None:
+    """demo: the host's page, None where it has none (`--nowebui`)"""
+    allowed = [Depends(access_check(app, demo is not None))]
+    for path, answer, method in (
+        ("encoders", loaded, "GET"),
+        ("read", resolve_prompts, "POST"),
+        ("put", answers.put_tag_into, "POST"),
+        ("viewer", viewer, "POST"),
+        ("sweep-of", sweep_of, "POST"),
+        ("picture", picture, "POST"),
+        ("docs/{name:path}", guide.document, "GET"),
+    ):
+        app.add_api_route(f"/clip-skip/v1/{path}", answer, methods=[method], dependencies=allowed)
 
 
-def add_routes(_demo: Any, app: Any) -> None:
-    app.add_api_route("/clip-skip/v1/encoders", loaded, methods=["GET"])
-    app.add_api_route("/clip-skip/v1/read", resolve_prompts, methods=["POST"])
-    app.add_api_route("/clip-skip/v1/put", answers.put_tag_into, methods=["POST"])
-    app.add_api_route("/clip-skip/v1/viewer", viewer, methods=["POST"])
-    app.add_api_route("/clip-skip/v1/sweep-of", sweep_of, methods=["POST"])
-    app.add_api_route("/clip-skip/v1/picture", picture, methods=["POST"])
-    app.add_api_route("/clip-skip/v1/docs/{name:path}", guide.document, methods=["GET"])
-
-
-def loaded(wait: bool = False) -> dict[str, Any]:
-    """The loaded model; with `wait`, after it is loaded, where the host does that at its start."""
-    until = time.monotonic() + PATIENCE
-    while wait and sd_models.model_data.sd_model is None and time.monotonic() < until:
-        time.sleep(0.2)
-    return {**describe_loaded_model(selected()), "guide": guide.address(language())}
+def loaded() -> dict[str, Any]:
+    """The loaded model; "loading" says that the host is still loading its first one, so that the page asks again."""
+    loading = sd_models.model_data.sd_model is None and to_load() is None
+    return {**describe_loaded_model(selected()), "guide": guide.address(language()), "loading": loading}
 
 
 def selected() -> Any:

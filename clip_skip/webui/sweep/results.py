@@ -14,6 +14,7 @@ from PIL import Image
 from clip_skip.messages.catalogues import translate_for_picture
 from clip_skip.messages.message import Message, Template
 from clip_skip.page import live_viewer
+from clip_skip.page.own_column import OwnColumn, find_own_column
 from clip_skip.panel import FIELDS, Panel
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.sweep import viewer
@@ -27,6 +28,7 @@ from clip_skip.webui.host_language import language, translate
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.infotext import KEY
+from clip_skip.webui.own_store import own_store
 from clip_skip.webui.state import state_of
 from clip_skip.webui.sweep.batch import last_processing, sweep_job
 from clip_skip.webui.sweep.reuse import Done
@@ -243,9 +245,10 @@ def draw_labelled_grid(job: Processing, settings: SweepSettings, plan: SweepPlan
     if not settings.legend:
         return draw_grid(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
     columns, sides = plan.axes
+    own = own_column(plan)
     return draw_grid(
         rows,
-        columns.labels,
+        own.mark(columns.labels) if own else columns.labels,
         sides.labels,
         settings.margin,
         title=about(job),
@@ -258,8 +261,15 @@ def about(job: Processing, seeds: Sequence[int] = ()) -> list[str]:
     """Lines about all the pictures of `job`, or of several `seeds`."""
     name = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "model_name", "")
     texts = job.prompt, job.negative_prompt, name, job.sampler_name
-    rows, seeds = sweep_job(job).plan.rows, seeds or [job.seed]
-    return describe_pictures(rows, *texts, job.steps, cfg_text(job.cfg_scale), seeds, translate)
+    plan, seeds = sweep_job(job).plan, seeds or [job.seed]
+    own = own_column(plan)
+    lines = describe_pictures(plan.rows, *texts, job.steps, cfg_text(job.cfg_scale), seeds, translate)
+    return [*lines, *([translate_for_picture(own.sentence, translate)] if own else [])]
+
+
+def own_column(plan: SweepPlan) -> OwnColumn | None:
+    path = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "filename", None)
+    return find_own_column(plan, path, own_store(), describe_model(shared.sd_model).kind == "SD1")
 
 
 def rows_of(plan: SweepPlan) -> list[tuple[SweepCell, ...]]:

@@ -1,0 +1,98 @@
+"""Sets and removes members of a JSON object in its text, so that everything else stays as it was, letter for letter.
+
+A parser and a writer would lose what Python's numbers cannot hold, keys that are there twice, and the layout.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clip_skip.made_for.reading import NOT_JSON, Unreadable, load_json
+from clip_skip.messages.message import Template
+
+__all__ = ["NOT_AN_OBJECT", "edit_members"]
+
+NOT_AN_OBJECT = Template("it is not a JSON object")
+
+SPACE = re.compile(r"[ \t\n\r]*")
+
+DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+"""Only the ends of values count here, so no number is converted."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of the outermost object: its key, and where it begins, where its value begins, and where it ends."""
+
+    key: str
+    begin: int
+    value: int
+    end: int
+
+
+def edit_members(text: str, changes: Mapping[str, object]) -> str:
+    """`text`, a JSON object, with each of `changes` as a member; None removes it.
+
+    Raises Unreadable where `text` is not valid JSON, or not an object.
+    """
+    if not isinstance(load_json(text), dict):
+        raise Unreadable(NOT_AN_OBJECT)
+    for key, value in changes.items():
+        text = remove(text, key) if value is None else put(text, key, json.dumps(value))
+    return text
+
+
+def members(text: str) -> list[Member]:
+    """The members of the outermost object of `text`, which is valid."""
+    found: list[Member] = []
+    place = skip_space(text, skip_space(text, 0) + 1)
+    try:
+        while text[place] != "}":
+            key, end = DECODER.raw_decode(text, place)
+            value = skip_space(text, skip_space(text, end) + 1)
+            _, end = DECODER.raw_decode(text, value)
+            found.append(Member(str(key), place, value, end))
+            place = skip_space(text, end)
+            if text[place] == ",":
+                place = skip_space(text, place + 1)
+    except (ValueError, RecursionError, IndexError):
+        raise Unreadable(NOT_JSON) from None
+    return found
+
+
+def skip_space(text: str, place: int) -> int:
+    match = SPACE.match(text, place)
+    return match.end() if match else place
+
+
+def put(text: str, key: str, value: str) -> str:
+    """A new member comes last, laid out as the last one is; where the key is there several times, all get the value."""
+    found = members(text)
+    own = [member for member in found if member.key == key]
+    for member in reversed(own):
+        text = text[: member.value] + value + text[member.end :]
+    if own:
+        return text
+    member_text = f"{json.dumps(key, ensure_ascii=False)}: {value}"
+    if not found:
+        place = text.index("{") + 1
+        return text[:place] + member_text + text[place:]
+    last = found[-1]
+    layout = text[text.rindex("{" if len(found) == 1 else ",", 0, last.begin) + 1 : last.begin]
+    return f"{text[: last.end]},{layout}{member_text}{text[last.end :]}"
+
+
+def remove(text: str, key: str) -> str:
+    found = members(text)
+    for index in reversed([index for index, member in enumerate(found) if member.key == key]):
+        found = members(text)
+        if index:
+            text = text[: found[index - 1].end] + text[found[index].end :]
+        elif len(found) > 1:
+            text = text[: found[0].begin] + text[found[1].begin :]
+        else:
+            text = text[: found[0].begin] + text[found[0].end :]
+    return text

@@ -1,0 +1,80 @@
+"""All checkpoints as a table: what is remembered for each, and what its files say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.reading import Problem
+from clip_skip.made_for.remembered import Store, value_of
+from clip_skip.messages.message import Message, Template, Translate, join
+
+__all__ = ["HEADS", "OwnValue", "list_values", "preview", "table", "to_remember"]
+
+HEADS = ("Checkpoint", "Remembered", "Said by its files", "Where", "Loaded")
+
+NOTHING_TO_REMEMBER = Template("No file says more than is remembered already.")
+WOULD_REMEMBER = Template("To be remembered, beside each checkpoint:")
+LINE = Template("{name}: {value} ({file})")
+LOADED = Template("loaded")
+
+
+@dataclass(frozen=True)
+class OwnValue:
+    """A checkpoint: what is remembered for it, what its files say and which of them, and whether it is selected.
+
+    problem: why its files could not be read
+    """
+
+    name: str
+    path: str
+    remembered: int | None
+    said: int | None = None
+    file: str = ""
+    is_selected: bool = False
+    problem: Message | str = ""
+
+
+def list_values(checkpoints: Mapping[str, str], store: Store, selected: str | None) -> list[OwnValue]:
+    """All of `checkpoints`, paths by their names. selected: the path of the one that is."""
+    return [describe(name, path, store, path == selected) for name, path in checkpoints.items()]
+
+
+def describe(name: str, path: str, store: Store, is_selected: bool) -> OwnValue:
+    remembered = value_of(path, store)
+    try:
+        found = stated(path)
+    except Problem as problem:
+        return OwnValue(name, path, remembered, is_selected=is_selected, problem=problem.message)
+    if found is None or found.model not in (None, "SD1"):
+        return OwnValue(name, path, remembered, is_selected=is_selected)
+    return OwnValue(name, path, remembered, found.value, found.file, is_selected)
+
+
+def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | int]]:
+    """A row of cells for each, as HEADS has them."""
+    return [
+        [
+            one.name,
+            one.remembered or "",
+            one.said or "",
+            translate(one.problem) if one.problem else one.file,
+            translate(LOADED) if one.is_selected else "",
+        ]
+        for one in values
+    ]
+
+
+def to_remember(values: Sequence[OwnValue]) -> list[OwnValue]:
+    """Those for which a file says a value and nothing is remembered."""
+    return [one for one in values if one.said and not one.remembered]
+
+
+def preview(values: Sequence[OwnValue]) -> Message:
+    """What would be remembered."""
+    waiting = to_remember(values)
+    if not waiting:
+        return NOTHING_TO_REMEMBER()
+    lines = (LINE(name=one.name, value=one.said or 0, file=one.file) for one in waiting)
+    return join([WOULD_REMEMBER(), *lines], "\n")

@@ -1,0 +1,66 @@
+"""Who gets answers from our routes: whoever the host itself lets in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Depends, HTTPException, Request
+from modules import shared
+
+__all__ = ["access_check"]
+
+NOT_LOGGED_IN = "Not authenticated"
+
+
+def access_check(app: Any, has_page: bool) -> Callable[..., None]:
+    """A dependency for routes of `app`; it raises HTTPException (401) for a request that the host would not let in.
+
+    With a login (`--gradio-auth`) the user has to be logged in, or to send what the API asks for. `--api-auth` alone
+    protects the API, but not the page; where there is a page, whoever uses that gets answers: it shows the same.
+    """
+    user_of = next((route.endpoint for route in getattr(app, "routes", []) if is_user_route(route)), nobody)
+    logged_in = Depends(user_of)
+
+    def check(request: Request, user: Any = logged_in) -> None:
+        login, accounts = has_login(app), api_accounts()
+        if not login and (has_page or not accounts):
+            return
+        if (login and user is not None) or is_one_of(request.headers.get("authorization", ""), accounts):
+            return
+        ask = {"WWW-Authenticate": "Basic"} if accounts else None
+        raise HTTPException(401, NOT_LOGGED_IN, headers=ask)
+
+    return check
+
+
+def is_user_route(route: Any) -> bool:
+    """Whether gradio answers there who is logged in: `/user`, under a prefix of its own since gradio 5."""
+    return str(getattr(route, "path", "")).rstrip("/") in ("/user", "/gradio_api/user")
+
+
+def nobody() -> None:
+    """Who is logged in where the host has no page."""
+
+
+def has_login(app: Any) -> bool:
+    return getattr(app, "auth", None) is not None or getattr(app, "auth_dependency", None) is not None
+
+
+def api_accounts() -> list[str]:
+    """`--api-auth`, as `modules.api` reads it: "user:password" of each."""
+    text = getattr(getattr(shared, "cmd_opts", None), "api_auth", None) or ""
+    return [account for account in text.split(",") if account]
+
+
+def is_one_of(authorization: str, accounts: list[str]) -> bool:
+    """Whether an `Authorization` header (Basic) has one of the accounts."""
+    kind, _, given = authorization.partition(" ")
+    try:
+        sent = base64.b64decode(given, validate=True) if kind.lower() == "basic" else b""
+    except (binascii.Error, ValueError):
+        return False
+    return sum(hmac.compare_digest(sent, account.encode()) for account in accounts) > 0
