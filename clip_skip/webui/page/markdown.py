@@ -15,7 +15,7 @@ INLINE = (
     (re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)"), r'<img src="\2" alt="\1">'),
     (re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)"), r'<a href="\2">\1</a>'),
     (re.compile(r"\*\*(.+?)\*\*", re.DOTALL), r"<b>\1</b>"),
-    (re.compile(r"(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])"), r"<i>\1</i>"),
+    (re.compile(r"(?<![A-Za-z0-9*])\*([^*\s][^*]*)\*(?![A-Za-z0-9*])"), r"<i>\1</i>"),
 )
 CODE = re.compile(r"`([^`]+)`")
 ITEM = re.compile(r"(?:- |\d+\. )")
