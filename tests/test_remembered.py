@@ -89,7 +89,7 @@ def test_remembered_moved_and_forgotten(model):
     assert remembered.value_of(model) is None
     beside = remembered.remember(model, 2)
     assert beside == remembered.json_beside(model) and remembered.value_of(model) == 2
-    assert json.loads(Path(beside).read_text()) == {"clip skip": 2, "clip skip remembered": True}
+    assert json.loads(Path(beside).read_text(encoding="utf-8")) == {"clip skip": 2, "clip skip remembered": True}
     remembered.remember(model, 11)
     assert remembered.value_of(model) == 11
     remembered.forget(model)
@@ -98,14 +98,14 @@ def test_remembered_moved_and_forgotten(model):
 
 def test_what_a_downloader_wrote_is_not_followed(model):
     beside = remembered.json_beside(model)
-    with open(beside, "w") as file:
+    with open(beside, "w", encoding="utf-8") as file:
         json.dump({"clip skip": 2, "notes": "anime"}, file, indent=4)
-    before = Path(beside).read_text()
+    before = Path(beside).read_text(encoding="utf-8")
     assert remembered.value_of(model) is None
     remembered.forget(model)
-    assert Path(beside).read_text() == before
+    assert Path(beside).read_text(encoding="utf-8") == before
     remembered.remember(model, 3)
-    assert remembered.value_of(model) == 3 and json.loads(Path(beside).read_text())["notes"] == "anime"
+    assert remembered.value_of(model) == 3 and json.loads(Path(beside).read_text(encoding="utf-8"))["notes"] == "anime"
 
 
 @pytest.mark.parametrize("value", [True, "2", 0, 13, 1.5, float("nan"), None, [2]])
@@ -119,7 +119,7 @@ def test_only_what_the_slider_can_be_is_remembered(value):
     "text", ['{"clip skip": 99, "clip skip remembered": true}', '{"clip skip": 2', "[2]", "", "null"]
 )
 def test_what_cannot_be_meant_is_nothing(model, text):
-    with open(remembered.json_beside(model), "w") as file:
+    with open(remembered.json_beside(model), "w", encoding="utf-8") as file:
         file.write(text)
     assert remembered.value_of(model) is None
 
@@ -140,7 +140,7 @@ def test_where_the_folder_cannot_be_written_it_is_kept_by_hash(model, tmp_path, 
     cannot_write(monkeypatch, os.path.dirname(model), 30)
     assert remembered.remember(model, 2, store) == store.path
     assert remembered.value_of(model, store) == 2 and remembered.value_of(model) is None
-    assert json.loads(Path(store.path).read_text()) == {"hash of model.safetensors": 2}
+    assert json.loads(Path(store.path).read_text(encoding="utf-8")) == {"hash of model.safetensors": 2}
     other = os.path.join(os.path.dirname(model), "other.safetensors")
     assert remembered.value_of(other, store) is None
     remembered.remember(other, 3, store)
@@ -172,10 +172,10 @@ def test_a_link_stays_a_link_and_rights_stay(model, tmp_path):
 
 
 def test_a_clip_skip_of_the_size_of_a_decimal_stays(model):
-    with open(remembered.json_beside(model), "w") as file:
+    with open(remembered.json_beside(model), "w", encoding="utf-8") as file:
         file.write('{"preferred weight": 0.80000000000000000001}')
     remembered.remember(model, 2)
-    data = json.loads(Path(remembered.json_beside(model)).read_text(), parse_float=Decimal)
+    data = json.loads(Path(remembered.json_beside(model)).read_text(encoding="utf-8"), parse_float=Decimal)
     assert data["preferred weight"] == Decimal("0.80000000000000000001")
 
 
@@ -205,9 +205,12 @@ def test_the_command_refuses_what_it_cannot_remember(model, home, arguments, cap
 def test_the_command_leaves_json_that_cannot_be_parsed(model, home, capsys):
     from clip_skip.standalone.cli.main import main
 
-    Path(remembered.json_beside(model)).write_text("{")
+    Path(remembered.json_beside(model)).write_text("{", encoding="utf-8")
     assert main(["inspect", "--remember", "2", model]) == 1
-    assert "model.json" in capsys.readouterr().err and Path(remembered.json_beside(model)).read_text() == "{"
+    assert (
+        "model.json" in capsys.readouterr().err
+        and Path(remembered.json_beside(model)).read_text(encoding="utf-8") == "{"
+    )
 
 
 def test_without_a_webui_it_is_kept_by_the_files_hash(model, home, monkeypatch):
@@ -240,7 +243,7 @@ def test_a_sweep_marks_the_checkpoints_own_column(model, tmp_path):
     store = remembered.Store(str(tmp_path / "own.json"), lambda path: None)
     plan = lambda text, **more: SweepSettings(clip_skips=text, **more).plan({"l": 12})
     assert find_own_column(plan("1-4"), model, store, True) is None
-    Path(remembered.json_beside(model)).write_text('{"clip skip": 3}')
+    Path(remembered.json_beside(model)).write_text('{"clip skip": 3}', encoding="utf-8")
     own = find_own_column(plan("1-4"), model, store, True)
     assert own.sentence == RECOMMENDED(value=3, file="model.json")
     assert find_own_column(plan("1-4"), model, store, False) is None
