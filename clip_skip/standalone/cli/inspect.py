@@ -115,13 +115,13 @@ def keep_values(paths: Sequence[Path], value: int | None) -> int:
         try:
             if value is None:
                 remembered.forget(str(path), store)
-                print(FORGOTTEN(file=str(path)))
+                print_lines(FORGOTTEN(file=str(path)))
             else:
                 kept_in = remembered.remember(str(path), value, store)
-                print(REMEMBERED(file=str(path), value=value, kept_in=kept_in))
+                print_lines(REMEMBERED(file=str(path), value=value, kept_in=kept_in))
         except Problem as problem:
             failed = True
-            print(problem, file=sys.stderr)
+            warn(problem)
     return int(failed)
 
 
