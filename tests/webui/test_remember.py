@@ -162,7 +162,7 @@ def test_an_axis_of_checkpoints(webui, remembered):
 
     def plot(cells, x, xs, y=("Nothing", "")):
         args = [index[x], xs, [], index[y[0]], y[1], [], index["Nothing"], "", []]
-        arguments = [*args, True, True, True, False, False, False, False, 0]
+        arguments = [*args, True, True, True, False, False, False, False]  # what follows differs between the hosts
         return webui.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments)["images"][-cells:]
 
     made = plot(5, "Checkpoint name", ", ".join(order))
