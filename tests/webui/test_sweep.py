@@ -257,6 +257,7 @@ def test_axes(webui, axes):
         "[Clip Skip] Prompt",
         "[Clip Skip] Negative",
         "[Clip Skip] Hires",
+        "[Clip Skip] T5 / LLM",
     ]
     theirs, _ = plot(webui, axes, "Clip skip", "1, 2, 1")
     ours, texts = plot(webui, axes, label, "1, 2, 1")

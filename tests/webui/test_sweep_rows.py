@@ -151,7 +151,7 @@ def test_interrupt_and_skip(webui, action, made):
         ({"rows": "clip_g", "row_values": "2"}, f"rows: {NEEDS_SDXL}"),
         ({"columns": "clip_l"}, f"columns: {NEEDS_SDXL}"),
         ({"rows": "negative", "row_values": "1-13"}, f"row_values: {COLUMN_TOO_DEEP(value=13, layers=12)}"),
-        ({"rows": "hires", "row_values": "2"}, "rows: there is no hires pass"),
+        ({"rows": "hires", "row_values": "2"}, "rows: turn on Hires. fix"),
         ({"rows": "seed", "row_values": "1.5"}, 'row_values: "1.5" is not a whole number'),
         ({"rows": "prompt", "row_values": "zebra, hen"}, 'row_values: "zebra" is neither in the prompt nor'),
         ({"rows": "prompt", "row_values": "\0"}, "row_values: "),

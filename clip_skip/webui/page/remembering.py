@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from fastapi import HTTPException
+from fastapi import Depends, HTTPException
 from modules import shared
 
 from clip_skip.made_for import remembered
@@ -20,6 +20,7 @@ from clip_skip.webui.hosts import loading
 from clip_skip.webui.hosts.encoders import describe_model
 from clip_skip.webui.own_store import own_store
 from clip_skip.webui.page import routes
+from clip_skip.webui.page.access import access_check
 
 __all__ = ["NO_CHECKPOINT", "NO_SUCH_CHECKPOINT", "NO_SUCH_LORA", "Remembering"]
 
@@ -43,9 +44,11 @@ class Remembering:
             lambda: bool(host_settings.value(host_settings.FOLLOW)),
         )
 
-    def add_routes(self, _demo: Any, app: Any) -> None:
-        app.add_api_route("/clip-skip/v1/remembered", self.answer, methods=["GET"])
-        app.add_api_route("/clip-skip/v1/remember", self.remember, methods=["POST"])
+    def add_routes(self, demo: Any, app: Any) -> None:
+        """demo: the host's page, None where it has none"""
+        allowed = [Depends(access_check(app, demo is not None))]
+        app.add_api_route("/clip-skip/v1/remembered", self.answer, methods=["GET"], dependencies=allowed)
+        app.add_api_route("/clip-skip/v1/remember", self.remember, methods=["POST"], dependencies=allowed)
 
     def answer(self) -> dict[str, Any]:
         """The selected checkpoint, what is remembered for it, and the header's value.
