@@ -2,7 +2,7 @@
 
 python benchmarks/made_for.py
 
-Everything is trained here, on the text encoder of the model in the box. The number printed is how much the highest
+Everything is trained here, on the text encoder of the bundled demo model. The number printed is how much the highest
 block that training changed, or left alone, has changed against the median of the blocks below it.
 """
 

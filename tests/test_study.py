@@ -1,4 +1,4 @@
-"""A study without a WebUI, on the model in the box: options, folder, scores, statistics, page."""
+"""A study without a WebUI, on the bundled demo model: options, folder, scores, statistics, page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapters and fine-tunes of the text encoder of the model in the box, trained for a few steps at a clip skip."""
+"""Adapters and fine-tunes of the text encoder of the bundled demo model, trained for a few steps at a clip skip."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ RANK = 4
 
 TINY_SD2 = replace(SMALL_SD2, text_inner=4 * SMALL_SD2.text)
 TINY_SDXL = replace(SMALL_SDXL, text_inner=4 * SMALL_SDXL.text, second=replace(SMALL_SDXL.second, inner=4 * 80))
-"""As wide inside as open_clip 2.20, which AUTOMATIC1111 has, and the encoder of the model in the box make them."""
+"""As wide inside as open_clip 2.20, which AUTOMATIC1111 has, and the encoder of the bundled demo model make them."""
 
 TINY_REFINER = replace(
     TINY_SDXL,
