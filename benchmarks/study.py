@@ -3,8 +3,8 @@
     python benchmarks/study.py [--prompts 4] [--seeds 2] [--steps 8] [--waiting 1 4 16 64] [--seconds 0.5]
 
 The bundled demo model, clip skip 1 to 12, one thread for each maker; batches of 12, and the pictures are compared.
-Rates are taken from when each maker has handed in a batch, so without the start of Ray and the load of the model, which are
-told apart. Makers that wait take no processor, so they show what Ray and the handing out cost by themselves.
+Rates are taken from when each maker has handed in a batch, so without the start of Ray and the load of the model, which
+are told apart. Makers that wait take no processor, so they show what Ray and the handing out cost by themselves.
 """
 
 from __future__ import annotations
