@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
 from clip_skip.standalone.app.access import Access, Gate
-from clip_skip.standalone.app.gradio_versions import told
+from clip_skip.standalone.app.gradio_versions import page_error
 from clip_skip.standalone.app.routes import add_routes
 from clip_skip.standalone.app.voice import UNEXPECTED, Voice
 from clip_skip.standalone.cli import app as command
@@ -165,11 +165,11 @@ def test_what_went_wrong_is_text_on_the_page_whatever_it_is(capsys):
     def fails():
         raise RuntimeError("<img src=x onerror=alert(1)>\nmore")
 
-    with pytest.raises(type(told(""))) as shown:
-        Voice().told(fails)
+    with pytest.raises(type(page_error(""))) as shown:
+        Voice().show_errors(fails)
     expected = UNEXPECTED(kind="RuntimeError", problem="<img src=x onerror=alert(1)>")
-    assert shown.value.message == told(str(expected)).message
-    assert "<img" not in shown.value.message or "HTML" not in (type(told("")).__init__.__doc__ or "")
+    assert shown.value.message == page_error(str(expected)).message
+    assert "<img" not in shown.value.message or "HTML" not in (type(page_error("")).__init__.__doc__ or "")
     assert "Traceback" in capsys.readouterr().err
 
 

@@ -257,7 +257,7 @@ def test_a_study_says_the_clip_skip_of_sdxl_as_a_tag(tmp_path):
     path = saved(SMALL_SDXL, tmp_path / "m.safetensors", HEADS["SDXL"])
     plan = StudyPlan({"m": (2.0, 3.0)}, {"m": 2.0}, ("a cow",), (1,), (7.0,))
     job = StudyJob({"m": path}, CommonSettings(2, 64, 64, "Euler"), plan, "cpu", tmp_path)
-    text = job.infotext(plan.cells[1])
+    text = job.infotext([*plan.cells][1])
     assert text.startswith("<clipskip:3>a cow\n") and "Clip skip" not in text
 
 

@@ -645,6 +645,7 @@ def test_the_json_is_as_documented(tmp_path, capsys):
         "kind": "LoRA",
         "model": "SD1",
         "metadata": None,
+        "named": None,
         "weights": {"clip_skip": 2, "untouched_blocks": 1, "blocks": {}},
         "verdict": {"clip_skip": 2, "certainty": "exact", "reason": reason},
     }

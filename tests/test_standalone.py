@@ -453,7 +453,8 @@ def finished(model, tmp_path_factory):
 
 
 def test_what_a_sweep_leaves(finished):
-    assert {path.name for path in finished.iterdir()} == {"cells", "grid.png", "index.html", "report.png", "sweep.json"}
+    shown = {path.name for path in finished.iterdir() if not path.name.startswith(".")}
+    assert shown == {"cells", "grid.png", "index.html", "report.png", "sweep.json"}
     record = json.loads((finished / "sweep.json").read_text(encoding="utf-8"))
     assert record["run"]["cells_made"] == 8 and record["run"]["encoder_passes"] == 2
     assert record["clip_skips"] == [1, 2, 3, 4] and record["cfg_scales"] == [4, 7]
