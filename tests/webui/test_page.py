@@ -285,7 +285,7 @@ def test_a_tag_that_is_being_completed_is_not_wrong_yet(page):
     page.wait_for_timeout(1500)
     assert page.locator(WARNINGS).count() == 0
     page.keyboard.press("Escape")
-    expect(page, "its > is missing", WARNINGS)
+    expect(page, "the closing > is missing", WARNINGS)
 
 
 def test_the_readout_says_who_decides_what(page):
@@ -326,6 +326,7 @@ def test_the_readout_says_that_the_sweep_decides(page):
     page.locator("#script_txt2img_clip_skip_sweep_clip_skips textarea").fill("abc")
     expect(page, "clip skip 1: stops after layer 12 of 12 (CLIP ViT-L/14)")
     page.locator("#script_txt2img_clip_skip_sweep_clip_skips textarea").fill("1, 2.5")
+    open_more(page)
     page.locator("#script_txt2img_clip_skip_sweep_apply_to").get_by_label("Negative prompt", exact=True).check()
     expect(page, "stops after layer 12 of 12 (CLIP ViT-L/14); negative prompt: clip skip 1, 2.5")
 

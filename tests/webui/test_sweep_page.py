@@ -139,7 +139,15 @@ def test_a_mistake_is_told_without_the_name_of_a_class(small):
     assert "Error" not in small.inner_text(LOG)
 
 
-def test_interrupted_and_started_again_it_makes_the_rest(webui, small):
+@pytest.fixture
+def reused_cells(webui):
+    """Finished cells are kept for the next sweep."""
+    webui.call("/sdapi/v1/options", {"clip_skip_finished_cells": 64})
+    yield
+    webui.call("/sdapi/v1/options", {"clip_skip_finished_cells": 0})
+
+
+def test_interrupted_and_started_again_it_makes_the_rest(webui, reused_cells, small):
     small.fill(PROMPT, "a red circle")
     seed = small.locator("#txt2img_seed input")
     seed.fill("7")
