@@ -6,17 +6,15 @@ The rules are those of AUTOMATIC1111 v1.10.1, `extra_networks.py` and `extra_net
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.prompt.comments import strip_comments
+from clip_skip.prompt.tags import find_networks, strip_networks
 from clip_skip.skip import shorten
 
 __all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks"]
-
-NETWORK_START = re.compile(r"<(\w+):")
 
 LORA = ("lora", "lyco")
 """The names of networks that are LoRAs; the WebUI takes the second one as another word for the first."""
@@ -52,13 +50,11 @@ class Lora:
 
 @dataclass(frozen=True)
 class Network:
-    """A network as it is written in a prompt, from `start` to `end`: `<kind:items[0]:items[1]>`."""
+    """A network as it is written in a prompt, `tag`: `<kind:items[0]:items[1]>`."""
 
     kind: str
     items: Sequence[str]
     tag: str
-    start: int
-    end: int
 
 
 def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
@@ -66,15 +62,13 @@ def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
 
     Raises `LoraError` for a LoRA without a name or with a weight that is not a number, and for hypernetworks.
     """
-    texts, loras, end = [], [], 0
+    loras = []
     for network in written_networks(prompt):
-        texts.append(prompt[end : network.start])
-        end = network.end
         if network.kind == "hypernet":
             raise LoraError(HYPERNETWORK(tag=shorten(network.tag)))
         if network.kind in LORA:
             loras.append(lora_of(network))
-    return "".join([*texts, prompt[end:]]), tuple(loras)
+    return strip_networks(prompt), tuple(loras)
 
 
 def network_warnings(prompts: Iterable[str]) -> list[Message]:
@@ -95,15 +89,7 @@ def warnings_of(network: Network) -> Iterator[Message]:
 
 def written_networks(prompt: str) -> Iterator[Network]:
     """The networks in `prompt`, one after the other. Linear in its length."""
-    at = 0
-    while match := NETWORK_START.search(prompt, at):
-        at = match.end()
-        end = prompt.find(">", at)
-        if end < 0:
-            return
-        if end > at:
-            yield Network(match[1], prompt[at:end].split(":"), prompt[match.start() : end + 1], match.start(), end + 1)
-            at = end + 1
+    return (Network(match[1], match[2].split(":"), match[0]) for match in find_networks(prompt))
 
 
 def lora_of(network: Network) -> Lora:
