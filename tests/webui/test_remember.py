@@ -94,7 +94,7 @@ def remembered(webui, wanted):
     assert answer(webui)["header"] == 1
     yield wanted
     choose(webui, NAMES[2])
-    webui.call("/sdapi/v1/options", {OPTION: 1, "clip_skip_follow": True})
+    webui.call("/sdapi/v1/options", {OPTION: 1, "clip_skip_follow": True, "disable_weights_auto_swap": True})
 
 
 def value_of(name, own_value=1):
@@ -151,24 +151,26 @@ def test_overrides_tags_and_the_panel_win(webui, remembered):
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
 
 
+def plot(webui, cells, x, xs, y="Nothing", ys=""):
+    """The pictures of an X/Y/Z plot. The script's arguments differ between the hosts, in number and in order."""
+    scripts = webui.call("/sdapi/v1/script-info")
+    inputs = next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
+    axes = inputs[0]["choices"]
+    chosen = {"X type": axes.index(x), "Y type": axes.index(y), "Z type": axes.index("Nothing")}
+    chosen |= {"X values": xs, "Y values": ys, "Include Sub Images": True, "Use text inputs instead of dropdowns": True}
+    arguments = [chosen.pop(one["label"], one["value"]) for one in inputs]
+    assert not chosen
+    return webui.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments)["images"][-cells:]
+
+
 def test_an_axis_of_checkpoints(webui, remembered):
     """X/Y/Z plot: each checkpoint at its own, and at those of the host's own axis where that is the other one."""
     choose(webui, NAMES[2])
-    axes = {"Checkpoint name": None, "Clip skip": None, "Nothing": None}
-    scripts = webui.call("/sdapi/v1/script-info")
-    labels = next(one["args"][0]["choices"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
-    index = {name: labels.index(name) for name in axes}
     order = [NAMES[turn] for turn in (0, 2, 1, 2, 0)]
-
-    def plot(cells, x, xs, y=("Nothing", "")):
-        args = [index[x], xs, [], index[y[0]], y[1], [], index["Nothing"], "", []]
-        arguments = [*args, True, True, True, False, False, False, False]  # what follows differs between the hosts
-        return webui.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments)["images"][-cells:]
-
-    made = plot(5, "Checkpoint name", ", ".join(order))
+    made = plot(webui, 5, "Checkpoint name", ", ".join(order))
     for name, image in zip(order, made):
         check(webui, image, remembered, name, value_of(name))
-    made = plot(6, "Checkpoint name", ", ".join(order[:3]), ("Clip skip", "5, 1"))
+    made = plot(webui, 6, "Checkpoint name", ", ".join(order[:3]), "Clip skip", "5, 1")
     cells = [(name, skip) for skip in (5, 1) for name in order[:3]]
     for (name, skip), image in zip(cells, made):
         check(webui, image, remembered, name, skip)
@@ -181,20 +183,24 @@ def test_a_moved_slider_and_the_users_own(webui, remembered):
     choose(webui, NAMES[0])
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
     webui.call("/sdapi/v1/options", {OPTION: 3})
-    check(webui, webui.answer(PROMPT, n_iter=2)["images"][1], remembered, NAMES[0], 3)
+    made = webui.answer(PROMPT, n_iter=2)
+    check(webui, made["images"][made["info"]["index_of_first_image"]], remembered, NAMES[0], 3)
     choose(webui, NAMES[2])
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[2], 5)
 
 
-def test_a_pasted_clip_skip_wins(webui, remembered):
+@pytest.mark.parametrize("swaps", [True, False], ids=["with its checkpoint", "without"])
+def test_a_pasted_clip_skip_wins(webui, remembered, swaps):
+    """swaps: whether the host takes the checkpoint from an infotext too, which it does not unless told so."""
     webui.check_clip_skip_is_pasted()
+    webui.call("/sdapi/v1/options", {"disable_weights_auto_swap": not swaps})
     choose(webui, NAMES[0])
     image = webui.answer(PROMPT, override_settings={OPTION: 1})["images"][0]
     other = webui.answer(PROMPT, override_settings={CHECKPOINT: NAMES[1], OPTION: 2})["images"][0]
     for selected in (2, 0, 1):
         choose(webui, NAMES[selected])
-        check(webui, webui.pasted(infotext(image)), remembered, NAMES[0], 1)
-        check(webui, webui.pasted(infotext(other)), remembered, NAMES[1], 2)
+        check(webui, webui.pasted(infotext(image)), remembered, NAMES[0 if swaps else selected], 1)
+        check(webui, webui.pasted(infotext(other)), remembered, NAMES[1 if swaps else selected], 2)
 
 
 def test_a_refiner_and_a_hires_checkpoint(webui, remembered):

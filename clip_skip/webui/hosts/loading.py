@@ -58,11 +58,11 @@ def install(header: Header) -> Callable[[], None]:
 
 
 def loaders() -> list[tuple[Any, str, Callable[[], str | None]]]:
-    found: list[tuple[Any, str, Callable[[], str | None]]] = [
-        (sd_models, "reload_model_weights", loaded_checkpoint),
-        (forge_entry(), "refresh_model_loading_parameters", selected_checkpoint),
-    ]
-    return [one for one in found if hasattr(one[0], one[1])]
+    """Forge has `reload_model_weights` too, which does nothing there: what is loaded may be no longer selected."""
+    entry = forge_entry()
+    if hasattr(entry, "refresh_model_loading_parameters"):
+        return [(entry, "refresh_model_loading_parameters", selected_checkpoint)]
+    return [(sd_models, "reload_model_weights", loaded_checkpoint)]
 
 
 def forge_entry() -> ModuleType | None:
