@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import infotext, pixels, same
+from .conftest import HIRES, infotext, pixels, same
 from .test_page import page as browser_page  # noqa: F401
 from .test_page import sync_api
 
@@ -213,6 +213,28 @@ def test_a_refiner_and_a_hires_checkpoint(webui, remembered):
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
 
 
+SECOND = re.compile(r"Second checkpoint clip skip: (\d+)")
+
+
+def test_a_hires_checkpoint_at_its_own(webui, remembered):
+    """The Forge family encodes for it with the settings of the first one, which it selects again before."""
+    follows = "forge_preset" not in webui.call("/sdapi/v1/options")
+    for first, second in ((0, 1), (0, 2), (2, 1)):
+        choose(webui, NAMES[first])
+        hires = {**HIRES, "hr_checkpoint_name": NAMES[second]}
+        main, other = value_of(NAMES[first]), value_of(NAMES[second])
+        by_tag = {
+            value: webui.picture(f"<clipskip:{main}:hires={value}>{PROMPT}", **hires) for value in (main, other, 5)
+        }
+        assert len({picture.tobytes() for picture in by_tag.values()}) == 3
+        for overrides, used in (({}, other if follows else main), ({OPTION: main}, main)):
+            made = webui.answer(PROMPT, override_settings=overrides, **hires)["images"][0]
+            assert same(pixels(made), by_tag[used]), (first, second, overrides)
+            said, noted = re.search(r" Clip skip: (\d+)", infotext(made)), SECOND.search(infotext(made))
+            assert (int(said[1]) if said else 1) == main and (int(noted[1]) if noted else main) == used
+            assert option(webui, OPTION) == answer(webui)["header"] == main and own(webui) == 1
+
+
 def test_remember_is_refused_for_what_it_cannot_be(webui, remembered):
     for request in ({"clip_skip": 0}, {"clip_skip": 2, "checkpoint": "../config"}, {"clip_skip": "x"}):
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -251,8 +273,12 @@ def slider(page):
     return own if own.count() else page.get_by_label("number input for Clip skip", exact=True).first
 
 
+CHECKPOINTS = "#setting_sd_model_checkpoint, #quicksettings .model_selection"
+"""The Forge family has a list of its own in the header."""
+
+
 def choose_on_page(page, name):
-    choose = page.locator("#setting_sd_model_checkpoint input")
+    choose = page.locator(CHECKPOINTS).locator("input").first
     choose.click()
     choose.fill(name)
     page.locator("#setting_sd_model_checkpoint li, ul.options li", has_text=name).first.click()
@@ -288,7 +314,8 @@ def test_the_slider_is_seen_to_move(webui, remembered, browser_page):  # noqa: F
     other = page.context.new_page()  # a second window
     other.goto(webui.url)
     sync_api.expect(other.locator(ROW)).to_be_visible(timeout=90_000)
-    fill(page, "#txt2img_steps input[type=number]", 1)
+    for place, value in (("steps", 1), ("width", 64), ("height", 64)):
+        fill(page, f"#txt2img_{place} input[type=number]", value)
     page.locator("#txt2img_prompt textarea").fill(PROMPT)
     for number, turn in enumerate(TURNS):
         name = NAMES[turn]
