@@ -332,6 +332,30 @@ def test_the_slider_is_seen_to_move(webui, remembered, browser_page):  # noqa: F
     other.close()
 
 
+def test_a_slow_page_does_not_move_the_header_back(webui, remembered, browser_page):  # noqa: F811
+    """Forge sets its option whenever the slider changes, also where the page has moved it after the header."""
+    page, held = browser_page, []
+    choose(webui, NAMES[1])
+    page.bring_to_front()
+    expect_slider(page, 3)
+    page.route("**/run/**", lambda route: held.append(route))
+    choose(webui, NAMES[0])
+    expect_slider(page, 2)
+    page.wait_for_timeout(1000)
+    choose(webui, NAMES[2])
+    page.unroute("**/run/**")
+    for route in held:
+        with page.expect_response(lambda response, route=route: response.request == route.request):
+            route.continue_()
+    assert answer(webui)["header"] == option(webui, OPTION) == 1 and own(webui) == 1
+    expect_slider(page, 1)
+    number = slider(page)
+    number.fill("2")  # by hand
+    number.press("Enter")
+    number.blur()
+    page.wait_for_function("async () => (await clipSkip.fetch('remembered')).header === 2", timeout=60_000)
+
+
 def test_the_button_remembers_and_forgets(webui, remembered, browser_page):  # noqa: F811
     page = browser_page
     choose_on_page(page, NAMES[2])

@@ -13,12 +13,15 @@ from torch import Tensor
 
 from clip_skip.encoder import TOWER_NAMES, from_transformers
 from clip_skip.webui.host_types import Engine, ForgeModel, Processing
-from clip_skip.webui.hosts.header_option import header_option
+from clip_skip.webui.hosts.header_option import OPTION, header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
 __all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "set_cfg_scales"]
 
 Result = TypeVar("Result")
+
+MOVED_BY_HAND = "(value) => window.clipSkip?.movedByHand?.(value) ?? true ? value : null"
+"""In JavaScript: the slider's value, or null where the page has moved it."""
 
 ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
@@ -126,7 +129,10 @@ def keep_slider() -> Callable[[], None]:
         return lambda: None
     from modules_forge import main_entry
 
-    original = main_entry.on_preset_change
+    original, original_bind = main_entry.on_preset_change, main_entry.bind_to_opts
+
+    def bind_to_opts(component: Any, option: str, *args: Any, **kwargs: Any) -> Any:
+        return original_bind(MovedByHand(component) if option == OPTION else component, option, *args, **kwargs)
 
     def on_preset_change(*args: object, **kwargs: object) -> list[object]:
         updates = original(*args, **kwargs)
@@ -135,10 +141,29 @@ def keep_slider() -> Callable[[], None]:
             updates[1] = {**slider, "visible": True, "value": header_option()}
         return updates
 
-    main_entry.on_preset_change = on_preset_change
+    main_entry.on_preset_change, main_entry.bind_to_opts = on_preset_change, bind_to_opts
 
     def put_back() -> None:
         if main_entry.on_preset_change is on_preset_change:
             main_entry.on_preset_change = original
+        if main_entry.bind_to_opts is bind_to_opts:
+            main_entry.bind_to_opts = original_bind
 
     return put_back
+
+
+class MovedByHand:
+    """Stands for Forge's slider where Forge sets its option whenever the slider changes.
+
+    The page moves the slider after the header has moved. From a page that is slow, the change would come after the next
+    checkpoint was chosen, and set that one's option: so it is left out, and the page says which change it was.
+    """
+
+    def __init__(self, slider: Any) -> None:
+        self.slider = slider
+
+    def change(self, function: Callable[[Any], object], inputs: object = None, **settings: Any) -> Any:
+        def set_option(value: Any) -> object:
+            return None if value is None else function(value)
+
+        return self.slider.change(set_option, inputs=[self.slider], js=MOVED_BY_HAND, **settings)
