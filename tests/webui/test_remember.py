@@ -343,10 +343,10 @@ def test_a_slow_page_does_not_move_the_header_back(webui, remembered, browser_pa
     expect_slider(page, 2)
     page.wait_for_timeout(1000)
     choose(webui, NAMES[2])
-    page.unroute("**/run/**")
-    for route in held:
+    for route in list(held):
         with page.expect_response(lambda response, route=route: response.request == route.request):
             route.continue_()
+    page.unroute("**/run/**")
     assert answer(webui)["header"] == option(webui, OPTION) == 1 and own(webui) == 1
     expect_slider(page, 1)
     number = slider(page)
