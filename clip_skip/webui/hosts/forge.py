@@ -15,6 +15,7 @@ from clip_skip.encoder import TOWER_NAMES, from_transformers
 from clip_skip.webui.host_types import Engine, ForgeModel, Processing
 from clip_skip.webui.hosts.header_option import OPTION, header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
+from clip_skip.webui.hosts.host_functions import wrap_with
 
 __all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "set_cfg_scales"]
 
@@ -129,27 +130,30 @@ def keep_slider() -> Callable[[], None]:
         return lambda: None
     from modules_forge import main_entry
 
-    original, original_bind = main_entry.on_preset_change, main_entry.bind_to_opts
-
-    def bind_to_opts(component: Any, option: str, *args: Any, **kwargs: Any) -> Any:
-        return original_bind(MovedByHand(component) if option == OPTION else component, option, *args, **kwargs)
-
-    def on_preset_change(*args: object, **kwargs: object) -> list[object]:
-        updates = original(*args, **kwargs)
-        slider = updates[1]
-        if isinstance(slider, dict) and slider.get("value") == 1:
-            updates[1] = {**slider, "visible": True, "value": header_option()}
-        return updates
-
-    main_entry.on_preset_change, main_entry.bind_to_opts = on_preset_change, bind_to_opts
+    undo = [
+        wrap_with(main_entry, "on_preset_change", keep_value),
+        wrap_with(main_entry, "bind_to_opts", set_by_hand),
+    ]
 
     def put_back() -> None:
-        if main_entry.on_preset_change is on_preset_change:
-            main_entry.on_preset_change = original
-        if main_entry.bind_to_opts is bind_to_opts:
-            main_entry.bind_to_opts = original_bind
+        for function in undo:
+            function()
 
     return put_back
+
+
+def keep_value(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    updates = original(*args, **kwargs)
+    slider = updates[1]
+    if isinstance(slider, dict) and slider.get("value") == 1:
+        updates[1] = {**slider, "visible": True, "value": header_option()}
+    return updates
+
+
+def set_by_hand(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if len(args) > 1 and args[1] == OPTION:
+        args = (MovedByHand(args[0]), *args[1:])
+    return original(*args, **kwargs)
 
 
 class MovedByHand:

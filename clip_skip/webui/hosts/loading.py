@@ -8,7 +8,6 @@ in memory, and puts the former one back where loading fails. The Forge family se
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from modules import infotext_utils, processing, sd_models, shared
 
 from clip_skip.webui.follow import Header
 from clip_skip.webui.host_types import Processing
+from clip_skip.webui.hosts.host_functions import Wrap, wrap_with
 
 __all__ = ["find_checkpoint", "install", "selected_checkpoint"]
 
@@ -71,34 +71,6 @@ def forge_entry() -> ModuleType | None:
     except ImportError:
         return None
     return main_entry
-
-
-Wrap = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-"""Called with a function and its arguments in the place of it."""
-
-
-def wrap_with(owner: Any, name: str, wrap: Wrap) -> Callable[[], None]:
-    """Wraps a function of the host, where it has it; returns what puts it back.
-
-    If another extension has wrapped ours by then, ours becomes a pass-through.
-    """
-    original = getattr(owner, name, None)
-    if original is None:
-        return lambda: None
-    state = {"is_on": True}
-
-    @wraps(original)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return wrap(original, args, kwargs) if state["is_on"] else original(*args, **kwargs)
-
-    setattr(owner, name, wrapper)
-
-    def put_back() -> None:
-        state["is_on"] = False
-        if getattr(owner, name, None) is wrapper:
-            setattr(owner, name, original)
-
-    return put_back
 
 
 def after(header: Header, path: Callable[[], str | None]) -> Wrap:
