@@ -56,19 +56,24 @@ def weights():
     return dict(random_weights(SMALL_SDXL))
 
 
+def write_lora(path, weights, seed):
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for key, changed in CHANGED.items():
+        outputs, inputs = weights[changed].shape
+        state[f"{key}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * 0.3
+        state[f"{key}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.3
+        state[f"{key}.alpha"] = torch.tensor(ALPHA)
+    path.parent.mkdir(exist_ok=True)
+    save_file(state, path)
+
+
 @pytest.fixture(scope="module")
 def folder(weights, tmp_path_factory):
     """Two LoRAs, and files that are none."""
     folder = tmp_path_factory.mktemp("loras")
     for seed, name in enumerate(("one", "two.v2")):
-        generator = torch.Generator().manual_seed(seed)
-        state = {}
-        for key, changed in CHANGED.items():
-            outputs, inputs = weights[changed].shape
-            state[f"{key}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * 0.3
-            state[f"{key}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.3
-            state[f"{key}.alpha"] = torch.tensor(ALPHA)
-        save_file(state, folder / f"{name}.safetensors")
+        write_lora(folder / f"{name}.safetensors", weights, seed)
     save_file({"emb_params": torch.zeros(1, 4)}, folder / "none.safetensors")
     (folder / "broken.safetensors").write_bytes(b"x" * 100)
     return folder
