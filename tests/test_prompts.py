@@ -75,6 +75,7 @@ SYNTAX = st.lists(
 @example("[a|b:0.5] [c:3]", 0)
 @example("([a|(b]:3)|c)]", 0)
 @example("[a:b:c:3][[d:5]", 10)
+@example("[a:b:\x1d8\n]", 0)
 def test_prompt_editing_is_what_a_grammar_makes_of_it(text, first_pass):
     lark_schedule = pytest.importorskip("tests.lark_schedule", reason="lark is not installed")
     assert schedule(text, 6, first_pass) == lark_schedule.schedule(text, 6, first_pass)
