@@ -37,12 +37,12 @@ def header_model(metadata: Mapping[str, str]) -> str | None:
     """The model that the header names: "SD1", "SD2", "SDXL", or as it calls another one."""
     if metadata.get("ss_v2") == "True":
         return "SD2"
-    named = (
+    fields = (
         (metadata.get("modelspec.architecture"), ARCHITECTURES),
         (metadata.get("ss_base_model_version"), VERSIONS),
         (one_trainer(metadata).get("model_type"), ONE_TRAINER),
     )
-    for text, models in named:
+    for text, models in fields:
         if isinstance(text, str) and text not in ("", "None"):
             return next((model for start, model in models.items() if text.startswith(start)), shorten(text, 60)[1:-1])
     return None

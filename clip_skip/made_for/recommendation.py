@@ -17,7 +17,7 @@ class Recommendation:
 
     source: the key under which `file` has it. how: whether the model was trained at it, its author recommends it, or
     most of its example pictures were made at it. written: as the file has it, in the numbering of the tool that wrote
-    it. model: "SD1", "SD2", "SDXL", or None where the file does not say it.
+    it. model: "SD1", "SD2", "SDXL", or None if the file does not name one.
     """
 
     value: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.metadata import find_recommendation
 from clip_skip.made_for.reading import Problem
 from clip_skip.made_for.remembered import Store, value_of
 from clip_skip.messages.message import Message, Template, Translate, join
@@ -37,19 +37,19 @@ class OwnValue:
 
 
 def list_values(checkpoints: Mapping[str, str], store: Store, selected: str | None) -> list[OwnValue]:
-    """All of `checkpoints`, paths by their names. selected: the path of the one that is."""
+    """All of `checkpoints`, paths by their names. selected: the path of the selected one."""
     return [describe(name, path, store, path == selected) for name, path in checkpoints.items()]
 
 
 def describe(name: str, path: str, store: Store, is_selected: bool) -> OwnValue:
     remembered = value_of(path, store)
     try:
-        found = stated(path)
+        recommendation = find_recommendation(path)
     except Problem as problem:
         return OwnValue(name, path, remembered, is_selected=is_selected, problem=problem.message)
-    if found is None or found.model not in (None, "SD1"):
+    if recommendation is None or recommendation.model not in (None, "SD1"):
         return OwnValue(name, path, remembered, is_selected=is_selected)
-    return OwnValue(name, path, remembered, found.value, found.file, is_selected)
+    return OwnValue(name, path, remembered, recommendation.value, recommendation.file, is_selected)
 
 
 def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | int]]:

@@ -222,7 +222,7 @@ def as_published(family: str) -> Answer:
 
 
 def plain(value: float) -> str:
-    """`value` as the tool wrote it, sign and all."""
+    """`value` as the tool wrote it, with its sign."""
     return ("-" if value < 0 else "") + skip.format_skip(abs(value))
 
 

@@ -84,7 +84,7 @@ class Report:
     rows: list[str | Message]
     """The name of each row."""
     factor: Template
-    """The rows' part in the sentence."""
+    """The name of the rows in the sentence."""
     pixels: Shares
     latents: Shares | None
     change: list[list[float]]
@@ -107,8 +107,8 @@ class Report:
         """The numbers, ready for JSON."""
         more = {}
         if self.of_seeds:
-            named = {"change": self.change, "similarity": self.similarity}
-            more = {f"{name}_over_seeds": [asdict(one) for one in t_intervals(each)] for name, each in named.items()}
+            measures = {"change": self.change, "similarity": self.similarity}
+            more = {f"{name}_over_seeds": [asdict(one) for one in t_intervals(each)] for name, each in measures.items()}
         return {**asdict(self), "rows": [*map(str, self.rows)], "factor": str(self.factor), **more}
 
 
@@ -148,7 +148,7 @@ def split_variation(values: np.ndarray) -> Shares:
 
 
 def measure_grid(pictures: np.ndarray, plan: SweepPlan, latents: np.ndarray | None = None) -> Report:
-    """The report of `pictures` (R, C, height, width, 3) in uint8, and of `latents` (R, C, ...) if they are at hand.
+    """The report of `pictures` (R, C, height, width, 3) in uint8, and of `latents` (R, C, ...) if given.
 
     Pictures are at least 11 pixels in each direction.
     """

@@ -152,16 +152,16 @@ class SweepSettings:
         None is "not given". SweepError names the field that is wrong.
         """
         names = [field.name for field in fields(cls)]
-        given = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
-        if given.get(ROW_VALUES) is not None:
-            kind = ROW_KINDS[check_setting("rows", given.get("rows") or CFG.name)]
-            given[kind.field] = check_setting(kind.field, given.pop(ROW_VALUES), ROW_VALUES)
-        for name in given:
+        values = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
+        if values.get(ROW_VALUES) is not None:
+            kind = ROW_KINDS[check_setting("rows", values.get("rows") or CFG.name)]
+            values[kind.field] = check_setting(kind.field, values.pop(ROW_VALUES), ROW_VALUES)
+        for name in values:
             if name not in (*names, ROW_VALUES):
                 listed = ", ".join((*names, ROW_VALUES))
                 raise SweepError(NOT_A_FIELD(name=shorten(str(name)), names=listed))
-        given.pop(ROW_VALUES, None)
-        return cls(**{name: check_setting(name, value) for name, value in given.items() if value is not None})
+        values.pop(ROW_VALUES, None)
+        return cls(**{name: check_setting(name, value) for name, value in values.items() if value is not None})
 
     @staticmethod
     def names(args: Sequence[Any]) -> dict[str, str]:
@@ -182,7 +182,7 @@ class SweepSettings:
 
     @property
     def named(self) -> bool:
-        """Whether the columns are for a text encoder that only a tag with its name sets."""
+        """Whether the columns are of a text encoder that only a tag with its name reaches."""
         return self.columns in LANGUAGE_MODELS
 
     @property
@@ -234,7 +234,7 @@ class SweepSettings:
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
     def same_skips(self, plan: SweepPlan, published: Mapping[str, float]) -> list[list[float]]:
-        """Groups of columns with the same pictures, because a text encoder stops no higher than it was published with.
+        """Groups of columns with the same pictures, because a text encoder never stops above its published layer.
 
         published: the clip skip of each text encoder as published, by tower
         """
@@ -267,11 +267,11 @@ class SweepSettings:
         """The fields in `PASTED` that an infotext has; none if it is not a sweep's."""
         if INFOTEXT["clip_skips"] not in infotext:
             return {}
-        found = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
+        entries = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
         kind = ROW_KINDS.get(infotext.get(INFOTEXT_ROWS[0], ""), CFG)
         if kind != CFG and INFOTEXT_ROWS[1] in infotext:
-            found[kind.field] = infotext[INFOTEXT_ROWS[1]]
-        return {**found, "rows": kind.name, "columns": infotext.get(INFOTEXT_COLUMNS, cls.columns)}
+            entries[kind.field] = infotext[INFOTEXT_ROWS[1]]
+        return {**entries, "rows": kind.name, "columns": infotext.get(INFOTEXT_COLUMNS, cls.columns)}
 
     def infotext(self) -> dict[str, str]:
         """The entries of the grid's infotext that restore the sweep."""
@@ -300,8 +300,8 @@ def check_setting(name: str, value: Any, called: str = "") -> Any:
     if expected is int and not 0 <= value <= LARGEST_VALUE:
         raise SweepError.in_field(called, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
     if name in CHOICES:
-        chosen = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
-        if chosen is None:
+        choice = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
+        if choice is None:
             raise SweepError.in_field(called, NOT_A_CHOICE(names=", ".join(CHOICES[name])))
-        return chosen
+        return choice
     return value
