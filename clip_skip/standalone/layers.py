@@ -23,7 +23,7 @@ def measure_checkpoint_layers(
 ) -> Layers:
     """The layers for the first chunk of `prompt`, whose clip-skip tags are ignored, from one pass.
 
-    model: a checkpoint, or a text encoder alone that is not CLIP, whose tokenizer may be in `tokenizer_folder`
+    model: a checkpoint, or a single text encoder other than CLIP, whose tokenizer may be in `tokenizer_folder`
     tower: "l" or "g", where SDXL has both; None is the first one. Raises `CheckpointError`.
     """
     if is_language_model(model):

@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def access_of(arguments: argparse.Namespace) -> Any:
-    """Who may use the page. ArgumentError where others could without a password, and that was not said twice."""
+    """Who may use the page. ArgumentError if others could without a password, unless --no-auth allows it."""
     from clip_skip.standalone.app.access import LOCAL, Access, is_loopback
 
     listen = LOCAL if arguments.listen is None else arguments.listen.strip("[] ")
@@ -143,7 +143,7 @@ def check_address(listen: str) -> None:
 
 
 def check_out(out: Path) -> None:
-    """ArgumentError where `out` is no folder of its own: all that is in it is shared with the page."""
+    """ArgumentError unless `out` is a folder of its own: everything in it is shared with the page."""
     whole = out.resolve()
     if whole in (Path.cwd(), *Path.cwd().parents):
         raise ArgumentError.of("--out", WORKING_FOLDER(path=str(whole)))

@@ -51,7 +51,7 @@ def write_demo_model(folder: Path) -> Path:
     """Put the checkpoint, its `.yaml` and its encoder's folder into `folder`, a WebUI's folder of models.
 
     Returns the path of the checkpoint. Raises FileNotFoundError if open_clip, which brings the vocabulary, is not
-    installed. What is there already is replaced.
+    installed. Existing files are replaced.
     """
     folder = Path(folder).resolve()
     encoder = folder / CHECKPOINT.stem

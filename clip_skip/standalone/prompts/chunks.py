@@ -20,7 +20,7 @@ Find = Callable[[Sequence[int], int], "tuple[str, int, int] | None"]
 
 @dataclass(frozen=True)
 class Chunk:
-    """77 tokens with start and end, their weights, and where which embedding's vectors take the place of tokens."""
+    """77 tokens with start and end, their weights, and the places and names of embeddings that replace tokens."""
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -78,11 +78,11 @@ def chunks(
             if len(current.tokens) == CHUNK:
                 done.append(current.closed())
                 current = Open()
-            found = find(tokens, place)
-            if found is None:
-                ids, used = [tokens[place]], 1
+            embedding = find(tokens, place)
+            if embedding is None:
+                ids, length = [tokens[place]], 1
             else:
-                name, used, vectors = found
+                name, length, vectors = embedding
                 if len(current.tokens) + vectors > CHUNK:
                     done.append(current.closed())
                     current = Open()
@@ -90,7 +90,7 @@ def chunks(
                 ids = [0] * vectors
             current.tokens += ids
             current.weights += [piece[1]] * len(ids)
-            place += used
+            place += length
     if current.tokens or not done:
         done.append(current.closed())
     return done
