@@ -64,8 +64,8 @@ class Host:
     parts:     called with texts and whether the negative prompt is meant
     styled:    called with a text, whether it is negative, and the names of styles; returns the text with the styles
     networks:  names of `<name:...>` tags that the host or another extension has
-    named:     the model's text encoders that only a tag with their name reaches
-    several:   whether the model takes several layers of its text encoder together
+    named_encoders: the model's text encoders that only a tag with their name reaches
+    several:   whether the model uses several layers of its text encoder at once
     """
 
     encoders: Sequence[TextEncoder]
@@ -74,7 +74,7 @@ class Host:
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
     networks: Collection[str] = ()
-    named: Sequence[TextEncoder] = ()
+    named_encoders: Sequence[TextEncoder] = ()
     several: bool = False
 
 
@@ -162,4 +162,4 @@ def add_styles(typed: Mapping[str, str], styles: list[str], host: Host) -> dict[
 
 def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
     prompt = parse_negative(text) if box.endswith("negative") else parse_prompt(text)
-    return remarks(prompt, host.encoders, host.model, host.networks, host.named, host.several)
+    return remarks(prompt, host.encoders, host.model, host.networks, host.named_encoders, host.several)

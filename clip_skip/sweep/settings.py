@@ -181,7 +181,7 @@ class SweepSettings:
         return self.columns == "clip_l" or self.rows == "clip_g"
 
     @property
-    def named(self) -> bool:
+    def has_named_columns(self) -> bool:
         """Whether the columns are of a text encoder that only a tag with its name reaches."""
         return self.columns in LANGUAGE_MODELS
 
@@ -197,7 +197,7 @@ class SweepSettings:
                 it is not known, empty for a model on which clip skip has no effect.
         names:  the names of the fields, for errors.
         """
-        if self.named:
+        if self.has_named_columns:
             towers = self._named_towers(towers, names)
         elif towers is not None:
             towers = {tower: layers for tower, layers in towers.items() if tower not in LANGUAGE_MODELS}
@@ -228,7 +228,7 @@ class SweepSettings:
         """Every clip skip of `plan`, by the tower of its text encoder."""
         skips = set(plan.clip_skips)
         numbers = set(map(float, plan.rows.values)) if self.rows in ("negative", "hires", "clip_g") else set()
-        if self.named:
+        if self.has_named_columns:
             return {self.columns: skips | numbers}
         of_l = skips if self.rows == "clip_g" else skips | numbers
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
@@ -239,7 +239,7 @@ class SweepSettings:
         published: the clip skip of each text encoder as published, by tower
         """
         towers = {"l"} & published.keys() if self.towers_apart else published.keys() - set(LANGUAGE_MODELS)
-        if self.named:
+        if self.has_named_columns:
             towers = {self.columns} & published.keys()
         groups: dict[tuple[float, ...], list[float]] = {}
         for skip in plan.clip_skips if towers else ():
@@ -251,9 +251,9 @@ class SweepSettings:
         number = cell.value if isinstance(cell.value, (int, float)) else None
         only_prompt = self.apply_to == "prompt" or self.rows == "negative"
         negative = number if self.rows == "negative" else None if only_prompt else cell.clip_skip
-        if self.named:
+        if self.has_named_columns:
             prompt = None if self.apply_to == "negative" else cell.clip_skip
-            return Override(named=prompt, named_negative=negative, tower=self.columns)
+            return Override(named_prompt=prompt, named_negative=negative, tower=self.columns)
         return Override(
             prompt=None if self.apply_to == "negative" else cell.clip_skip,
             negative=negative,

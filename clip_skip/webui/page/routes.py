@@ -43,15 +43,15 @@ def loaded() -> dict[str, Any]:
 def selected() -> Any:
     """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture).
 
-    Told by its file: Neo makes its descriptions anew when it lists the checkpoints again.
+    Compared by file: Neo creates new entries when it lists the checkpoints again.
     """
     data = sd_models.model_data
-    wanted = to_load()
+    info_to_load = to_load()
     model = data.sd_model
     if reforge.is_torn_down(model):
         return None
     info = getattr(model, "sd_checkpoint_info", None)
-    if wanted is not None and getattr(info, "filename", info) != getattr(wanted, "filename", wanted):
+    if info_to_load is not None and getattr(info, "filename", info) != getattr(info_to_load, "filename", info_to_load):
         return None
     return model
 
@@ -62,7 +62,7 @@ def to_load() -> Any:
 
 
 def describe_to_load() -> dict[str, Any]:
-    """What is known of the selected checkpoint before it is loaded; `loads_later` says that it will be."""
+    """The facts about the selected checkpoint before it is loaded; `loads_later` marks them as such."""
     info = to_load()
     kind, encoders = describe_file(str(getattr(info, "filename", "")))
     header = {"offset": 0, "least": 1}
@@ -80,9 +80,9 @@ def describe_to_load() -> dict[str, Any]:
 def describe_loaded_model(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
-    An encoder's `header` says what the header's value comes to there: it plus
-    `offset`, at least `least`; null where it does not act. `named` are the text encoders that only a tag with their
-    name reaches, `several_layers` whether the model takes several layers together, so that there is none to choose.
+    An encoder's `header` converts the header's value: plus `offset`, at least `least`; null if it has no effect there.
+    `named` are the text encoders that only a tag with their name reaches, `several_layers` whether the model uses
+    several layers at once, so that none can be chosen.
     """
     if model is None:
         return describe_to_load()
@@ -97,7 +97,7 @@ def describe_loaded_model(model: Any) -> dict[str, Any]:
         "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
         "header_acts": described.header_acts,
         "encoders": encoders,
-        "named": [answers.describe_named(one.encoder) for one in described.named],
+        "named": [answers.describe_named(one.encoder) for one in described.named_encoders],
         "several_layers": described.several,
     }
 
@@ -118,9 +118,9 @@ def picture(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
-    """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
+    """The effect of the prompts on the page.
 
-    See `clip_skip.page.answers`; messages are in the host's language.
+    request: "prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value". See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
@@ -133,7 +133,7 @@ def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
         lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
-        [one.encoder for one in described.named],
+        [one.encoder for one in described.named_encoders],
         described.several,
     )
     prompt = answers.styled_prompt(request, host)

@@ -1,8 +1,8 @@
 """A cell's identity: a digest of everything that its pixels depend on. Cells with one identity are the same picture.
 
-It is taken from everything that there is: each attribute of the host's processing object, each option, the arguments
-of each script, the files that any of these or a text names. What is left out is listed here, with the reason; a new
-field or option of a host counts by itself.
+It covers everything: each attribute of the host's processing object, each option, the arguments of each script, the
+files that any of these or a text names. Exceptions are listed here, with the reason; a new field or option of a host
+counts automatically.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ OPTIONS_LEFT_OUT = {
 def cell_identities(job: Processing, cells: Iterable[SweepCell]) -> dict[SweepCell, str | None]:
     """The identity of each of `cells` of one grid; None for a cell that cannot be compared with any other.
 
-    job: the host's processing object of the grid, before anything is made with it
+    job: the host's processing object of the grid, before it is used
     """
     cells = list(cells)
     model, files = selected(job), cache(files_of_texts)
@@ -118,11 +118,10 @@ def describe_cell(
     several: bool,
     files: Callable[[tuple[str, ...]], list[str]],
 ) -> object:
-    """Everything that a cell has of its own.
+    """Everything that may differ between the cells of a grid.
 
     encoders: the loaded model's, None where it is loaded later.
-    several: whether other checkpoints, or one that is not loaded yet, have text encoders too, so that the clip skips of
-    `encoders` are not all.
+    several: whether other checkpoints, or one that is not loaded yet, are used too, so that `encoders` are not all.
     """
     sweep = sweep_job(job)
     prompt, negative = sweep.plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
@@ -154,8 +153,8 @@ def clip_skips(
 ) -> list[object]:
     """The layer at which each text encoder stops for each part of the texts, in the first pass and the hires pass."""
     header_g = next((stop(host, None) for host in encoders.hosts if host.encoder.tower == "g"), None)
-    shown = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
-    prompt_skip, negative_skip = shown.skips()
+    effective = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
+    prompt_skip, negative_skip = effective.skips()
     prompt, negative = override.texts(*first)
     passes = [Texts(prompt, negative, prompt_skip, negative_skip)]
     if getattr(job, "enable_hr", False):
@@ -187,13 +186,13 @@ def panel_of_job(job: Processing) -> Panel:
 def script_arguments(job: Processing) -> list[object]:
     """Each script that runs beside the sweep, and its arguments.
 
-    Our panel is not among them, because the cell's clip skips count; nor are the host's own parts of the page, which
-    have put their values into the processing object.
+    Our panel is left out, because the cell's clip skips count; so are the host's own parts of the page, whose values
+    are in the processing object.
     """
-    found: list[object] = [[title, values] for title, values in all_script_arguments(job) if title != panel.TITLE]
+    entries: list[object] = [[title, values] for title, values in all_script_arguments(job) if title != panel.TITLE]
     if getattr(getattr(job, "scripts", None), "alwayson_scripts", None) is None:
-        found.append(["", getattr(job, "script_args", None)])
-    return found
+        entries.append(["", getattr(job, "script_args", None)])
+    return entries
 
 
 def all_script_arguments(job: Processing) -> Iterator[tuple[str, list[object]]]:
