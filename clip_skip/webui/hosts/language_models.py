@@ -118,7 +118,7 @@ def published(engine: Any) -> tuple[int, bool] | None:
     """The clip skip that the host runs `engine` at, and whether the final norm follows; None for several layers.
 
     It is derived from the host's objects: ComfyUI's `SDClipModel` has a `layer`, "last" (always normed), "hidden"
-    (`layer_idx`), or a list or "all"; engines of Neo 2.26 have an `intermediate_output` unless they take the last layer.
+    (`layer_idx`), or a list or "all"; engines of Neo 2.26 have an `intermediate_output` unless they take the last.
     """
     inner = engine.text_encoder
     if hasattr(inner, "layer") and hasattr(inner, "layer_idx"):

@@ -120,7 +120,8 @@ def picture(request: dict[str, Any]) -> dict[str, Any]:
 def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
     """The effect of the prompts on the page.
 
-    request: "prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value". See `clip_skip.page.answers`; messages are in the host's language.
+    request: "prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value".
+    See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
     described = describe_model(model)
