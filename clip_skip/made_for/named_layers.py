@@ -33,17 +33,17 @@ TRAINED_AT = Template(
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """The clip skip of T5 in our numbering, and the setting that says it, as written."""
+    """The clip skip of T5 in our numbering, and the setting with its original value."""
 
     value: int
     source: str
-    written: int
+    original: int
     tower: str = "t5"
 
     @property
     def message(self) -> Message:
         tag = shorten(f"<clipskip:{self.tower}={self.value}>")
-        return TRAINED_AT(value=self.value, source=self.source, written=self.written, tag=tag)
+        return TRAINED_AT(value=self.value, source=self.source, written=self.original, tag=tag)
 
 
 def named_layer(metadata: Mapping[str, str]) -> NamedLayer | None:

@@ -204,7 +204,7 @@ def published_way(kind: FileKind, value: int) -> Message | None:
 
 def metadata_sentence(metadata: Recommendation, value: int | None) -> Message:
     """The sentences on a file whose weights show `value`."""
-    number = f" {metadata.written}" if metadata.written not in ("", str(metadata.value)) else ""
+    number = f" {metadata.original}" if metadata.original not in ("", str(metadata.value)) else ""
     source = f"{metadata.source}{number}, {metadata.file}"
     if metadata.how != "trained":
         return (EXAMPLES_SUGGEST if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)

@@ -30,7 +30,7 @@ class OwnValue:
     name: str
     path: str
     remembered: int | None
-    said: int | None = None
+    recommendation: int | None = None
     file: str = ""
     is_selected: bool = False
     problem: Message | str = ""
@@ -58,7 +58,7 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
         [
             one.name,
             one.remembered or "",
-            one.said or "",
+            one.recommendation or "",
             translate(one.problem) if one.problem else one.file,
             translate(LOADED) if one.is_selected else "",
         ]
@@ -68,7 +68,7 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
 
 def to_remember(values: Sequence[OwnValue]) -> list[OwnValue]:
     """Those for which a file says a value and nothing is remembered."""
-    return [one for one in values if one.said and not one.remembered]
+    return [one for one in values if one.recommendation and not one.remembered]
 
 
 def preview(values: Sequence[OwnValue]) -> Message:
@@ -76,5 +76,5 @@ def preview(values: Sequence[OwnValue]) -> Message:
     waiting = to_remember(values)
     if not waiting:
         return NOTHING_TO_REMEMBER()
-    lines = (LINE(name=one.name, value=one.said or 0, file=one.file) for one in waiting)
+    lines = (LINE(name=one.name, value=one.recommendation or 0, file=one.file) for one in waiting)
     return join([WOULD_REMEMBER(), *lines], "\n")

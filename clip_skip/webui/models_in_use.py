@@ -31,9 +31,12 @@ log = logging.getLogger("clip_skip")
 
 def loras(prompt: str) -> dict[str, str]:
     """The files of the LoRAs in `prompt`, by their names there, without those at weight 0."""
-    parsed = extra_networks.parse_prompt(tags.strip(prompt))[1]
+    networks_by_kind = extra_networks.parse_prompt(tags.strip(prompt))[1]
     entries = [
-        params for tag in ("lora", "lyco") for params in parsed.get(tag, []) if params.items and has_weight(params)
+        params
+        for tag in ("lora", "lyco")
+        for params in networks_by_kind.get(tag, [])
+        if params.items and has_weight(params)
     ]
     names = [params.items[0] for params in entries]
     networks = {name: network(name) for name in names}

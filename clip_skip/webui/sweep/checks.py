@@ -24,7 +24,7 @@ GRID_TOO_LARGE = Template("the grid would be too large ({size} megapixels; the s
 
 
 def check_sweep(p: Processing, args: Sequence[object]) -> tuple[SweepSettings, SweepPlan]:
-    """The settings from the script's arguments, and their plan for the loaded model; to the API, errors name its fields."""
+    """The settings from the script's arguments, and their plan for the loaded model; API errors name its fields."""
     model = selected(p)
     try:
         settings = SweepSettings.from_args(args)

@@ -79,7 +79,7 @@ class OwnValuesTable:
         waiting = own_values.to_remember(self.values())
         for one in waiting:
             with collected(problems):
-                self.remember(one.path, one.said)
+                self.remember(one.path, one.recommendation)
         return self.show(join([DONE(count=len(waiting) - len(problems)), *problems], "\n"))
 
     def forget(self, name: str | None) -> list[Any]:

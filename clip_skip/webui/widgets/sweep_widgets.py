@@ -163,7 +163,7 @@ def count_text(*values: Any) -> str:
     """
     count = len(fields(SweepSettings))
     model = describe_model(sd_models.model_data.sd_model)
-    encoders = [*(host.encoder for host in model.hosts), *(named.encoder for named in model.named_encoders)]
+    encoders = [*(host.encoder for host in model.hosts), *(one.encoder for one in model.named_encoders)]
     towers = {encoder.tower: encoder for encoder in encoders}
     try:
         settings = SweepSettings.from_args(values[:count])
