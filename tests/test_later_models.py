@@ -264,7 +264,7 @@ def test_what_the_page_says_of_the_model(host, name):  # noqa: F811
     kind = type(model).__name__
     assert not described.hosts and not described.header_acts and described.kind == MODEL_NAMES.get(kind, kind)
     assert described.towers == {} and described.layers is None and described.header_skip is None
-    answer = routes.encoders()
+    answer = routes.describe_encoders()
     assert answer["encoders"] == [] and answer["several_layers"] == (name in SEVERAL)
     named = [{key: one[key] for key in ("tower", "layers", "native", "header", "example")} for one in answer["named"]]
     if name in SINGLE:

@@ -145,11 +145,9 @@ def tensor_of(entry: Any, body: int, size: int) -> Tensor:
 def numbers(raw: Array, name: str) -> Array:
     """The values of `raw`, of the type `name`, as float32 or float64."""
     if name == "BF16":
-        bits: Array = raw.astype(np.uint32) << np.uint32(16)  # NumPy 1 makes int64 of a lone 16
-        return bits.view(np.float32)
+        return np.left_shift(raw, 16, dtype=np.uint32).view(np.float32)
     if name == "F8_E5M2":  # the upper half of a float16
-        bits = raw.astype(np.uint16) << np.uint16(8)
-        return bits.view(np.float16).astype(np.float32)
+        return np.left_shift(raw, 8, dtype=np.uint16).view(np.float16).astype(np.float32)
     if name == "F8_E4M3":
         return float8_values()[raw]
     return raw if name == "F64" else raw.astype(np.float32)

@@ -23,7 +23,7 @@ def add_routes(demo: Any, app: Any) -> None:
     """demo: the host's page, None where it has none (`--nowebui`)"""
     allowed = [Depends(access_check(app, demo is not None))]
     for path, answer, method in (
-        ("encoders", encoders, "GET"),
+        ("encoders", describe_encoders, "GET"),
         ("read", resolve_prompts, "POST"),
         ("put", answers.put_tag_into, "POST"),
         ("viewer", viewer, "POST"),
@@ -34,8 +34,11 @@ def add_routes(demo: Any, app: Any) -> None:
         app.add_api_route(f"/clip-skip/v1/{path}", answer, methods=[method], dependencies=allowed)
 
 
-def encoders() -> dict[str, Any]:
-    """The loaded model and its text encoders; "loading" says that the host is still loading its first one, so that the page asks again."""
+def describe_encoders() -> dict[str, Any]:
+    """The loaded model and its text encoders.
+
+    "loading": whether the host is still loading its first model, so that the page asks again.
+    """
     loading = sd_models.model_data.sd_model is None and to_load() is None
     return {**describe_loaded_model(selected()), "guide": guide.address(language()), "loading": loading}
 
