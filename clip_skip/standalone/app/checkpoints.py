@@ -22,7 +22,7 @@ __all__ = ["Checkpoint", "Checkpoints", "files"]
 CHECKPOINT = Template("Checkpoint")
 NOT_THERE = Template("{name} is not there any more")
 OF_THIS_PAGE = Template("the checkpoints of this page")
-STANDS_IN = Template("{problem}; the chosen one takes its place.")
+STANDS_IN = Template("{problem}; the selected one is used instead.")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Sweep:
 
 
 @dataclass(eq=False)
-class Request:
+class JobRequest:
     """A job that a window of the page has started: a picture, a sweep or the layers."""
 
     kind: str
@@ -94,8 +94,8 @@ class Studio:
         self._maker = Maker(partial(loading.engine, device=device))
         self._maker.engine(path)
         self._busy = threading.Lock()
-        self._requests: list[Request] = []
-        self._announced: list[Request] = []
+        self._requests: list[JobRequest] = []
+        self._announced: list[JobRequest] = []
         self._closed = False
 
     def engine(self, checkpoint: Checkpoint, emphasis: str) -> Engine:
@@ -107,7 +107,7 @@ class Studio:
     def announce(self, kind: str, window: str) -> None:
         """`window` is about to start a job, which may be interrupted while it still waits in gradio's queue."""
         self._announced = [request for request in self._announced if (request.kind, request.window) != (kind, window)]
-        self._announced.append(Request(kind, window))
+        self._announced.append(JobRequest(kind, window))
 
     def interrupt(self, kind: str, window: str = "") -> None:
         """Stop the job of this kind that `window` has started: after the current step, or before it begins."""
@@ -126,7 +126,7 @@ class Studio:
     def _alone(self, kind: str, window: str = "") -> Iterator[Callable[[], None]]:
         """While nothing else is made. Yields a function that raises `Interrupted` once that is requested."""
         announced = [request for request in self._announced if (request.kind, request.window) == (kind, window)]
-        request = announced[0] if announced else Request(kind, window)
+        request = announced[0] if announced else JobRequest(kind, window)
         self._announced = [other for other in self._announced if other is not request]
         self._requests.append(request)
 

@@ -59,7 +59,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 NO_ADDRESS = Template("{value} is not an address or a name of this machine: {reason}")
-NEEDS_AUTH = Template("others could use the page: give --auth USER:PASSWORD as well, or --no-auth if that is meant")
+NEEDS_AUTH = Template("others could use the page: give --auth USER:PASSWORD as well, or --no-auth if that is intended")
 NOT_AN_ACCOUNT = Template("it has to be a name and a password with a colon between them")
 NOT_BOTH = Template("it cannot be used together with --auth")
 NEEDS_LISTEN = Template("it needs --listen")

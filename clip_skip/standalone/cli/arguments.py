@@ -58,7 +58,7 @@ NOT_A_MULTIPLE = Template("{width}x{height} is not a multiple of {factor} in bot
 NOT_A_DEVICE = Template("{value} is not cpu, gpu, cuda, cuda:1 or mps")
 NO_CUDA = Template("there is no CUDA GPU that torch can use")
 EMPTY_NAME = Template("it is empty, or the folder in which the command runs; name a folder")
-NOT_WRITTEN = Template("{file}: {reason}. What is finished is kept; the same command makes the rest")
+NOT_WRITTEN = Template("{file}: {reason}. Finished pictures are kept; run the same command again to make the rest")
 NEEDS_RAY = Template("it needs --ray")
 
 

@@ -21,7 +21,7 @@ from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, read
 
 __all__ = ["fill_from_picture"]
 
-WHERE_IS_IT = Template("the picture was made with {name}: --models or --model must say where that is")
+WHERE_IS_IT = Template("the picture was made with {name}: give its folder with --models or its file with --model")
 
 
 def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], list[Message | str]]:

@@ -22,10 +22,10 @@ __all__ = ["Recipe", "Remark", "checkpoint", "of"]
 
 NO_RNG = Template("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.")
 NO_RNG_OF = Template("{tool} does not say where its noise is from, so it is taken to be an NVIDIA GPU's.")
-NOT_RUN = Template("{field}: {text} cannot be run here; {other} takes its place.")
-NOT_MADE = Template("{field}: {text} cannot be made here; {other} takes its place.")
+NOT_RUN = Template("{field}: {text} is not supported here; {other} is used instead.")
+NOT_MADE = Template("{field}: {text} is not available here; {other} is used instead.")
 LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.")
-TAKEN = Template("{reason} {native} is taken, as published.")
+TAKEN = Template("{reason} {native} is used, as published.")
 
 USED_ENTRIES = {
     *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),

@@ -24,7 +24,7 @@ NO_MODEL = Template("open_clip has no model {model}; it has ViT-L-14, ViT-B-32 a
 NO_WEIGHTS = Template("there is no file {file}, and open_clip knows no weights of {model} by that name")
 NOT_LOADED = Template("{clip} cannot be loaded: {problem}")
 NOT_A_SCORE = Template("{name} is not one of {names}")
-OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; --size {size} makes such")
+OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; use --size {size}")
 
 
 class ScoreError(MessageError):

@@ -41,7 +41,7 @@ OUTPUTS = ("grid.png", "index.html", "report.png")
 ANOTHER_SWEEP = Template("{folder} has another sweep in it, of {prompt} with seed {seed}")
 OTHER_VERSION = Template("{folder} has a sweep of another version of Clip Skip in it, whose pictures cannot be reused")
 NOT_A_RECORD = Template("{file} is not the record of a sweep")
-NO_RECORD = Template("{folder} has {found} in it, and no sweep.json that says of what")
+NO_RECORD = Template("{folder} contains {found} but no sweep.json that describes it")
 
 
 def find_another_sweep(job: SweepJob) -> Message | None:

@@ -38,7 +38,7 @@ __all__ = ["CELLS_NOT_SAVED", "cfg_text", "collect", "log_not_saved"]
 CELLS_NOT_SAVED = Template("The pictures could not be saved: {error}")
 GRID_NOT_SAVED = Template("The grid could not be saved: {error}")
 PIECES_SHARED = Template(
-    "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
+    "Another extension encodes pieces of the prompt by itself, so cells with different clip skips don't share a batch."
 )
 CELLS_DONE = Template("{made} of {wanted} cells are done.")
 RUN_AGAIN = Template("{made} of {wanted} cells are done. Run the same sweep again with seed {seed} to finish the rest.")
