@@ -137,8 +137,8 @@ def texts(data: object, keys: tuple[str, ...], file: str) -> Recommendations:
 
 def pictures(images: object, file: str) -> Recommendations:
     """The value of most example pictures, and at least of two. A picture at clip skip 1 may not have it written."""
-    listed = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
-    metas = [meta for image in listed if (meta := picture_settings(image))]
+    entries = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    metas = [meta for image in entries if (meta := picture_settings(image))]
     votes = Counter(whole(meta.get("Clip skip", meta.get("clipSkip"))) for meta in metas)
     value, count = votes.most_common(1)[0] if votes else (None, 0)
     if value and count >= 2 and count * 2 > len(metas):

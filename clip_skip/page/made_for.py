@@ -99,10 +99,10 @@ def cells(path: str, translate: Translate) -> list[str | int]:
         finding = inspect(path)
     except Problem as problem:
         return ["", "", "", "", translate(problem.message)]
-    changed = changed_blocks(finding)
+    block_counts = changed_blocks(finding)
     numbers = [
         finding.metadata.value if finding.metadata else "",
-        changed[0] if changed else "",
+        block_counts[0] if block_counts else "",
         finding.verdict.clip_skip or "",
     ]
     return [f"{finding.model or '?'}, {finding.kind}", *numbers, reasons(finding, translate)]

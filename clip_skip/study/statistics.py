@@ -155,10 +155,10 @@ def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
         terms.insert(2, "C(clip_skip):C(cfg_scale)")
     table["prompt"] = table["prompt"].astype("category").cat.codes
     squares = anova_lm(ols(f"score ~ {' + '.join(terms)}", data=table).fit(), test=None)["sum_sq"]
-    called = {f"C({name})": label for name, label in names.items()}
-    called |= {"C(clip_skip):C(cfg_scale)": "clip skip and CFG together", "Residual": "the rest"}
+    labels = {f"C({name})": label for name, label in names.items()}
+    labels |= {"C(clip_skip):C(cfg_scale)": "clip skip and CFG together", "Residual": "the rest"}
     total = squares.sum()
-    return {called[name]: float(value / total) for name, value in squares.items()}
+    return {labels[name]: float(value / total) for name, value in squares.items()}
 
 
 def by_cfg(cells: pd.DataFrame, measure: str, published: float) -> pd.DataFrame:

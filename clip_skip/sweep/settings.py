@@ -158,8 +158,8 @@ class SweepSettings:
             values[kind.field] = check_setting(kind.field, values.pop(ROW_VALUES), ROW_VALUES)
         for name in values:
             if name not in (*names, ROW_VALUES):
-                listed = ", ".join((*names, ROW_VALUES))
-                raise SweepError(NOT_A_FIELD(name=shorten(str(name)), names=listed))
+                field_names = ", ".join((*names, ROW_VALUES))
+                raise SweepError(NOT_A_FIELD(name=shorten(str(name)), names=field_names))
         values.pop(ROW_VALUES, None)
         return cls(**{name: check_setting(name, value) for name, value in values.items() if value is not None})
 
@@ -289,19 +289,19 @@ CHOICES = {"apply_to": APPLY_TO, "rows": ROW_LABELS, "columns": COLUMNS}
 """The fields that are a choice: the API's name of each value, and its label."""
 
 
-def check_setting(name: str, value: Any, called: str = "") -> Any:
-    """`value` of the field `name`, checked. SweepError names the field, or `called` instead."""
-    called = called or name
+def check_setting(name: str, value: Any, shown_name: str = "") -> Any:
+    """`value` of the field `name`, checked. SweepError names the field, or `shown_name` instead."""
+    shown_name = shown_name or name
     expected = type(getattr(SweepSettings, name))
     if expected is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not expected and not (expected is str and isinstance(value, str)):
-        raise SweepError.in_field(called, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected]))
+        raise SweepError.in_field(shown_name, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected]))
     if expected is int and not 0 <= value <= LARGEST_VALUE:
-        raise SweepError.in_field(called, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
+        raise SweepError.in_field(shown_name, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
     if name in CHOICES:
         choice = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
         if choice is None:
-            raise SweepError.in_field(called, NOT_A_CHOICE(names=", ".join(CHOICES[name])))
+            raise SweepError.in_field(shown_name, NOT_A_CHOICE(names=", ".join(CHOICES[name])))
         return choice
     return value

@@ -133,8 +133,8 @@ class Conditioning:
     @contextmanager
     def shadow(self, model: Model, prompts: list[str]) -> Iterator[None]:
         """While open, `model` accepts texts with markers, and encodes each at its own values."""
-        described = describe_model(model)
-        hosts = described.hosts
+        model_encoders = describe_model(model)
+        hosts = model_encoders.hosts
         unmarked = self.unmarked(prompts) or {}
         values = [*(values for text in prompts for values in read_marked(text).each), unmarked]
         needed_values = {
@@ -151,7 +151,7 @@ class Conditioning:
                 for host in hosts:
                     if needed_values[host.encoder.tower] or self.memory is not None:
                         stack.enter_context(replaced(host.module, "encode_with_transformers", call.encode_tokens, host))
-                for engine_encoder in described.named_encoders:
+                for engine_encoder in model_encoders.named_encoders:
                     if any(engine_encoder.encoder.tower in one for one in values):
                         values_of = partial(call.values_of_texts_for, engine_encoder.encoder.tower)
                         engine = ShadowEngine(engine_encoder, values_of, self.report_shared_pieces)

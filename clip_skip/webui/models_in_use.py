@@ -71,10 +71,10 @@ def suggest(
     """
     if model is None or not host_settings.value("clip_skip_suggestions"):
         return []
-    described = describe_model(model)
-    if described.kind != "SD1":
+    model_encoders = describe_model(model)
+    if model_encoders.kind != "SD1":
         return []
-    default = value or described.header_skip or float(header_option())
+    default = value or model_encoders.header_skip or float(header_option())
     in_effect = precedence.prompt_values(prompt, "", default)[0]
     files = [File("LoRA", name, path) for name, path in loras(prompt).items()]
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)

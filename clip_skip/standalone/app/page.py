@@ -135,10 +135,12 @@ class Page:
     def _listen(self, tabs: Any) -> None:
         """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
-        adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
-        listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
-        moved = [at["slider"], self.own]
-        listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *moved], moved)  # not where a picture is dropped
+        checkpoint_fields = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
+        listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], checkpoint_fields, CHOSEN)
+        slider_fields = [at["slider"], self.own]
+        listen(
+            at["checkpoint"].input, self.follow, [at["checkpoint"], *slider_fields], slider_fields
+        )  # not where a picture is dropped
         inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
@@ -185,13 +187,13 @@ class Page:
         except (ValueError, OSError) as error:
             problem = self.voice.translate(reason(error)).replace(str(path), path.name)
             return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
-        filled, more = reading.fields_of(picture_recipe, checkpoint.family)
-        if filled.get("hires_sampler") == "":
-            filled["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
-        filled["checkpoint"] = checkpoint.name
+        values, more = reading.fields_of(picture_recipe, checkpoint.family)
+        if values.get("hires_sampler") == "":
+            values["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
+        values["checkpoint"] = checkpoint.name
         about = sentences(facts_of(infotext))
         warnings = [*about, *picture_recipe.warnings, *([sentence] if sentence else []), *more]
-        updates = {self.at[name]: value for name, value in filled.items()}
+        updates = {self.at[name]: value for name, value in values.items()}
         return {**updates, self.dropped: None, self.like_notes: self.voice.notes(warnings)}
 
     def generate(self, inputs: WidgetValues, progress: Any = PROGRESS) -> tuple[Any, ...]:

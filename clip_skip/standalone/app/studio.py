@@ -125,8 +125,8 @@ class Studio:
     @contextmanager
     def _alone(self, kind: str, window: str = "") -> Iterator[Callable[[], None]]:
         """While nothing else is made. Yields a function that raises `Interrupted` once that is requested."""
-        announced = [request for request in self._announced if (request.kind, request.window) == (kind, window)]
-        request = announced[0] if announced else JobRequest(kind, window)
+        waiting = [request for request in self._announced if (request.kind, request.window) == (kind, window)]
+        request = waiting[0] if waiting else JobRequest(kind, window)
         self._announced = [other for other in self._announced if other is not request]
         self._requests.append(request)
 
@@ -219,10 +219,10 @@ class Studio:
         with self._alone("layers"):
             engine = self._maker.engine(checkpoint.path)
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
-            measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
-        tokens = measured.find_tokens(words)
-        path = save_picture(draw_layers(measured, dark, translate, tokens), self.out / "layers.png")
-        return path, list(measured.sentences())
+            layers = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
+        tokens = layers.find_tokens(words)
+        path = save_picture(draw_layers(layers, dark, translate, tokens), self.out / "layers.png")
+        return path, list(layers.sentences())
 
     def _save(self, picture: Image.Image, seed: int, infotext: str) -> Path:
         """A new file in pictures/, numbered as the WebUI numbers; another page may count in the same folder."""

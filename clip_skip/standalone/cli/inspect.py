@@ -162,12 +162,12 @@ def finding_row(finding: Finding) -> tuple[str, ...]:
 
     metadata, verdict = finding.metadata, finding.verdict
     certain = "" if verdict.certainty == "exact" else f" ({verdict.certainty})"
-    changed = changed_blocks(finding)
+    block_counts = changed_blocks(finding)
     return (
         printable(Path(finding.file).name),
         f"{finding.model or 'unknown model'}, {finding.kind}",
         str(metadata.value) if metadata else "-",
-        f"{changed[0]} of {changed[1]} blocks" if changed else "-",
+        f"{block_counts[0]} of {block_counts[1]} blocks" if block_counts else "-",
         f"{verdict.clip_skip}{certain}" if verdict.clip_skip else "-",
     )
 

@@ -142,20 +142,20 @@ def difference(change: Change, weight: Tensor) -> tuple[Tensor | None, Tensor | 
     parts = {name: part.to(weight.device, torch.float32) for name, part in change.weights.items()}
     bias = parts.get("diff_b", parts.get("b_norm"))
     if "hada_w1_a" in parts:
-        changed = factor(parts, "hada_w1", "hada_t1") * factor(parts, "hada_w2", "hada_t2")
-        changed = changed * scale_of(parts, parts["hada_w1_b"])
+        change_of_weight = factor(parts, "hada_w1", "hada_t1") * factor(parts, "hada_w2", "hada_t2")
+        change_of_weight = change_of_weight * scale_of(parts, parts["hada_w1_b"])
     elif "lokr_w1" in parts or "lokr_w1_a" in parts:
         first, second = factor(parts, "lokr_w1"), factor(parts, "lokr_w2", "lokr_t2")
         first = first.reshape(*first.shape, *[1] * (second.dim() - first.dim()))
-        changed = torch.kron(first, second) * scale_of(parts, parts.get("lokr_w2_b", parts.get("lokr_w1_b")))
+        change_of_weight = torch.kron(first, second) * scale_of(parts, parts.get("lokr_w2_b", parts.get("lokr_w1_b")))
     elif "diff" in parts or "w_norm" in parts:
-        changed = parts["diff"] if "diff" in parts else parts["w_norm"]
+        change_of_weight = parts["diff"] if "diff" in parts else parts["w_norm"]
     elif bias is not None:
         return None, bias.to(weight).reshape(weight.shape[0])
     else:
         return None
-    changed = changed.reshape(weight.shape).to(weight.dtype)
-    return changed, None if bias is None else bias.to(weight).reshape(weight.shape[0])
+    change_of_weight = change_of_weight.reshape(weight.shape).to(weight.dtype)
+    return change_of_weight, None if bias is None else bias.to(weight).reshape(weight.shape[0])
 
 
 def factor(parts: Mapping[str, Tensor], name: str, tucker: str = "") -> Tensor:

@@ -50,10 +50,10 @@ def first_that_fits(files: Iterable[Path], digest: str, each: Each = list) -> Pa
             return match
     hashes = {path: known_hash(path) for path in there}
     match = next((path for path, whole in hashes.items() if whole.startswith(digest)), None) if digest else None
-    unknown = [path for path in there if not hashes[path]]
-    if match or not unknown:
+    rest = [path for path in there if not hashes[path]]
+    if match or not rest:
         return match
-    return next((path for path in each(unknown) if kept_hash(path).startswith(digest)), None)
+    return next((path for path in each(rest) if kept_hash(path).startswith(digest)), None)
 
 
 def known_hash(path: Path) -> str:
@@ -102,7 +102,7 @@ def of_sidecars(path: Path) -> str:
 def of_webui(path: Path) -> str:
     """The hash in the cache.json of the WebUI around the file, unless the file has changed since; else ""."""
     whole = path.resolve()
-    changed = path.stat().st_mtime
+    mtime = path.stat().st_mtime
     for folder in whole.parents[:FOLDERS_ABOVE]:
         hashes = member(read_json(folder / "cache.json"), "hashes")
         if not isinstance(hashes, dict):
@@ -113,7 +113,7 @@ def of_webui(path: Path) -> str:
                 isinstance(digest, str)
                 and SHA256.fullmatch(digest)
                 and isinstance(when, (int, float))
-                and when >= changed
+                and when >= mtime
             ):
                 return digest.lower()
     return ""
@@ -171,7 +171,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def _read_json(path: Path, size: int, changed: int) -> dict[str, Any]:
+def _read_json(path: Path, size: int, mtime_ns: int) -> dict[str, Any]:
     if size > LARGEST:
         return {}
     try:

@@ -47,9 +47,9 @@ class Open:
         if self.comma is None or len(self.tokens) - self.comma > BACKTRACK:
             return Open()
         cut = self.comma + 1
-        moved = Open(self.tokens[cut:], self.weights[cut:])
+        rest = Open(self.tokens[cut:], self.weights[cut:])
         del self.tokens[cut:], self.weights[cut:]
-        return moved
+        return rest
 
 
 EMPTY = Open().closed()
@@ -72,9 +72,9 @@ def chunks(
             if tokens[place] == COMMA:
                 current.comma = len(current.tokens)
             elif len(current.tokens) == CHUNK:
-                moved = current.torn()
+                rest = current.torn()
                 done.append(current.closed())
-                current = moved
+                current = rest
             if len(current.tokens) == CHUNK:
                 done.append(current.closed())
                 current = Open()

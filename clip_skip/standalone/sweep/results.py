@@ -93,10 +93,10 @@ def write_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
 
     plan, images = job.plan, list(folder.rows(job.plan))
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
-    measured = report.measure_grid(pictures, plan, folder.latents(plan))
+    numbers = report.measure_grid(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
-    folder.write_picture("report.png", draw_report(measured, about(job), row, job.translate))
-    return {**measured.as_dict(), "conclusion": str(report.conclude(measured))}
+    folder.write_picture("report.png", draw_report(numbers, about(job), row, job.translate))
+    return {**numbers.as_dict(), "conclusion": str(report.conclude(numbers))}
 
 
 def page(job: SweepJob, folder: SweepFolder) -> str:

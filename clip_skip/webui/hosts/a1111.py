@@ -50,8 +50,8 @@ def set_cfg_scales(p: Processing, scales: Sequence[float]) -> None:
     def combine_denoised(x_out: Tensor, conds_list: object, uncond: object, cond_scale: float) -> Tensor:
         if cond_scale == 1.0 != nominal:
             return original(x_out, conds_list, uncond, cond_scale)
-        changed = cond_scale / nominal
-        results = {scale: original(x_out, conds_list, uncond, scale * changed) for scale in set(scales)}
+        ratio = cond_scale / nominal
+        results = {scale: original(x_out, conds_list, uncond, scale * ratio) for scale in set(scales)}
         return torch.stack([results[scale][index] for index, scale in enumerate(scales)])
 
     denoiser.combine_denoised = combine_denoised

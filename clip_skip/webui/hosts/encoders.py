@@ -105,8 +105,8 @@ def describe_model(model: object) -> ModelEncoders:
     """The text encoders of `model`, which may be None. Cheap, but computed at each call: call it once per step."""
     several: Sequence[EncoderModule] | None = getattr(getattr(model, "conditioner", None), "embedders", None)
     modules = several or [cast(EncoderModule, getattr(model, "cond_stage_model", None))]
-    described = [a1111.describe_a1111_encoder(module) or reforge.describe_reforge_encoder(module) for module in modules]
-    hosts = [encoder for encoder in described if encoder] or forge.encoders(model)
+    encoders = [a1111.describe_a1111_encoder(module) or reforge.describe_reforge_encoder(module) for module in modules]
+    hosts = [encoder for encoder in encoders if encoder] or forge.encoders(model)
     kind = kind_of(model, "".join(host.encoder.tower for host in hosts))
     return ModelEncoders(tuple(hosts), kind, tuple(named_encoders(model)), takes_several_layers(model))
 

@@ -79,8 +79,8 @@ WITH_DEEPSTACK = frozenset({"Qwen3VL8BEngine"})
 def named_encoders(model: Any) -> list[NamedEncoder]:
     """The engines of `model`, a diffusion engine; empty for a model of another host."""
     supported = ((name, engine) for name, engine in engines(model) if type(engine).__name__ in ENGINES)
-    described = ((name, engine, describe(engine)) for name, engine in supported)
-    return [NamedEncoder(name, engine, encoder) for name, engine, encoder in described if encoder]
+    descriptions = ((name, engine, describe(engine)) for name, engine in supported)
+    return [NamedEncoder(name, engine, encoder) for name, engine, encoder in descriptions if encoder]
 
 
 def takes_several_layers(model: Any) -> bool:

@@ -89,19 +89,19 @@ def describe_loaded_model(model: Any) -> dict[str, Any]:
     """
     if model is None:
         return describe_to_load()
-    described = describe_model(model)
+    model_encoders = describe_model(model)
     encoders = []
-    for host in described.hosts:
+    for host in model_encoders.hosts:
         encoder = host.encoder
         header = None if host.header is None else {"offset": host.header, "least": host.least or encoder.native}
         encoders.append(answers.describe_encoder(encoder, header))
     return {
-        "model": str(described.name),
+        "model": str(model_encoders.name),
         "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
-        "header_acts": described.header_acts,
+        "header_acts": model_encoders.header_acts,
         "encoders": encoders,
-        "named": [answers.describe_named(one.encoder) for one in described.named_encoders],
-        "several_layers": described.several,
+        "named": [answers.describe_named(one.encoder) for one in model_encoders.named_encoders],
+        "several_layers": model_encoders.several,
     }
 
 
@@ -127,18 +127,18 @@ def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
     See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
-    described = describe_model(model)
+    model_encoders = describe_model(model)
     later = describe_file(str(getattr(to_load(), "filename", "")))
     request = prompts_to_come.without_comments(request)
     host = answers.Host(
-        [one.encoder for one in described.hosts] if model is not None else later[1],
-        str(described.name) if model is not None else later[0],
+        [one.encoder for one in model_encoders.hosts] if model is not None else later[1],
+        str(model_encoders.name) if model is not None else later[0],
         translate,
         lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
-        [one.encoder for one in described.named_encoders],
-        described.several,
+        [one.encoder for one in model_encoders.named_encoders],
+        model_encoders.several,
     )
     prompt = answers.styled_prompt(request, host)
     return {

@@ -99,7 +99,7 @@ def cell_identities(job: Processing, cells: Iterable[SweepCell]) -> dict[SweepCe
 
 def describe_job(job: Processing) -> dict[str, object]:
     """Everything that the cells of a grid have in common."""
-    described: dict[str, object] = {
+    description: dict[str, object] = {
         "kind": type(job).__name__,
         "attributes": {name: value for name, value in vars(job).items() if name not in {*LEFT_OUT, *OF_THE_CELL}},
         "styles": [styled("", job), styled("", job, negative=True)],
@@ -107,8 +107,8 @@ def describe_job(job: Processing) -> dict[str, object]:
         "options": {name: value for name, value in shared.opts.data.items() if counts(name)},
         "model": [file_state(file) for file in model_files(job)],
     }
-    described = {name: comparable(value) for name, value in described.items()}
-    return {**described, "files": [file_state(file) for file in named_files(strings(described))]}
+    description = {name: comparable(value) for name, value in description.items()}
+    return {**description, "files": [file_state(file) for file in named_files(strings(description))]}
 
 
 def describe_cell(
@@ -130,7 +130,7 @@ def describe_cell(
     hires_prompt = styled(getattr(job, "hr_prompt", ""), job) or prompt
     hires_negative = styled(getattr(job, "hr_negative_prompt", ""), job, negative=True) or negative
     texts = (*override.texts(prompt, negative), *override.texts(hires_prompt, hires_negative))
-    described: dict[str, object] = {
+    description: dict[str, object] = {
         "texts": texts,
         "seed": cell_seed(job, cell),
         "subseed": job.subseed if job.subseed_strength else None,
@@ -138,14 +138,14 @@ def describe_cell(
         "files": [file_state(file) for file in files(texts)],
     }
     if several:
-        described["override"] = dataclasses.asdict(override)
-        described["panel"] = dataclasses.asdict(panel_of_job(job))
-        described["header"] = header_option()
+        description["override"] = dataclasses.asdict(override)
+        description["panel"] = dataclasses.asdict(panel_of_job(job))
+        description["header"] = header_option()
     if encoders is not None:
-        described["clip_skips"] = clip_skips(
+        description["clip_skips"] = clip_skips(
             job, encoders, override, (prompt, negative), (hires_prompt, hires_negative)
         )
-    return comparable(described)
+    return comparable(description)
 
 
 def clip_skips(

@@ -298,9 +298,9 @@ def draw_figure(p: Processing, plan: SweepPlan, grids: list[tuple[Processing, Do
         p.comment(translate(over_seeds.conclude_over_seeds(over)))
         return over_seeds_figure.draw_over_seeds(over, lines, middle, translate)
     if len(complete) > 1:
-        measured = over_seeds.seeds_as_rows(pictures, plan, [job.seed for job, _ in complete])
+        result = over_seeds.seeds_as_rows(pictures, plan, [job.seed for job, _ in complete])
         middle = rows[(len(rows) - 1) // 2][0]
     else:
-        measured = report.measure_grid(pictures[0], plan)
-    p.comment(translate(report.conclude(measured)))
-    return report_figure.draw_report(measured, lines, middle, translate)
+        result = report.measure_grid(pictures[0], plan)
+    p.comment(translate(report.conclude(result)))
+    return report_figure.draw_report(result, lines, middle, translate)

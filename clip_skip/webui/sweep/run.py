@@ -188,9 +188,9 @@ def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, done: Do
                 return
         if any(batch.must_be_split for batch in last_batch(job)):
             missing = [cell for cell in cells if cell not in done]
-            planned = count_batches(job, missing, limit)
+            count = count_batches(job, missing, limit)
             merge_findings(sweep_job(job), last_batch(job))
-            more_batches(job, 1 + count_batches(job, missing, limit) - planned)
+            more_batches(job, 1 + count_batches(job, missing, limit) - count)
             if not stopped():
                 make_cells(job, missing, limit, done, store)
             return

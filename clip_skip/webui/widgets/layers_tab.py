@@ -70,20 +70,22 @@ def show(prompt: str, tower: str, compared_words: str, dark: bool) -> tuple[str,
     The choice of an encoder is visible if there are two.
     """
     with queue_lock:
-        measured = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
-    described = describe_model(shared.sd_model)
-    choices = [TOWER_NAMES[host.encoder.tower] for host in described.hosts] + [NAMED] * bool(described.named_encoders)
+        result = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
+    model_encoders = describe_model(shared.sd_model)
+    choices = [TOWER_NAMES[host.encoder.tower] for host in model_encoders.hosts] + [NAMED] * bool(
+        model_encoders.named_encoders
+    )
     several = gr.update(choices=choices or list(TOWER_OF_CHOICE), visible=len(choices) > 1)
-    if not isinstance(measured, Layers):
-        return translate(measured or FAILED), None, several
+    if not isinstance(result, Layers):
+        return translate(result or FAILED), None, several
     try:
-        tokens = measured.find_tokens(compared_words)
+        tokens = result.find_tokens(compared_words)
     except LayersError as error:
         return translate(error.message), None, several
     from clip_skip.layers.figure import draw_layers  # not at the top: matplotlib would slow down the host's start
 
-    picture = draw_layers(measured, dark, translate, tokens)
-    return "\n".join(map(translate, measured.sentences())), picture, several
+    picture = draw_layers(result, dark, translate, tokens)
+    return "\n".join(map(translate, result.sentences())), picture, several
 
 
 def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
@@ -104,12 +106,12 @@ def measure_prompt_on_page(prompt: str, tower: str) -> Layers:
     model = shared.sd_model
     if model is None:
         raise MessageError(NO_MODEL)
-    described = describe_model(model)
-    hosts = {host.encoder.tower: host for host in described.hosts}
-    if described.named_encoders and (tower == NAMED or not hosts):
-        return measure_named(model, described.named_encoders[0], prompt)
+    model_encoders = describe_model(model)
+    hosts = {host.encoder.tower: host for host in model_encoders.hosts}
+    if model_encoders.named_encoders and (tower == NAMED or not hosts):
+        return measure_named(model, model_encoders.named_encoders[0], prompt)
     if not hosts:
-        raise MessageError(NOTHING_TO_SHOW(model=described.name))
+        raise MessageError(NOTHING_TO_SHOW(model=model_encoders.name))
     host = hosts.get(tower) or next(iter(hosts.values()))
     text, parts, changes = first_text(prompt)
     chunks = host.module.tokenize_line(text)[0]
