@@ -138,9 +138,8 @@ class Page:
         checkpoint_fields = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
         listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], checkpoint_fields, CHOSEN)
         slider_fields = [at["slider"], self.own]
-        listen(
-            at["checkpoint"].input, self.follow, [at["checkpoint"], *slider_fields], slider_fields
-        )  # not where a picture is dropped
+        # not when a picture is dropped
+        listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *slider_fields], slider_fields)
         inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
