@@ -1,6 +1,6 @@
 """Sets and removes members of a JSON object in its text, so that everything else stays as it was, letter for letter.
 
-A parser and a writer would lose what Python's numbers cannot hold, keys that are there twice, and the layout.
+Parsing and writing the JSON would lose numbers that Python cannot hold, duplicate keys, and the layout.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def family(
 def tower_alone(
     names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]
 ) -> str | None:
-    """The model of a first text encoder, where there is no UNet to narrow it down."""
+    """The model of a first text encoder without a UNet to narrow it down."""
     blocks = 1 + max(place.block for place in places.values())
     by_depth = G_ALONE if blocks > DEPTHS["h"] else "SD2" if blocks > DEPTHS["l"] else None
     by_size = by_depth or TOWER_WIDTHS.get(width(places, shape) or 0)

@@ -115,7 +115,7 @@ def names_of_files(data: Mapping[str, Any]) -> list[str]:
 
 
 def stem(name: str) -> str:
-    """The name without the end of a model's or of a sidecar's."""
+    """The name without the suffix of a model or a sidecar."""
     return re.sub(r"\.(?:safetensors|ckpt|pt|civitai\.info|api_info\.json)$", "", name)
 
 

@@ -1,9 +1,9 @@
 """Messages in another language: one catalogue for each, of two files.
 
-`localizations/<language>.json` has our texts, with {names} for what varies. A WebUI gives this file to its page, merged
-with the user's language pack, and replaces every text of the page that equals a key, whoever wrote it. So a text that
-a WebUI has on its own page too ("Seed") is in `host_words/<language>.json`, which no WebUI reads, so that the user's
-language pack translates it there.
+`localizations/<language>.json` has our texts, with {names} for the parts that vary. A WebUI gives this file to its
+page, merged with the user's language pack, and replaces every text of the page that equals a key, whoever wrote it. So
+a text that a WebUI has on its own page too ("Seed") is in `host_words/<language>.json`, which no WebUI reads: there the
+user's language pack translates it.
 """
 
 from __future__ import annotations

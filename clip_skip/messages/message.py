@@ -65,7 +65,7 @@ Translate = Callable[[Message | str], str]
 
 
 class MessageError(ValueError):
-    """An error whose text is for people: `message`, rendered by whoever shows it; `str()` of it is English."""
+    """An error whose text is for people: `message`, which is rendered where it is shown; `str()` of it is English."""
 
     def __init__(self, message: Message | str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""All checkpoints as a table: what is remembered for each, and what its files say."""
+"""All checkpoints as a table: the remembered value of each, and the one that its files recommend."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOADED = Template("loaded")
 
 @dataclass(frozen=True)
 class OwnValue:
-    """A checkpoint: what is remembered for it, what its files say and which of them, and whether it is selected.
+    """A checkpoint: its remembered value, the one that its files recommend, in which file, and whether it is selected.
 
     problem: why its files could not be read
     """
@@ -67,12 +67,12 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
 
 
 def to_remember(values: Sequence[OwnValue]) -> list[OwnValue]:
-    """Those for which a file says a value and nothing is remembered."""
+    """Those with a recommended value and without a remembered one."""
     return [one for one in values if one.recommendation and not one.remembered]
 
 
 def preview(values: Sequence[OwnValue]) -> Message:
-    """What would be remembered."""
+    """The values that would be remembered."""
     waiting = to_remember(values)
     if not waiting:
         return NOTHING_TO_REMEMBER()

@@ -1,4 +1,4 @@
-"""ComfyUI's graph of nodes, as its pictures have it: what reaches a sampler, and which clip skip its prompts have.
+"""ComfyUI's graph of nodes in its pictures: the inputs that reach a sampler, and the clip skip of its prompts.
 
 `prompt` is the graph that ran: nodes by id with `class_type` and `inputs`, where a list of two is a link to another
 node's output. `workflow` is the editor's state, which is read where there is no `prompt`.

@@ -1,6 +1,6 @@
 """An infotext: prompt, negative prompt and a line of settings, as the WebUI writes it and as others write it too.
 
-What is read besides AUTOMATIC1111's own form: settings that are followed by other lines (Dynamic Prompts' `Template:`),
+Besides AUTOMATIC1111's own form these are read: settings followed by other lines (Dynamic Prompts' `Template:`),
 everything on one line, JSON without quotation marks as a value, a byte-order mark, CRLF. Every step is linear in the
 length of the text.
 """

@@ -1,4 +1,4 @@
-"""The measures of a grid made with several seeds: its report for each seed, and how far it holds for others.
+"""The measures of a grid made with several seeds: its report for each seed, and how well it holds for others.
 
 The seeds are a sample. Each measure is taken within the grid of one seed; over the seeds it has a mean and the 95 %
 interval of Student's t.

@@ -1,7 +1,7 @@
 """The measures of a sweep: does the picture change with clip skip, with CFG, and do the two interact?
 
 CFG means whatever the rows are. Rows of seeds are different: they are a sample of all seeds, so their own share
-is of no interest; what counts is how far the rest holds for seeds that were not tried. The measures of a column then
+is of no interest, but how well the rest holds for other seeds is. The measures of a column then
 get a mean and the 95 % interval of Student's t over the rows.
 
 The decomposition is that of a two-way layout with one observation per cell (Fisher, *Statistical Methods for Research

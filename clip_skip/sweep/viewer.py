@@ -18,7 +18,7 @@ from clip_skip.messages.message import Translate
 from clip_skip.sweep.axis import Axis
 
 EXACT_LIMIT = 24_000_000
-"""Pixels of all cells together up to which the page holds them without loss."""
+"""The largest total number of pixels of all cells that the page holds without loss."""
 
 
 WORD = re.compile(r'\btr\(\s*"([^"]+)"')
@@ -102,7 +102,7 @@ def content_policy() -> str:
 
 
 def inline_parts() -> tuple[str, str]:
-    """What is between the tags of a page's style, and of its script."""
+    """The contents of a page's style element and of its script element."""
     frame = viewer_source(".html")
     places = (frame.split(f"<{tag}>")[1].split(f"</{tag}>")[0] for tag in ("style", "script"))
     style, script = places

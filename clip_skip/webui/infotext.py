@@ -66,7 +66,7 @@ def header_entry(value: int) -> str | None:
 
 
 def note_header(p: Processing, value: object) -> None:
-    """The pictures of `p` that follow the header were begun with it at `value`, wherever it is when they are saved."""
+    """Notes the header's `value` at the start, for pictures of `p` that follow it: it may move before the end."""
     entry = p.extra_generation_params.setdefault(KEY, Entry())
     if isinstance(entry, Entry) and entry.header is None:
         entry.header = (header_entry(value) if isinstance(value, int) else hosts_own(),)

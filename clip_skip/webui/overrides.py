@@ -32,7 +32,7 @@ def put_texts(p: Processing) -> None:
     for names in pairs:
         of_rows = [texts.of(index, *pair) for index, pair in enumerate(zip(*(getattr(p, name) for name in names)))]
         for name, user_text, column in zip(names, ("hr_prompt", "hr_negative_prompt"), zip(*of_rows)):
-            if "_hr_" not in name or not getattr(p, user_text, ""):  # a hires prompt of its own stays, as in the plot
+            if "_hr_" not in name or not getattr(p, user_text, ""):  # a separate hires prompt stays, as in the plot
                 setattr(p, name, list(column))
 
 

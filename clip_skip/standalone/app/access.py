@@ -1,6 +1,6 @@
 """Who may use the page: requests for its own address, from its own pages, with its password if it has one.
 
-A page of another site can have a name of its own resolve to 127.0.0.1 and then read what is served there (DNS
+Another site can let its own domain name resolve to 127.0.0.1, and its page can then read what is served there (DNS
 rebinding). Such a request carries that name in its `Host` header, and is refused.
 """
 

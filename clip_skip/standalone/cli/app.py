@@ -40,7 +40,12 @@ APP = tuple(option for option in OPTIONS if option.name == "emphasis")
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
-    add("--loras", type=Path, metavar="DIR", help="LoRAs, for prompts and to be told what they were made for")
+    add(
+        "--loras",
+        type=Path,
+        metavar="DIR",
+        help="LoRAs, for prompts and for the tab that shows what they were made for",
+    )
     add_loading(command)
     add_options(command, APP)
     add("--models", type=Path, metavar="DIR", help="checkpoints to choose among; default: the folder of --model")
@@ -51,8 +56,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="who else may use the page: an address or name of this machine, 0.0.0.0 is all",
     )
-    add("--auth", metavar="USER:PASSWORD", help="what a browser is asked for; --listen needs it")
-    add("--no-auth", action="store_true", help="with --listen: whoever reaches the address may use the page")
+    add("--auth", metavar="USER:PASSWORD", help="the login that a browser needs; required with --listen")
+    add("--no-auth", action="store_true", help="with --listen: everyone who can reach the address may use the page")
     add("--language", choices=languages(), help="default: English")
     add("--no-browser", action="store_true", help="do not open a browser")
     add("--out", type=Path, default=Path("clip-skip-app"), metavar="DIR", help="for what is made; default: %(default)s")

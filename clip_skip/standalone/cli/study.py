@@ -39,8 +39,9 @@ from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 __all__ = ["add_arguments", "run"]
 
 DESCRIPTION = (
-    "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
-    "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
+    "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and "
+    "report the effect of clip skip. The same command again makes only the missing pictures. STUDY.toml has the "
+    "options' names."
 )
 EXAMPLES = """examples:
   clip-skip study --model demo

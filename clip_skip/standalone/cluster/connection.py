@@ -1,4 +1,4 @@
-"""A Ray cluster: the connection, and its makers, one for each GPU, or for each CPU where there is no GPU.
+"""A Ray cluster: the connection, and its makers, one for each GPU, or for each CPU without one.
 
 Ray places them. The pictures come back to this process, so no shared file system is needed.
 """

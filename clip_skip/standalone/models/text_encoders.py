@@ -1,4 +1,4 @@
-"""The text encoders of a checkpoint as transformers' modules: all of a model's, or one on its own.
+"""The text encoders of a checkpoint as transformers' modules: all of a model, or a single one.
 
 OpenCLIP's text encoders are transformers' modules here too, so that LoRAs, which are trained on those, fit them.
 """

@@ -186,8 +186,8 @@ def left_out(infotext: Infotext) -> Iterator[Remark]:
 
 
 def with_tags(infotext: Infotext) -> tuple[str, str]:
-    """Prompt and negative prompt with tags for what was set elsewhere, which tags of their own win over: this
-    extension's panel, or ComfyUI's nodes where the prompt and the negative prompt have different ones."""
+    """Prompt and negative prompt with tags for values that were set elsewhere: in this extension's panel, or in
+    ComfyUI's nodes if those of the prompt and the negative prompt differ. Existing tags take precedence."""
     values = {one.name: restored(one, infotext.parameters) for one in FIELDS}
     if None not in values.values():
         prompt, negative = Panel(True, **values).skips()  # type: ignore[arg-type]

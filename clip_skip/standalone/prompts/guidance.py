@@ -18,7 +18,7 @@ Predict = Callable[[Tensor, Tensor, Tensor, "dict[str, Tensor] | None"], Tensor]
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of texts that are equally long, and so go through the UNet together.
+    """Rows of texts of equal length, which go through the UNet in one call.
 
     rows:     the index of each of them among all rows
     pictures: the index of each one's picture

@@ -29,7 +29,7 @@ NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 class AtLevels:
-    """A scheduler at the levels of a schedule of the WebUI's."""
+    """A scheduler at the noise levels of one of the WebUI's schedules."""
 
     schedule = ""
     takes_noises = False

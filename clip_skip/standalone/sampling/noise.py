@@ -14,7 +14,7 @@ __all__ = ["Noise", "in_brownian_trees", "stacked"]
 
 
 class Noise:
-    """source: "CPU", or "GPU" for what `torch.randn` gives on an NVIDIA GPU, wherever this runs."""
+    """source: "CPU", or "GPU" for the numbers of `torch.randn` on an NVIDIA GPU, on any device."""
 
     def __init__(self, seed: int, source: str = "CPU") -> None:
         self.seed, self.source = seed, source

@@ -76,7 +76,7 @@ class SweepJob:
 
     @property
     def name(self) -> str:
-        """The folder of its own: the same for the same model and settings, whatever the axes."""
+        """The name of its folder: the same for the same model and settings, whatever the axes."""
         return hash_of(self.made_with)[:12]
 
     @property

@@ -137,7 +137,7 @@ class Tokenized(Exception):
 
 
 def token_texts(engine: Any, texts: list[str]) -> tuple[str, ...]:
-    """A text for each token that `engine` makes of the first of `texts`, templates included, padding left out."""
+    """The text of each of `engine`'s tokens for the first of `texts`, with the template and without padding."""
     inner = getattr(engine.text_encoder, "transformer", engine.text_encoder)
     embedding: Any = getattr(inner, "shared", None) or inner.get_input_embeddings()
     tokens: list[int] = []

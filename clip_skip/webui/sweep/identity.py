@@ -42,7 +42,7 @@ LEFT_OUT = {
     "comments": "shown on the page",
     "prompt_for_display": "shown on the page",
     "force_task_id": "the name of the request in the host's queue",
-    "is_api": "who asked",
+    "is_api": "where the request came from",
     "cached_c": "the host's memory of what it encoded",
     "cached_uc": "the host's memory of what it encoded",
     "cached_hr_c": "the host's memory of what it encoded",
@@ -52,7 +52,7 @@ LEFT_OUT = {
     "scripts_value": "code, whose arguments count",
     "script_args": "counted script by script",
     "script_args_value": "counted script by script",
-    "scripts_setup_complete": "whether the arguments were handed to the scripts",
+    "scripts_setup_complete": "whether the scripts have received their arguments",
     "clip_skip_state": "the cell's own clip skips count",
 }
 """Attributes of the processing object that do not count, and why."""
@@ -66,7 +66,7 @@ SECTIONS_LEFT_OUT = {
     "ui_prompt_editing": "keys of the prompt boxes",
     "ui_gallery": "how the gallery looks",
     "ui_alternatives": "how the page looks",
-    "preview": "pictures that are shown meanwhile",
+    "preview": "pictures shown during sampling",
     host_settings.SECTION[0]: "what our own page offers and shows",
 }
 """Sections of the host's options that do not count, and why."""

@@ -32,7 +32,7 @@ class OwnValuesTable:
     def build(self) -> None:
         with gr.Row():
             every = gr.Button("All checkpoints", elem_id="clip_skip_own_all")
-            look = gr.Button("Remember all that are said", elem_id="clip_skip_own_look")
+            look = gr.Button("Remember all recommended values", elem_id="clip_skip_own_look")
             write = gr.Button("Remember these", variant="primary", visible=False, elem_id="clip_skip_own_write")
         summary = gr.Textbox(
             label="Remembered values", interactive=False, visible=False, elem_id="clip_skip_own_summary"
