@@ -170,6 +170,6 @@ def depth_of(prompt: str) -> int:
 
 def last_step(when: str, steps: int, first_pass: int) -> int:
     """The last step before an edit, at least 0: with a decimal point a share of the steps, without one a step."""
-    number = float(when)
+    number = float(when.strip())  # control characters count as white space, too
     step = (number - (1 if first_pass else 0)) * steps if "." in when else number - first_pass
     return int(max(min(step, steps), 0))
