@@ -155,8 +155,9 @@ def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host
         assert not hasattr(done, "do_not_save_samples")
         assert torch.allclose(done.sampled[0], host.at(skip, "a hen"), atol=1e-5)
     assert len(result.images) == 2 + 12
-    said = "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
-    assert f"⚠ {said}" in p.comments and said in json.loads(result.js())["clip_skip_warnings"]
+    from clip_skip.webui.sweep.results import PIECES_SHARED
+
+    assert f"⚠ {PIECES_SHARED}" in p.comments and PIECES_SHARED in json.loads(result.js())["clip_skip_warnings"]
     p = job(host, while_sampling=p.while_sampling)
     p.make.before = lambda: setattr(host.shared.state, "stopping_generation", True)
     result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "7"})

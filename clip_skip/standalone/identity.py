@@ -1,7 +1,7 @@
 """The identity of a finished picture: a digest of everything that it was made from.
 
-It is derived from the whole description of the picture, never from a list of its fields, so that a field that is added
-counts from the first. Sweeps and studies use the same.
+It is derived from the whole description of the picture, never from a list of fields, so that new fields count
+automatically. Sweeps and studies use the same.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ NO_PART = {
 }
 """The fields that are not part of an identity, and why.
 
-Nor is which GPU of several, or how many pictures were made together, which differs by rounding only, or the versions of
-the libraries, which are in sweep.json and study.json.
+Nor are which of several GPUs was used and the batch size, which only change rounding, or the versions of the libraries,
+which are in sweep.json and study.json.
 """
 
 
@@ -48,7 +48,7 @@ class Identities:
     def of(self, model: Path, batch: Batch) -> str:
         """The identity, 64 hexadecimal digits, of the picture of a `batch` of one shot.
 
-        Raises `LoraError` where the texts name a LoRA that is not there.
+        Raises `LoraError` if the texts name a LoRA that does not exist.
         """
         if (model, batch) not in self._known:
             self._known[model, batch] = hash_of(self.description(model, batch))
@@ -96,7 +96,7 @@ class Identities:
 
 
 def texts(parts: Any) -> Iterator[str]:
-    """Every text in a description, whatever it is called there."""
+    """Every text in a description, in any field."""
     if isinstance(parts, str):
         yield parts
     elif isinstance(parts, Mapping):

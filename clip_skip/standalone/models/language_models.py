@@ -1,7 +1,7 @@
 """A text encoder alone that is not CLIP: a folder in the names of transformers, or a single file in ComfyUI's.
 
-Its sizes are read off the weights of a file, and off `config.json` in a folder. Nothing is fetched: a tokenizer has to
-be there too, as `tokenizer.json`, in the folder, beside it as in diffusers' folders, or in one that is named.
+Its sizes are read off the weights of a file, and off `config.json` in a folder. Nothing is downloaded: a
+`tokenizer.json` is needed too, in the folder, beside it as in diffusers' folders, or in a folder that is given.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ OF_WIDTH = {
     ("qwen3", 1024): Published("qwen", "Qwen3 0.6B"),
     ("qwen3", 2560): Published("qwen", "Qwen3 4B", 2, False),
 }
-"""The models of those that image models use: Flux's, Wan's, Anima's, Z-Image's."""
+"""The sizes of those that image models use: Flux's, Wan's, Anima's, Z-Image's."""
 
 
 def is_language_model(path: Path) -> bool:
@@ -140,8 +140,8 @@ def from_file(path: Path) -> tuple[str, nn.Module]:
         prefix = next(prefix for prefix in PREFIXES if prefix + LLAMA_BLOCK in weights)
         weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         family, module = llama_of(weights)
-    known = module.state_dict().keys()
-    module.load_state_dict({name: value for name, value in weights.items() if name in known}, assign=True)
+    own_names = module.state_dict().keys()
+    module.load_state_dict({name: value for name, value in weights.items() if name in own_names}, assign=True)
     return family, usable(module)
 
 

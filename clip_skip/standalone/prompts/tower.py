@@ -20,7 +20,7 @@ class Tower:
     module:    a CLIPTextModel of transformers, with a projection where it pools
     encode:    a text's tokens, without start and end
     padding:   the token after the first end
-    pools:     whether the UNet looks at its pooled vector too (SDXL's second)
+    pools:     whether the UNet also gets its pooled vector (SDXL's second)
     """
 
     described: TextEncoder
