@@ -76,6 +76,7 @@ TWO_ALIKE = Template("two of them are called {name}")
 TOO_MANY = Template(
     "this study would have {count} pictures, more than {most}: give fewer prompts, --seeds, --cfg or --skips"
 )
+NOT_TRUE_OR_FALSE = Template("{value} is neither true nor false")
 NOT_AN_OPTION = Template("{name} is not one of {names}")
 
 
@@ -154,6 +155,8 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
     for name in NUMBERS:
         if type(getattr(given, name)) not in (int, type(None)):
             raise ArgumentError.of(name, OPTION_NOT_WHOLE(value=shorten(str(getattr(given, name)))))
+    if type(given.low_memory) not in (bool, type(None)):
+        raise ArgumentError.of("low_memory", NOT_TRUE_OR_FALSE(value=shorten(str(given.low_memory))))
     for name in ("loras", "embeddings"):
         setattr(given, name, Path(getattr(given, name)) if getattr(given, name) else None)
     demo = given.models == ["demo"]
