@@ -80,6 +80,8 @@ class CountedDevice(TorchDispatchMode):
         kwargs = kwargs or {}
         given = tree_flatten((args, kwargs))[0]
         is_there = any(isinstance(one, OnDevice) for one in given)
+        if function.overloadpacket is torch.ops.aten._has_compatible_shallow_copy_type:
+            return is_there == all(isinstance(one, OnDevice) for one in given)
         moves = function.overloadpacket in (torch.ops.aten.copy_, torch.ops.aten.index, torch.ops.aten.index_put_)
         if is_there and not moves and any(is_elsewhere(one) for one in given):
             raise RuntimeError(f"{function}: tensors are on two devices")
