@@ -3,7 +3,8 @@
     python benchmarks/full_size.py [--family SDXL|SD2|SD1] [--dtype bfloat16] [--pixels 64] [--steps 2]
 
 The weights are written to a file, as fp16, and loaded from it, as people's are, in a process of its own. Its own memory
-(RssAnon) and the pages of the file (RssFile), which the system takes back where it needs them, are told apart, on Linux.
+(RssAnon) and the pages of the file (RssFile), which the system takes back where it needs them, are told apart; Linux
+alone says them.
 """
 
 from __future__ import annotations
