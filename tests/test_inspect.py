@@ -696,3 +696,11 @@ def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
     for _ in range(2):
         assert told(path)[2] == 2
     assert len(read) == len({*read}) and all(name.startswith("lora_te_") for name in read)
+
+
+@pytest.mark.parametrize("dtype", [HALF, BRAIN, torch.float32, torch.float64, torch.float8_e5m2, torch.float8_e4m3fn])
+def test_a_lone_number_of_every_type(tmp_path, dtype):
+    """An alpha has no dimensions; NumPy 1 makes another type of such a number in sums with Python's numbers."""
+    path = save(tmp_path / "a.safetensors", {"alpha": torch.tensor(2.0).to(dtype)})
+    with safetensors_file.SafetensorsFile(path) as file:
+        assert file.values("alpha") == 2 and file.values("alpha").shape == ()

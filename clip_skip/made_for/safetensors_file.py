@@ -145,9 +145,9 @@ def tensor_of(entry: Any, body: int, size: int) -> Tensor:
 def numbers(stored: Array, name: str) -> Array:
     """The values of `stored`, of the type `name`, as float32 or float64."""
     if name == "BF16":
-        return (stored.astype(np.uint32) << 16).view(np.float32)
+        return np.left_shift(stored, 16, dtype=np.uint32).view(np.float32)
     if name == "F8_E5M2":  # the upper half of a float16
-        return (stored.astype(np.uint16) << 8).view(np.float16).astype(np.float32)
+        return np.left_shift(stored, 8, dtype=np.uint16).view(np.float16).astype(np.float32)
     if name == "F8_E4M3":
         return float8_values()[stored]
     return stored if name == "F64" else stored.astype(np.float32)

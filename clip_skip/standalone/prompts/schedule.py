@@ -170,6 +170,6 @@ def depth_of(prompt: str) -> int:
 
 def last_step(written: str, steps: int, first_pass: int) -> int:
     """The last step before an edit, at least 0: a number with a point is a share of the steps, one without counts."""
-    number = float(written)
+    number = float(written.strip())  # of control characters that are white space, too
     step = (number - (1 if first_pass else 0)) * steps if "." in written else number - first_pass
     return int(max(min(step, steps), 0))
