@@ -81,6 +81,29 @@ def test_so_they_are_on_a_cpu_with_a_hires_pass_and_several_to_a_batch(weights):
         assert contents(engine_on("cpu", weights, True, resident=resident).make(wanted)) == contents(alone)
 
 
+def test_a_vae_that_overflows_stays_in_single_precision(weights):
+    def made(low_memory):
+        models = checkpoint.build_models(weights, SIZES, "cpu", torch.float16)
+        with torch.no_grad():
+            models.vae.decoder.conv_in.weight.mul_(30000)
+        engine = Engine(models, placement=Placement(models, "cpu", low_memory))
+        pictures = contents(engine.make(batch()))
+        engine.placement.clear()
+        assert models.vae.dtype == torch.float32
+        assert contents(engine.make(batch())) == pictures
+        return pictures
+
+    assert made(True) == made(False)
+
+
+@pytest.mark.parametrize(("sampler", "noise"), [("DPM++ 2M SDE", "CPU"), ("DPM++ SDE Karras", "GPU"), ("UniPC", "CPU")])
+def test_samplers_mix_no_devices(weights, sampler, noise):
+    wanted = replace(batch(), sampler=sampler, noise=noise)
+    with CountedDevice():
+        made = engine_on(DEVICE, weights, low_memory=True).make(wanted)
+    assert contents(made) == contents(engine_on("cpu", weights, low_memory=False).make(wanted))
+
+
 def is_there(module):
     return any(isinstance(weight, OnDevice) for *_, weight in placement.weights([module]))
 
@@ -181,7 +204,12 @@ def test_loras_come_and_go_where_parts_take_turns(weights, tmp_path):
 def memory_of(monkeypatch, gigabytes):
     """A GPU of so many gigabytes, a tenth of which the system and the driver take."""
     free = int(gigabytes * 2**30 * 0.9)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (free, free))
+
+    def mem_get_info(device=None):
+        assert device is None or device.index is not None  # as torch 2.1 has it
+        return free, free
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", mem_get_info)
     for name in ("memory_reserved", "memory_allocated"):
         monkeypatch.setattr(torch.cuda, name, lambda device=None: 0)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)

@@ -43,7 +43,8 @@ def free_memory(device: torch.device) -> float:
     if device.type != "cuda":
         return math.inf
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, from earlier batches
-    return float(torch.cuda.mem_get_info(device)[0] + kept)
+    current = device if device.index is not None else None  # torch 2.1 takes no other
+    return float(torch.cuda.mem_get_info(current)[0] + kept)
 
 
 def sampling_bytes(sizes: Sizes, width: int, height: int) -> float:
