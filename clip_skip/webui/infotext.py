@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from modules import infotext_utils
+from modules import infotext_utils, shared
 
 from clip_skip.prompt.parsed import Values
 from clip_skip.webui.host_types import Processing
@@ -19,7 +19,7 @@ from clip_skip.webui.hosts.encoders import ModelEncoders
 from clip_skip.webui.hosts.header_option import header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
 
-__all__ = ["KEY", "is_pasted", "note", "note_header", "stop"]
+__all__ = ["KEY", "header_entry", "is_pasted", "note", "note_header", "stop"]
 
 KEY = "Clip skip"
 
@@ -57,12 +57,14 @@ class Entry(dict[int, str | None]):
 
 
 def hosts_own() -> str | None:
-    """The host's own entry: none for 1."""
+    """The host's own entry."""
     return header_entry(header_option())
 
 
 def header_entry(value: int) -> str | None:
-    return str(value) if value > 1 else None
+    """What the host writes of its value: AUTOMATIC1111 nothing for 1, Forge Neo always on SD1 and nothing elsewhere."""
+    written = value > 1 if is_pasted() else getattr(shared.sd_model, "is_sd1", False)
+    return str(value) if written else None
 
 
 def note_header(p: Processing, value: object) -> None:
@@ -83,7 +85,7 @@ def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:
     if value is None:
         acts = any(host.header is not None and host.encoder.tower not in one for one in asked for host in model.hosts)
         return hosts_own() if acts else None
-    return str(value) if value > 1 else None
+    return header_entry(value)
 
 
 def stop(host: HostEncoder, value: float | None) -> float:

@@ -11,7 +11,7 @@ from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
-from clip_skip.webui.infotext import KEY, is_pasted, stop
+from clip_skip.webui.infotext import KEY, header_entry, is_pasted, stop
 from clip_skip.webui.state import state_of
 
 __all__ = ["apply_overrides", "put_texts"]
@@ -63,5 +63,5 @@ def apply_overrides(p: Processing, panel: Panel, overrides: Sequence[Override]) 
     infotexts = [] if by_header and is_pasted() else [one.infotext() for one in panels]
     keys = {key: None for infotext in infotexts for key in infotext}
     entries: dict[str, Any] = {key: [infotext.get(key) for infotext in infotexts] for key in keys}
-    entries[KEY] = [None if value == 1 else str(value) for value in header_values] if by_header else None
+    entries[KEY] = [header_entry(int(value or 1)) for value in header_values] if by_header else None
     return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}
