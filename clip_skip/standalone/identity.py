@@ -26,6 +26,7 @@ FORMAT = 2
 NO_PART = {
     "Loading.loras": "a folder may move; the LoRAs that the texts name count by their content",
     "Loading.embeddings": "a folder may move; the textual inversions that the texts name count by their content",
+    "Loading.low_memory": "where a part of the model is while it does not run changes no pixel",
     "Settings.model": "it is the name of the checkpoint's file, which counts",
     "Settings.family": "it follows from the content of the checkpoint, which counts",
 }

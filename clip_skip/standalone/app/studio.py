@@ -218,6 +218,7 @@ class Studio:
         """
         with self._alone("layers"):
             engine = self._maker.engine(checkpoint.path)
+            engine.placement.bring("texts")
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
             layers = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
         tokens = layers.find_tokens(words)

@@ -152,6 +152,12 @@ def add_loading(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--embeddings", type=Path, metavar="DIR", help="textual inversions that prompts may name")
     add("--dtype", metavar=f"{{{','.join(DTYPES)}}}", help="default: float16 on a GPU, else float32")
+    add(
+        "--low-memory",
+        action="store_true",
+        default=None,
+        help="keep only what is running on the GPU; default: where the model does not fit there",
+    )
 
 
 def loading(arguments: argparse.Namespace) -> Loading:
@@ -159,7 +165,8 @@ def loading(arguments: argparse.Namespace) -> Loading:
     for option in ("--loras", "--embeddings"):
         check_folder(option, getattr(arguments, option[2:]))
     dtype = known_name("--dtype", arguments.dtype, DTYPES) if arguments.dtype else ""
-    return Loading(dtype, loras=arguments.loras, embeddings=arguments.embeddings)
+    low_memory = bool(arguments.low_memory)
+    return Loading(dtype, loras=arguments.loras, embeddings=arguments.embeddings, low_memory=low_memory)
 
 
 def check_folder(option: str, folder: Path | None) -> None:

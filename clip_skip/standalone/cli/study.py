@@ -77,6 +77,7 @@ TWO_ALIKE = Template("two of them are called {name}")
 TOO_MANY = Template(
     "this study would have {count} pictures, more than {most}: give fewer prompts, --seeds, --cfg or --skips"
 )
+NOT_TRUE_OR_FALSE = Template("{value} is neither true nor false")
 NOT_AN_OPTION = Template("{name} is not one of {names}")
 
 
@@ -151,16 +152,15 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
     for option in STUDY:
         setattr(options, option.argument, option.check(getattr(options, option.argument), option.flag))
     for name in ("models", "score"):
-        setattr(
-            options,
-            name,
-            [getattr(options, name)] if isinstance(getattr(options, name), str) else getattr(options, name),
-        )
+        value = getattr(options, name)
+        setattr(options, name, [value] if isinstance(value, str) else value)
     for name in ("seeds", "skips", "cfg", "size"):
         setattr(options, name, as_typed(getattr(options, name)))
     for name in NUMBERS:
         if type(getattr(options, name)) not in (int, type(None)):
             raise ArgumentError.of(name, OPTION_NOT_WHOLE(value=shorten(str(getattr(options, name)))))
+    if type(options.low_memory) not in (bool, type(None)):
+        raise ArgumentError.of("low_memory", NOT_TRUE_OR_FALSE(value=shorten(str(options.low_memory))))
     for name in ("loras", "embeddings"):
         setattr(options, name, Path(getattr(options, name)) if getattr(options, name) else None)
     demo = options.models == ["demo"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,15 @@ from clip_skip.standalone.models.errors import CheckpointError, checkpoint_error
 from clip_skip.standalone.models.heads import HeadsError, complete_sizes
 from clip_skip.standalone.models.sizes import TEXT, TEXT_PREFIXES, UNET, VAE, Shape, Sizes, sizes_of
 
-__all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
+__all__ = [
+    "CheckpointError",
+    "checkpoint_names",
+    "count_weights",
+    "digest",
+    "inspect",
+    "open_checkpoint",
+    "other_model",
+]
 
 OLD_TEXT = "cond_stage_model.transformer."
 """Some checkpoints have no `text_model` in the names of the text encoder; WebUIs accept them too."""
@@ -69,6 +78,12 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
         shapes = {new: tuple(file.get_slice(old).get_shape()) for new, old in weight_names.items()}
         check_parts(shapes, names, path)
         yield file, weight_names, read_sizes(shapes, file.metadata() or {}, path)
+
+
+def count_weights(path: Path) -> tuple[Sizes, int]:
+    """The sizes of the model in `path`, and how many numbers its weights are. Raises as `inspect`."""
+    with open_checkpoint(path) as (file, wanted, sizes):
+        return sizes, sum(math.prod(file.get_slice(name).get_shape()) for name in wanted.values())
 
 
 def digest(path: Path) -> str:

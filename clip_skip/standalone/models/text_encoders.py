@@ -109,9 +109,10 @@ def build_text_encoder(text: TextSizes, weights: Mapping[str, Tensor], prefix: s
     kind = CLIPTextModelWithProjection if text.projection else CLIPTextModel
     with torch.device("meta"):
         module: nn.Module = kind(encoder_config(text, "gelu" if is_open_clip else "quick_gelu"))
+    device = next(iter(own.values())).device if own else None
     for part in module.modules():
         if "position_ids" in part._buffers:
-            part.register_buffer("position_ids", torch.arange(text.positions)[None], persistent=False)
+            part.register_buffer("position_ids", torch.arange(text.positions, device=device)[None], persistent=False)
     inner = "text_model." if hasattr(module, "text_model") else ""
     renamed = dict(from_open_clip(own)) if is_open_clip else own
     state = {name if name.startswith("text_projection") else inner + name: weight for name, weight in renamed.items()}
