@@ -68,7 +68,7 @@ PARTS = [
         "##",
     ),
     *("1", "1.5", "1e400", "nan", "-1", "-", "--", "1-12", "1-3(+0.5)", "[4]", "(0)", ",", ",,", "１２", "١", "²"),
-    *("\n", "\r", "\t", "\0", "\x1b", "\u200b", "\u202e", "\u3000", " ", "＃", "牛", "😀", "\ud800", "\udfff"),
+    *("\n", "\r", "\t", "\0", "\x1b", "\x1d", "\u200b", "\u202e", "\u3000", " ", "＃", "牛", "😀", "\ud800", "\udfff"),
     *("Steps: ", "Seed: ", "Size: 8x8", "Model: ", "Negative prompt: ", "Clip skip: ", '"', '""', "{", "}", '{"a":['),
     *("a large red circle", "left of"),
 ]
@@ -81,7 +81,6 @@ ANY = st.recursive(
 ENCODERS = [not_loaded("l", 12, 1), not_loaded("g", 32, 2)]
 bounded = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -9,11 +9,11 @@ from typing import Any
 __all__ = ["Wrap", "wrap_with"]
 
 Wrap = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-"""Called with a function and its arguments in the place of it."""
+"""Called in place of a function, with the function and its arguments."""
 
 
 def wrap_with(owner: Any, name: str, wrap: Wrap) -> Callable[[], None]:
-    """Wraps a function of the host, where it has it; returns what puts it back.
+    """Wraps a function of the host, if it has it; returns a function that restores it.
 
     If another extension has wrapped ours by then, ours becomes a pass-through.
     """

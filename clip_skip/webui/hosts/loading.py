@@ -1,7 +1,7 @@
 """How each host chooses and loads checkpoints, and where its infotexts become settings.
 
 AUTOMATIC1111 and reForge load with `sd_models.reload_model_weights`, which also brings back checkpoints that are still
-in memory, and puts the former one back where loading fails. The Forge family selects with
+in memory, and restores the former one if loading fails. The Forge family selects with
 `main_entry.refresh_model_loading_parameters`, and loads with the next picture.
 """
 
@@ -26,7 +26,7 @@ def path_of(info: object) -> str | None:
 
 
 def find_checkpoint(name: object) -> str | None:
-    """The path of the checkpoint that the host takes for `name`; None where it has none of that name."""
+    """The path of the checkpoint that the host finds for `name`; None if it has none of that name."""
     aliases: dict[str, object] = getattr(sd_models, "checkpoint_aliases", {})
     return path_of(aliases.get(name)) if isinstance(name, str) else None
 
@@ -43,7 +43,7 @@ def loaded_checkpoint() -> str | None:
 
 
 def install(header: Header) -> Callable[[], None]:
-    """Has `header` follow what the host loads; returns what puts the host's own functions back."""
+    """Makes `header` follow the checkpoints that the host loads; returns a function that restores the host's own."""
     undo = [wrap_with(module, name, after(header, path)) for module, name, path in loaders()]
     undo.append(wrap_with(processing, "process_images_inner", during(header)))
     undo.append(wrap_with(infotext_utils, "get_override_settings", pasted(header)))
@@ -74,7 +74,7 @@ def forge_entry() -> ModuleType | None:
 
 
 def after(header: Header, path: Callable[[], str | None]) -> Wrap:
-    """Also where loading has failed: another checkpoint than before may be loaded."""
+    """Follows even if loading has failed: another checkpoint than before may be loaded."""
 
     def wrap(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -83,7 +83,7 @@ def after(header: Header, path: Callable[[], str | None]) -> Wrap:
             header.loading_failed()
             raise
         finally:
-            if kwargs.get("refresh", True):  # Neo calls its function, with False, also where nothing is to be selected
+            if kwargs.get("refresh", True):  # Neo also calls it, with False, when nothing is selected
                 header.follow(path())
 
     return wrap
@@ -106,7 +106,7 @@ def pasted(header: Header) -> Wrap:
 
 
 def keep_saved(header: Header) -> Callable[[], None]:
-    """Makes the host save the user's own value, whoever has it save while another is followed."""
+    """Makes the host save the user's own value while the header follows another one."""
     opts = cast(Any, shared.opts)
     original = opts.save
 
