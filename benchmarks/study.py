@@ -22,7 +22,8 @@ from typing import Any
 
 import psutil
 import torch
-from common import machine, print_table
+from common import machine
+from tables import print_table
 
 from clip_skip.standalone.cluster.connection import LOCAL, connected
 from clip_skip.standalone.demo.captions import DEMO
