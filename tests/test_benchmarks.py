@@ -1,8 +1,9 @@
 """That the benchmarks still run: each is imported, and those that are quick at toy sizes are run."""
 
 import importlib
+import json
 import sys
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,9 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 def benchmark(monkeypatch):
     """Imports a benchmark as `python benchmarks/NAME.py` does, but runs nothing."""
     monkeypatch.syspath_prepend(str(FOLDER))
-
-    def load(name):
-        spec = spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    for name in [name for name in sys.modules if (FOLDER / f"{name}.py").exists()]:
-        del sys.modules[name]
+    yield importlib.import_module
+    for path in FOLDER.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture
@@ -79,6 +73,36 @@ def test_a_study_in_this_process(benchmark, capsys):
     study = benchmark("study")
     study.making(study.job(prompts=1, seeds=2, steps=1), [])
     assert "24 pictures" in capsys.readouterr().out
+
+
+def test_a_gpus_figures_at_toy_sizes(benchmark, monkeypatch, tmp_path, capsys):
+    """All that is measured of a model runs on a CPU, so that it does the first time on a GPU."""
+    gpu = benchmark("gpu")
+    monkeypatch.setattr(gpu.gpu_tables, "BATCHES", (1, 2))
+    monkeypatch.setattr(gpu, "TOY_PIXELS", (32, 32))
+    arguments = ["gpu.py", str(tmp_path), "--device", "cpu", "--parts", "SD1", "SDXL", "--seconds", "1e6"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    gpu.main()
+    found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert found["failed"] == []
+    assert [line.partition(":")[0] for line in found["left_out"]] == ["study", "starts", "compile"]
+    for family in ("SD1", "SDXL"):
+        rows = found["tables"][f"{family}, 32 px, 2 steps"]
+        assert [row["way"].partition(",")[0] for row in rows][:2] == ["diffusers", "ours"]
+        assert all(row["seconds per cell"] > 0 for row in rows)
+        assert sum(title.startswith(f"{family},") for title in found["tables"]) == 5
+    assert (tmp_path / "gpu.md").read_text(encoding="utf-8") in capsys.readouterr().out
+
+
+def test_what_there_is_no_time_for_is_told(benchmark, tmp_path):
+    report = benchmark("gpu_report").Report(tmp_path, 600, {})
+    assert report.affords("the first", 100)
+    report.until = 0.5
+    assert not report.affords("the second", 500)
+    assert [line.partition(":")[0] for line in report.left_out] == ["the second"]
+    report.add("A table", [{"way": "ours", "seconds": 0.12345}, {"way": "theirs", "seconds": None}])
+    assert "| ours   | 0.123   |\n| theirs |         |" in report.markdown()
+    assert "- the second: would take about 500 s" in report.markdown()
 
 
 def test_what_a_file_says_after_its_training(benchmark):
