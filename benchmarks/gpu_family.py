@@ -117,8 +117,8 @@ def family(name: str, toy: bool, steps: int, device: str) -> Iterator[Family]:
 
 
 def release(device: str) -> None:
-    gc.collect()
     if device == "cuda":
+        gc.collect()
         torch.cuda.empty_cache()
 
 

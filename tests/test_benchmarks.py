@@ -94,6 +94,15 @@ def test_a_gpus_figures_at_toy_sizes(benchmark, monkeypatch, tmp_path, capsys):
     assert (tmp_path / "gpu.md").read_text(encoding="utf-8") in capsys.readouterr().out
 
 
+def test_what_grows_is_measured(benchmark):
+    growth, works = benchmark("growth"), benchmark("growth_works").WORKS
+    for name, (make, sizes, _) in works.items():
+        if name != "study":  # thousands of resamples, of how ever few pictures
+            seconds, memory = growth.measured(make, (sizes[0],), sizes[0])
+            assert seconds > 0 and memory >= 0
+    assert works.keys() >= {"sweep", "study", "folder of LoRAs", "page", "prompt"}
+
+
 def test_what_there_is_no_time_for_is_told(benchmark, tmp_path):
     report = benchmark("gpu_report").Report(tmp_path, 600, {})
     assert report.affords("the first", 100)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from clip_skip.prompt.comments import strip_comments
-from clip_skip.prompt.tags import strip
-from clip_skip.standalone.models.lora_files import find_lora
-from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
@@ -54,11 +48,6 @@ class Loading:
         models = load_checkpoint(model, device, getattr(torch, self.dtype_on(device)))
         known = embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
         return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
-
-    def loras_in(self, texts: Sequence[str]) -> list[Path]:
-        """The files of the LoRAs that `texts` name. Raises `LoraError`."""
-        named = {lora.name for text in texts for lora in networks.read_networks(strip(strip_comments(text)))[1]}
-        return [find_lora(name, self.loras) for name in sorted(named)]
 
 
 AS_USUAL = Loading()
