@@ -679,13 +679,13 @@ def test_the_picture_has_a_bar_for_every_changed_block(tmp_path):
 def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
     state = trained("lora", 2) | named_lora("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k")
     path = save(tmp_path / "a.safetensors", state)
-    read, stored = [], safetensors_file.SafetensorsFile.stored
+    read, raw_values = [], safetensors_file.SafetensorsFile.raw_values
 
     def spy(file, name, *part):
         read.append(name)
-        return stored(file, name, *part)
+        return raw_values(file, name, *part)
 
-    monkeypatch.setattr(safetensors_file.SafetensorsFile, "stored", spy)
+    monkeypatch.setattr(safetensors_file.SafetensorsFile, "raw_values", spy)
     for _ in range(2):
         assert told(path)[2] == 2
     assert len(read) == len({*read}) and all(name.startswith("lora_te_") for name in read)

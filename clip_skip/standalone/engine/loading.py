@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clip_skip.standalone.models.header import count_weights
+
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
 
@@ -23,12 +25,14 @@ class Loading:
     emphasis:   one of `EMPHASES`
     loras:      the folder of LoRAs
     embeddings: the folder of textual inversions
+    low_memory: whether parts of the model take turns on a GPU, even if there is room for all of them
     """
 
     dtype: str = ""
     emphasis: str = "Original"
     loras: Path | None = None
     embeddings: Path | None = None
+    low_memory: bool = False
 
     def dtype_on(self, device: str) -> str:
         """The name of the torch dtype that the model runs in."""
@@ -42,12 +46,18 @@ class Loading:
         import torch
 
         from clip_skip.standalone.engine.engine import Engine
+        from clip_skip.standalone.engine.placement import Placement, is_short_of_memory
         from clip_skip.standalone.models.checkpoint import load_checkpoint
         from clip_skip.standalone.prompts import embeddings
 
-        models = load_checkpoint(model, device, getattr(torch, self.dtype_on(device)))
+        place, dtype = torch.device(device), getattr(torch, self.dtype_on(device))
+        low_memory = place.type == "cuda" and (
+            self.low_memory or is_short_of_memory(place, *count_weights(model), dtype)
+        )
+        models = load_checkpoint(model, "cpu" if low_memory else device, dtype)
         known = embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
-        return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
+        placement = Placement(models, place, low_memory)
+        return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras, placement=placement)
 
 
 AS_USUAL = Loading()
