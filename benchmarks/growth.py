@@ -11,6 +11,7 @@ that each thing costs the same, 2 where each costs as much more as there are mor
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -64,6 +65,8 @@ def measured(make: Callable[[int, Path], Work], sizes: tuple[int, ...], size: in
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         make(sizes[0], Path(first))()
         work = make(size, Path(second))
+        gc.collect()
+        gc.freeze()  # else one collection, through all of torch, comes at some size
         before, began = peak(), time.process_time()
         work()
         return time.process_time() - began, peak() - before
