@@ -65,6 +65,8 @@ class ClipText(nn.Module):
         self.embeddings = nn.ModuleDict({"token_embedding": token, "position_embedding": position})
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(Block(text, quick) for _ in range(text.layers))})
         self.final_layer_norm = nn.LayerNorm(text.width)
+        if text.projection:  # not used, but a file in which it is broken is refused, as for pictures
+            self.text_projection = nn.Linear(text.width, text.projection, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         places = torch.arange(tokens.shape[1], device=tokens.device)

@@ -102,7 +102,7 @@ def with_heads(
 
 
 def build_clip_text(text: TextSizes, weights: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
-    """The same as `build_text_encoder`, in torch alone and without a projection: to run, not to load LoRAs into."""
+    """The same as `build_text_encoder`, in torch alone: to run, not to load LoRAs into."""
     with torch.device("meta"):
         module = ClipText(text, quick=not is_open_clip(prefix))
     return assign_weights(module, named_as_transformers(weights, prefix), path)
