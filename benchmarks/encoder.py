@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from common import machine, parser, prepared, print_table, random_models, seconds
+from common import machine, parser, prepared, random_models, seconds
+from tables import print_table
 
 from clip_skip.encoder import conditionings, from_transformers
 

@@ -18,9 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import machine, print_table
+from common import machine
 from safetensors import safe_open
 from safetensors.torch import save_file
+from tables import print_table
 
 from clip_skip.made_for import findings
 from clip_skip.made_for.reading import once

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable
 
 import torch
-from common import PROMPT, machine, parser, prepared, print_table, random_models, synchronize, word_tokenizer
+from common import PROMPT, machine, parser, prepared, random_models, synchronize, word_tokenizer
+from tables import print_table
 from tokenizers import Tokenizer
 
 from clip_skip.standalone.engine.engine import Engine

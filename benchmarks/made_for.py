@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from common import print_table
 from safetensors.torch import save_file
+from tables import print_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

@@ -20,13 +20,13 @@ from common import (
     matmul_peak,
     parser,
     prepared,
-    print_table,
     random_models,
     seconds,
     word_tokenizer,
 )
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from tables import print_table
 from torch.utils.flop_counter import FlopCounterMode
 
 from clip_skip.standalone.engine.engine import Engine

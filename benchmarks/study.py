@@ -22,7 +22,8 @@ from typing import Any
 
 import psutil
 import torch
-from common import machine, print_table
+from common import machine
+from tables import print_table
 
 from clip_skip.standalone.cluster.connection import LOCAL, connected
 from clip_skip.standalone.demo.captions import DEMO
@@ -73,11 +74,11 @@ def main() -> None:
         waiting(arguments.waiting, arguments.seconds)
 
 
-def job(prompts: int, seeds: int, steps: int) -> StudyJob:
+def job(prompts: int, seeds: int, steps: int, device: str = "cpu") -> StudyJob:
     skips = {CHECKPOINT.stem: tuple(map(float, range(1, 13)))}
     plan = StudyPlan(skips, {CHECKPOINT.stem: 1.0}, DEMO[:prompts], tuple(range(1, seeds + 1)), (7.0,))
     common = CommonSettings(steps, 128, 128)
-    return StudyJob({CHECKPOINT.stem: CHECKPOINT}, common, plan, "cpu", Path())
+    return StudyJob({CHECKPOINT.stem: CHECKPOINT}, common, plan, device, Path())
 
 
 def supply(asked: StudyJob) -> Supply[Any]:
@@ -89,35 +90,40 @@ def progress() -> Progress:
 
 
 def making(asked: StudyJob, actors: list[int]) -> None:
-    """The same pictures in this process, and with so many actors."""
-    new = partial(Maker, partial(AS_USUAL.engine, device="cpu"), BATCH)
-    alone, rate, cpu, start = timed(lambda: local(supply(asked), new(), progress()), 1)
-    rows = [("in this process", f"{start:.1f}", f"{rate:.3f}", "1.00", f"{cpu:.3f}", "1.00", "")]
+    rows = measure(asked, actors)
+    print(f"\n{len(asked.plan.cells)} pictures, {asked.settings.steps} steps, {BATCH} per batch\n")
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def measure(asked: StudyJob, actors: list[int]) -> list[dict[str, str]]:
+    """The same pictures in this process, and with so many actors; a row of the table for each."""
+    new = partial(Maker, partial(AS_USUAL.engine, device=asked.device), BATCH)
+    alone = timed(lambda: local(supply(asked), new(), progress()), 1)
+    rows = [row("in this process", alone, alone)]
     for count in actors:
         with connected(LOCAL, count, limit_cpus=count) as cluster:
-            made, its, its_cpu, start = timed(
-                lambda cluster=cluster: cluster.run(supply(asked), new, progress()), count
-            )
-        same = sum(made[cell] == alone[cell] for cell in asked.plan.cells)
-        told = f"{same} of {len(alone)}"
-        name = f"Ray, {count} of one core"
-        rows.append(
-            (name, f"{start:.1f}", f"{its:.3f}", f"{its / rate:.2f}", f"{its_cpu:.3f}", f"{its_cpu / cpu:.2f}", told)
-        )
-    print(f"\n{len(asked.plan.cells)} pictures, {asked.settings.steps} steps, {BATCH} per batch\n")
-    heads = (
-        "way",
-        "s to the first batches",
-        "pictures/s after",
-        "ratio",
-        "processor s/picture",
-        "ratio",
-        "equal pictures",
-    )
-    print_table(heads, rows)
+            took = timed(partial(cluster.run, supply(asked), new, progress()), count)
+            rows.append(row(f"Ray, {count} of one core", took, alone))
+    return rows
 
 
-def timed(work: Any, makers: int) -> tuple[dict[Any, str], float, float, float]:
+def row(way: str, took: Timed, base: Timed) -> dict[str, str]:
+    made, rate, busy, start = took
+    return {
+        "way": way,
+        "s to the first batches": f"{start:.1f}",
+        "pictures/s after": f"{rate:.3f}",
+        "ratio": f"{rate / base[1]:.2f}",
+        "processor s/picture": f"{busy:.3f}",
+        "its ratio": f"{busy / base[2]:.2f}",
+        "equal pictures": f"{sum(made[cell] == base[0][cell] for cell in made)} of {len(made)}",
+    }
+
+
+Timed = tuple[dict[Any, str], float, float, float]
+
+
+def timed(work: Any, makers: int) -> Timed:
     """The hash of each picture; from when each of `makers` can have made a batch, pictures a second, and seconds of the
     processor for each; seconds until then."""
     began, came, made = time.perf_counter(), [], {}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from clip_skip.prompt import markers
@@ -49,3 +52,13 @@ def growth(
     finally:
         gc.enable()
     return best[large] / best[small]
+
+
+def imported_by(arguments: list[str], modules: set[str]) -> set[str]:
+    """Which of `modules` the command with these arguments imports, in a Python of its own."""
+    program = "import sys; from clip_skip.standalone.cli.main import main; code = main(sys.argv[1:]); "
+    program += f"print(*({modules} & sys.modules.keys())); sys.exit(code)"
+    command = [sys.executable, "-c", program, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    assert ended.returncode == 0, ended.stderr
+    return set(ended.stdout.splitlines()[-1].split())

@@ -12,6 +12,7 @@ pytest.importorskip("peft")
 
 from safetensors.torch import save_file  # noqa: E402
 
+from clip_skip.standalone import identity  # noqa: E402
 from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.demo.model import CHECKPOINT  # noqa: E402
 from clip_skip.standalone.engine.loading import Loading  # noqa: E402
@@ -92,6 +93,18 @@ def test_a_lora_that_was_trained_again_makes_other_cells(sweep, loras, weights, 
     assert sweep(*naming) == (changed, made - changed)
 
 
+def test_a_folder_of_loras_is_searched_once_for_each_name(tmp_path, monkeypatch):
+    """It may hold thousands, and a study has thousands of cells."""
+    searched = []
+    monkeypatch.setattr(identity, "find_lora", lambda name, folder: searched.append(name) or CHECKPOINT)
+    prompt = "a cow <lora:a:1> <lora:b:1>"
+    settings = Settings(1, 64, 64, model="demo", prompt=prompt, seed=1)
+    plan = SweepPlan((1.0, 2.0), Rows(("<lora:b:1>", "<lora:c:1>"), ROW_KINDS["prompt"]))
+    job = SweepJob(CHECKPOINT, settings, plan, "cpu", 1, tmp_path, False, Loading(loras=tmp_path))
+    assert len({job.identity(cell) for cell in plan.cells}) == 4
+    assert searched == ["a", "b", "c"]
+
+
 def test_an_embedding_that_was_trained_again_makes_other_cells(sweep, tmp_path):
     def train(seed):
         generator = torch.Generator().manual_seed(seed)
@@ -143,11 +156,11 @@ def test_every_field_of_what_is_made_counts():
         (Hires(), lambda hires: known.of(CHECKPOINT, batch(replace(two_passes, hires=hires)))),
         (Loading(), lambda loading: Identities(loading, "cpu").of(CHECKPOINT, batch(one_pass))),
     )
-    for value, identity in kinds:
-        identities = {name: identity(one) for name, one in changed_fields(value)}
+    for value, identify in kinds:
+        identities = {name: identify(one) for name, one in changed_fields(value)}
         left_out = [name for name in NO_PART if name.startswith(f"{type(value).__name__}.")]
         assert len(identities) == len(fields(value)) - len(left_out)
-        assert len({*identities.values(), identity(value)}) == len(identities) + 1, identities
+        assert len({*identities.values(), identify(value)}) == len(identities) + 1, identities
 
 
 PLANS = {

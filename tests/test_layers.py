@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from clip_skip.encoder import TextEncoder, from_open_clip, from_transformers
+from clip_skip.encoder import TextEncoder, conditionings, from_open_clip, from_transformers
 from clip_skip.layers import figure as layers_figure
 from clip_skip.layers import measure as layers
 from clip_skip.skip import shorten
@@ -21,10 +21,13 @@ from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.configs import encoder_config
 from clip_skip.standalone.models.header import CheckpointError
-from clip_skip.standalone.models.sizes import Sizes
+from clip_skip.standalone.models.sizes import TEXT_PREFIXES, Sizes
+from clip_skip.standalone.models.text_encoders import build_clip_text, build_text_encoder, describe_text_encoder
 from clip_skip.standalone.prompts import tokens as bpe
 
+from .helpers import imported_by
 from .host_models import MODELS, clip_tower, open_clip_tower, randomize, run_open_clip, tokenize
+from .random_model import SMALL_SDXL, random_weights
 
 LABELS = ("<start>", "a", "red", "cow", "<end>")
 
@@ -198,6 +201,24 @@ def test_the_command_on_the_model_in_the_box(tmp_path, capsys):
         with pytest.raises(SystemExit):
             cli.main(["layers", "--out", wrong])
         assert "--out: " in capsys.readouterr().err
+
+
+def test_the_command_imports_no_libraries_that_it_does_not_use(tmp_path):
+    unused = {"transformers", "diffusers", "scipy", "torch._dynamo", "matplotlib.pyplot"}
+    assert imported_by(["layers", "--out", str(tmp_path / "layers.png")], unused) == set()
+
+
+@pytest.mark.parametrize("tower", ["l", "g"])
+def test_a_text_encoder_in_torch_alone_is_that_of_transformers(tower):
+    weights, place = dict(random_weights(SMALL_SDXL)), "lg".index(tower)
+    tokens = bpe.chunks(bpe.tokenizer(), "a red cow")
+    states = []
+    for build in (build_clip_text, build_text_encoder):
+        module = build(SMALL_SDXL.texts[place], weights, TEXT_PREFIXES["SDXL"][place], "xl.safetensors")
+        described = describe_text_encoder("SDXL", tower, module)
+        made = conditionings(described, lambda module=module: module(tokens), range(2, described.layers + 1))
+        states.append(torch.stack(list(made.values())))
+    assert torch.allclose(*states, atol=1e-5)
 
 
 def save(path, metadata, **parts):

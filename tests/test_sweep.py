@@ -120,6 +120,11 @@ def test_written_values_come_back(values):
 PLAN = SweepPlan((1, 2, 3), Rows((4, 7)))
 
 
+def test_the_cells_of_a_plan_are_made_once():
+    """They are asked for with every row of the grid."""
+    assert PLAN.cells is PLAN.cells
+
+
 def test_cells_are_row_by_row():
     assert PLAN.cells == (
         SweepCell(0, 0, 1, 4), SweepCell(1, 0, 2, 4), SweepCell(2, 0, 3, 4),

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from clip_skip.standalone.demo.model import CHECKPOINT
-from clip_skip.standalone.models.text_encoders import load_text_encoder
+from clip_skip.standalone.models.checkpoint import load_checkpoint
 
 STEPS, RATE = 3, 1e-3
 TEXT = "cond_stage_model.transformer.text_model."
@@ -21,7 +21,7 @@ LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 @lru_cache(maxsize=1)
 def demo():
     torch.set_num_threads(1)
-    return load_text_encoder(CHECKPOINT)[1]
+    return load_checkpoint(CHECKPOINT).text_encoder
 
 
 @lru_cache(maxsize=1)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from clip_skip.prompt.comments import strip_comments
+from clip_skip.prompt.tags import strip
 from clip_skip.standalone.engine.loading import Loading
 from clip_skip.standalone.engine.shots import Batch
 from clip_skip.standalone.models import header
+from clip_skip.standalone.models.lora_files import find_lora
+from clip_skip.standalone.prompts.networks import read_networks
 
 __all__ = ["FORMAT", "NO_PART", "Identities"]
 
@@ -44,6 +48,7 @@ class Identities:
         self._loading, self._device = loading, device
         self._known: dict[tuple[Path, Batch], str] = {}
         self._digests: dict[Path, str] = {}
+        self._loras: dict[str, Path] = {}
         self._checkpoints: dict[Path, dict[str, object]] = {}
 
     def of(self, model: Path, batch: Batch) -> str:
@@ -80,10 +85,16 @@ class Identities:
 
     def _files(self, named_in: list[str]) -> dict[str, str]:
         """The content of every file that one of the texts names, by its kind and name."""
-        loras = {f"lora {path.stem}": path for path in self._loading.loras_in(named_in)}
+        loras = {f"lora {path.stem}": path for path in map(self._lora, names_of_loras(named_in))}
         lower = "\n".join(named_in).lower()
         words = {f"embedding {path.stem}": path for path in self._embeddings if path.stem.lower() in lower}
         return {name: self._digest(path) for name, path in {**loras, **words}.items()}
+
+    def _lora(self, name: str) -> Path:
+        """The file of a LoRA. The folder, which may hold thousands, is searched once for each name."""
+        if name not in self._loras:
+            self._loras[name] = find_lora(name, self._loading.loras)
+        return self._loras[name]
 
     @cached_property
     def _embeddings(self) -> list[Path]:
@@ -94,6 +105,11 @@ class Identities:
         if path not in self._digests:
             self._digests[path] = header.digest(path)
         return self._digests[path]
+
+
+def names_of_loras(named_in: Iterable[str]) -> list[str]:
+    """The names of the LoRAs in these texts, each once."""
+    return sorted({lora.name for text in named_in for lora in read_networks(strip(strip_comments(text)))[1]})
 
 
 def texts(parts: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from clip_skip.messages.message import Template
@@ -45,7 +46,7 @@ class SweepPlan:
     rows: Rows
     columns: str = "clip_skip"
 
-    @property
+    @cached_property
     def cells(self) -> tuple[SweepCell, ...]:
         """Every cell, row by row."""
         return tuple(

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clip_skip.prompt.comments import strip_comments
-from clip_skip.prompt.tags import strip
 from clip_skip.standalone.models.header import count_weights
-from clip_skip.standalone.models.lora_files import find_lora
-from clip_skip.standalone.prompts import networks
 
 if TYPE_CHECKING:
     from clip_skip.standalone.engine.engine import Engine
@@ -63,11 +58,6 @@ class Loading:
         known = embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
         placement = Placement(models, place, low_memory)
         return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras, placement=placement)
-
-    def loras_in(self, texts: Sequence[str]) -> list[Path]:
-        """The files of the LoRAs that `texts` name. Raises `LoraError`."""
-        named = {lora.name for text in texts for lora in networks.read_networks(strip(strip_comments(text)))[1]}
-        return [find_lora(name, self.loras) for name in sorted(named)]
 
 
 AS_USUAL = Loading()

@@ -1,4 +1,4 @@
-"""The text encoders of a checkpoint as transformers' modules: all of a model, or a single one.
+"""The text encoders of a checkpoint: all of a model as transformers' modules, or a single one in torch alone.
 
 OpenCLIP's text encoders are transformers' modules here too, so that LoRAs, which are trained on those, fit them.
 """
@@ -12,18 +12,17 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from clip_skip.encoder import TOWER_NAMES, TextEncoder, from_transformers
 from clip_skip.made_for.naming import OPEN_CLIP_LAYERS
 from clip_skip.messages.message import FIELD_PROBLEM, Template
-from clip_skip.standalone.models.configs import encoder_config
+from clip_skip.standalone.models.clip_text import ClipText
 from clip_skip.standalone.models.errors import CheckpointError, checkpoint_errors
 from clip_skip.standalone.models.header import CHECKPOINT_NOT_FOUND, checkpoint_names, open_checkpoint
 from clip_skip.standalone.models.heads import HeadsError, text_heads
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE, FAMILY_TOWERS, TEXT_PREFIXES, TextSizes, text_sizes
 
-__all__ = ["assign_weights", "build_text_encoder", "describe_text_encoder", "load_text_encoder"]
+__all__ = ["assign_weights", "build_clip_text", "build_text_encoder", "describe_text_encoder", "load_text_encoder"]
 
 REFINER = "conditioner.embedders.0.model."
 """The prefix of the text encoder of SDXL's refiner, CLIP-G."""
@@ -70,7 +69,7 @@ def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder
             }
             text = with_heads(path, file.metadata() or {}, weights, tower, place, len(prefixes) > 1)
     with checkpoint_errors(path):
-        module = build_text_encoder(text, weights, prefix, path).float()
+        module = build_clip_text(text, weights, prefix, path)
     return describe_text_encoder(family, tower, module), module
 
 
@@ -102,21 +101,40 @@ def with_heads(
     return TextSizes(text.width, text.inner, text.layers, heads, text.vocabulary, text.positions, text.projection)
 
 
+def build_clip_text(text: TextSizes, weights: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
+    """The same as `build_text_encoder`, in torch alone: to run, not to load LoRAs into."""
+    with torch.device("meta"):
+        module = ClipText(text, quick=not is_open_clip(prefix))
+    return assign_weights(module, named_as_transformers(weights, prefix), path)
+
+
 def build_text_encoder(text: TextSizes, weights: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
-    """The module of the text encoder whose `weights` have names that begin with `prefix`; other weights are ignored."""
-    own = {name[len(prefix) :]: weight for name, weight in weights.items() if name.startswith(prefix)}
-    is_open_clip = prefix.endswith(".model.")
+    """transformers' module of the text encoder whose weights' names begin with `prefix`; other weights are ignored."""
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection  # slow to import
+
+    from clip_skip.standalone.models.configs import encoder_config
+
     kind = CLIPTextModelWithProjection if text.projection else CLIPTextModel
     with torch.device("meta"):
-        module: nn.Module = kind(encoder_config(text, "gelu" if is_open_clip else "quick_gelu"))
-    device = next(iter(own.values())).device if own else None
+        module: nn.Module = kind(encoder_config(text, "gelu" if is_open_clip(prefix) else "quick_gelu"))
+    named = named_as_transformers(weights, prefix)
+    device = next(iter(named.values())).device if named else None
     for part in module.modules():
         if "position_ids" in part._buffers:
             part.register_buffer("position_ids", torch.arange(text.positions, device=device)[None], persistent=False)
     inner = "text_model." if hasattr(module, "text_model") else ""
-    renamed = dict(from_open_clip(own)) if is_open_clip else own
-    state = {name if name.startswith("text_projection") else inner + name: weight for name, weight in renamed.items()}
+    state = {name if name.startswith("text_projection") else inner + name: weight for name, weight in named.items()}
     return assign_weights(module, state, path)
+
+
+def is_open_clip(prefix: str) -> bool:
+    return prefix.endswith(".model.")
+
+
+def named_as_transformers(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights whose names begin with `prefix`, in transformers' names."""
+    own = {name[len(prefix) :]: weight for name, weight in weights.items() if name.startswith(prefix)}
+    return dict(from_open_clip(own)) if is_open_clip(prefix) else own
 
 
 def from_open_clip(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
