@@ -8,12 +8,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from clip_skip.encoder import (
     SKIP_TOO_DEEP,
+    TOO_SHALLOW,
     TextEncoder,
     conditionings,
     encode,
     from_open_clip,
     from_stack,
     from_transformers,
+    not_loaded,
     stop_at,
 )
 
@@ -256,6 +258,10 @@ def test_big_g_of_transformers(tokens):
     assert torch.equal(pooled[0], outputs.text_embeds)
 
 
+DIRECTION = torch.tensor([1.0, -2.0, 4.0])
+"""What the blocks add; the same amount in every channel would vanish in the norm."""
+
+
 class InPlace(torch.nn.Module):
     """T5's way to add: what a block was given is changed by it, and returned."""
 
@@ -264,7 +270,7 @@ class InPlace(torch.nn.Module):
         self.amount = amount
 
     def forward(self, state):
-        state += self.amount
+        state += self.amount * DIRECTION
         return state, None
 
 
@@ -286,7 +292,7 @@ class Stack(torch.nn.Module):
 
 def states_of(start, layers=4):
     """h[1] to h[N], by hand."""
-    return [start + sum(10.0**index for index in range(count)) for count in range(1, layers + 1)]
+    return [start + sum(10.0**index for index in range(count)) * DIRECTION for count in range(1, layers + 1)]
 
 
 def test_states_that_are_added_to_in_place_are_kept_as_they_were():
@@ -327,3 +333,26 @@ def test_incomplete_layers_are_not_taken():
     assert described.clamp(4) == 1 and described.deepest == 1
     assert described.too_deep(2) == [SKIP_TOO_DEEP(value="2", layers=4, name="Qwen3-VL", used=1)]
     assert not described.too_deep(1)
+
+
+def test_above_the_published_layer():
+    described = from_stack(Stack(), "T5", "t5", 2, False)
+    assert described.too_shallow(1.5) == [TOO_SHALLOW(value="1.5", name="T5", used=2)]
+    assert described.too_shallow(2) == [] == described.too_shallow(3)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with its head", "alone"])
+def test_a_decoder_only_model_is_described_by_its_parts(whole):
+    inner = torch.nn.Module()
+    inner.layers, inner.norm = torch.nn.ModuleList([torch.nn.Identity() for _ in range(3)]), torch.nn.LayerNorm(3)
+    model = torch.nn.Module()
+    model.model = inner
+    described = from_stack(model if whole else inner, "Qwen3", "qwen", 2, True)
+    assert described == TextEncoder("Qwen3", "qwen", tuple(inner.layers), inner.norm, 2)
+    assert from_stack(inner, "Qwen3", "qwen", 2, False).norm is None
+
+
+def test_an_encoder_that_is_not_loaded_is_as_deep_as_the_full_tower():
+    assert not_loaded("l", 12, 1) == TextEncoder("CLIP ViT-L/14", "l", (), None, 1, missing=12)
+    assert not_loaded("h", 23, 2).layers == 24
+    assert not_loaded("g", 23, 2).layers == 23

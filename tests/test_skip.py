@@ -55,6 +55,10 @@ def test_format_and_parse_round_trip(value):
     assert skip.format_skip(skip.parse_skip(skip.format_skip(checked))) == skip.format_skip(checked)
 
 
+def test_a_value_in_a_message_is_exact_unless_it_is_absurdly_large():
+    assert [skip.shorten_skip(value) for value in (2.0, 1234.5, 1e6, 3e9)] == ["2", "1234.5", "1e+06", "3e+09"]
+
+
 @pytest.mark.parametrize("value", [None, "2", True, [2], float("nan"), float("inf"), 10**400, 0, 0.99])
 def test_check_refuses(value):
     with pytest.raises(ValueError):

@@ -119,6 +119,7 @@ def test_near_misses_are_told_in_order(text, told):
         ("<clipskip:4> a AND <clipskip:5> b", "<clipskip:2>", False, "<clipskip:2> a AND <clipskip:5> b"),
         ("a AND <clipskip:5> b", "<clipskip:2>", False, "a <clipskip:2> AND <clipskip:5> b"),
         ("a AND <clipskip:5> b", "<clipskip:2>", True, "a AND <clipskip:2> b"),
+        ("a AND b", "<clipskip:2>", True, "a AND b <clipskip:2>"),
         ("[<clipskip:1>:x:0.5]", "<clipskip:2>", False, "[<clipskip:1>:x:0.5] <clipskip:2>"),
         ("<clip<clipskip:2>skip:3> a", "<clipskip:4>", False, "<clip<clipskip:2>skip:3> a <clipskip:4>"),
         ("a <clipskip:2> cow", "", True, "a cow"),
@@ -207,6 +208,17 @@ def test_hires_pass():
     assert resolved("cow", "bad", hires=True, first_pass="<clipskip:2:hires=1>x") == ("{1}cow", "{1}bad")
     assert resolved("<clipskip:3>cow", "bad", hires=True, first_pass="<clipskip:2:hires=1>x") == ("{3}cow", "{3}bad")
     assert resolved("<clipskip:2>cow", "", panel=Skip(3, hires=1), hires=True) == ("{2}cow", "{2}")
+
+
+def test_a_piece_without_a_marker_has_the_values_of_its_prompt():
+    texts = lambda negative, **more: precedence.Texts("<clipskip:2:hires=3>a", negative, **more)
+    for hires, value in ((False, 2), (True, 3)):
+        assert texts("b", hires=hires).unmarked(False) == dict.fromkeys("lgh", value)
+        assert texts("b", hires=hires).unmarked(True) == dict.fromkeys("lgh", value)
+        assert texts("b<clipskip:5>", hires=hires, towers="l").unmarked(True) == {"l": 5}
+    panels = {"panel": Skip(4), "panel_negative": Skip(5)}
+    plain = precedence.Texts("a", "b", **panels, towers="l")
+    assert (plain.unmarked(False), plain.unmarked(True)) == ({"l": 4}, {"l": 5})
 
 
 def test_read():
