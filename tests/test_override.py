@@ -78,7 +78,7 @@ LOADED = Override(named=4, named_negative=4)  # of the loaded model, whose Qwen 
         (T5_PROMPT, "<clipskip:t5=4>cow", "bad", "<clipskip:t5=3>cow", "bad <clipskip:t5=4>"),
         (T5_PROMPT, "cow", "bad <clipskip:t5=2>", "cow <clipskip:t5=3>", "bad <clipskip:t5=2>"),
         (Override(named_negative=3, tower="t5"), "cow", "bad", "cow", "bad <clipskip:t5=3>"),
-        (Override(named=3, named_negative=5, tower="t5"), "a", "b AND c", "a <clipskip:t5=3>", "b AND c <clipskip:t5=5>"),
+        (Override(named_negative=5, tower="t5"), "a", "b AND c", "a", "b AND c <clipskip:t5=5>"),
         (LOADED, "cow", "bad", "cow <clipskip:qwen=4>", "bad"),
         (Override(named=4), "cow", "bad", "cow <clipskip:qwen=4>", "bad <clipskip:qwen=2>"),
         (Override(2, 2), "a <clipskip:5:t5=3>", "b <clipskip:4:t5=2>", "a  <clipskip:t5=3>", "b  <clipskip:t5=2>"),
