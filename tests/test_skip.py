@@ -59,6 +59,12 @@ def test_a_value_in_a_message_is_exact_unless_it_is_absurdly_large():
     assert [skip.shorten_skip(value) for value in (2.0, 1234.5, 1e6, 3e9)] == ["2", "1234.5", "1e+06", "3e+09"]
 
 
+def test_a_quoted_text_is_cut_and_printable():
+    assert skip.shorten("a" * 40) == f'"{"a" * 40}"'
+    assert skip.shorten("a" * 41) == f'"{"a" * 40}…"'
+    assert skip.shorten("a\x1b\n") == '"a\ufffd\ufffd"'
+
+
 @pytest.mark.parametrize("value", [None, "2", True, [2], float("nan"), float("inf"), 10**400, 0, 0.99])
 def test_check_refuses(value):
     with pytest.raises(ValueError):

@@ -102,6 +102,7 @@ def test_not_our_tags():
         ("a <clipskip:2 cow", ['"<clipskip:2 cow" is not a tag: the closing > is missing.']),
         ("<clip_skip:2><clip-skip:2><Clip Skip:2>", ["<clip_skip:2>", "<clip-skip:2>", "<Clip Skip:2>"]),
         ("<clipskip:2 a <lora:x:1> <clipskip:y>", ['"<clipskip:2 a" is not a tag', '"<clipskip:y>" was ignored']),
+        ("<clipskip:y><clipskip:x>", ['"<clipskip:y>" was ignored', '"<clipskip:x>" was ignored']),
         ("<lora:clip_skip:1> clipskip:2 <clipskipper:2> <clip>", []),
     ],
 )
@@ -219,6 +220,15 @@ def test_a_piece_without_a_marker_has_the_values_of_its_prompt():
     panels = {"panel": Skip(4), "panel_negative": Skip(5)}
     plain = precedence.Texts("a", "b", **panels, towers="l")
     assert (plain.unmarked(False), plain.unmarked(True)) == ({"l": 4}, {"l": 5})
+
+
+def test_all_values_of_a_pass():
+    texts = lambda hires: precedence.Texts(
+        "<clipskip:2:hires=3>a AND <clipskip:4>[<clipskip:5>::0.5]", "b<clipskip:g=6:hires=7>", hires=hires, towers="lg"
+    )
+    both = lambda value: {"l": value, "g": value}
+    assert texts(False).values() == [both(2), both(4), both(5), {"l": 2, "g": 6}]
+    assert texts(True).values() == [both(3), both(4), both(5), both(7)]
 
 
 def test_read():
