@@ -45,6 +45,7 @@ class Host:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         self.script, self.sweep_script = module.ClipSkipScript(), module.ClipSkipSweepScript()
+        self.conditioning = module.conditioning
 
     def generate(self, prompts, negatives=("",), args=(False,), overrides_of=None, **more):
         """The conditionings (prompt, negative) of one batch, and `p`."""
@@ -198,6 +199,40 @@ def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
         host.generate(["<clipskip:3>a cow"], while_sampling=lambda: 1 / 0)
     assert host.model.__dict__ == before
     assert torch.equal(by_the_model()[0], host.stage(pieces)[0])
+
+
+def test_nothing_follows_a_generation_that_has_ended(host):
+    """Although the host keeps its object: other scripts encode texts between generations."""
+    kept = host.generate(["<clipskip:3>a cow"])
+    made = host.parser.get_learned_conditioning(host.model, host.parser.SdConditioning(["a hen"]), 20)
+    assert torch.equal(made[0][0], host.at(1, "a hen")) and kept.clip_skip_state.unmarked
+    original, host.model.get_learned_conditioning = host.model.get_learned_conditioning, lambda texts: 1 / 0
+    with pytest.raises(ZeroDivisionError) as error:
+        host.generate(["<clipskip:3>a cow"])
+    host.model.get_learned_conditioning = original
+    assert torch.equal(conditioning(host.generate(["a hen"])), host.at(1, "a hen")) and error.tb
+
+
+def test_encodings_are_remembered_for_one_checkpoint_and_its_networks(host):
+    """While a sweep runs: its hires pass may have another checkpoint, its rows other weights of a LoRA."""
+
+    def encode(checkpoint, weight):
+        networks = {"lora": [SimpleNamespace(items=["x", weight])]} if weight else {}
+        host.model.sd_checkpoint_info = SimpleNamespace(filename=checkpoint)
+        host.script.after_extra_networks_activate(None, False, extra_network_data=networks)
+        host.stage.encoded.clear()
+        made = host.parser.get_learned_conditioning(host.model, ["<clipskip:3>a cow"], 20)[0][0]
+        return made, len(host.stage.encoded)
+
+    with host.conditioning.remember({}):
+        assert encode("a", None)[1] == 1 and encode("a", None)[1] == 0
+        for checkpoint, weight in (("b", None), ("b", "1"), ("b", "0.5")):
+            for parameter in host.stage.wrapped.transformer.parameters():
+                parameter *= 1.1
+            made, runs = encode(checkpoint, weight)
+            assert torch.equal(made, host.at(3, "a cow")) and runs == 1
+            assert encode(checkpoint, weight)[1] == 0
+    assert encode("b", "0.5")[1] == 1
 
 
 def test_each_generation_has_a_state_of_its_own(host):
