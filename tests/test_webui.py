@@ -375,6 +375,24 @@ def test_hires_prompts(host):
     assert p.all_hr_prompts == ["a dog"]
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_hires_prompts_of_a_later_batch_are_as_they_were_written(host, changed):
+    written = ["<clipskip:3>x", "<clipskip:4>y", "<clipskip:5>z"]
+    hires = {"enable_hr": True, "all_hr_prompts": list(written), "all_hr_negative_prompts": ["bad"] * 3}
+    p = host.generate(["a"], ["bad"], **hires)
+    p.all_prompts, p.all_negative_prompts = ["a", "b", "c"], ["bad"] * 3
+    p.iteration, p.prompts, p.negative_prompts = 1, ["b"], ["bad"]
+    host.script.before_process_batch(p)
+    assert [p.all_hr_prompts[0], p.all_hr_prompts[2]] == [written[0], written[2]]
+    hr = host.parser.get_multicond_learned_conditioning(host.model, host.parse(p.all_hr_prompts[1:2]), 20)
+    assert torch.equal(hr[0][0][0], host.at(4, "y"))
+    if changed:
+        p.all_hr_prompts[1] = "of another extension"
+    host.script.process_batch(p)
+    assert p.all_hr_prompts == [written[0], "of another extension" if changed else written[1], written[2]]
+    assert p.all_hr_negative_prompts == ["bad"] * 3
+
+
 def test_an_empty_prompt_is_empty_again(host):
     seen = []
     host.model.get_learned_conditioning = lambda texts: seen.append(list(texts)) or host.stage(texts)
@@ -397,7 +415,9 @@ def test_models_without_an_encoder_of_ours(host):
     host.model.is_sd1, host.model.is_sd3 = False, True
     p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
     assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
-    assert p.comments == [f"⚠ {generation.MESSAGE(message=generation.MODEL_WITHOUT_CLIP_SKIP(model='SD3'))}"]
+    warning = f"⚠ {generation.MESSAGE(message=generation.MODEL_WITHOUT_CLIP_SKIP(model='SD3'))}"
+    assert p.comments == [warning] == host.generate(["a cow"], args=(True, 2)).comments
+    assert host.generate(["a cow"]).comments == []
 
 
 def test_warnings_reach_the_user_once_and_the_api(host, caplog):
