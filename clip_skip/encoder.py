@@ -1,9 +1,9 @@
-"""A text encoder as clip skip sees it, and the tap that takes hidden states out of it.
+"""A text encoder as clip skip sees it, and the hooks that take hidden states out of it.
 
 Any encoder, from any library, is a list of blocks, a final layer norm and a
 native value. `conditionings` runs the encoder's own forward once, with hooks on
-just the blocks that are needed, and returns the conditioning for every value
-that was asked for.
+just the blocks that are needed, and returns the conditioning for every
+requested value.
 
 Shapes: B texts, L tokens (77), D channels. h[i] is the output of block i of N,
 h[N] the raw top. Clip skip n above the native value is LN(h[N + 1 - n]); at or
@@ -56,7 +56,7 @@ class TextEncoder:
     native:         the clip skip the model was published with, the least that acts
     missing:        blocks of the full tower that are not loaded, at the top
     sequence_first: the blocks work on (L, B, D) (open_clip before 2.24)
-    incomplete:     blocks at the bottom whose output is missing what the host adds after them
+    incomplete:     blocks at the bottom after which the host adds something to their output
     """
 
     name: str
@@ -104,7 +104,7 @@ STORED_H = 23
 
 
 class Enough(Exception):
-    """Raised in a hook, when all that was asked for is there, to end the forward."""
+    """Raised in a hook to end the forward pass when all requested states are there."""
 
 
 def conditionings(
@@ -115,15 +115,15 @@ def conditionings(
 ) -> dict[float, Tensor]:
     """The conditioning (B, L, D) for each of `values`, from one call of `forward`.
 
-    forward: runs the encoder on a batch, in whatever way its host does. With
+    forward: runs the encoder on a batch, however its host does it. With
     `early_exit` the blocks above the highest one needed do not run, and
     `forward`'s return value (a pooled vector, say) is unavailable.
     A fraction is the element-wise lerp of its two neighbours, after the norm.
     Values out of range are clamped. RuntimeError when `forward` did not pass
     through the encoder's blocks.
     """
-    asked = {value: encoder.clamp(value) for value in values}
-    skips = {side for value in asked.values() for side in (math.floor(value), math.ceil(value))}
+    clamped_values = {value: encoder.clamp(value) for value in values}
+    skips = {side for value in clamped_values.values() for side in (math.floor(value), math.ceil(value))}
     if not skips and early_exit:
         return {}
     blocks = {encoder.block(skip) for skip in skips}
@@ -148,7 +148,7 @@ def conditionings(
     if states.keys() != blocks:
         raise RuntimeError(f"the blocks of {encoder.name} were not run")
     whole = {skip: finish(encoder, states[encoder.block(skip)]) for skip in skips}
-    return {value: blend(whole, clamped) for value, clamped in asked.items()}
+    return {value: blend(whole, clamped) for value, clamped in clamped_values.items()}
 
 
 def state_of(output: Any) -> Tensor:
@@ -159,19 +159,19 @@ def state_of(output: Any) -> Tensor:
 
 @contextmanager
 def stop_at(encoder: TextEncoder, value: float | None) -> Iterator[None]:
-    """While open, the encoder's own forward makes the conditioning at `value` in the place of the published one.
+    """While open, the encoder's own forward gives the conditioning at `value` instead of the published one.
 
-    What its host does around it (masks, templates, weights of words, adapters) stays as it is. None, and what is not
-    above the native value, change nothing. Where the conditioning is normed, the final norm's result is replaced, so
-    that a fraction lies between two normed states; where it is not, the result of the block that is published.
-    Every block runs: `forward`'s return value is there.
+    The host's own processing around it (masks, templates, weights of words, adapters) stays as it is. None and values
+    up to the native one change nothing. If the conditioning is normed, the final norm's result is replaced, so that a
+    fraction lies between two normed states; otherwise the result of the published block. Every block runs, so
+    `forward`'s return value is available.
     """
-    asked = encoder.native if value is None else encoder.clamp(value)
-    if asked <= encoder.native:
+    clip_skip = encoder.native if value is None else encoder.clamp(value)
+    if clip_skip <= encoder.native:
         yield
         return
     norm = encoder.norm if isinstance(encoder.norm, nn.Module) else None
-    skips = (math.floor(asked), math.ceil(asked))
+    skips = (math.floor(clip_skip), math.ceil(clip_skip))
     states: dict[int, Tensor] = {}
 
     def keep(skip: int) -> Callable[..., None]:
@@ -183,8 +183,8 @@ def stop_at(encoder: TextEncoder, value: float | None) -> Iterator[None]:
     def replace(_module: nn.Module, _inputs: object, output: Any) -> Any:
         # the norm's own forward: calling the module would run this hook again
         whole = {skip: norm.forward(state) if norm else state for skip, state in states.items()}
-        made = blend(whole, asked)
-        return (made, *output[1:]) if isinstance(output, tuple) else made
+        blended = blend(whole, clip_skip)
+        return (blended, *output[1:]) if isinstance(output, tuple) else blended
 
     place = norm or encoder.blocks[encoder.block(encoder.native)]
     hooks = [encoder.blocks[encoder.block(skip)].register_forward_hook(keep(skip)) for skip in set(skips)]
@@ -197,7 +197,7 @@ def stop_at(encoder: TextEncoder, value: float | None) -> Iterator[None]:
 
 
 def finish(encoder: TextEncoder, state: Tensor) -> Tensor:
-    """The conditioning (B, L, D) that a block's output makes."""
+    """The conditioning (B, L, D) from a block's output."""
     if encoder.sequence_first:
         state = state.permute(1, 0, 2)
     return encoder.norm(state) if encoder.norm else state
@@ -251,7 +251,7 @@ def from_transformers(
 def from_stack(
     model: nn.Module, name: str, tower: str, native: int, final_norm: bool, incomplete: int = 0
 ) -> TextEncoder:
-    """Describes a T5 or a decoder-only language model by the parts that all libraries give these.
+    """Describes a T5 or a decoder-only language model by the attributes that all libraries have.
 
     T5 and UMT5 have `encoder.block` and `final_layer_norm`; Gemma, Qwen, Ministral and other LLaMAs `model.layers` and
     `model.norm`. AttributeError where `model` has neither.
@@ -261,9 +261,9 @@ def from_stack(
     return TextEncoder(name, tower, tuple(blocks), norm if final_norm else None, native, incomplete=incomplete)
 
 
-def full(tower: str, stored: int) -> int:
-    """The number of blocks of the full tower, from the number that was stored."""
-    return stored + int(tower == "h" and stored == STORED_H)
+def full(tower: str, block_count: int) -> int:
+    """The number of blocks of the full tower, from the number of stored blocks."""
+    return block_count + int(tower == "h" and block_count == STORED_H)
 
 
 def not_loaded(tower: str, layers: int, native: int) -> TextEncoder:
@@ -282,8 +282,8 @@ def from_open_clip(
     """Describes the text tower of an `open_clip` model: `transformer.resblocks` and `ln_final`.
 
     SD2's ViT-H/14 is native=2 with the norm, SDXL's ViT-bigG/14 ("g") native=2 without it.
-    sequence_first: whether the caller runs the blocks on (L, B, D); None asks the
-    model, which says `batch_first` from open_clip 2.24 on and is not before.
+    sequence_first: whether the caller runs the blocks on (L, B, D); None takes it from the model's `batch_first`,
+    which open_clip has from 2.24 on; before, it is sequence first.
     """
     text: Any = model if hasattr(model, "transformer") else model.text
     if sequence_first is None:

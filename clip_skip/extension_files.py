@@ -15,7 +15,7 @@ __all__ = ["extension_folder"]
 
 @cache
 def extension_folder() -> Path:
-    """The extension's own folder, or where pip has put its files: plainly, with --user or with --target."""
+    """The extension's own folder, or the one where pip has installed its files, also with --user or --target."""
     extension = Path(__file__).parents[1]
     bases = (sysconfig.get_path("data"), site.getuserbase(), str(extension))
     places = [extension, *(Path(base) / "share" / "clip-skip" for base in bases)]

@@ -1,5 +1,5 @@
-"""The panel's settings: one description of its fields, from which the widgets,
-the API's arguments and errors, and the infotext keys are made."""
+"""The panel's settings: one description of its fields, the source of the widgets, the API's arguments and errors, and
+the infotext keys."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PANEL_TOO_DEEP = Template("{value} is too deep: the loaded model has {layers} la
 class Field:
     """One slider. `info`, below its label, explains the value 0; a field without it does not accept 0.
 
-    Values up to DEEPEST are taken; `shown` is where the slider ends for SD1 and SDXL.
+    Values up to DEEPEST are accepted; `slider_end` is the slider's maximum for SD1 and SDXL.
     """
 
     name: str
     label: str
     infotext: str
     default: float
-    shown: float
+    slider_end: float
     info: str = ""
 
     @property
@@ -109,7 +109,7 @@ class Panel:
 
 
 def settled(args: Sequence[Any]) -> list[Any]:
-    """The values of the page's sliders, in order; one between 0 and 1, which means nothing, is the slider's minimum."""
+    """The values of the page's sliders, in order; one between 0 and 1 becomes the slider's minimum."""
     enabled, *values = args or [False]
     pairs = zip(values, FIELDS)
     return [enabled, *(field.minimum if is_between(value) else value for value, field in pairs)]

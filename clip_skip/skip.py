@@ -41,7 +41,7 @@ BELOW_ONE = Template("{value} is below 1, the last layer")
 def parse_skip(text: str) -> float:
     """The clip skip that `text` names: "2" is 2.0, "1.5" is 1.5.
 
-    Negative numbers are ComfyUI's way to write the same: "-2" is 2.0.
+    Negative numbers are ComfyUI's notation: "-2" is 2.0.
     Raises MessageError for anything else.
     """
     text = text.strip()
@@ -107,8 +107,8 @@ class Skip:
     def at(self, tower: str, hires: bool) -> float | None:
         """The value for the encoder `tower` ("l", "g", "h" or one of `LANGUAGE_MODELS`) in the given pass."""
         if tower in LANGUAGE_MODELS:
-            named: float | None = getattr(self, tower)
-            return named
+            own_value: float | None = getattr(self, tower)
+            return own_value
         if hires and self.hires is not None:
             return self.hires
         own = {"l": self.l, "g": self.g}.get(tower)

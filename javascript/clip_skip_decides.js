@@ -9,6 +9,8 @@
     const SWEEP = "Clip skip sweep";
     const PLOT = "X/Y/Z plot";
     const MATRIX = "Prompt matrix";
+    const LIST = "Prompts from file or textbox";
+    const TAG = /<\s*clip[ _-]?skip\s*:/i;
 
     clipSkip.slider = () => {
         const own = find("#setting_CLIP_stop_at_last_layers");
@@ -145,8 +147,12 @@
         if (!chosen(tab, MATRIX)) return false;
         const negative = find(`#script_${tab}_prompt_matrix_prompt_type input:checked`)?.value === "negative";
         const [, ...parts] = (clipSkip.prompt(tab, negative)?.value || "").split("|");
-        return parts.some((part) => /<\s*clip[ _-]?skip\s*:/i.test(part));
+        return parts.some((part) => TAG.test(part));
     };
+
+    /** Whether the prompts come from a list, and one of them has a tag. */
+    clipSkip.listOfTags = (tab) =>
+        chosen(tab, LIST) && TAG.test(find(`#script_${tab}_prompts_from_file_or_textbox_prompt_txt textarea`)?.value || "");
 
     /** The axes of the X/Y/Z plot that set a clip skip, where it is the script that is chosen; "Clip skip" is the host's. */
     clipSkip.plot = (tab) => {

@@ -78,7 +78,9 @@
         const {prompt, others, byHeader} = clipSkip.decided(tab);
         const idle = !headerActs() || !byHeader;
         if (sweep.values && sweep.ofPrompt) return [tr("set by the sweep: {stops}", {stops: ofSweep}), "", idle || sweep.ofBoth];
-        if (clipSkip.matrixOfTags(tab)) return [tr("set by the tags of the prompt matrix, for each picture by its own"), "", !headerActs() || clipSkip.panelOn(tab)];
+        const severally = !headerActs() || clipSkip.panelOn(tab);
+        if (clipSkip.matrixOfTags(tab)) return [tr("set by the tags of the prompt matrix, for each picture by its own"), "", severally];
+        if (clipSkip.listOfTags(tab)) return [tr("set by the tags of the list of prompts, for each picture by its own"), "", severally];
         const deep = tooDeep(byHeader);
         if (deep) return [tr("{value} is too deep: the loaded model has {layers} layers", {value: deep, layers: encoders[0].layers}), "", Boolean(clipSkip.overridden())];
         if (sweep.values) others.splice(0, others.length, tr("negative prompt: {skips}", {skips: ofSweep}));

@@ -13,6 +13,14 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ["CLIP_SKIP_CACHE"] = tempfile.mkdtemp(prefix="clip-skip-tests-")
 """What is kept of files between commands: not the user's own."""
 
+try:
+    import hypothesis
+except ModuleNotFoundError:  # the tests that need it say so
+    pass
+else:
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
+
 STANDINS = Path(__file__).parent / "standins"
 
 

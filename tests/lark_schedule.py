@@ -76,7 +76,7 @@ def leaf(tree, changes, steps, first_pass):
 
 def change(written, steps, first_pass):
     """The last step before an edit: a number with a point is a share of the steps, one without counts them."""
-    number = float(written)
+    number = float(written.strip())
     if "." in written:
         return int(max(min((number - (1 if first_pass else 0)) * steps, steps), 0))
     return int(max(min(number - first_pass, steps), 0))

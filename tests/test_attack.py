@@ -81,7 +81,6 @@ ANY = st.recursive(
 ENCODERS = [not_loaded("l", 12, 1), not_loaded("g", 32, 2)]
 bounded = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -16,9 +16,10 @@ yaml = pytest.importorskip("yaml")
 
 from safetensors import safe_open  # noqa: E402
 
-from clip_skip.standalone.demo import captions, checker, scenes  # noqa: E402
+from clip_skip.standalone.demo import captions, checker  # noqa: E402
 from clip_skip.standalone.demo.model import CHECKPOINT, write_demo_model  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
+from training import random_scenes  # noqa: E402
 from training.evaluate import Model, cases  # noqa: E402
 from training.model import LATENT_SCALE, SIZES, cells  # noqa: E402
 
@@ -85,7 +86,9 @@ def test_writing_twice_changes_nothing(written: Path) -> None:
 
 
 def test_its_latents_are_cells(model: Model) -> None:
-    drawn = torch.stack([2 * scenes.draw_scene(scenes.random_scene(Random(seed))) - 1 for seed in range(4)])
+    drawn = torch.stack(
+        [2 * random_scenes.draw_scene(random_scenes.random_scene(Random(seed))) - 1 for seed in range(4)]
+    )
     with torch.no_grad():
         latents = model.parts.vae.encode(drawn).latent_dist.mean * LATENT_SCALE
     assert (latents - cells(drawn)).square().mean() < 0.05
@@ -94,20 +97,20 @@ def test_its_latents_are_cells(model: Model) -> None:
 @pytest.mark.parametrize("things", [1, 2])
 def test_the_checker_knows_what_was_drawn(things: int) -> None:
     for case in cases(12, "checker", held_out=True, things=things):
-        verdict = checker.judge(scenes.draw_scene(case.scene), case.scene, case.mentions)
+        verdict = checker.judge(random_scenes.draw_scene(case.scene), case.scene, case.mentions)
         assert verdict.count and all(verdict.colours) and all(verdict.shapes)
 
 
 def test_training_never_sees_a_held_out_pair() -> None:
     rng = Random(0)
-    seen = {(thing.colour, thing.shape) for _ in range(500) for thing in scenes.random_scene(rng).things}
-    assert seen == set(scenes.HELD_IN)
+    seen = {(thing.colour, thing.shape) for _ in range(500) for thing in random_scenes.random_scene(rng).things}
+    assert seen == set(random_scenes.HELD_IN)
 
 
 def test_a_seed_names_a_picture_and_a_caption() -> None:
-    first, again = (scenes.random_scene(Random(3)) for _ in range(2))
-    assert torch.equal(scenes.draw_scene(first), scenes.draw_scene(again))
-    assert scenes.caption(first, Random(3)) == scenes.caption(again, Random(3))
+    first, again = (random_scenes.random_scene(Random(3)) for _ in range(2))
+    assert torch.equal(random_scenes.draw_scene(first), random_scenes.draw_scene(again))
+    assert random_scenes.caption(first, Random(3)) == random_scenes.caption(again, Random(3))
 
 
 def test_it_draws_what_it_is_told_and_clip_skip_matters(model: Model) -> None:
@@ -152,7 +155,7 @@ def test_a_caption_is_read_as_it_was_written(things: int) -> None:
         told = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in scene.things]
         asked = [(thing.colour, thing.shape, thing.size * mentions.size) for thing in case.scene.things]
         assert sorted(told) == sorted(asked)
-        drawn = scenes.draw_scene(case.scene)
+        drawn = random_scenes.draw_scene(case.scene)
         assert checker.judge(drawn, scene, mentions).places == (True if mentions.place else None)
 
 

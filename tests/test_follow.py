@@ -367,7 +367,7 @@ def test_the_hosts_editor_of_cards_reads_the_json_again(host, monkeypatch):
 def test_a_lora_has_its_own_which_is_suggested_as_today(host, monkeypatch):
     from types import SimpleNamespace
 
-    from clip_skip.made_for.metadata import stated
+    from clip_skip.made_for.metadata import find_recommendation
 
     path = host.folder / "lora.safetensors"
     header = b"{}      "
@@ -375,7 +375,7 @@ def test_a_lora_has_its_own_which_is_suggested_as_today(host, monkeypatch):
     networks = SimpleNamespace(available_networks={"lora": SimpleNamespace(filename=str(path))})
     monkeypatch.setitem(sys.modules, "networks", networks)
     host.remembering.remember({"lora": "lora", "clip_skip": 2})
-    assert host.shown == 1 and stated(str(path)).value == 2
+    assert host.shown == 1 and find_recommendation(str(path)).value == 2
 
 
 def test_the_table_of_checkpoints_shows_before_it_writes(host):

@@ -13,7 +13,7 @@ from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.sampling.noise import Noise, in_brownian_trees  # noqa: E402
-from clip_skip.standalone.sampling.samplers import KNOWN, in_two, named, scheduler  # noqa: E402
+from clip_skip.standalone.sampling.samplers import KNOWN, in_two, sampler_name, scheduler  # noqa: E402
 from tests.random_model import random_model  # noqa: E402
 
 HIRES = Hires(1.5, denoising=0.6, steps=3)
@@ -149,11 +149,11 @@ def test_euler_a_is_diffusers_own():
     ],
 )
 def test_the_webuis_two_names_are_one(sampler, schedule, name):
-    assert named(sampler, schedule) == name
-    assert named(*in_two(name)) == name
+    assert sampler_name(sampler, schedule) == name
+    assert sampler_name(*in_two(name)) == name
 
 
 def test_a_sampler_that_there_is_not():
     for names in (("Heun", ""), ("Euler", "Simple"), ("LCM", "Karras")):
         with pytest.raises(KeyError):
-            named(*names)
+            sampler_name(*names)

@@ -180,7 +180,7 @@ def test_a_hostile_config_json_is_refused_by_name(content, tmp_path):
         text_heads_beside(path, 0)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.sampled_from("ab:-[]{},&*!? \n\t'\"#|>%1.\ufeff"), max_size=60) | st.binary(max_size=60))
 @example(text="a: &a [*a]")
 @example(text="!!float x: 1")
@@ -191,7 +191,7 @@ def test_any_yaml_is_read_or_refused(text, tmp_path):
         assert all(isinstance(value, str) for value in found.values())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(text=st.text(max_size=30) | st.text(st.sampled_from("./\\:~CN\0 "), max_size=12))
 def test_a_path_from_a_file_stays_inside(text):
     path = path_inside(Path("/models/sd"), text)
@@ -259,7 +259,7 @@ def test_a_model_of_absurd_size_is_refused_before_it_is_built(tmp_path):
         header.inspect(tmp_path / "m.safetensors")
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_file_is_a_checkpoint_or_refused(data, tmp_path):
     path = tmp_path / "any.safetensors"

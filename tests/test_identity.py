@@ -27,7 +27,7 @@ from clip_skip.sweep.plan import SweepPlan  # noqa: E402
 from clip_skip.sweep.rows import ROW_KINDS, Rows  # noqa: E402
 from tests.random_model import SMALL_SDXL, random_weights  # noqa: E402
 from tests.test_families import HEADS  # noqa: E402
-from tests.test_loras import ALPHA, CHANGED, RANK  # noqa: E402
+from tests.test_loras import write_lora  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +40,6 @@ def model(weights, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "xl.safetensors"
     save_file(weights, path, HEADS["SDXL"])
     return path
-
-
-def write_lora(path, weights, seed):
-    generator = torch.Generator().manual_seed(seed)
-    state = {}
-    for key, changed in CHANGED.items():
-        outputs, inputs = weights[changed].shape
-        state[f"{key}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * 0.3
-        state[f"{key}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.3
-        state[f"{key}.alpha"] = torch.tensor(ALPHA)
-    path.parent.mkdir(exist_ok=True)
-    save_file(state, path)
 
 
 @pytest.fixture

@@ -686,13 +686,21 @@ def test_the_picture_has_a_bar_for_every_changed_block(tmp_path):
 def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
     state = trained("lora", 2) | named_lora("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k")
     path = save(tmp_path / "a.safetensors", state)
-    read, stored = [], safetensors_file.SafetensorsFile.stored
+    read, raw_values = [], safetensors_file.SafetensorsFile.raw_values
 
     def spy(file, name, *part):
         read.append(name)
-        return stored(file, name, *part)
+        return raw_values(file, name, *part)
 
-    monkeypatch.setattr(safetensors_file.SafetensorsFile, "stored", spy)
+    monkeypatch.setattr(safetensors_file.SafetensorsFile, "raw_values", spy)
     for _ in range(2):
         assert told(path)[2] == 2
     assert len(read) == len({*read}) and all(name.startswith("lora_te_") for name in read)
+
+
+@pytest.mark.parametrize("dtype", [HALF, BRAIN, torch.float32, torch.float64, torch.float8_e5m2, torch.float8_e4m3fn])
+def test_a_lone_number_of_every_type(tmp_path, dtype):
+    """An alpha has no dimensions; NumPy 1 makes another type of such a number in sums with Python's numbers."""
+    path = save(tmp_path / "a.safetensors", {"alpha": torch.tensor(2.0).to(dtype)})
+    with safetensors_file.SafetensorsFile(path) as file:
+        assert file.values("alpha") == 2 and file.values("alpha").shape == ()

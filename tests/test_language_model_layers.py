@@ -1,5 +1,9 @@
 """`clip-skip layers` for a text encoder alone: each layer is that of transformers' own model."""
 
+import re
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers
@@ -55,6 +59,9 @@ MODELS = {
 @pytest.fixture(params=MODELS)
 def model(request):
     build, name, native = MODELS[request.param]
+    kind = {"t5": "T5", "umt5": "UMT5"}.get(request.param, request.param.capitalize())
+    if not hasattr(transformers, f"{kind}Config"):
+        pytest.skip(f"transformers {transformers.__version__} has no {kind}")
     return randomize(build()), name, native
 
 
@@ -130,3 +137,12 @@ def test_what_it_is_not(tmp_path):
     with pytest.raises(CheckpointError) as error:
         load_language_model(folder)
     assert error.value.message == language_models.UNKNOWN_TEXT_ENCODER(file="clip")
+
+
+def test_a_transformers_without_the_model_is_named(tmp_path, monkeypatch):
+    of_file(make("T5", "T5EncoderModel", **T5, **GATED), tmp_path / "t5.safetensors")
+    old = SimpleNamespace(__version__="4.0", T5Config=transformers.T5Config)
+    monkeypatch.setitem(sys.modules, "transformers", old)
+    message = language_models.TRANSFORMERS_TOO_OLD(version="4.0", name="T5EncoderModel")
+    with pytest.raises(CheckpointError, match=re.escape(str(message))):
+        load_language_model(tmp_path / "t5.safetensors")

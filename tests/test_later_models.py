@@ -78,7 +78,7 @@ def test_each_value_is_the_models_own_state(host, named, skip):  # noqa: F811
     from clip_skip.webui.hosts.encoders import describe_model
 
     tower, model = named
-    (encoder,) = (one.encoder for one in describe_model(model).named)
+    (encoder,) = (one.encoder for one in describe_model(model).named_encoders)
     assert (encoder.tower, encoder.native, encoder.layers) == (tower, model.engine.native, LAYERS)
     stock = rows(model.get_learned_conditioning(host.parser.SdConditioning([TEXT])))
     assert torch.equal(reference(model, TEXT, model.engine.native), stock)
@@ -149,7 +149,7 @@ def test_rows_of_one_text_stay_together(host, named):  # noqa: F811
     from clip_skip.webui.text_engines import ShadowEngine
 
     texts = host.parser.SdConditioning([f"{TEXT} BREAK {OTHER}", OTHER, OTHER])
-    (one,) = describe_model(model).named
+    (one,) = describe_model(model).named_encoders
     engine = ShadowEngine(one, lambda: [3.0, None, 2.5], lambda: None)
     made = engine(texts)
     skips = [(f"{TEXT} ", 3.0), (f" {OTHER}", 3.0), (OTHER, model.engine.native), (OTHER, max(2.5, one.encoder.native))]
@@ -164,7 +164,7 @@ def test_texts_that_the_host_joins_get_one_value_or_its_own(host):  # noqa: F811
     from clip_skip.webui.text_engines import ShadowEngine
 
     model = load(host, SINGLE["QwenImage"][1]())
-    (one,) = describe_model(model).named
+    (one,) = describe_model(model).named_encoders
     reports = []
     for values, skip in (([3.0, 3.0], 3.0), ([3.0, 2.0], 1)):
         engine = ShadowEngine(one, lambda values=values: values, lambda: reports.append(1))
@@ -181,7 +181,7 @@ def test_what_is_clips_alone_changes_nothing(host, named):  # noqa: F811
     tower, model = named
     stock = rows(model.get_learned_conditioning(host.parser.SdConditioning([TEXT])))
     described = describe_model(model)
-    (encoder,) = (one.encoder for one in described.named)
+    (encoder,) = (one.encoder for one in described.named_encoders)
     panel = {"enabled": True, "clip_skip": 2, "negative": 3, "hires": 4, "clip_g": 5}
     for tag in ("<clipskip:2>", "<clipskip:l=2:g=3>", "<clipskip:hires=2>"):
         for args in ((), [panel]):
@@ -211,7 +211,7 @@ def test_another_models_name_has_no_effect_and_is_told(host, named):  # noqa: F8
     other = "gemma" if tower != "gemma" else "t5"
     p = host.generate([f"<clipskip:{other}=3>{TEXT}"], ["bad"])
     described = describe_model(model)
-    example = named_encoders.would_act(described.named[0].encoder)
+    example = named_encoders.would_act(described.named_encoders[0].encoder)
     tag = f'"<clipskip:{other}=3>"'
     assert torch.equal(crossattn(p.c[0][0][0]), stock)
     assert told(p) == [named_encoders.NAME_HAS_NO_EFFECT_BUT(name=other, tag=tag, model=described.name, **example)]
@@ -264,7 +264,7 @@ def test_what_the_page_says_of_the_model(host, name):  # noqa: F811
     kind = type(model).__name__
     assert not described.hosts and not described.header_acts and described.kind == MODEL_NAMES.get(kind, kind)
     assert described.towers == {} and described.layers is None and described.header_skip is None
-    answer = routes.loaded()
+    answer = routes.describe_encoders()
     assert answer["encoders"] == [] and answer["several_layers"] == (name in SEVERAL)
     named = [{key: one[key] for key in ("tower", "layers", "native", "header", "example")} for one in answer["named"]]
     if name in SINGLE:
@@ -283,10 +283,10 @@ def test_layers_of_a_later_host_are_read_off_it(host, name):  # noqa: F811
     model = load(host, SINGLE[name][1]())
     inner = model.engine.text_encoder
     inner.layer, inner.layer_idx = "hidden", -3
-    assert [one.encoder.native for one in describe_model(model).named] == [3]
+    assert [one.encoder.native for one in describe_model(model).named_encoders] == [3]
     for layer in ([1, 2], "all"):
         inner.layer = layer
-        assert describe_model(model).named == () and describe_model(model).several
+        assert describe_model(model).named_encoders == () and describe_model(model).several
 
 
 def sweep_of(model, host, tower, apply_to="both", rows=None):  # noqa: F811
@@ -372,7 +372,7 @@ def test_the_layers_tab_shows_it(host, named, monkeypatch):  # noqa: F811
     monkeypatch.setattr(layers_tab, "load_on_device", loaded.append)
     calls = model.calls
     measured = layers_tab.measure_prompt_on_page(f"<clipskip:3>{OTHER}", "l")
-    (encoder,) = (one.encoder for one in describe_model(model).named)
+    (encoder,) = (one.encoder for one in describe_model(model).named_encoders)
     assert measured.clip_skips == tuple(range(LAYERS, 0, -1)) and measured.title == encoder.name
     assert measured.native == encoder.native and loaded == [model] and model.calls == calls
     assert len(measured.tokens) == len(
@@ -396,7 +396,7 @@ def test_an_encoder_that_is_built_in_another_way_is_left_alone(host):  # noqa: F
     model = load(host, SINGLE["ZImage"][1]())
     model.engine.text_encoder.model = torch.nn.Identity()
     described = describe_model(model)
-    assert described.named == () and not described.several
+    assert described.named_encoders == () and not described.several
     model.engine = None
     model.get_learned_conditioning = lambda texts: torch.zeros(len(texts), 3, 4)
     p = host.generate(["<clipskip:qwen=3>a cow"])

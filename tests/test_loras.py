@@ -56,19 +56,24 @@ def weights():
     return dict(random_weights(SMALL_SDXL))
 
 
+def write_lora(path, weights, seed):
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for key, changed in CHANGED.items():
+        outputs, inputs = weights[changed].shape
+        state[f"{key}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * 0.3
+        state[f"{key}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.3
+        state[f"{key}.alpha"] = torch.tensor(ALPHA)
+    path.parent.mkdir(exist_ok=True)
+    save_file(state, path)
+
+
 @pytest.fixture(scope="module")
 def folder(weights, tmp_path_factory):
     """Two LoRAs, and files that are none."""
     folder = tmp_path_factory.mktemp("loras")
     for seed, name in enumerate(("one", "two.v2")):
-        generator = torch.Generator().manual_seed(seed)
-        state = {}
-        for key, changed in CHANGED.items():
-            outputs, inputs = weights[changed].shape
-            state[f"{key}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * 0.3
-            state[f"{key}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.3
-            state[f"{key}.alpha"] = torch.tensor(ALPHA)
-        save_file(state, folder / f"{name}.safetensors")
+        write_lora(folder / f"{name}.safetensors", weights, seed)
     save_file({"emb_params": torch.zeros(1, 4)}, folder / "none.safetensors")
     (folder / "broken.safetensors").write_bytes(b"x" * 100)
     return folder
@@ -141,7 +146,6 @@ def test_what_other_extensions_read_is_ignored_with_a_word(tag, lora, ignored):
     assert warnings == [IGNORED_OPTION(tag=f'"{tag}"', text=f'"{text}"') for text in ignored]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*"<>:=,.", "lora", "lyco", "te", "unet", "1", "x", "nan", "hypernet"])).map("".join))
 def test_any_text_is_read_or_refused(text):
     network_warnings([text])
@@ -409,7 +413,7 @@ def test_the_command_names_a_file_that_is_no_textual_inversion(tmp_path, capsys)
     assert f"--embeddings: {tmp_path / 'circle.pt'} is not a textual inversion" in capsys.readouterr().err
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300), name=st.sampled_from(["a.pt", "a.bin", "a.safetensors"]))
 def test_any_file_is_a_textual_inversion_or_refused(content, name, tmp_path):
     (tmp_path / name).write_bytes(content)
@@ -420,7 +424,7 @@ def test_any_file_is_a_textual_inversion_or_refused(content, name, tmp_path):
 SHAPES = st.lists(st.integers(0, 3), max_size=4).map(tuple)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shapes=st.dictionaries(st.sampled_from(["clip_l", "clip_g", "emb_params", "*"]), SHAPES, max_size=3),
     kind=st.sampled_from([torch.float16, torch.float32, torch.int64, torch.bool]),

@@ -33,7 +33,7 @@ def test_a_checkpoint_is_described_before_it_is_loaded(host, tmp_path, monkeypat
     save_file({name.format(block): torch.zeros(1) for name, count in blocks.items() for block in range(count)}, path)
     info = SimpleNamespace(filename=str(path), name="m.safetensors")
     monkeypatch.setattr(sd_models.model_data, "forge_loading_parameters", {"checkpoint_info": info}, raising=False)
-    answer = routes.loaded()
+    answer = routes.describe_encoders()
     assert answer["model"] == kind and answer["loads_later"] and answer["checkpoint"] == "m.safetensors"
     assert [(one["tower"], one["layers"], one["native"]) for one in answer["encoders"]] == encoders
     warnings = routes.resolve_prompts({"prompt": "<clipskip:99>a"})["boxes"]["prompt"]

@@ -38,6 +38,8 @@ def test_what_is_known_of_such_a_file(tmp_path):
     }
     save_file(weights, path, metadata=header("FLUX_DEV_1", text_encoder_2_layer_skip=2))
     found = inspect(str(path))
-    assert found.named and found.named.value == 3 and found.verdict.sentences[-1] == found.named.message
-    assert "<clipskip:t5=3>" in str(found.named.message) and found.verdict.clip_skip is None
+    assert (
+        found.named_layer and found.named_layer.value == 3 and found.verdict.sentences[-1] == found.named_layer.message
+    )
+    assert "<clipskip:t5=3>" in str(found.named_layer.message) and found.verdict.clip_skip is None
     assert found.as_json()["named"] == {"tower": "t5", "clip_skip": 3, "source": "text_encoder_2_layer_skip"}

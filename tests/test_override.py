@@ -61,9 +61,9 @@ def test_texts():
     assert Override(5, 5).texts(prompt, negative) == ("a AND <clipskip:4>b", "bad")
 
 
-T5 = Override(named=3, named_negative=3, tower="t5")
-T5_PROMPT = Override(named=3, tower="t5")
-LOADED = Override(named=4, named_negative=4)  # of the loaded model, whose Qwen was published at 2
+T5 = Override(named_prompt=3, named_negative=3, tower="t5")
+T5_PROMPT = Override(named_prompt=3, tower="t5")
+LOADED = Override(named_prompt=4, named_negative=4)  # of the loaded model, whose Qwen was published at 2
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,22 @@ LOADED = Override(named=4, named_negative=4)  # of the loaded model, whose Qwen 
         (T5, "cow", "<clipskip:t5=2>bad", "cow <clipskip:t5=3>", "<clipskip:t5=3>bad"),
         (T5, "<clipskip:2:t5=5>cow", "bad", "<clipskip:2:t5=3>cow", "bad"),
         (T5, "a AND <clipskip:t5=9>b", "", "a <clipskip:t5=3> AND <clipskip:t5=9>b", ""),
-        (Override(named=3, named_negative=5, tower="t5"), "a", "b", "a <clipskip:t5=3>", "b <clipskip:t5=5>"),
+        (Override(named_prompt=3, named_negative=5, tower="t5"), "a", "b", "a <clipskip:t5=3>", "b <clipskip:t5=5>"),
         (T5_PROMPT, "cow", "bad", "cow <clipskip:t5=3>", "bad <clipskip:t5=1>"),
         (T5_PROMPT, "<clipskip:t5=4>cow", "bad", "<clipskip:t5=3>cow", "bad <clipskip:t5=4>"),
         (T5_PROMPT, "cow", "bad <clipskip:t5=2>", "cow <clipskip:t5=3>", "bad <clipskip:t5=2>"),
         (Override(named_negative=3, tower="t5"), "cow", "bad", "cow", "bad <clipskip:t5=3>"),
         (Override(named_negative=5, tower="t5"), "a", "b AND c", "a", "b AND c <clipskip:t5=5>"),
         (LOADED, "cow", "bad", "cow <clipskip:qwen=4>", "bad"),
-        (Override(named=4), "cow", "bad", "cow <clipskip:qwen=4>", "bad <clipskip:qwen=2>"),
+        (Override(named_prompt=4), "cow", "bad", "cow <clipskip:qwen=4>", "bad <clipskip:qwen=2>"),
         (Override(2, 2), "a <clipskip:5:t5=3>", "b <clipskip:4:t5=2>", "a  <clipskip:t5=3>", "b  <clipskip:t5=2>"),
-        (Override(2, 2, named=4, named_negative=4), "a<clipskip:5>", "b<clipskip:3>", "a <clipskip:qwen=4>", "b"),
+        (
+            Override(2, 2, named_prompt=4, named_negative=4),
+            "a<clipskip:5>",
+            "b<clipskip:3>",
+            "a <clipskip:qwen=4>",
+            "b",
+        ),
     ],
 )
 def test_the_value_of_a_named_encoder_is_written_as_a_tag(override, prompt, negative, want, want_negative):
@@ -91,5 +97,5 @@ def test_the_value_of_a_named_encoder_is_written_as_a_tag(override, prompt, nega
 
 
 def test_an_override_of_a_named_encoder_leaves_the_panel_alone():
-    assert not Override(named=3, tower="t5").acts_on_clip and not Override(named_negative=3).acts_on_clip
-    assert Override().acts_on_clip and Override(2).acts_on_clip and Override(hires=2, named=3).acts_on_clip
+    assert not Override(named_prompt=3, tower="t5").acts_on_clip and not Override(named_negative=3).acts_on_clip
+    assert Override().acts_on_clip and Override(2).acts_on_clip and Override(hires=2, named_prompt=3).acts_on_clip

@@ -7,7 +7,7 @@ from clip_skip.skip import Skip
 def test_public_names_stay():
     """Users' saved defaults, pictures and API calls depend on these."""
     assert TITLE == "Clip Skip"
-    assert [(f.name, f.infotext, f.default, f.minimum, f.shown) for f in FIELDS] == [
+    assert [(f.name, f.infotext, f.default, f.minimum, f.slider_end) for f in FIELDS] == [
         ("clip_skip", "Clip skip panel", 1, 1, 12),
         ("negative", "Clip skip negative", 0, 0, 12),
         ("hires", "Clip skip hires", 0, 0, 12),

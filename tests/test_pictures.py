@@ -39,7 +39,7 @@ def png(path, **texts):
 def with_exif(path, raw, tag=0x9286, first=False, **more):
     """A picture with one entry of Exif, in the first directory or in Exif's own."""
     data = Image.Exif()
-    (data if first else data.get_ifd(0x8769))[tag] = raw
+    data.update({tag: raw} if first else {0x8769: {tag: raw}})
     Image.new("RGB", (64, 96)).save(path, exif=data.tobytes(), **more)
     return path
 

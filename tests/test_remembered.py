@@ -32,7 +32,7 @@ def others(pairs):
     return [pair for pair in pairs if pair[0] not in (remembered.KEY, remembered.MARK)]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(OBJECTS, LAYOUTS, ENCODINGS, st.integers(1, 12))
 def test_nothing_is_lost_from_json_that_can_be_parsed(data, layout, encoding, value):
     written = json.dumps(data, **layout).encode(encoding, "surrogatepass")
@@ -57,7 +57,7 @@ def test_what_python_cannot_hold_and_what_is_there_twice_stays():
     assert json_members.edit_members(after, {"clip skip": None}) == text
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.binary(max_size=60)
     | VALUES.filter(lambda value: not isinstance(value, dict)).map(lambda v: json.dumps(v).encode())

@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import save_file
 
 from clip_skip.made_for import descriptions, reading, safetensors_file, suggestions
-from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.metadata import find_recommendation
 from clip_skip.made_for.reading import Problem, complaint
 from clip_skip.made_for.recommendation import Recommendation
 
@@ -51,17 +51,19 @@ def raw(path, header, body=0):
 @pytest.mark.parametrize("value", [1, 2, 12])
 def test_what_a_lora_was_stated(tmp_path, value):
     path = model_file(tmp_path / "foo.safetensors", **SD1, ss_clip_skip=str(value))
-    assert stated(path) == Recommendation(value, "ss_clip_skip", "foo.safetensors", "trained", str(value), "SD1")
+    assert find_recommendation(path) == Recommendation(
+        value, "ss_clip_skip", "foo.safetensors", "trained", str(value), "SD1"
+    )
 
 
 def test_the_layer_in_modelspec_is_the_clip_skip_too(tmp_path):
     metadata = {"modelspec.architecture": "stable-diffusion-v1/lora", "modelspec.encoder_layer": "2"}
-    assert stated(model_file(tmp_path / "foo.safetensors", **metadata)).value == 2
+    assert find_recommendation(model_file(tmp_path / "foo.safetensors", **metadata)).value == 2
 
 
 @pytest.mark.parametrize("value", ["None", "", "abc", "99", "0", "-1", "1.5", "²", "2" * 5000])
 def test_values_that_are_no_clip_skip_are_ignored(tmp_path, value):
-    assert stated(model_file(tmp_path / "foo.safetensors", **SD1, ss_clip_skip=value)) is None
+    assert find_recommendation(model_file(tmp_path / "foo.safetensors", **SD1, ss_clip_skip=value)) is None
 
 
 @pytest.mark.parametrize(
@@ -73,19 +75,19 @@ def test_values_that_are_no_clip_skip_are_ignored(tmp_path, value):
 )
 def test_sdxl_is_ignored(tmp_path, kind):
     path = model_file(tmp_path / "foo.safetensors", ss_clip_skip="2", **kind)
-    assert stated(path) is None
+    assert find_recommendation(path) is None
 
 
 def test_files_that_say_nothing(tmp_path):
-    assert stated(model_file(tmp_path / "plain.safetensors")) is None
-    assert stated(str(tmp_path / "gone.safetensors")) is None
+    assert find_recommendation(model_file(tmp_path / "plain.safetensors")) is None
+    assert find_recommendation(str(tmp_path / "gone.safetensors")) is None
 
 
 @pytest.mark.parametrize("name", ["foo.pt", "foo.ckpt", "foo.bin"])
 def test_other_files_are_never_opened(tmp_path, monkeypatch, name):
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setattr("builtins.open", lambda *args, **kwargs: pytest.fail("opened"))
-    assert stated(str(tmp_path / name)) is None
+    assert find_recommendation(str(tmp_path / name)) is None
 
 
 class Marker:
@@ -100,7 +102,7 @@ def test_a_pickle_with_another_name_is_not_loaded(tmp_path):
     marker, path = tmp_path / "marker", tmp_path / "evil.safetensors"
     path.write_bytes(pickle.dumps(Marker(str(marker))))
     with problem(path, safetensors_file.NOT_SAFETENSORS):
-        stated(str(path))
+        find_recommendation(str(path))
     assert not marker.exists()
     pickle.loads(path.read_bytes()).close()
     assert marker.exists()
@@ -113,10 +115,10 @@ def test_broken_headers_are_named(tmp_path):
     for broken in (b"", whole[:5], whole[:30], whole.replace(b"{", b"["), whole.replace(b"F32", b"F64")):
         path.write_bytes(broken)
         with problem(path, safetensors_file.NOT_SAFETENSORS):
-            stated(str(path))
+            find_recommendation(str(path))
     path.write_bytes(whole[:-1])
     with problem(path, safetensors_file.CUT_SHORT):
-        stated(str(path))
+        find_recommendation(str(path))
 
 
 def test_a_header_above_100_mb_is_refused_at_once(tmp_path):
@@ -125,7 +127,7 @@ def test_a_header_above_100_mb_is_refused_at_once(tmp_path):
         file.write(struct.pack("<Q", 100_000_001))
         file.truncate(100_000_009)
     with problem(path, safetensors_file.LONG_HEADER(size=100)):
-        stated(str(path))
+        find_recommendation(str(path))
 
 
 def test_the_body_is_not_read(tmp_path):
@@ -134,18 +136,18 @@ def test_the_body_is_not_read(tmp_path):
     path = raw(
         tmp_path / "big.safetensors", json.dumps({"__metadata__": {"ss_clip_skip": "2"}, "t": tensor}).encode(), size
     )
-    assert stated(path).value == 2
+    assert find_recommendation(path).value == 2
 
 
 def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     opened, original = [], safetensors_file.read_header
     monkeypatch.setattr(safetensors_file, "read_header", lambda file: opened.append(file) or original(file))
     path = model_file(tmp_path / "foo.safetensors", ss_clip_skip="1")
-    assert [stated(path).value for _ in range(3)] == [1, 1, 1]
+    assert [find_recommendation(path).value for _ in range(3)] == [1, 1, 1]
     assert len(opened) == 1
     model_file(path, ss_clip_skip="2")
     os.utime(path, ns=(1, 1))
-    assert stated(path).value == 2
+    assert find_recommendation(path).value == 2
     assert len(opened) == 2
 
 
@@ -167,7 +169,7 @@ def test_a_problem_is_remembered_and_a_refusal_of_the_system_is_not(tmp_path, er
 def test_a_host_without_safetensors(tmp_path, monkeypatch):
     path = model_file(tmp_path / "foo.safetensors", ss_clip_skip="2")
     monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
-    assert stated(path).value == 2
+    assert find_recommendation(path).value == 2
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_a_host_without_safetensors(tmp_path, monkeypatch):
 )
 def test_a_checkpoints_own_metadata(tmp_path, metadata, value, source):
     path = model_file(tmp_path / "model.safetensors", **metadata)
-    found = stated(path)
+    found = find_recommendation(path)
     assert (found.value, found.source, found.file) == (value, source, "model.safetensors")
 
 
@@ -204,7 +206,7 @@ def checkpoint(tmp_path, ending=None, data=None, name="model.safetensors"):
     ],
 )
 def test_the_hosts_json(tmp_path, name, data, value, source):
-    found = stated(checkpoint(tmp_path, ".json", data, name))
+    found = find_recommendation(checkpoint(tmp_path, ".json", data, name))
     assert (found.value, found.source, found.file) == (value, source, "model.json")
 
 
@@ -229,7 +231,7 @@ def images(*metas):
     ],
 )
 def test_civitai_helpers_json(tmp_path, data, found):
-    answer = stated(checkpoint(tmp_path, ".civitai.info", data))
+    answer = find_recommendation(checkpoint(tmp_path, ".civitai.info", data))
     assert (answer and (answer.value, answer.source)) == found
     assert answer is None or (answer.how == "pictures") == (answer.source == "images")
 
@@ -305,18 +307,18 @@ PICTURES = [{"meta": {"Clip skip": "2"}}, {"meta": {"meta": {"clipSkip": 2}}}, {
     ],
 )
 def test_every_sidecar(tmp_path, ending, data, found):
-    answer = stated(checkpoint(tmp_path, ending, data))
+    answer = find_recommendation(checkpoint(tmp_path, ending, data))
     assert (answer and (answer.value, answer.source, answer.how)) == found
     assert answer is None or answer.file == f"model{ending}"
 
 
 def test_what_the_user_wrote_comes_before_what_was_downloaded_and_pictures_come_last(tmp_path):
     path = checkpoint(tmp_path, ".civitai.info", {"baseModel": "SD 1.5", "images": PICTURES})
-    assert stated(path).how == "pictures"
+    assert find_recommendation(path).how == "pictures"
     (tmp_path / "model.cm-info.json").write_text('{"BaseModel": "SD 1.5", "VersionDescription": "clip skip 1"}')
-    assert stated(path).value == 1
+    assert find_recommendation(path).value == 1
     (tmp_path / "model.json").write_text('{"notes": "clip skip 3"}')
-    assert stated(path).value == 3
+    assert find_recommendation(path).value == 3
 
 
 WRONG = [None, 30, "x", [], [None], {}, {"params": []}, {"clip_skip": {}}, [[[]]], True, 1e999, -0.5, "clip skip 2" * 3]
@@ -338,24 +340,24 @@ def test_wrong_types_say_nothing(tmp_path, ending, wrong):
     )
     for base in ({}, {"baseModel": wrong, "BaseModel": wrong, "base_model": wrong, "sd version": wrong}):
         path = checkpoint(tmp_path, ending, {**base, **dict.fromkeys(keys, wrong)})
-        assert stated(path) is None
+        assert find_recommendation(path) is None
         checkpoint(tmp_path, ending, {"modelVersions": [{"files": wrong}, wrong], "images": [{"meta": wrong}] * 3})
-        assert stated(path) is None
+        assert find_recommendation(path) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_json_in_other_encodings(tmp_path, encoding):
     path = checkpoint(tmp_path)
     (tmp_path / "model.json").write_bytes('{"notes": "クリップスキップ 2"}'.encode(encoding))
-    assert stated(path).value == 2
+    assert find_recommendation(path).value == 2
     (tmp_path / "model.json").write_bytes(b'{"notes": "\xff\xfe clip skip 2"}')
     with problem("model.json", reading.NOT_JSON):
-        stated(path)
+        find_recommendation(path)
 
 
 def test_a_number_of_a_million_digits_takes_no_time(tmp_path):
     text = '{"clip skip": ' + "9" * 1_000_000 + "}"
-    assert stated(checkpoint(tmp_path, ".json", text)) is None
+    assert find_recommendation(checkpoint(tmp_path, ".json", text)) is None
 
 
 def one_trainer(model, **config):
@@ -405,7 +407,7 @@ def one_trainer(model, **config):
     ],
 )
 def test_what_trainers_write_into_the_header(tmp_path, metadata, value, model, how):
-    found = stated(model_file(tmp_path / "foo.safetensors", **metadata))
+    found = find_recommendation(model_file(tmp_path / "foo.safetensors", **metadata))
     assert (found and (found.value, found.model, found.how)) == (value and (value, model, how))
 
 
@@ -416,7 +418,7 @@ def test_what_trainers_write_into_the_header(tmp_path, metadata, value, model, h
 def test_broken_json_is_named_or_says_nothing(tmp_path, ending, text):
     path = checkpoint(tmp_path, ending, text)
     try:
-        assert stated(path) is None
+        assert find_recommendation(path) is None
     except Problem as error:
         assert error.message == complaint(f"model{ending}", reading.NOT_JSON)
 
@@ -426,13 +428,13 @@ def test_huge_json_is_refused(tmp_path):
     for size in (reading.LARGEST_JSON + 1, 10 * reading.LARGEST_JSON):
         os.truncate(tmp_path / "model.json", size)
         with problem("model.json", reading.LARGE(size=10)):
-            stated(path)
+            find_recommendation(path)
 
 
 def test_a_broken_file_does_not_hide_what_another_says(tmp_path):
     path = checkpoint(tmp_path, ".json", "{")
     (tmp_path / "model.civitai.info").write_text('{"clipSkip": 2}')
-    assert stated(path).value == 2
+    assert find_recommendation(path).value == 2
 
 
 @pytest.mark.parametrize(
@@ -651,7 +653,7 @@ def test_a_problem_is_told_once(host):
 
 def test_nothing_breaks_a_generation(host, monkeypatch):
     assert host.webui.find_messages(SimpleNamespace()) == []
-    monkeypatch.setattr(host.webui.suggestions, "stated", lambda path: 1 / 0)
+    monkeypatch.setattr(host.webui.suggestions, "find_recommendation", lambda path: 1 / 0)
     assert host.webui.find_messages(generation("<lora:two:1>")) == []
     assert host.webui.suggest_while_writing(host.model, "<lora:two:1>", None) == {"suggestions": [], "problems": []}
 

@@ -342,6 +342,28 @@ def test_the_hosts_own_infotext_key_says_what_the_host_can_make(host, prompt, ne
     assert untouched.extra_generation_params == {}
 
 
+def forget_clip_skip(host, monkeypatch, is_sd1=True):
+    """Makes the host Forge Neo: it throws its own key away when it is pasted, and writes it on SD1 alone."""
+    from modules import infotext_utils
+
+    parse = infotext_utils.parse_generation_parameters
+    forgets = lambda text: {key: value for key, value in parse(text).items() if key != "Clip skip"}
+    monkeypatch.setattr(infotext_utils, "parse_generation_parameters", forgets)
+    monkeypatch.setattr(host.shared.sd_model, "is_sd1", is_sd1, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("is_sd1", "tag", "header", "said"), [(True, 1, 2, "1"), (True, 3, 1, "3"), (False, 3, 2, None)]
+)
+def test_the_hosts_own_infotext_key_is_written_as_forge_neo_does(host, monkeypatch, is_sd1, tag, header, said):
+    forget_clip_skip(host, monkeypatch, is_sd1)
+    host.shared.opts.data["CLIP_stop_at_last_layers"] = header
+    p = host.generate([f"<clipskip:{tag}>a cow", "a cow"], ["bad", "bad"])
+    entry = p.extra_generation_params["Clip skip"]
+    values = [entry(p=p, index=index, all_prompts=p.all_prompts) for index in range(2)]
+    assert values == [said, str(header) if is_sd1 else None]
+
+
 def test_the_hosts_own_infotext_key_of_each_picture_and_batch(host):
     p = host.generate(["<clipskip:3>a", "b", "<clipskip:1.5>c"], ["", "", ""])
     entry = p.extra_generation_params["Clip skip"]

@@ -24,7 +24,7 @@ from clip_skip.standalone.demo import checker, scenes
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models import checkpoint
 from clip_skip.standalone.prompts import tokens
-from training import report
+from training import random_scenes, report
 
 STEPS, CFG = 20, 7.0
 SKIPS, SCALES = range(1, 13), range(1, 12)
@@ -45,11 +45,11 @@ def cases(count: int, seed: str, held_out: bool, things: int) -> list[Case]:
     rng = Random(seed)
     made = []
     while len(made) < count:
-        scene = scenes.random_scene(rng, scenes.ALL_PAIRS if held_out else scenes.HELD_IN, things)
-        if held_out and not any((thing.colour, thing.shape) in scenes.HELD_OUT for thing in scene.things):
+        scene = random_scenes.random_scene(rng, random_scenes.ALL_PAIRS if held_out else random_scenes.HELD_IN, things)
+        if held_out and not any((thing.colour, thing.shape) in random_scenes.HELD_OUT for thing in scene.things):
             continue
-        mentions = scenes.random_mentions(rng, drop_identity=0)
-        made.append(Case(scene, mentions, scenes.caption(scene, rng, mentions)))
+        mentions = random_scenes.random_mentions(rng, drop_identity=0)
+        made.append(Case(scene, mentions, random_scenes.caption(scene, rng, mentions)))
     return made
 
 
@@ -122,7 +122,7 @@ def score(asked: list[Case], made: Tensor) -> dict[str, float | None]:
 
 def checker_itself(model: Model, asked: list[Case]) -> dict[str, dict]:
     """What the checker says of drawn pictures, and of the same pictures through the VAE and back."""
-    drawn = torch.stack([scenes.draw_scene(case.scene) for case in asked])
+    drawn = torch.stack([random_scenes.draw_scene(case.scene) for case in asked])
     with torch.no_grad():
         latents = model.parts.vae.encode(2 * drawn.to(model.device) - 1).latent_dist.mean
         back = torch.cat([model.parts.vae.decode(part).sample.cpu() for part in latents.split(16)])

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from clip_skip.standalone.demo import scenes as data
+from clip_skip.standalone.demo.scenes import Scene
 from clip_skip.standalone.models import configs
 from clip_skip.standalone.prompts import tokens
 from training import export
 from training.model import LATENT_SCALE, SIZES, ImageTower, cells
+from training.random_scenes import caption, draw_scene, random_scene
 
 STEPS = {"vae": 2000, "clip": 1300, "unet": 3600}
 BATCH = {"vae": 4, "clip": 96, "unet": 32}
@@ -88,9 +89,9 @@ def fit(stage: str, module: nn.Module, loss_at: Callable[[int], Tensor], args: a
     return average.eval()
 
 
-def scenes_at(stage: str, step: int, count: int, seed: int) -> list[data.Scene]:
+def scenes_at(stage: str, step: int, count: int, seed: int) -> list[Scene]:
     rng = Random(f"{seed}/{stage}/{step}")
-    return [data.random_scene(rng) for _ in range(count)]
+    return [random_scene(rng) for _ in range(count)]
 
 
 def edges(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,7 +105,7 @@ def vae_loss(vae: AutoencoderKL, step: int, args: argparse.Namespace) -> Tensor:
     A decoder's error counts six-fold inside the objects, and errors of edges count by themselves.
     """
     scenes = scenes_at("vae", step, BATCH["vae"], args.seed)
-    pictures = 2 * torch.stack([data.draw_scene(scene) for scene in scenes]).to(args.device) - 1
+    pictures = 2 * torch.stack([draw_scene(scene) for scene in scenes]).to(args.device) - 1
     wanted = cells(pictures)
     encoding = 0.0
     if step % 3 == 0:  # it learns faster than the decoder
@@ -145,7 +146,7 @@ def clip_loss(towers: nn.ModuleDict, pool: tuple, tokenizer, step: int, args: ar
     rng = Random(f"{args.seed}/clip/{step}")
     chosen = rng.sample(range(len(scenes)), BATCH["clip"])
     length = 77 if step % 20 == 0 else 20  # no caption is longer than 20
-    ids = encode_texts(tokenizer, [data.caption(scenes[i], rng) for i in chosen], length, args.device)
+    ids = encode_texts(tokenizer, [caption(scenes[i], rng) for i in chosen], length, args.device)
     hidden = towers["text"](input_ids=ids).last_hidden_state
     ends = (ids == tokens.END).int().argmax(1)
     places, whole = towers["image"](pictures[chosen].to(args.device).float() / 127.5 - 1)
@@ -170,8 +171,8 @@ def unet_data(args: argparse.Namespace) -> tuple[Tensor, Tensor]:
     text_encoder, tokenizer = export.trained_text(args.folder).to(args.device), tokens.tokenizer()
     rng = Random(f"{args.seed}/captions")
     scenes = scenes_at("pool", 0, args.scenes, args.seed)
-    latents = torch.cat([cells(2 * data.draw_scene(scene)[None] - 1) for scene in scenes])
-    texts = [data.caption(scene, rng) for scene in scenes for _ in range(CAPTIONS)] + [""]
+    latents = torch.cat([cells(2 * draw_scene(scene)[None] - 1) for scene in scenes])
+    texts = [caption(scene, rng) for scene in scenes for _ in range(CAPTIONS)] + [""]
     hidden = [
         text_encoder(input_ids=encode_texts(tokenizer, texts[begin : begin + 128], 77, args.device)).last_hidden_state
         for begin in range(0, len(texts), 128)
@@ -206,7 +207,7 @@ def train_vae(args: argparse.Namespace) -> None:
 
 def train_clip(args: argparse.Namespace) -> None:
     scenes = scenes_at("pool", 0, args.scenes, args.seed)
-    pictures = torch.stack([F.avg_pool2d(data.draw_scene(scene, framed=False), 2) * 255 for scene in scenes]).byte()
+    pictures = torch.stack([F.avg_pool2d(draw_scene(scene, framed=False), 2) * 255 for scene in scenes]).byte()
     towers = nn.ModuleDict(
         {
             "text": CLIPTextModel(configs.encoder_config(SIZES.texts[0], "quick_gelu")),

@@ -31,7 +31,7 @@ LONGEST_LABEL = 16
 """Letters of a token's label."""
 
 Say = Callable[[Message | str], str]
-"""A text of the picture in its language."""
+"""Renders a text in the language of the picture."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def draw_layers(
 ) -> Image.Image:
     """The picture (RGB): a heat map of the layers' similarity, the steps between neighbours, a curve for some tokens.
 
-    translate: its words, into another language
+    translate: for the words in it
     tokens:    their places in the prompt; if not given, those that change most
     sentences: whether the figure includes `Layers.sentences`, for a picture that is shown on its own
     """
@@ -94,7 +94,7 @@ def draw_layers(
 
 
 def paint(figure: Figure, colours: Colours) -> None:
-    """The colours of all but the data, and the fonts, on this figure alone: matplotlib's settings are the process's."""
+    """The colours of all but the data, and the fonts, in this figure alone: matplotlib's settings are global."""
     figure.set_facecolor(colours.back)
     for part in figure.subfigs:
         part.set_facecolor(colours.back)
@@ -140,7 +140,7 @@ def draw_similarity(part: SubFigure, axes: Axes, layers: Layers, say: Say) -> No
 
 
 def draw_steps(axes: Axes, layers: Layers, colours: Colours, say: Say) -> None:
-    """A bar for each step from a layer to the next, as long as the layers are apart."""
+    """A bar for each step from a layer to the next, as long as their distance."""
     apart, largest = 1 - layers.steps, layers.largest_step
     bars = axes.barh(range(len(apart)), apart, color=colours.step, height=0.7)
     if largest is not None:

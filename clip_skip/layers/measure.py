@@ -1,7 +1,7 @@
 """How alike the layers of a text encoder are for one prompt, and where the last one breaks from the others.
 
-What is compared are the conditionings that the layers make, as the UNet would be given them: LN(h[i]) where the encoder
-has a final norm (SD1, SD2), h[i] itself where it has none (SDXL). h[0], the embeddings before the first block, is left
+The conditionings of the layers are compared as the UNet would receive them: LN(h[i]) if the encoder has a final norm
+(SD1, SD2), otherwise h[i] itself (SDXL). h[0], the embeddings before the first block, is left
 out. All layers come out of one pass, and every comparison is made token by token.
 
 Shapes: N layers, T tokens. Layer i of a full tower of M blocks is clip skip M + 1 - i.
@@ -79,7 +79,7 @@ class Layers:
     similarity: (N, N) in float64, cosine similarity from -1 to 1: for each pair of layers the mean over the tokens
     distance:   (N, T) in float64, from 0 to 2: 1 - cosine similarity of a token with itself at the last layer
     notes:      about the parts that are left out
-    native:     the clip skip the model was published with, from which on a step is one that a person can take
+    native:     the clip skip the model was published with; people can only take the steps from there on
     """
 
     title: str
@@ -98,7 +98,7 @@ class Layers:
 
     @property
     def largest_step(self) -> int | None:
-        """The index in `steps` of the least similar neighbours; the upper pair of equals, None without steps."""
+        """The index in `steps` of the least similar neighbours; the upper of equal pairs; None without steps."""
         return least_similar(self.steps)
 
     def sentence(self) -> Message | str:
@@ -139,17 +139,17 @@ class Layers:
     def find_tokens(self, words: str) -> list[int]:
         """The places of the tokens of `words`, which are words of the prompt or numbers of tokens, between commas.
 
-        Those that change most where `words` is empty. LayersError for what the prompt does not have, or too many.
+        If `words` is empty, those that change most. LayersError for words that are not in the prompt, or too many.
         """
-        wanted = list(filter(None, (word.strip() for word in words.split(","))))
-        if not wanted:
+        entries = list(filter(None, (word.strip() for word in words.split(","))))
+        if not entries:
             return self.most_changed_tokens()
-        known = self._places_of_words()
+        places_of_words = self._places_of_words()
         places: set[int] = set()
-        for word in wanted:
+        for word in entries:
             number = int(word) if word.isascii() and word.isdecimal() and len(word) < 6 else -1
-            if word.lower() in known:
-                places.update(known[word.lower()])
+            if word.lower() in places_of_words:
+                places.update(places_of_words[word.lower()])
             elif 0 <= number < len(self.tokens):
                 places.add(number)
             else:
@@ -159,16 +159,16 @@ class Layers:
         return sorted(places)
 
     def _places_of_words(self) -> dict[str, list[int]]:
-        """The tokens of each word; one that is there several times has those of all."""
-        known: dict[str, list[int]] = {}
+        """The tokens of each word, of all its occurrences."""
+        places_by_word: dict[str, list[int]] = {}
         word, first = "", 0
         for place, token in enumerate(self.tokens, 1):
             goes_on = token.endswith("-") and token != "-"
             word += token.removesuffix("-") if goes_on else token
             if not goes_on:
-                known.setdefault(word.lower(), []).extend(range(first, place))
+                places_by_word.setdefault(word.lower(), []).extend(range(first, place))
                 word, first = "", place
-        return known
+        return places_by_word
 
 
 def least_similar(steps: np.ndarray) -> int | None:
@@ -186,8 +186,8 @@ def measure_layers(
 ) -> Layers:
     """The layers of `encoder` for one text, from one call of `forward`.
 
-    forward: runs the encoder on a batch whose first row is the text, in whatever way its host does. It does not come
-    to its end: what follows the highest block is not run.
+    forward: runs the encoder on a batch whose first row is the text, however its host does it. It is stopped after
+    the highest block.
     tokens: the labels of the row's first tokens, from `token_labels`; what follows them (padding) is not measured.
     unrun: the blocks at the top of `encoder.blocks` that `forward` does not run.
     ValueError for no tokens, or more than the row has. RuntimeError if `forward` did not pass through the blocks.

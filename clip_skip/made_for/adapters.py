@@ -69,7 +69,7 @@ RANKS = ("down", "hada_w1_b", "lokr_w2_b", "lokr_w1_b", "b2")
 """Factors whose first dimension is the rank."""
 
 
-@np.errstate(all="ignore")  # what is not finite is reported as such
+@np.errstate(all="ignore")  # values that are not finite are reported as such
 def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: int, depth: int) -> tuple[Block, ...]:
     """The `depth` blocks of the text encoder at the place `encoder`, from the bottom up."""
     layers: dict[int, dict[str, dict[str, str]]] = {}
@@ -86,15 +86,15 @@ def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: i
 def combine_blocks(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
     """The findings on a whole: changed if any part changed; unchanged only if all are known unchanged."""
     notes = {part.note for part in parts}
-    known = [part for part in parts if part.largest is not None]
-    largest = combine([part.largest or 0.0 for part in known]) if known else None
+    measured = [part for part in parts if part.largest is not None]
+    largest = combine([part.largest or 0.0 for part in measured]) if measured else None
     if "broken" in notes or not math.isfinite(largest or 0.0):
         return Block(None, "broken")
     if not largest and "halves" in notes:
         return Block(None, "halves")
     if largest is None:
         return MISSING
-    telling = {part.note for part in known if part.largest or not largest}
+    telling = {part.note for part in measured if part.largest or not largest}
     return Block(largest, telling.pop() if len(telling) == 1 else "")
 
 

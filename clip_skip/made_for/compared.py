@@ -29,7 +29,7 @@ Part = tuple[str, int | None]
 Pair = tuple[Array, Array]
 
 
-@np.errstate(all="ignore")  # what is not finite is reported as such
+@np.errstate(all="ignore")  # values that are not finite are reported as such
 def compared_blocks(
     file: SafetensorsFile,
     base: SafetensorsFile,
@@ -44,8 +44,8 @@ def compared_blocks(
     if not shared:
         return (MISSING,) * depth
     largest = max(shared, key=lambda key: math.prod(file.shape(ours[key][0])))
-    found = precision_of(file, ours[largest][0]), precision_of(base, theirs[largest][0])
-    precision = max(found, key=lambda name: PRECISIONS[name][0])
+    precisions = precision_of(file, ours[largest][0]), precision_of(base, theirs[largest][0])
+    precision = max(precisions, key=lambda name: PRECISIONS[name][0])
     blocks = []
     for block in range(depth):
         keys = [key for key in shared if key[0] == block]
@@ -56,15 +56,15 @@ def compared_blocks(
 
 def locate_parts(places: Mapping[str, Name], encoder: int) -> dict[tuple[int, str, str], Part]:
     """The place of each weight, by block, layer and factor in transformers' names."""
-    found: dict[tuple[int, str, str], Part] = {}
+    parts: dict[tuple[int, str, str], Part] = {}
     for name, place in places.items():
         if place.encoder != encoder or place.factor not in ("weight", "bias"):
             continue
         if place.layer == "attn.in_proj":
-            found |= {(place.block, layer, place.factor): (name, third) for third, layer in enumerate(THIRDS)}
+            parts |= {(place.block, layer, place.factor): (name, third) for third, layer in enumerate(THIRDS)}
         else:
-            found[place.block, OPEN_CLIP_LAYERS.get(place.layer, place.layer), place.factor] = (name, None)
-    return found
+            parts[place.block, OPEN_CLIP_LAYERS.get(place.layer, place.layer), place.factor] = (name, None)
+    return parts
 
 
 def read_part(file: SafetensorsFile, part: Part, precision: str) -> Array:
@@ -77,12 +77,12 @@ def read_part(file: SafetensorsFile, part: Part, precision: str) -> Array:
 def precision_of(file: SafetensorsFile, name: str) -> str:
     """The precision that the values of a tensor have, which may be coarser than that of the file."""
     values = file.values(name)
-    stored = file.type(name) if file.type(name) in PRECISIONS else "F32"
+    file_type = file.type(name) if file.type(name) in PRECISIONS else "F32"
     for precision in ("BF16", "F16"):
-        is_coarser = PRECISIONS[precision][0] > PRECISIONS[stored][0]
+        is_coarser = PRECISIONS[precision][0] > PRECISIONS[file_type][0]
         if is_coarser and np.array_equal(round_to(values, precision), values):
             return precision
-    return stored
+    return file_type
 
 
 def differing(pairs: Iterable[Pair], precision: str) -> Block:
@@ -92,7 +92,7 @@ def differing(pairs: Iterable[Pair], precision: str) -> Block:
         if ours.shape != theirs.shape:
             return Block(None, "sizes")
         compared = True
-        if np.array_equal(ours, theirs):  # which NaNs are not
+        if np.array_equal(ours, theirs):  # NaNs never are
             continue
         apart = np.abs(ours - theirs)
         value = float(apart.max())

@@ -49,8 +49,8 @@ def mentioned(text: object) -> int | None:
         return None
     plain = html.unescape(re.sub(r"<[^<>]*>", " ", text[:LONGEST_TEXT]))
     plain = " ".join(unicodedata.normalize("NFKC", plain).split())
-    found = {mention[1].lstrip("0") for mention in MENTION.finditer(plain) if not negated(plain, mention)}
-    digits = found.pop() if len(found) == 1 else ""
+    numbers = {mention[1].lstrip("0") for mention in MENTION.finditer(plain) if not negated(plain, mention)}
+    digits = numbers.pop() if len(numbers) == 1 else ""
     return int(digits) if digits.isdecimal() and len(digits) < 3 and int(digits) <= COUNTED_LAYERS["SD1"] else None
 
 

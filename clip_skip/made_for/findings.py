@@ -14,7 +14,7 @@ from typing import Any
 from clip_skip.made_for.adapters import adapter_blocks
 from clip_skip.made_for.compared import compared_blocks
 from clip_skip.made_for.kinds import ADAPTERS, DEPTHS, FileKind, kind_of
-from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.metadata import find_recommendation
 from clip_skip.made_for.named_layers import NamedLayer, named_layer
 from clip_skip.made_for.naming import Name, parse_tensor_name
 from clip_skip.made_for.reading import NO_FILE, Problem, Unreadable, complaint, remembered
@@ -37,7 +37,7 @@ STORED_H = 23
 class Finding:
     """The findings on `file`; `weights` is None where its weights say nothing about a text encoder.
 
-    named: at which layer of a text encoder that is not CLIP it was trained, if not at the published one
+    named_layer: the layer of a text encoder other than CLIP that it was trained at, if not the published one
     """
 
     file: str
@@ -46,7 +46,7 @@ class Finding:
     metadata: Recommendation | None
     weights: Weights | None
     verdict: Verdict
-    named: NamedLayer | None = None
+    named_layer: NamedLayer | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `clip-skip inspect --json` prints."""
@@ -62,8 +62,12 @@ class Finding:
                 "untouched_blocks": weights.untouched,
                 "blocks": {name: [block.largest for block in blocks] for name, blocks in weights.blocks.items()},
             },
-            "named": self.named
-            and {"tower": self.named.tower, "clip_skip": self.named.value, "source": self.named.source},
+            "named": self.named_layer
+            and {
+                "tower": self.named_layer.tower,
+                "clip_skip": self.named_layer.value,
+                "source": self.named_layer.source,
+            },
             "verdict": {"clip_skip": verdict.clip_skip, "certainty": verdict.certainty, "reason": verdict.reason},
         }
 
@@ -84,7 +88,7 @@ class Examination:
     kind: FileKind
     weights: Weights | None
     in_blocks: bool
-    named: NamedLayer | None
+    named_layer: NamedLayer | None
 
 
 @dataclass(frozen=True)
@@ -104,37 +108,39 @@ def inspect(path: str, base: str | None = None) -> Finding:
 
     base: the checkpoint to compare it with, if it is one. Raises Problem where one of the two cannot be read.
     """
-    found = seen(path)
-    weights, problem = found.weights, None
-    if base is not None and found.kind.kind not in ADAPTERS and found.kind.towers:
-        weights, problem = compare(path, base, found, seen(base))
+    examination = examine(path)
+    weights, problem = examination.weights, None
+    if base is not None and examination.kind.kind not in ADAPTERS and examination.kind.towers:
+        weights, problem = compare(path, base, examination, examine(base))
     try:
-        metadata = stated(path)
-    except Problem:  # a problem with a file beside it is reported where a model is used, and no reason to stop here
+        metadata = find_recommendation(path)
+    except Problem:  # a sidecar's problem is reported where the model is used, and doesn't stop this
         metadata = None
-    if metadata and not is_for(metadata, found.kind.model):
+    if metadata and not is_for(metadata, examination.kind.model):
         metadata = None
-    verdict = judge(found.kind, weights, metadata, problem)
-    if found.named:
-        verdict = replace(verdict, sentences=(*verdict.sentences, found.named.message))
-    return Finding(path, found.kind.kind, found.kind.model, metadata, weights, verdict, found.named)
+    verdict = judge(examination.kind, weights, metadata, problem)
+    if examination.named_layer:
+        verdict = replace(verdict, sentences=(*verdict.sentences, examination.named_layer.message))
+    return Finding(
+        path, examination.kind.kind, examination.kind.model, metadata, weights, verdict, examination.named_layer
+    )
 
 
 def is_for(metadata: Recommendation, model: str | None) -> bool:
     """Whether the metadata is about this model; for an unknown model its numbering is taken as SD1's."""
-    named = metadata.model or "SD1"
-    return model is None or named in model.split(", ") or named == model
+    model_name = metadata.model or "SD1"
+    return model is None or model_name in model.split(", ") or model_name == model
 
 
-def seen(path: str) -> Examination:
+def examine(path: str) -> Examination:
     if not os.path.exists(path):
         raise Problem(complaint(path, NO_FILE))
     if not path.lower().endswith(".safetensors"):
         raise Problem(complaint(path, NEVER_A_PICKLE))
-    found = remembered(examine_file, path)
-    if found is None:
+    examination = remembered(examine_file, path)
+    if examination is None:
         raise Problem(complaint(path, NO_FILE))
-    return found
+    return examination
 
 
 def examine_file(path: str) -> Examination:
@@ -148,10 +154,12 @@ def examine_file(path: str) -> Examination:
         return Examination(one.kind, weights, bool(one.places), named_layer(one.file.metadata))
 
 
-def compare(path: str, base: str, found: Examination, other: Examination) -> tuple[Weights | None, Template | None]:
+def compare(
+    path: str, base: str, examination: Examination, other: Examination
+) -> tuple[Weights | None, Template | None]:
     """The findings from the checkpoint's difference to its base, or why there are none. Raises Problem."""
-    kind = found.kind
-    if not found.in_blocks:
+    kind = examination.kind
+    if not examination.in_blocks:
         return None, NO_TEXT_ENCODER
     if kind.model != other.kind.model or other.kind.kind in ADAPTERS:
         return None, OTHER_BASE

@@ -37,12 +37,12 @@ def header_model(metadata: Mapping[str, str]) -> str | None:
     """The model that the header names: "SD1", "SD2", "SDXL", or as it calls another one."""
     if metadata.get("ss_v2") == "True":
         return "SD2"
-    named = (
+    fields = (
         (metadata.get("modelspec.architecture"), ARCHITECTURES),
         (metadata.get("ss_base_model_version"), VERSIONS),
         (one_trainer(metadata).get("model_type"), ONE_TRAINER),
     )
-    for text, models in named:
+    for text, models in fields:
         if isinstance(text, str) and text not in ("", "None"):
             return next((model for start, model in models.items() if text.startswith(start)), shorten(text, 60)[1:-1])
     return None
@@ -60,11 +60,11 @@ def one_trainer(metadata: Mapping[str, str]) -> Mapping[str, Any]:
 def in_header(metadata: Mapping[str, str], file: str) -> Iterator[Recommendation]:
     """Everything in the header of `file` about clip skip, the most certain first."""
     model = header_model(metadata)
-    skipped = one_trainer(metadata).get(LAYER_SKIP)
-    if type(skipped) is int and model in ("SD1", "SD2", "SDXL"):
-        value = skipped + (1 if model == "SD1" else 2)
-        if skipped >= 0 and value <= COUNTED_LAYERS[model]:
-            yield Recommendation(value, LAYER_SKIP, file, "trained", str(skipped), model)
+    layer_skip = one_trainer(metadata).get(LAYER_SKIP)
+    if type(layer_skip) is int and model in ("SD1", "SD2", "SDXL"):
+        value = layer_skip + (1 if model == "SD1" else 2)
+        if layer_skip >= 0 and value <= COUNTED_LAYERS[model]:
+            yield Recommendation(value, LAYER_SKIP, file, "trained", str(layer_skip), model)
     if model not in (None, "SD1", "SD2"):
         return
     for key in KOHYA:

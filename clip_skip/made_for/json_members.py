@@ -1,6 +1,6 @@
 """Sets and removes members of a JSON object in its text, so that everything else stays as it was, letter for letter.
 
-A parser and a writer would lose what Python's numbers cannot hold, keys that are there twice, and the layout.
+Parsing and writing the JSON would lose numbers that Python cannot hold, duplicate keys, and the layout.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ def edit_members(text: str, changes: Mapping[str, object]) -> str:
 
 def members(text: str) -> list[Member]:
     """The members of the outermost object of `text`, which is valid."""
-    found: list[Member] = []
+    result: list[Member] = []
     place = skip_space(text, skip_space(text, 0) + 1)
     try:
         while text[place] != "}":
             key, end = DECODER.raw_decode(text, place)
             value = skip_space(text, skip_space(text, end) + 1)
             _, end = DECODER.raw_decode(text, value)
-            found.append(Member(str(key), place, value, end))
+            result.append(Member(str(key), place, value, end))
             place = skip_space(text, end)
             if text[place] == ",":
                 place = skip_space(text, place + 1)
     except (ValueError, RecursionError, IndexError):
         raise Unreadable(NOT_JSON) from None
-    return found
+    return result
 
 
 def skip_space(text: str, place: int) -> int:
@@ -69,30 +69,30 @@ def skip_space(text: str, place: int) -> int:
 
 
 def put(text: str, key: str, value: str) -> str:
-    """A new member comes last, laid out as the last one is; where the key is there several times, all get the value."""
-    found = members(text)
-    own = [member for member in found if member.key == key]
+    """A new member comes last, laid out as the last one is; if the key occurs several times, all get the value."""
+    outermost = members(text)
+    own = [member for member in outermost if member.key == key]
     for member in reversed(own):
         text = text[: member.value] + value + text[member.end :]
     if own:
         return text
     member_text = f"{json.dumps(key, ensure_ascii=False)}: {value}"
-    if not found:
+    if not outermost:
         place = text.index("{") + 1
         return text[:place] + member_text + text[place:]
-    last = found[-1]
-    layout = text[text.rindex("{" if len(found) == 1 else ",", 0, last.begin) + 1 : last.begin]
+    last = outermost[-1]
+    layout = text[text.rindex("{" if len(outermost) == 1 else ",", 0, last.begin) + 1 : last.begin]
     return f"{text[: last.end]},{layout}{member_text}{text[last.end :]}"
 
 
 def remove(text: str, key: str) -> str:
-    found = members(text)
-    for index in reversed([index for index, member in enumerate(found) if member.key == key]):
-        found = members(text)
+    outermost = members(text)
+    for index in reversed([index for index, member in enumerate(outermost) if member.key == key]):
+        outermost = members(text)
         if index:
-            text = text[: found[index - 1].end] + text[found[index].end :]
-        elif len(found) > 1:
-            text = text[: found[0].begin] + text[found[1].begin :]
+            text = text[: outermost[index - 1].end] + text[outermost[index].end :]
+        elif len(outermost) > 1:
+            text = text[: outermost[0].begin] + text[outermost[1].begin :]
         else:
-            text = text[: found[0].begin] + text[found[0].end :]
+            text = text[: outermost[0].begin] + text[outermost[0].end :]
     return text

@@ -146,9 +146,9 @@ def family(
         return header_model(metadata) or "another model"
     if any(name.startswith("conditioner.embedders.0.model.") for name in names):
         return "SDXL refiner"
-    found = checkpoint_family(names) if kind == "checkpoint" else None
-    if found in ("SD2", "SDXL"):  # SD1's names are those of an SD2 in the names of transformers, too
-        return found
+    checkpoint_model = checkpoint_family(names) if kind == "checkpoint" else None
+    if checkpoint_model in ("SD2", "SDXL"):  # SD1's names are those of an SD2 in the names of transformers, too
+        return checkpoint_model
     encoders = {place.encoder for place in places.values()}
     text = text_width(names, shape)
     if THIRD in encoders or any(place.block >= DEPTHS["g"] for place in places.values()):
@@ -163,16 +163,16 @@ def family(
 def tower_alone(
     names: Collection[str], places: Mapping[str, Name], shape: Shape, metadata: Mapping[str, str]
 ) -> str | None:
-    """The model of a first text encoder, where there is no UNet to narrow it down."""
+    """The model of a first text encoder without a UNet to narrow it down."""
     blocks = 1 + max(place.block for place in places.values())
     by_depth = G_ALONE if blocks > DEPTHS["h"] else "SD2" if blocks > DEPTHS["l"] else None
-    found = by_depth or TOWER_WIDTHS.get(width(places, shape) or 0)
-    if found:
-        return found
-    stated = header_model(metadata)
+    by_size = by_depth or TOWER_WIDTHS.get(width(places, shape) or 0)
+    if by_size:
+        return by_size
+    by_header = header_model(metadata)
     if any(name.startswith("lora_te1_") for name in names):
-        return stated if stated and stated != "SD1" else FIRST_OF_SEVERAL
-    return stated or "SD1"
+        return by_header if by_header and by_header != "SD1" else FIRST_OF_SEVERAL
+    return by_header or "SD1"
 
 
 def text_width(names: Collection[str], shape: Shape) -> int | None:

@@ -10,22 +10,22 @@ from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.safetensors_file import SafetensorsFile
 from clip_skip.made_for.sidecars import beside
 
-__all__ = ["stated"]
+__all__ = ["find_recommendation"]
 
 
-def stated(path: str) -> Recommendation | None:
-    """Statements of the model at `path` about the clip skip that it was made for.
+def find_recommendation(path: str) -> Recommendation | None:
+    """The clip skip that the model at `path` was made for, by its header or the files beside it.
 
-    Of the model itself only the header is read; a file of another kind than .safetensors is never opened. Raises
-    Problem where one of the files cannot be read and no other one answers.
+    Of the model itself only the header is read; files other than .safetensors are never opened. Raises
+    Problem if one of the files cannot be read and no other has a value.
     """
     problem = None
     try:
-        found = remembered(first_in_header, path) if path.lower().endswith(".safetensors") else None
+        recommendation = remembered(first_in_header, path) if path.lower().endswith(".safetensors") else None
     except Problem as error:
-        found, problem = None, error
-    if found:
-        return found
+        recommendation, problem = None, error
+    if recommendation:
+        return recommendation
     others, other_problem = beside(path)
     if others:
         return others[0]

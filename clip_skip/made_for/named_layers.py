@@ -33,24 +33,24 @@ TRAINED_AT = Template(
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """The clip skip of T5 in our numbering, and the setting that says it, as written."""
+    """The clip skip of T5 in our numbering, and the setting with its original value."""
 
     value: int
     source: str
-    written: int
+    original: int
     tower: str = "t5"
 
     @property
     def message(self) -> Message:
         tag = shorten(f"<clipskip:{self.tower}={self.value}>")
-        return TRAINED_AT(value=self.value, source=self.source, written=self.written, tag=tag)
+        return TRAINED_AT(value=self.value, source=self.source, written=self.original, tag=tag)
 
 
 def named_layer(metadata: Mapping[str, str]) -> NamedLayer | None:
     """The header's statement about T5; None where there is none, or where T5 was used as published."""
     settings = one_trainer(metadata)
     source = LAYER_SKIPS.get(str(settings.get("model_type")))
-    skipped = settings.get(source) if source else None
-    if source is None or type(skipped) is not int or not 0 < skipped < T5_LAYERS:
+    layer_skip = settings.get(source) if source else None
+    if source is None or type(layer_skip) is not int or not 0 < layer_skip < T5_LAYERS:
         return None
-    return NamedLayer(skipped + 1, source, skipped)
+    return NamedLayer(layer_skip + 1, source, layer_skip)

@@ -48,7 +48,7 @@ ENCODERS = {
     "conditioner_embedders_0": FIRST,
     "conditioner_embedders_1": SECOND,
 }
-"""The meaning of the beginning of a name, with _ for every point, without what `WRAPPERS` finds. The embedder 0 with
+"""The meaning of the beginning of a name, with _ for every point, without what `WRAPPERS` matches. The embedder 0 with
 OpenCLIP's names is the refiner's."""
 
 WRAPPERS = re.compile(r"^base_model_model_?|^text_encoders_(?=clip_)|_?transformer$")
@@ -97,25 +97,25 @@ class Name:
 
 def parse_tensor_name(name: str) -> Name | None:
     """The parsed `name`; None where it is not in a block of a text encoder."""
-    found = BLOCK.fullmatch(name)
-    if not found:
+    match = BLOCK.fullmatch(name)
+    if not match:
         return None
-    encoder = ENCODERS.get(WRAPPERS.sub("", found["start"].replace(".", "_").strip("_")))
+    encoder = ENCODERS.get(WRAPPERS.sub("", match["start"].replace(".", "_").strip("_")))
     if encoder is None:
         return None
-    layer, factor = factor_of(found["rest"])
-    return Name(encoder, int(found["block"]), layer, factor)
+    layer, factor = factor_of(match["rest"])
+    return Name(encoder, int(match["block"]), layer, factor)
 
 
 def factor_of(name: str) -> tuple[str, str]:
     """The layer and the factor that `name` ends in; "weight", "bias" or "" where it is not an adapter's."""
-    found = FACTOR.fullmatch(name)
-    if found:
-        factor = found["factor"]
+    match = FACTOR.fullmatch(name)
+    if match:
+        factor = match["factor"]
         if factor.startswith("lora"):
             last = re.split(r"[._]", factor, maxsplit=1)[1].rpartition("layer")[2].lstrip("._")
             factor = LORA.get(last, last)
-        return found["layer"], "diff_b" if found["end"] == "bias" else factor
+        return match["layer"], "diff_b" if match["end"] == "bias" else factor
     for end in ("weight", "bias"):
         if name.endswith(end):
             return name[: -len(end)].rstrip("._"), end
@@ -124,8 +124,8 @@ def factor_of(name: str) -> tuple[str, str]:
 
 def checkpoint_family(names: Iterable[str]) -> str | None:
     """The family of a checkpoint whose weights have these names; None where a text encoder is missing."""
-    known = list(names)
+    weights = list(names)
     for family, prefixes in PREFIXES.items():
-        if all(any(name.startswith(prefix) for name in known) for prefix in prefixes):
+        if all(any(name.startswith(prefix) for name in weights) for prefix in prefixes):
             return family
     return None

@@ -16,13 +16,13 @@ class Recommendation:
     """A clip skip in our numbering.
 
     source: the key under which `file` has it. how: whether the model was trained at it, its author recommends it, or
-    most of its example pictures were made at it. written: as the file has it, in the numbering of the tool that wrote
-    it. model: "SD1", "SD2", "SDXL", or None where the file does not say it.
+    most of its example pictures were made at it. original: as in the file, in the numbering of the tool that wrote
+    it. model: "SD1", "SD2", "SDXL", or None if the file does not name one.
     """
 
     value: int
     source: str
     file: str
     how: Literal["trained", "recommended", "pictures"] = "recommended"
-    written: str = ""
+    original: str = ""
     model: str | None = None

@@ -1,7 +1,7 @@
 """The header and the tensors of a .safetensors file, read with NumPy alone.
 
-The format: eight bytes with the length of the header, the header (JSON), and the tensors' bytes. Torch would take
-longer to import than all else that is done here, and NumPy has no bfloat16 and no float8, so both are converted here.
+The format: eight bytes with the length of the header, the header (JSON), and the tensors' bytes. Importing
+torch would take longer than all the rest, and NumPy has neither bfloat16 nor float8, so both are converted here.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class SafetensorsFile:
     def type(self, name: str) -> str:
         return self.tensors[name].type
 
-    def stored(self, name: str, part: int = 0, parts: int = 1) -> Array:
+    def raw_values(self, name: str, part: int = 0, parts: int = 1) -> Array:
         """The tensor as it is stored, bfloat16 and float8 as unsigned integers.
 
         part, parts: which one of the tensors that are stacked in this one, and their number.
@@ -105,7 +105,7 @@ class SafetensorsFile:
 
     def values(self, name: str, part: int = 0, parts: int = 1) -> Array:
         """The numbers of a tensor: float64 if it is stored so, else float32."""
-        return numbers(self.stored(name, part, parts), self.type(name))
+        return numbers(self.raw_values(name, part, parts), self.type(name))
 
 
 def read_header(file: Any) -> tuple[Mapping[str, str], Mapping[str, Tensor]]:
@@ -142,15 +142,15 @@ def tensor_of(entry: Any, body: int, size: int) -> Tensor:
     return Tensor(name, shape, body + start)
 
 
-def numbers(stored: Array, name: str) -> Array:
-    """The values of `stored`, of the type `name`, as float32 or float64."""
+def numbers(raw: Array, name: str) -> Array:
+    """The values of `raw`, of the type `name`, as float32 or float64."""
     if name == "BF16":
-        return (stored.astype(np.uint32) << 16).view(np.float32)
+        return np.left_shift(raw, 16, dtype=np.uint32).view(np.float32)
     if name == "F8_E5M2":  # the upper half of a float16
-        return (stored.astype(np.uint16) << 8).view(np.float16).astype(np.float32)
+        return np.left_shift(raw, 8, dtype=np.uint16).view(np.float16).astype(np.float32)
     if name == "F8_E4M3":
-        return float8_values()[stored]
-    return stored if name == "F64" else stored.astype(np.float32)
+        return float8_values()[raw]
+    return raw if name == "F64" else raw.astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -28,15 +28,15 @@ Recommendations = Iterator[Recommendation]
 
 def beside(path: str) -> tuple[list[Recommendation], Problem | None]:
     """All statements beside the model at `path`, the most certain first, and the problem with one of the files."""
-    found: list[Recommendation] = []
+    statements: list[Recommendation] = []
     problem = None
     base = os.path.splitext(path)[0]
     for ending, read in SIDECARS.items():
         try:
-            found += remembered(read, base + ending) or ()
+            statements += remembered(read, base + ending) or ()
         except Problem as error:
             problem = problem or error
-    return sorted(found, key=lambda one: one.how == "pictures"), problem
+    return sorted(statements, key=lambda one: one.how == "pictures"), problem
 
 
 def answers(read: Callable[[Mapping[str, Any], str], Recommendations], path: str) -> tuple[Recommendation, ...]:
@@ -57,8 +57,8 @@ def read_civitai_metadata(data: Mapping[str, Any], file: str) -> Recommendations
     if not isinstance(versions, list):
         yield from version(data, file)
         return
-    known = [one for one in versions if isinstance(one, dict)]
-    ours = [one for one in known if stem(file) in map(stem, names_of_files(one))] or known
+    entries = [one for one in versions if isinstance(one, dict)]
+    ours = [one for one in entries if stem(file) in map(stem, names_of_files(one))] or entries
     if len(ours) == 1:
         yield from version({"model": data, **ours[0]}, file)
 
@@ -115,7 +115,7 @@ def names_of_files(data: Mapping[str, Any]) -> list[str]:
 
 
 def stem(name: str) -> str:
-    """The name without the end of a model's or of a sidecar's."""
+    """The name without the suffix of a model or a sidecar."""
     return re.sub(r"\.(?:safetensors|ckpt|pt|civitai\.info|api_info\.json)$", "", name)
 
 
@@ -128,17 +128,17 @@ def field(data: object, key: str, file: str, how: Any = "recommended") -> Recomm
 
 def texts(data: object, keys: tuple[str, ...], file: str) -> Recommendations:
     """The recommendations in the descriptions under `keys`."""
-    known = data if isinstance(data, Mapping) else {}
+    descriptions = data if isinstance(data, Mapping) else {}
     for key in keys:
-        value = mentioned(known.get(key))
+        value = mentioned(descriptions.get(key))
         if value:
             yield Recommendation(value, key, file, model="SD1")
 
 
 def pictures(images: object, file: str) -> Recommendations:
     """The value of most example pictures, and at least of two. A picture at clip skip 1 may not have it written."""
-    listed = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
-    metas = [meta for image in listed if (meta := picture_settings(image))]
+    entries = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    metas = [meta for image in entries if (meta := picture_settings(image))]
     votes = Counter(whole(meta.get("Clip skip", meta.get("clipSkip"))) for meta in metas)
     value, count = votes.most_common(1)[0] if votes else (None, 0)
     if value and count >= 2 and count * 2 > len(metas):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clip_skip.made_for.findings import inspect
-from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.metadata import find_recommendation
 from clip_skip.made_for.reading import Problem
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.made_for.remembered import value_of
@@ -50,31 +50,31 @@ class File:
 
 
 def suggest(
-    files: Iterable[File], in_effect: float, used: Template = THIS_PICTURE, from_weights: bool = True
+    files: Iterable[File], in_effect: float, comparison: Template = THIS_PICTURE, from_weights: bool = True
 ) -> list[dict[str, Any]]:
     """A suggestion for each of `files` that was made for another clip skip than `in_effect`.
 
     Each is {"file", "kind", "value", "source", "text"}, or {"problem"} for a file that could not be read; "text" and
     "problem" are messages.
-    used: THIS_PICTURE or NOW, for what has the value in effect
+    comparison: THIS_PICTURE or NOW, to name the value in effect
     from_weights: whether to open LoRAs whose metadata does not say
     """
     suggestions: list[dict[str, Any]] = []
     for file in files:
         try:
-            found = of_lora(file.path, from_weights) if file.kind == "LoRA" else of_checkpoint(file.path)
+            basis = of_lora(file.path, from_weights) if file.kind == "LoRA" else of_checkpoint(file.path)
         except Problem as problem:
             suggestions.append({"problem": problem.message})
             continue
-        if found and found.value != in_effect:
-            named = FILES[file.kind](name=shorten(file.name, 100))
+        if basis and basis.value != in_effect:
+            label = FILES[file.kind](name=shorten(file.name, 100))
             suggestions.append(
                 {
                     "file": os.path.basename(file.path),
                     "kind": file.kind,
-                    "value": found.value,
-                    "source": found.source,
-                    "text": found.sentence(named, used(value=format_skip(in_effect))),
+                    "value": basis.value,
+                    "source": basis.source,
+                    "text": basis.sentence(label, comparison(value=format_skip(in_effect))),
                 }
             )
     return suggestions
@@ -95,22 +95,22 @@ class Basis:
 
 
 def of_checkpoint(path: str) -> Basis | None:
-    if value_of(path):  # the header follows it, and whoever moves the slider then means to
+    if value_of(path):  # the header follows it, so another value was set on purpose
         return None
-    found = stated(path)
-    return from_metadata(found) if found and is_for_sd1(found) else None
+    recommendation = find_recommendation(path)
+    return from_metadata(recommendation) if recommendation and is_for_sd1(recommendation) else None
 
 
 def of_lora(path: str, from_weights: bool = True) -> Basis | None:
-    """From its weights where they are exact, else from its metadata, else from the lower bound that its weights give.
+    """From its weights if they are exact, else from its metadata, else the lower bound from its weights.
 
-    Nothing where blocks were changed that the metadata says were not trained: one of the two is wrong.
+    None if blocks were changed that, by the metadata, were not trained: one of the two is wrong.
     """
     if remembered := value_of(path):
         return Basis(remembered, "remembered", REMEMBERED)
     problem = None
     try:
-        metadata = stated(path)
+        metadata = find_recommendation(path)
     except Problem as error:
         metadata, problem = None, error
     if metadata and not is_for_sd1(metadata):
@@ -136,17 +136,17 @@ def of_lora(path: str, from_weights: bool = True) -> Basis | None:
     return None
 
 
-def from_metadata(found: Recommendation) -> Basis:
-    return Basis(found.value, f"{found.source} in {found.file}", WAYS[found.how])
+def from_metadata(recommendation: Recommendation) -> Basis:
+    return Basis(recommendation.value, f"{recommendation.source} in {recommendation.file}", WAYS[recommendation.how])
 
 
-def is_for_sd1(found: Recommendation) -> bool:
-    return found.model in (None, "SD1")
+def is_for_sd1(recommendation: Recommendation) -> bool:
+    return recommendation.model in (None, "SD1")
 
 
 def weights_of(path: str) -> Weights | None:
     """The findings on the weights of a LoRA for SD1; a file of another kind is never opened."""
     if not os.path.isfile(path) or not path.lower().endswith(".safetensors"):
         return None
-    found = inspect(path)
-    return found.weights if found.model == "SD1" else None
+    finding = inspect(path)
+    return finding.weights if finding.model == "SD1" else None

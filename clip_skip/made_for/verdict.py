@@ -1,7 +1,7 @@
 """The clip skip that the blocks of a text encoder indicate, how certainly, and why.
 
-With clip skip n the top n - 1 blocks get no gradient, so they stay as they were. What tools do to that is told in
-docs/made-for.md, and where `FAINT` comes from.
+With clip skip n the top n - 1 blocks get no gradient, so they stay as they were. docs/made-for.md explains what tools
+do to that, and where `FAINT` comes from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clip_skip.made_for.kinds import ADAPTERS, FIRST_OF_SEVERAL, FileKind
 from clip_skip.made_for.recommendation import Recommendation
 from clip_skip.messages.message import Message, Template
 
-__all__ = ["FAINT", "NO_TEXT_ENCODER", "Verdict", "Weights", "judge", "judge_blocks", "nothing_to_tell", "weigh"]
+__all__ = ["FAINT", "NO_TEXT_ENCODER", "Verdict", "Weights", "judge", "judge_blocks", "weigh", "why_no_verdict"]
 
 FAINT = 0.25
 """A block that has changed by less than this share of the blocks below it indicates a merge, or rounding."""
@@ -115,8 +115,8 @@ def weigh(kind: FileKind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
 def judge_blocks(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int | None, Certainty, Message | str]:
     """The clip skip, how surely, and a sentence.
 
-    cut: so many blocks at the top are not in the files of some trainers, which never run them (SD2 stops at its
-    published layer).
+    cut: the number of top blocks that some trainers leave out of the file because they never run them (SD2 stops at
+    its published layer).
     """
     problem = unusable(blocks)
     if problem:
@@ -182,13 +182,13 @@ def judge(
 ) -> Verdict:
     """The verdict on a file. problem: why its weights show nothing, if that is known already."""
     value, certainty = (weights.clip_skip, weights.certainty) if weights else (None, "none")
-    sentence: Message | str = problem or (weights.reason if weights else nothing_to_tell(kind))
+    sentence: Message | str = problem or (weights.reason if weights else why_no_verdict(kind))
     published = published_way(kind, value) if value else None
     if published:
         value, certainty, sentence = None, "none", published
     if metadata is None:
         return Verdict(value, certainty, (sentence,))
-    return Verdict(value, certainty, (sentence, said_of(metadata, value)))
+    return Verdict(value, certainty, (sentence, metadata_sentence(metadata, value)))
 
 
 def published_way(kind: FileKind, value: int) -> Message | None:
@@ -202,9 +202,9 @@ def published_way(kind: FileKind, value: int) -> Message | None:
     return AS_PUBLISHED(model=str(kind.model)) if value == 2 else None
 
 
-def said_of(metadata: Recommendation, value: int | None) -> Message:
+def metadata_sentence(metadata: Recommendation, value: int | None) -> Message:
     """The sentences on a file whose weights show `value`."""
-    number = f" {metadata.written}" if metadata.written not in ("", str(metadata.value)) else ""
+    number = f" {metadata.original}" if metadata.original not in ("", str(metadata.value)) else ""
     source = f"{metadata.source}{number}, {metadata.file}"
     if metadata.how != "trained":
         return (EXAMPLES_SUGGEST if metadata.how == "pictures" else RECOMMENDED)(value=metadata.value, source=source)
@@ -212,7 +212,7 @@ def said_of(metadata: Recommendation, value: int | None) -> Message:
     return template(value=metadata.value, source=source)
 
 
-def nothing_to_tell(kind: FileKind) -> Message | str:
+def why_no_verdict(kind: FileKind) -> Message | str:
     """Why a file of this kind shows nothing."""
     if kind.kind == "textual inversion":
         return INVERSION

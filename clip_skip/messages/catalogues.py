@@ -1,9 +1,9 @@
 """Messages in another language: one catalogue for each, of two files.
 
-`localizations/<language>.json` has our texts, with {names} for what varies. A WebUI gives this file to its page, merged
-with the user's language pack, and replaces every text of the page that equals a key, whoever wrote it. So a text that
-a WebUI has on its own page too ("Seed") stands in `host_words/<language>.json`, which no WebUI reads: there the user's
-language pack may translate it.
+`localizations/<language>.json` has our texts, with {names} for the parts that vary. A WebUI gives this file to its
+page, merged with the user's language pack, and replaces every text of the page that equals a key, whoever wrote it. So
+a text that a WebUI has on its own page too ("Seed") is in `host_words/<language>.json`, which no WebUI reads: there the
+user's language pack translates it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def translator(language: str | None) -> Translate:
 
 
 def translate_for_picture(text: Message | str, translate: Translate) -> str:
-    """`text` as `translate` has it if there is a font for that, else in English."""
+    """`text` translated if a font has the letters of the translation, else in English."""
     english, translation = str(text), translate(text)
     if translation == english:
         return english
-    from clip_skip.messages.fonts import has_letters  # matplotlib takes its time
+    from clip_skip.messages.fonts import has_letters  # matplotlib is slow to import
 
     return translation if has_letters(translation) else english
 

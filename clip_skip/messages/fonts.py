@@ -1,7 +1,7 @@
-"""The letters in pictures: for every text a font that has its letters, among those that are installed.
+"""The letters in pictures: for every text an installed font that has its letters.
 
-matplotlib's own font has no Japanese, Korean or Chinese. Where no font has a translation's letters, it stays English;
-letters of what a person typed that no font has become "�". No box is ever drawn.
+matplotlib's own font has no Japanese, Korean or Chinese. If no font has a translation's letters, the text stays
+English; in a text that a person typed, letters that no font has become "�". No box is ever drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REPLACEMENT = "\ufffd"
 """The replacement for a letter that no font has; DejaVu Sans has it."""
 
 BOXES = re.compile(r"Last ?Resort|Adobe Blank|NonUnicode", re.IGNORECASE)
-"""Fonts that claim letters and draw boxes, blanks or others in their place."""
+"""Fonts that claim letters but draw boxes, blanks or other letters instead."""
 
 JAPANESE = ("Noto Sans CJK JP", "Noto Sans JP", "Yu Gothic", "Meiryo", "Hiragino Sans", "MS Gothic", "IPAexGothic")
 KOREAN = ("Noto Sans CJK KR", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
@@ -39,8 +39,8 @@ def replacement_mark(letter: str) -> str:
 
 def replace_missing_letters(text: str, replacement: Callable[[str], str] = replacement_mark) -> str:
     """`text` with a `replacement` for each letter that `font_families` of it do not have."""
-    known = frozenset().union(*map(font_letters, font_families(text)))
-    return "".join(one if one.isspace() or ord(one) in known else replacement(one) for one in text)
+    letters = frozenset().union(*map(font_letters, font_families(text)))
+    return "".join(one if one.isspace() or ord(one) in letters else replacement(one) for one in text)
 
 
 def has_letters(text: str) -> bool:
@@ -57,53 +57,53 @@ def font_families(text: str) -> list[str]:
 
 def single_font(text: str) -> str:
     """The font for a program that takes all letters of `text` from one."""
-    wanted = frozenset(ord(letter) for letter in text if not letter.isspace())
-    return OWN if wanted <= font_letters(OWN) else font_with_most(wanted) or OWN
+    letters = frozenset(ord(letter) for letter in text if not letter.isspace())
+    return OWN if letters <= font_letters(OWN) else font_with_most(letters) or OWN
 
 
 def font_file(font: str) -> tuple[str, int]:
     """The file of an installed font, and its number in there."""
-    found = findfont(FontProperties(family=font))
-    return str(found), int(getattr(found, "face_index", 0))
+    path = findfont(FontProperties(family=font))
+    return str(path), int(getattr(path, "face_index", 0))
 
 
 @lru_cache(maxsize=512)
-def font_with_most(wanted: frozenset[int]) -> str | None:
-    """The installed font that has the most of `wanted`, code points; None where none has any."""
-    best, most = _most(wanted)
-    if most < len(wanted) and add_new_fonts():
-        best, _ = _most(wanted)
+def font_with_most(letters: frozenset[int]) -> str | None:
+    """The installed font that has the most of `letters`, code points; None if no font has any."""
+    best, most = _most(letters)
+    if most < len(letters) and add_new_fonts():
+        best, _ = _most(letters)
     return best
 
 
 @cache
 def add_new_fonts() -> bool:
     """Adds fonts that are newer than matplotlib's list; returns whether there are any. Looks only once."""
-    count, known = len(fontManager.ttflist), {font.fname for font in fontManager.ttflist}
+    count, files = len(fontManager.ttflist), {font.fname for font in fontManager.ttflist}
     for file in findSystemFonts():
-        if file not in known:
-            with suppress(Exception):  # whatever is wrong with a font, matplotlib's own list leaves it out too
+        if file not in files:
+            with suppress(Exception):  # matplotlib leaves out fonts that it cannot load, too
                 fontManager.addfont(file)
     return len(fontManager.ttflist) > count
 
 
-def _most(wanted: frozenset[int]) -> tuple[str | None, int]:
-    """The installed font that has the most of `wanted`, and how many it has."""
+def _most(letters: frozenset[int]) -> tuple[str | None, int]:
+    """The installed font that has the most of `letters`, and how many it has."""
     best, most = None, 0
-    for name in fonts_in_order(wanted):
-        count = len(wanted & font_letters(name))
+    for name in fonts_in_order(letters):
+        count = len(letters & font_letters(name))
         if count > most:
             best, most = name, count
-        if most == len(wanted):
+        if most == len(letters):
             break
     return best, most
 
 
-def fonts_in_order(wanted: frozenset[int]) -> list[str]:
-    """The installed fonts, those first whose letters look as readers of `wanted` expect."""
-    if any(0x3040 <= letter <= 0x30FF for letter in wanted):
+def fonts_in_order(letters: frozenset[int]) -> list[str]:
+    """The installed fonts, first those whose letters look as readers of `letters` expect."""
+    if any(0x3040 <= letter <= 0x30FF for letter in letters):
         first = (*JAPANESE, *CHINESE, *KOREAN)
-    elif any(0xAC00 <= letter <= 0xD7A3 for letter in wanted):
+    elif any(0xAC00 <= letter <= 0xD7A3 for letter in letters):
         first = (*KOREAN, *JAPANESE, *CHINESE)
     else:
         first = (*CHINESE, *JAPANESE, *KOREAN)

@@ -38,37 +38,37 @@ def wrap(text: str, width: float, letter_width: Callable[[str], float] = letter_
     """
     lines: list[str] = []
     line: list[str] = []
-    used, gap = 0.0, ""
+    width_so_far, gap = 0.0, ""
     for part in unbreakable_parts(text):
         if part.isspace():
             gap = part
             continue
         needed = sum(map(letter_width, part))
         spaces = sum(map(letter_width, gap)) if line else 0
-        if line and used + spaces + needed <= width:
+        if line and width_so_far + spaces + needed <= width:
             line.append(gap)
-            used += spaces
+            width_so_far += spaces
         elif line:
             lines.append("".join(line))
-            line, used = [], 0
+            line, width_so_far = [], 0
         gap = ""
-        for piece in [part] if used + needed <= width else part:
+        for piece in [part] if width_so_far + needed <= width else part:
             advance = needed if piece is part else letter_width(piece)
-            if line and used + advance > width:
+            if line and width_so_far + advance > width:
                 lines.append("".join(line))
-                line, used = [], 0
+                line, width_so_far = [], 0
             line.append(piece)
-            used += advance
+            width_so_far += advance
     return [*lines, "".join(line)] if line else lines
 
 
 def cut(text: str, width: int, end: str = "…") -> str:
     """`text`, or its beginning and `end`, no wider than `width` columns."""
-    room, used, kept = width - columns(end), 0, 0
+    room, width_so_far, length = width - columns(end), 0, 0
     for index, letter in enumerate(text, 1):
-        used += letter_columns(letter)
-        if used <= room:
-            kept = index
-        if used > width:
-            return text[:kept].rstrip() + end
+        width_so_far += letter_columns(letter)
+        if width_so_far <= room:
+            length = index
+        if width_so_far > width:
+            return text[:length].rstrip() + end
     return text

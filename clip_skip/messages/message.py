@@ -39,7 +39,7 @@ class Template(str):
         return frozenset(PLACEHOLDER.findall(self))
 
     def __call__(self, **values: Value) -> Message:
-        """The message with these values. TypeError where their names are not those of the template."""
+        """The message with these values. TypeError if their names are not those of the template."""
         if values.keys() != self.names:
             raise TypeError(f"{self!r} needs {sorted(self.names)}, not {sorted(values)}")
         return Message(str(self), tuple(values.items()))
@@ -61,11 +61,11 @@ class Message:
 
 Value = str | int | Message
 Translate = Callable[[Message | str], str]
-"""Renders a message, or a word that varies in nothing, in the reader's language. For English `str` does it."""
+"""Renders a message, or a fixed text, in the reader's language. `str` does it for English."""
 
 
 class MessageError(ValueError):
-    """An error whose text is for people: `message`, rendered by whoever shows it; `str()` of it is English."""
+    """An error whose text is for people: `message`, which is rendered where it is shown; `str()` of it is English."""
 
     def __init__(self, message: Message | str) -> None:
         super().__init__(message)

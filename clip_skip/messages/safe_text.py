@@ -19,7 +19,7 @@ LONE = re.compile("[\ud800-\udfff]")
 
 
 def printable(text: object) -> str:
-    """`text` as one line for a terminal: what would move the cursor, or show letters in another order, is escaped."""
+    """`text` as one line for a terminal: characters that move the cursor or reorder letters are escaped."""
     return "".join(letter if is_safe(letter) else escaped(letter) for letter in str(text))
 
 
@@ -32,18 +32,18 @@ def escaped(letter: str) -> str:
 
 
 def json_text(value: object) -> str:
-    """`value` as JSON for a terminal: the same data, with what `printable` escapes written as JSON escapes it."""
+    """`value` as JSON for a terminal: the same data; characters that `printable` escapes are escaped as in JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     return "".join(letter if letter == "\n" or is_safe(letter) else json.dumps(letter)[1:-1] for letter in text)
 
 
 def table_cell(value: object) -> object:
-    """`value` for a table that a spreadsheet opens: an apostrophe stands before what would be taken for a formula."""
+    """`value` for a table that a spreadsheet opens: an apostrophe precedes text that would be taken for a formula."""
     if not isinstance(value, str):
         return value
     return well_formed(f"'{value}" if value.lstrip(" ").startswith(FORMULA) else value)
 
 
 def well_formed(text: str) -> str:
-    """`text` without lone surrogates, which no encoding has: a file name, or JSON, may bring them."""
+    """`text` without lone surrogates, which cannot be encoded; they occur in file names and JSON."""
     return LONE.sub("\ufffd", text)

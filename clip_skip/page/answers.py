@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 BOXES = ("prompt", "negative", "hires_prompt", "hires_negative")
-"""The boxes that a person writes in; an empty hires box is the one of the first pass."""
+"""The boxes that a person writes in; an empty hires box means the text of the first pass."""
 
 Parts = list[list[Values]]
 """For each sub-prompt its values by tower, from step to step; towers without a tag are omitted."""
@@ -50,7 +50,7 @@ def step_count(value: Any) -> int:
 
 
 def values_by_step(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
-    """The values of each of `schedules`, which are last steps and marked texts; equal ones in a row once."""
+    """The values of each of `schedules` (last steps and marked texts); consecutive equal ones count once."""
     values = [[read_marked(text).values or {} for _, text in schedule] for schedule in schedules]
     return [[value for value, _ in groupby(changes)][:MOST_CHANGES] for changes in values]
 
@@ -64,8 +64,8 @@ class Host:
     parts:     called with texts and whether the negative prompt is meant
     styled:    called with a text, whether it is negative, and the names of styles; returns the text with the styles
     networks:  names of `<name:...>` tags that the host or another extension has
-    named:     the model's text encoders that only a tag with their name reaches
-    several:   whether the model takes several layers of its text encoder together
+    named_encoders: the model's text encoders that only a tag with their name reaches
+    several:   whether the model uses several layers of its text encoder at once
     """
 
     encoders: Sequence[TextEncoder]
@@ -74,18 +74,18 @@ class Host:
     parts: Callable[[Texts, bool], Parts]
     styled: Callable[[str, bool, list[str]], str] = lambda text, negative, styles: text
     networks: Collection[str] = ()
-    named: Sequence[TextEncoder] = ()
+    named_encoders: Sequence[TextEncoder] = ()
     several: bool = False
 
 
 def describe_encoder(encoder: TextEncoder, header: dict[str, int] | None) -> dict[str, Any]:
-    """An encoder; with the header at n it stops at n + header["offset"], but at header["least"] or more."""
+    """An encoder; at the header's n it stops at n + header["offset"], and at header["least"] or more."""
     fixed = {"name": encoder.name, "tower": encoder.tower, "layers": encoder.layers, "native": encoder.native}
     return {**fixed, "header": header}
 
 
 def describe_named(encoder: TextEncoder) -> dict[str, Any]:
-    """A text encoder that only a tag with its name reaches, and a tag that does."""
+    """A text encoder that only a tag with its name reaches, and an example of such a tag."""
     return {**describe_encoder(encoder, None), "deepest": encoder.deepest, "example": example(encoder)}
 
 
@@ -98,13 +98,13 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
     warnings: all of these
     passes:   the parts of "prompt" and "negative" in the "first" pass and in the "hires" pass
     """
-    written = box_texts(request)
-    texts = add_styles(written, style_names(request), host)
+    texts_in_boxes = box_texts(request)
+    texts = add_styles(texts_in_boxes, style_names(request), host)
     tag = parse_prompt(texts["prompt"]).tag
     values = {tower: tag.at(tower, False) for tower in TOWERS} if tag else {}
     first = Texts(texts["prompt"], texts["negative"])
     second = Texts(texts["hires_prompt"], texts["hires_negative"], hires=True, first_pass=texts["prompt"])
-    messages = {box: remarks_on(box, text, host) for box, text in written.items()}
+    messages = {box: remarks_on(box, text, host) for box, text in texts_in_boxes.items()}
     of_styles = (
         remark
         for box in ("prompt", "negative")
@@ -115,7 +115,7 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
     boxes = {box: [host.translate(message) for message in some] for box, some in messages.items()}
     return {
         "tag": f"<clipskip:{tag}>" if tag else None,
-        "tag_in_style": tag is not None and tag != parse_prompt(written["prompt"]).tag,
+        "tag_in_style": tag is not None and tag != parse_prompt(texts_in_boxes["prompt"]).tag,
         "values": {tower: value for tower, value in values.items() if value is not None},
         "boxes": boxes,
         "warnings": list(dict.fromkeys(text for some in boxes.values() for text in some)),
@@ -151,10 +151,10 @@ def style_names(request: Mapping[str, Any]) -> list[str]:
     return [name for name in styles if isinstance(name, str)] if isinstance(styles, list) else []
 
 
-def add_styles(written: Mapping[str, str], styles: list[str], host: Host) -> dict[str, str]:
+def add_styles(typed: Mapping[str, str], styles: list[str], host: Host) -> dict[str, str]:
     """The texts with the styles; an empty hires text is the first pass's."""
     first = {box: box.removeprefix("hires_") for box in BOXES}
-    texts = {box: written[box] or written[first[box]] for box in BOXES}
+    texts = {box: typed[box] or typed[first[box]] for box in BOXES}
     if not styles:
         return texts
     return {box: host.styled(text, first[box] == "negative", styles) for box, text in texts.items()}
@@ -162,4 +162,4 @@ def add_styles(written: Mapping[str, str], styles: list[str], host: Host) -> dic
 
 def remarks_on(box: str, text: str, host: Host) -> list[Message | str]:
     prompt = parse_negative(text) if box.endswith("negative") else parse_prompt(text)
-    return remarks(prompt, host.encoders, host.model, host.networks, host.named, host.several)
+    return remarks(prompt, host.encoders, host.model, host.networks, host.named_encoders, host.several)

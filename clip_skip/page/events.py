@@ -13,7 +13,7 @@ def listen(
 ) -> Any:
     """Calls `function` at `event`. script: JavaScript whose return value becomes its inputs (`_js` in gradio 3).
 
-    Returns what gradio does: the event has a `then`, for what is to follow.
+    Returns what gradio does: the event has a `then`, for the next function.
     """
     name = "js" if "js" in inspect.signature(event).parameters else "_js"
     return event(function, inputs, outputs, **{name: script}, **more)

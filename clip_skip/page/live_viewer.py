@@ -25,7 +25,7 @@ def describe_grid(
     """A grid's description for the page.
 
     cells: the index of each finished cell's picture among those shown
-    header_values: of each column, the header's value that alone makes its cells, or None
+    header_values: for each column, the header's value that by itself gives the same cells, or None
     """
     columns, rows = plan.axes
     return {

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 ADD_THEME_TO_FILE = "(file, base, dark) => [file, base, Boolean(document.querySelector('.dark'))]"
-"""Gives `explain_file` its last argument, in the browser."""
+"""JavaScript that supplies the last argument of `explain_file`."""
 
 COLUMN_HEADINGS = ("LoRA", "Its model", "Its metadata says", "Changed blocks", "Clip skip", "Reason")
 COLUMN_TYPES = ("str", "str", "number", "number", "number", "str")
@@ -85,8 +85,8 @@ def table(
 ) -> tuple[list[list[str | int]] | None, str]:
     """A row of cells, as HEADS has them, for each of `files`, paths by their names; an unknown value is "".
 
-    And HTML: a link to have the table as a file, or `none` where there are no files, and no table.
-    each: goes through the names, and shows how far it is.
+    And HTML: a link to download the table. Without files: no table, and `none`.
+    each: iterates over the names and shows the progress.
     """
     if not files:
         return None, html.escape(translate(none))
@@ -96,16 +96,16 @@ def table(
 
 def cells(path: str, translate: Translate) -> list[str | int]:
     try:
-        found = inspect(path)
+        finding = inspect(path)
     except Problem as problem:
         return ["", "", "", "", translate(problem.message)]
-    changed = changed_blocks(found)
+    block_counts = changed_blocks(finding)
     numbers = [
-        found.metadata.value if found.metadata else "",
-        changed[0] if changed else "",
-        found.verdict.clip_skip or "",
+        finding.metadata.value if finding.metadata else "",
+        block_counts[0] if block_counts else "",
+        finding.verdict.clip_skip or "",
     ]
-    return [f"{found.model or '?'}, {found.kind}", *numbers, reasons(found, translate)]
+    return [f"{finding.model or '?'}, {finding.kind}", *numbers, reasons(finding, translate)]
 
 
 def link(heads: Iterable[str], rows: Iterable[Sequence[object]], text: str) -> str:

@@ -1,4 +1,4 @@
-"""Messages about tags on models with a text encoder that is not CLIP, and such encoders' names on other models."""
+"""Messages about tags on models with a text encoder other than CLIP, and names of such encoders on other models."""
 
 from __future__ import annotations
 
@@ -30,32 +30,36 @@ def example(encoder: TextEncoder) -> str:
 
 
 def tag_messages(
-    tag: Tag, clip: Sequence[TextEncoder], named: Sequence[TextEncoder], model: str | Template, several: bool = False
+    tag: Tag,
+    clip: Sequence[TextEncoder],
+    named_encoders: Sequence[TextEncoder],
+    model: str | Template,
+    several: bool = False,
 ) -> Iterator[Message]:
     """Why a good tag, or a name in it, has no effect on a loaded model, and which tag would act.
 
-    clip, named: the model's text encoders, and those that are reached by name
-    several:     whether the model takes several layers of its text encoder together
+    clip, named_encoders: the model's CLIPs, and its text encoders that are reached by name
+    several: whether the model uses several layers of its text encoder at once
     """
     assert tag.skip
-    skip, written = tag.skip, shorten(tag.text)
-    asked = [name for name in LANGUAGE_MODELS if skip.at(name, False) is not None]
+    skip, text = tag.skip, shorten(tag.text)
+    names = [name for name in LANGUAGE_MODELS if skip.at(name, False) is not None]
     if several and not clip:
-        yield SEVERAL(tag=written, model=model)
+        yield SEVERAL(tag=text, model=model)
         return
-    for name in asked:
-        if name not in {encoder.tower for encoder in named}:
-            if named:
-                yield NAME_HAS_NO_EFFECT_BUT(name=name, tag=written, model=model, **would_act(named[0]))
+    for name in names:
+        if name not in {encoder.tower for encoder in named_encoders}:
+            if named_encoders:
+                yield NAME_HAS_NO_EFFECT_BUT(name=name, tag=text, model=model, **would_act(named_encoders[0]))
             else:
-                yield NAME_HAS_NO_EFFECT(name=name, tag=written, model=model)
-    if named and not clip and not asked:
-        yield NOT_CLIP(tag=written, model=model, **would_act(named[0]))
+                yield NAME_HAS_NO_EFFECT(name=name, tag=text, model=model)
+    if named_encoders and not clip and not names:
+        yield NOT_CLIP(tag=text, model=model, **would_act(named_encoders[0]))
 
 
-def panel_message(named: Sequence[TextEncoder], model: str | Template) -> Message:
+def panel_message(named_encoders: Sequence[TextEncoder], model: str | Template) -> Message:
     """The message that the panel has no effect on a model without CLIP, and which tag would act."""
-    return PANEL_NOT_CLIP(model=model, **would_act(named[0]))
+    return PANEL_NOT_CLIP(model=model, **would_act(named_encoders[0]))
 
 
 def would_act(encoder: TextEncoder) -> dict[str, str | int]:

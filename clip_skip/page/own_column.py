@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.metadata import find_recommendation
 from clip_skip.made_for.reading import Problem
 from clip_skip.made_for.remembered import Store, value_of
 from clip_skip.messages.message import Message, Template
@@ -30,7 +30,7 @@ class OwnColumn:
 
 
 def find_own_column(plan: SweepPlan, path: str | None, store: Store, is_sd1: bool) -> OwnColumn | None:
-    """The column of the checkpoint at `path`, if the sweep has it; files recommend values for SD1 alone."""
+    """The column of the checkpoint at `path`, if the sweep has it; recommendations in files are for SD1 alone."""
     if path is None or plan.columns != "clip_skip":
         return None
     remembered = value_of(path, store)
@@ -38,10 +38,10 @@ def find_own_column(plan: SweepPlan, path: str | None, store: Store, is_sd1: boo
         own = OwnColumn(remembered, REMEMBERED(value=remembered))
     else:
         try:
-            found = stated(path) if is_sd1 else None
+            recommendation = find_recommendation(path) if is_sd1 else None
         except Problem:
-            found = None
-        if found is None or found.model not in (None, "SD1"):
+            recommendation = None
+        if recommendation is None or recommendation.model not in (None, "SD1"):
             return None
-        own = OwnColumn(found.value, RECOMMENDED(value=found.value, file=found.file))
+        own = OwnColumn(recommendation.value, RECOMMENDED(value=recommendation.value, file=recommendation.file))
     return own if own.value in plan.clip_skips else None

@@ -1,11 +1,11 @@
-"""All checkpoints as a table: what is remembered for each, and what its files say."""
+"""All checkpoints as a table: the remembered value of each, and the one that its files recommend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clip_skip.made_for.metadata import stated
+from clip_skip.made_for.metadata import find_recommendation
 from clip_skip.made_for.reading import Problem
 from clip_skip.made_for.remembered import Store, value_of
 from clip_skip.messages.message import Message, Template, Translate, join
@@ -14,7 +14,7 @@ __all__ = ["HEADS", "OwnValue", "list_values", "preview", "table", "to_remember"
 
 HEADS = ("Checkpoint", "Remembered", "Said by its files", "Where", "Loaded")
 
-NOTHING_TO_REMEMBER = Template("No file says more than is remembered already.")
+NOTHING_TO_REMEMBER = Template("No file recommends a value that is not remembered already.")
 WOULD_REMEMBER = Template("To be remembered, beside each checkpoint:")
 LINE = Template("{name}: {value} ({file})")
 LOADED = Template("loaded")
@@ -22,7 +22,7 @@ LOADED = Template("loaded")
 
 @dataclass(frozen=True)
 class OwnValue:
-    """A checkpoint: what is remembered for it, what its files say and which of them, and whether it is selected.
+    """A checkpoint: its remembered value, the one that its files recommend, in which file, and whether it is selected.
 
     problem: why its files could not be read
     """
@@ -30,26 +30,26 @@ class OwnValue:
     name: str
     path: str
     remembered: int | None
-    said: int | None = None
+    recommendation: int | None = None
     file: str = ""
     is_selected: bool = False
     problem: Message | str = ""
 
 
 def list_values(checkpoints: Mapping[str, str], store: Store, selected: str | None) -> list[OwnValue]:
-    """All of `checkpoints`, paths by their names. selected: the path of the one that is."""
+    """All of `checkpoints`, paths by their names. selected: the path of the selected one."""
     return [describe(name, path, store, path == selected) for name, path in checkpoints.items()]
 
 
 def describe(name: str, path: str, store: Store, is_selected: bool) -> OwnValue:
     remembered = value_of(path, store)
     try:
-        found = stated(path)
+        recommendation = find_recommendation(path)
     except Problem as problem:
         return OwnValue(name, path, remembered, is_selected=is_selected, problem=problem.message)
-    if found is None or found.model not in (None, "SD1"):
+    if recommendation is None or recommendation.model not in (None, "SD1"):
         return OwnValue(name, path, remembered, is_selected=is_selected)
-    return OwnValue(name, path, remembered, found.value, found.file, is_selected)
+    return OwnValue(name, path, remembered, recommendation.value, recommendation.file, is_selected)
 
 
 def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | int]]:
@@ -58,7 +58,7 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
         [
             one.name,
             one.remembered or "",
-            one.said or "",
+            one.recommendation or "",
             translate(one.problem) if one.problem else one.file,
             translate(LOADED) if one.is_selected else "",
         ]
@@ -67,14 +67,14 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
 
 
 def to_remember(values: Sequence[OwnValue]) -> list[OwnValue]:
-    """Those for which a file says a value and nothing is remembered."""
-    return [one for one in values if one.said and not one.remembered]
+    """Those with a recommended value and without a remembered one."""
+    return [one for one in values if one.recommendation and not one.remembered]
 
 
 def preview(values: Sequence[OwnValue]) -> Message:
-    """What would be remembered."""
+    """The values that would be remembered."""
     waiting = to_remember(values)
     if not waiting:
         return NOTHING_TO_REMEMBER()
-    lines = (LINE(name=one.name, value=one.said or 0, file=one.file) for one in waiting)
+    lines = (LINE(name=one.name, value=one.recommendation or 0, file=one.file) for one in waiting)
     return join([WOULD_REMEMBER(), *lines], "\n")

@@ -22,21 +22,23 @@ def remarks(
     encoders: Sequence[TextEncoder],
     model: str,
     networks: Collection[str] = (),
-    named: Sequence[TextEncoder] = (),
+    named_encoders: Sequence[TextEncoder] = (),
     several: bool = False,
 ) -> list[Message | str]:
     """A message for each bad tag of `prompt`, and for each that names a layer or encoder `model` does not have.
 
     networks: names of `<name:...>` tags that the host or another extension has
-    named, several: as in `tag_messages`
+    named_encoders, several: as in `tag_messages`
     """
     good = [tag for tag in prompt.tags if tag.skip]
-    found = dict.fromkeys(message for tag in good for message in out_of_reach(tag, [*encoders, *named], model))
+    messages = dict.fromkeys(
+        message for tag in good for message in out_of_reach(tag, [*encoders, *named_encoders], model)
+    )
     if model:
-        found |= dict.fromkeys(
-            message for tag in good for message in tag_messages(tag, encoders, named, model, several)
+        messages |= dict.fromkeys(
+            message for tag in good for message in tag_messages(tag, encoders, named_encoders, model, several)
         )
-    return [*find_warnings([prompt], networks), *list(found)[:MOST_WARNINGS]]
+    return [*find_warnings([prompt], networks), *list(messages)[:MOST_WARNINGS]]
 
 
 def out_of_reach(tag: Tag, encoders: Sequence[TextEncoder], model: str) -> Iterator[Message]:

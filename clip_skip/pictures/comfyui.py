@@ -21,9 +21,11 @@ LOADERS = {"sdxl": "SDXL", "flux": "Flux", "sd3": "SD3", "hunyuan_video": "Hunyu
 
 
 def graph_of(texts: PictureTexts) -> Graph | None:
-    """The graph that ran, or else the one in the editor."""
-    found = [loads(without_prefix(texts.get(place))) for place in GRAPH_PLACES if texts.get(place)]
-    graphs = [graph for read_graph in (from_prompt, from_workflow) for one in found if (graph := read_graph(one))]
+    """The graph that ran, otherwise the one in the editor."""
+    parsed_texts = [loads(without_prefix(texts.get(place))) for place in GRAPH_PLACES if texts.get(place)]
+    graphs = [
+        graph for read_graph in (from_prompt, from_workflow) for one in parsed_texts if (graph := read_graph(one))
+    ]
     return graphs[0] if graphs else None
 
 
@@ -54,7 +56,7 @@ def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
 
 
 def starts_from_nothing(graph: Graph, sampler: str) -> bool:
-    """Whether an empty latent is sampled, not the outcome of another sampler."""
+    """Whether it samples an empty latent, not the output of another sampler."""
     latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
     return latent is not None and "width" in graph.nodes[latent].inputs
 
@@ -65,7 +67,7 @@ def prompt_of(graph: Graph, sampler: str, negative: bool) -> str:
 
 
 def skips_of(graph: Graph, sampler: str) -> Iterator[tuple[str, str]]:
-    """For each encoder of the prompts which one it is of, and the number that it is encoded at, "" for none."""
+    """For each prompt encoder: which prompt it encodes, and the clip skip it sets as ComfyUI counts ("" for none)."""
     for part, negative in (("prompt", False), ("negative prompt", True)):
         for encoder in graph.encoders(sampler, negative):
             number = graph.skip_of(encoder)
@@ -77,7 +79,7 @@ def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterato
     own = {name: graph.resolve(inputs.get(name), (int, float, str)) for name in inputs}
 
     def near(*names: str) -> object:
-        """A setting of the sampler, or of a node that gives it its noise, its noise levels or its guider."""
+        """A setting of the sampler, or of a node that supplies its noise, its noise levels or its guider."""
         for name in names:
             if own.get(name) is not None:
                 return own[name]

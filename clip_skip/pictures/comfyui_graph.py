@@ -1,4 +1,4 @@
-"""ComfyUI's graph of nodes, as its pictures have it: what reaches a sampler, and which clip skip its prompts have.
+"""ComfyUI's graph of nodes in its pictures: the inputs that reach a sampler, and the clip skip of its prompts.
 
 `prompt` is the graph that ran: nodes by id with `class_type` and `inputs`, where a list of two is a link to another
 node's output. `workflow` is the editor's state, which is read where there is no `prompt`.
@@ -41,7 +41,7 @@ WIDGETS = {
 MUTED, BYPASSED = 2, 4
 
 MOST_NODES, MOST_SAMPLERS, MOST_ENCODERS = 2000, 20, 20
-"""Larger graphs aren't read: no one draws such, and every way through them is walked."""
+"""Larger graphs aren't read: nobody builds one by hand, and every path through a graph is followed."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +67,28 @@ class Graph:
         if node not in self._links:
             pairs = ((name, self.linked(value)) for name, value in self.nodes[node].inputs.items())
             self._links[node] = {name: other for name, other in pairs if other is not None}
-        found = self._links[node]
-        return {name: other for name, other in found.items() if name not in but} if but else found
+        links = self._links[node]
+        return {name: other for name, other in links.items() if name not in but} if but else links
 
     def upstream(self, start: str, step: Callable[[str], Iterable[str]]) -> Iterator[str]:
-        """`start` and what `step` leads to from it, each once, nearest first along each path."""
-        seen, waiting = {start}, [start]
+        """`start` and every node that `step` reaches from it, each once, nearest first along each path."""
+        visited, waiting = {start}, [start]
         while waiting:
             node = waiting.pop()
             yield node
-            found = [other for other in step(node) if other not in seen]
-            seen.update(found)
-            waiting.extend(reversed(found))
+            unvisited = [other for other in step(node) if other not in visited]
+            visited.update(unvisited)
+            waiting.extend(reversed(unvisited))
 
     def samplers(self) -> list[str]:
         """The nodes that make pictures of prompts."""
-        found = (
+        samplers = (
             node
             for node, one in self.nodes.items()
             if any(name in self.links(node) for name in CONDITIONINGS)
             and any(name in one.inputs for name in OF_SAMPLERS)
         )
-        return list(islice(found, MOST_SAMPLERS))
+        return list(islice(samplers, MOST_SAMPLERS))
 
     def encoders(self, sampler: str, negative: bool) -> list[str]:
         """The nodes that encode the prompt, or the negative prompt, of `sampler`."""
@@ -99,21 +99,21 @@ class Graph:
                 return ()
             links = self.links(node, NOT_CONDITIONING)
             if node == sampler or "guider" in self.nodes[node].kind.lower() or {"positive", "negative"} <= links.keys():
-                wanted = [links[name] for name in own if name in links]
-                return wanted or [links[name] for name in ("guider", "pipe") if name in links]
+                prompt_sources = [links[name] for name in own if name in links]
+                return prompt_sources or [links[name] for name in ("guider", "pipe") if name in links]
             return links.values()
 
-        found = (node for node in self.upstream(sampler, step) if node != sampler and self.is_encoder(node))
-        return list(islice(found, MOST_ENCODERS))
+        encoders = (node for node in self.upstream(sampler, step) if node != sampler and self.is_encoder(node))
+        return list(islice(encoders, MOST_ENCODERS))
 
     def is_encoder(self, node: str) -> bool:
-        """Whether `node` turns a text into a conditioning, which ends a way upstream."""
+        """Whether `node` turns a text into a conditioning, where a search upstream ends."""
         inputs = self.nodes[node].inputs
         has_text = any(name in inputs for name in (*TEXT_INPUTS, "positive", "negative"))
         return has_text and (self.linked(inputs.get("clip")) is not None or any(name in inputs for name in SKIP_INPUTS))
 
     def skip_of(self, encoder: str) -> object:
-        """The number that the nearest node above `encoder` sets; None where none does, "?" where it isn't known."""
+        """The number set by the nearest node above `encoder`; None if no node sets one, "?" if it isn't known."""
         if encoder not in self._skips:
             self._skips[encoder] = self._find_skip(encoder)
         return self._skips[encoder]
@@ -127,8 +127,8 @@ class Graph:
         for node in self.upstream(encoder, step):
             for name in SKIP_INPUTS:
                 if name in self.nodes[node].inputs:
-                    found = self.resolve(self.nodes[node].inputs[name], (int, float))
-                    return "?" if found is None else found
+                    number = self.resolve(self.nodes[node].inputs[name], (int, float))
+                    return "?" if number is None else number
         return None
 
     def text_of(self, encoder: str, negative: bool) -> str:
@@ -163,9 +163,9 @@ class Graph:
             held = {
                 name: one for name, one in inputs.items() if isinstance(one, kind) and not isinstance(one, (bool, list))
             }
-            named = [held[name] for name in (*VALUE_INPUTS, *TEXT_INPUTS) if name in held]
-            if named or len(held) == 1:
-                return (named or list(held.values()))[0]
+            preferred = [held[name] for name in (*VALUE_INPUTS, *TEXT_INPUTS) if name in held]
+            if preferred or len(held) == 1:
+                return (preferred or list(held.values()))[0]
         return None
 
 

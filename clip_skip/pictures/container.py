@@ -47,7 +47,7 @@ class PictureTexts:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, *names: str) -> str:
-        """The first of `names` that is there, "" for none."""
+        """The text of the first of `names` that has one, else ""."""
         return next((self.values[name] for name in names if self.values.get(name)), "")
 
 
@@ -81,10 +81,10 @@ def open_picture(data: Any) -> Image.Image | None:
 
 def in_picture(picture: Image.Image, name: str) -> PictureTexts:
     with picture:
-        found = {str(key): as_text(value) for key, value in picture.info.items() if is_text(key, value)}
-        if not found and picture.format == "PNG":
-            found = after_the_pixels(picture)
-        return PictureTexts(name, picture.size, {**found, **in_exif(picture), **in_xmp(picture)})
+        texts = {str(key): as_text(value) for key, value in picture.info.items() if is_text(key, value)}
+        if not texts and picture.format == "PNG":
+            texts = after_the_pixels(picture)
+        return PictureTexts(name, picture.size, {**texts, **in_exif(picture), **in_xmp(picture)})
 
 
 def is_text(key: object, value: object) -> bool:
@@ -106,12 +106,12 @@ def in_exif(picture: Image.Image) -> dict[str, str]:
     try:
         exif = picture.getexif()
         inner = exif.get_ifd(EXIF)
-        found = {name: as_text(exif.get(tag)) for tag, name in IN_EXIF.items()}
-        found["UserComment"] = decode(inner.get(USER_COMMENT) or exif.get(USER_COMMENT))
-        found["MakerNote"] = as_text(inner.get(MAKER_NOTE) or exif.get(MAKER_NOTE))
+        texts = {name: as_text(exif.get(tag)) for tag, name in IN_EXIF.items()}
+        texts["UserComment"] = decode(inner.get(USER_COMMENT) or exif.get(USER_COMMENT))
+        texts["MakerNote"] = as_text(inner.get(MAKER_NOTE) or exif.get(MAKER_NOTE))
     except Exception:  # Pillow's reader of Exif raises many kinds
         return {}
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in texts.items() if text}
 
 
 def in_xmp(picture: Image.Image) -> dict[str, str]:

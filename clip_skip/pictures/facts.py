@@ -70,17 +70,17 @@ def read_facts(source: Path | bytes, name: str = "") -> PictureFacts:
 
 def facts_of(infotext: Infotext) -> PictureFacts:
     value, reason = clip_skip_of(infotext)
-    found = infotext.parameters
+    settings = infotext.parameters
     return PictureFacts(
         tool=infotext.tool,
         clip_skip=value,
         said=own_number(infotext),
-        model=found.get("Model"),
-        model_hash=found.get("Model hash"),
+        model=settings.get("Model"),
+        model_hash=settings.get("Model hash"),
         seed=lenient(infotext, "Seed"),
         steps=lenient(infotext, "Steps"),
         cfg_scale=lenient_number(infotext, "CFG scale"),
-        size=found.get("Size"),
+        size=settings.get("Size"),
         prompt=infotext.prompt,
         negative=infotext.negative,
         reason=reason,

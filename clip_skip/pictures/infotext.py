@@ -1,6 +1,6 @@
 """An infotext: prompt, negative prompt and a line of settings, as the WebUI writes it and as others write it too.
 
-What is read besides AUTOMATIC1111's own form: settings that are followed by other lines (Dynamic Prompts' `Template:`),
+Besides AUTOMATIC1111's own form these are read: settings followed by other lines (Dynamic Prompts' `Template:`),
 everything on one line, JSON without quotation marks as a value, a byte-order mark, CRLF. Every step is linear in the
 length of the text.
 """
@@ -45,7 +45,7 @@ class Infotext:
     """The metadata of a picture in the WebUI's terms, whichever tool wrote it.
 
     parameters: by their names in the WebUI, as texts
-    tool:       what made the picture, "" where `clip_skip.pictures.tools` was not asked
+    tool:       what made the picture, "" if it was not identified
     family:     "SD1", "SD2", "SDXL", another model's name, or "" if unknown
     skip_text:  the tool's own number for clip skip, as written; None where there is none
     skips:      where parts of the picture have different ones, each part's name and number
@@ -105,17 +105,17 @@ def skip_key(name: str) -> bool:
 def parse_infotext(text: str) -> Infotext:
     """The infotext in `text`. Any text is one: without settings, it is a prompt."""
     lines = text.lstrip("\ufeff").replace("\r\n", "\n").strip().split("\n")
-    found: tuple[int, dict[str, str]] | None = None
+    last: tuple[int, dict[str, str]] | None = None
     for index, line in enumerate(lines):
-        if found and line.startswith(AFTERWARDS):
+        if last and line.startswith(AFTERWARDS):
             break
         settings = parse_settings(line.strip())
-        found = (index, settings) if settings else found
-    if found is None:
+        last = (index, settings) if settings else last
+    if last is None:
         return parse_one_line("\n".join(lines))
-    before = "\n".join(["", *lines[: found[0]]])
+    before = "\n".join(["", *lines[: last[0]]])
     prompt, _, negative = before.partition(f"\n{NEGATIVE}")
-    return Infotext(prompt.strip(), negative.strip(), found[1])
+    return Infotext(prompt.strip(), negative.strip(), last[1])
 
 
 def parse_one_line(text: str) -> Infotext:

@@ -23,7 +23,7 @@ def loads(text: str) -> Any:
 
 
 def member(data: object, *names: str) -> Any:
-    """The first of `names` in `data` that says something."""
+    """The first value under `names` in `data` that is neither None nor ""."""
     if not isinstance(data, Mapping):
         return None
     return next((data[name] for name in names if data.get(name) not in (None, "")), None)

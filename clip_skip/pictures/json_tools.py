@@ -29,12 +29,12 @@ DREAM_KEYS = {"s": "Steps", "S": "Seed", "C": "CFG scale", "A": "Sampler"}
 
 
 def infotext_settings(values: Mapping[str, Any]) -> dict[str, str]:
-    """`values` as an infotext has them; those that say nothing are left out, samplers have the WebUI's names."""
-    found = {name: text for name, value in values.items() if (text := text_of(value)) not in (None, "")}
-    if "Sampler" in found:
-        name, schedule = webui_names(found["Sampler"], found.get("Schedule type", ""))
-        found |= {"Sampler": name, **({"Schedule type": schedule} if schedule else {})}
-    return {name: text for name, text in found.items() if text is not None}
+    """`values` as an infotext has them; empty ones are left out, samplers have the WebUI's names."""
+    texts = {name: text for name, value in values.items() if (text := text_of(value)) not in (None, "")}
+    if "Sampler" in texts:
+        name, schedule = webui_names(texts["Sampler"], texts.get("Schedule type", ""))
+        texts |= {"Sampler": name, **({"Schedule type": schedule} if schedule else {})}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def sized(width: object, height: object) -> str | None:
@@ -44,8 +44,8 @@ def sized(width: object, height: object) -> str | None:
 
 def data_in(texts: PictureTexts, *places: str) -> Any:
     """The first JSON object in the texts under `places`."""
-    found = (loads(texts.values[place]) for place in places if texts.values.get(place))
-    return next((data for data in found if isinstance(data, dict)), None)
+    parsed_texts = (loads(texts.values[place]) for place in places if texts.values.get(place))
+    return next((data for data in parsed_texts if isinstance(data, dict)), None)
 
 
 def text(data: object, *names: str) -> str:
@@ -97,20 +97,22 @@ def read_invokeai(texts: PictureTexts) -> Infotext | None:
         "VAE": text(member(data, "vae"), "name", "model_name"),
     }
     number = text_of(member(data, "clip_skip"))
-    found = INVOKE_FAMILIES.get(family, family if family not in ("txt2img", "img2img", "inpaint", "outpaint") else "")
+    family_name = INVOKE_FAMILIES.get(
+        family, family if family not in ("txt2img", "img2img", "inpaint", "outpaint") else ""
+    )
     return Infotext(
         text(data, "positive_prompt"),
         text(data, "negative_prompt"),
         infotext_settings(values),
         "InvokeAI",
-        found,
+        family_name,
         number,
     )
 
 
-def sha256(given: str) -> str:
+def sha256(digest: str) -> str:
     """The hash if it is a SHA-256: InvokeAI writes blake3, which no other tool knows."""
-    return given if re.fullmatch(r"[0-9A-Fa-f]{64}", given) else ""
+    return digest if re.fullmatch(r"[0-9A-Fa-f]{64}", digest) else ""
 
 
 def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
@@ -119,8 +121,8 @@ def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
     image = member(data, "image")
     if isinstance(image, dict):
         prompts = member(image, "prompt")
-        written = text(prompts[0], "prompt") if isinstance(prompts, list) and prompts else text(image, "prompt")
-        prompt, negative = in_brackets(written)
+        combined = text(prompts[0], "prompt") if isinstance(prompts, list) and prompts else text(image, "prompt")
+        prompt, negative = in_brackets(combined)
         values = {
             "Steps": member(image, "steps"),
             "Sampler": member(image, "sampler"),
@@ -136,15 +138,15 @@ def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
         return None
     options = dict(DREAM_OPTION.findall(match[2]))
     prompt, negative = in_brackets(match[1])
-    named = {name: options.get(letter) for letter, name in DREAM_KEYS.items()}
-    named["Size"] = sized(options.get("W"), options.get("H"))
-    return Infotext(prompt, negative, infotext_settings(named), "InvokeAI")
+    old_values = {name: options.get(letter) for letter, name in DREAM_KEYS.items()}
+    old_values["Size"] = sized(options.get("W"), options.get("H"))
+    return Infotext(prompt, negative, infotext_settings(old_values), "InvokeAI")
 
 
-def in_brackets(written: str) -> tuple[str, str]:
+def in_brackets(combined: str) -> tuple[str, str]:
     """Splits a text into prompt and negative prompt, which is in [brackets]."""
-    negative = re.findall(r"\[([^\[\]]*)\]", written)
-    return re.sub(r"\[[^\[\]]*\]", "", written).strip(), ", ".join(one.strip() for one in negative)
+    negative = re.findall(r"\[([^\[\]]*)\]", combined)
+    return re.sub(r"\[[^\[\]]*\]", "", combined).strip(), ", ".join(one.strip() for one in negative)
 
 
 def read_fooocus(texts: PictureTexts) -> Infotext | None:

@@ -27,7 +27,7 @@ Answer = tuple["float | None", "Message | Template | None"]
 CLIP_SKIP_NOT_A_NUMBER = Template("The picture says clip skip {value}, which is not a number.")
 CLIP_SKIP_TOO_DEEP = Template("The picture says clip skip {value}, which is deeper than any text encoder.")
 UNKNOWN_TOOL = Template("It is not known how {tool} counts clip skip.")
-NO_CLIP_SKIP = Template("{family} has no clip skip, whatever number stands there.")
+NO_CLIP_SKIP = Template("{family} has no clip skip, so the number in the picture has no meaning.")
 AS_PUBLISHED = Template("Nothing in the picture sets a clip skip, so it is as published: 1 on SD1, 2 on SD2 and SDXL.")
 PUBLISHED_FOR = Template("Nothing in the picture sets a clip skip, so it is as published for {family}.")
 UNWRITTEN = Template("{tool} writes clip skip only above 1, so it was 1; SD2 and SDXL then stop at 2, as published.")
@@ -37,7 +37,7 @@ AT_LEAST = Template("{tool} stops {family} at {native}, as published, for values
 NEGATIVE_SIGN = Template("Negative numbers are ComfyUI's way of counting: {value} is clip skip {skip}.")
 ZERO = Template("{tool} treats 0 as 1.")
 NEO_UNWRITTEN = Template(
-    "Forge Neo writes clip skip for SD1 models only, and its default is 2, so for this picture it is not known."
+    "Forge Neo writes clip skip for SD1 models only, and its default is 2, so it is not known for this picture."
 )
 ONE_LESS = Template("{tool} counts clip skip on {family} from one less: {value} there is {skip} here.")
 SDNEXT_UNKNOWN = Template("This is for SD1. For SDXL, SD.Next's {value} would be {skip} here.")
@@ -64,7 +64,7 @@ NOVELAI = Template(
 )
 NOVELAI_LATER = Template("NovelAI writes no clip skip, and has not published which layer {model} uses.")
 SWITCH = Template("Easy Diffusion has a switch for clip skip: on is 2, off is 1.")
-CIVITAI_SDXL = Template("Civitai's generator makes SDXL pictures at 2, as published, and {value} stands there.")
+CIVITAI_SDXL = Template("Civitai's generator makes SDXL pictures at 2, as published, although it writes {value}.")
 
 OFF = {"": None, "none": None, "null": None, "undefined": None, "default": None}
 SHORT_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
@@ -222,7 +222,7 @@ def as_published(family: str) -> Answer:
 
 
 def plain(value: float) -> str:
-    """`value` as the tool wrote it, sign and all."""
+    """`value` as the tool wrote it, with its sign."""
     return ("-" if value < 0 else "") + skip.format_skip(abs(value))
 
 

@@ -30,29 +30,29 @@ def read_infotext(source: Path | bytes, name: str = "") -> Infotext:
     """
     texts = texts_of(source, name)
     try:
-        found = recognize(texts)
-    except Exception as error:  # hostile texts end here, whatever a reader makes of them
+        infotext = recognize(texts)
+    except Exception as error:  # on a hostile text a reader may raise anything
         raise PictureError(NOT_UNDERSTOOD(file=texts.name, problem=type(error).__name__)) from error
-    if found is None:
+    if infotext is None:
         raise PictureError(NO_INFOTEXT(file=texts.name))
-    return found
+    return infotext
 
 
 def recognize(texts: PictureTexts) -> Infotext | None:
     """The metadata in `texts`; None where there is none. ComfyUI's graph wins over a node's infotext."""
     infotext = next(
-        (found for place in INFOTEXT_PLACES if (found := webui_tools.read_webui_infotext(texts.get(place)))), None
+        (result for place in INFOTEXT_PLACES if (result := webui_tools.read_webui_infotext(texts.get(place)))), None
     )
     graph = comfyui.read_comfyui_graph(texts)
     if graph is not None and (graph.parameters or infotext is None):
         return with_hash(graph, infotext) if infotext else graph
     if infotext is None:
-        infotext = next((found for read in READERS if (found := read(texts))), None)
+        infotext = next((result for read in READERS if (result := read(texts))), None)
     return infotext
 
 
 def with_hash(graph: Infotext, infotext: Infotext) -> Infotext:
     """`graph` completed from the infotext beside it: the model's hash, and settings missing in the graph."""
-    known = {name: infotext.parameters[name] for name in ("Model hash", "Model", "Seed") if name in infotext.parameters}
+    extra = {name: infotext.parameters[name] for name in ("Model hash", "Model", "Seed") if name in infotext.parameters}
     prompt, negative = graph.prompt or infotext.prompt, graph.negative or infotext.negative
-    return replace(graph, prompt=prompt, negative=negative, parameters={**known, **graph.parameters})
+    return replace(graph, prompt=prompt, negative=negative, parameters={**extra, **graph.parameters})

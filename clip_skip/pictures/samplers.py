@@ -63,16 +63,16 @@ SCHEDULES = {
 def webui_names(sampler: str, schedule: str = "") -> tuple[str, str]:
     """The WebUI's names of a sampler and a schedule, which may be in one name; unknown ones stay as they are."""
     sampler, schedule = sampler.strip(), schedule.strip()
-    known = SCHEDULES.get(compact(schedule), schedule)
+    schedule_name = SCHEDULES.get(compact(schedule), schedule)
     name = compact(sampler).removeprefix("sample_")
     name = name.removeprefix("k_") if name not in BASES else name
     for ending, label in SCHEDULES.items():
         if name.endswith(f"_{ending}") and name not in BASES:
             name = name[: -len(ending) - 1]
-            known = known if known not in ("", "Automatic") else label
+            schedule_name = schedule_name if schedule_name not in ("", "Automatic") else label
             break
     base = BASES.get(name.removesuffix("_gpu"))
-    return (sampler, known) if base is None else (base, known)
+    return (sampler, schedule_name) if base is None else (base, schedule_name)
 
 
 def compact(name: str) -> str:

@@ -1,5 +1,5 @@
-"""Exif's UserComment as text. What its first eight bytes say of the encoding is often wrong, and so is the byte order
-of the file around it, so the encoding is the one that gives a text about a picture."""
+"""Exif's UserComment as text. Its first eight bytes often name the wrong encoding, and the file's byte order is often
+wrong too, so every encoding is tried, and the text most like the metadata of a picture is taken."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SIGNS_OF_A_PICTURE = ("Steps:", "Negative prompt:", '":', '" :', "Seed:")
 
 
 def decode(raw: object) -> str:
-    """The text of a UserComment, as Pillow gives it: bytes, or a text already. Any bytes are one."""
+    """The text of a UserComment as Pillow returns it: bytes, or already a str. Any bytes can be decoded."""
     if isinstance(raw, str):
         try:
-            raw = raw.encode("latin-1")  # as which Pillow reads a text of Exif, whatever it is
+            raw = raw.encode("latin-1")  # Pillow decodes every text in Exif as Latin-1
         except UnicodeEncodeError:
             return str(raw).strip("\0")
     if not isinstance(raw, (bytes, bytearray)):

@@ -23,54 +23,54 @@ ECOSYSTEMS = {
 
 def read_webui_infotext(text: str) -> Infotext | None:
     """The infotext in `text`, with the tool that wrote it; None where there are no settings in it."""
-    found = parse_infotext(text)
-    return identified(found) if found.parameters else None
+    infotext = parse_infotext(text)
+    return identified(infotext) if infotext.parameters else None
 
 
 def identified(infotext: Infotext) -> Infotext:
     """`infotext` with its tool, its model's family and its number for clip skip."""
-    found = dict(infotext.parameters)
-    tool = tool_of(found)
-    name = next((one for one in found if skip_key(one)), None)
-    text = None if name is None else found[name]
-    if "Scheduler" in found and tool != "SD.Next":
-        found.setdefault("Schedule type", found["Scheduler"])
-    if "Sampler" in found:
-        sampler, schedule = webui_names(found["Sampler"], found.get("Schedule type", ""))
-        found |= {"Sampler": sampler, **({"Schedule type": schedule} if schedule else {})}
-    found |= model_of(found)
+    settings = dict(infotext.parameters)
+    tool = tool_of(settings)
+    name = next((one for one in settings if skip_key(one)), None)
+    text = None if name is None else settings[name]
+    if "Scheduler" in settings and tool != "SD.Next":
+        settings.setdefault("Schedule type", settings["Scheduler"])
+    if "Sampler" in settings:
+        sampler, schedule = webui_names(settings["Sampler"], settings.get("Schedule type", ""))
+        settings |= {"Sampler": sampler, **({"Schedule type": schedule} if schedule else {})}
+    settings |= model_of(settings)
     if tool in ("ComfyUI", "Fooocus"):
-        found.setdefault("RNG", "CPU")
-    release = found.get("Version", "")
+        settings.setdefault("RNG", "CPU")
+    release = settings.get("Version", "")
     return replace(
-        infotext, parameters=found, tool=tool, family=family_of(tool, found), skip_text=text, release=release
+        infotext, parameters=settings, tool=tool, family=family_of(tool, settings), skip_text=text, release=release
     )
 
 
-def model_of(found: Mapping[str, str]) -> dict[str, str]:
+def model_of(settings: Mapping[str, str]) -> dict[str, str]:
     """The model's name and hash where they have no key of their own, as in pictures of Civitai's generator."""
     more: dict[str, str] = {}
-    resources = loads(found.get("Civitai resources", ""))
-    if "Model" not in found and isinstance(resources, list):
+    resources = loads(settings.get("Civitai resources", ""))
+    if "Model" not in settings and isinstance(resources, list):
         names = (member(one, "modelName") for one in resources if member(one, "type") == "checkpoint")
         name = next(names, None)
         more |= {"Model": name} if isinstance(name, str) else {}
-    hashed = member(loads(found.get("Hashes", "")), "model")
-    if "Model hash" not in found and isinstance(hashed, str):
+    hashed = member(loads(settings.get("Hashes", "")), "model")
+    if "Model hash" not in settings and isinstance(hashed, str):
         more["Model hash"] = hashed
     return more
 
 
-def tool_of(found: Mapping[str, str]) -> str:
-    version = found.get("Version", "").strip()
+def tool_of(settings: Mapping[str, str]) -> str:
+    version = settings.get("Version", "").strip()
     lower = version.lower()
     if "comfyui" in lower:
         return "ComfyUI"
     if lower.startswith("fooocus"):
         return "Fooocus"
-    if found.get("App") == "SD.Next" or SDNEXT_KEY in found:
+    if settings.get("App") == "SD.Next" or SDNEXT_KEY in settings:
         return "SD.Next"
-    if any(name in found for name in CIVITAI_KEYS):
+    if any(name in settings for name in CIVITAI_KEYS):
         return "Civitai"
     if lower.startswith("neo"):
         return "Forge Neo"
@@ -81,21 +81,21 @@ def tool_of(found: Mapping[str, str]) -> str:
     return "AUTOMATIC1111"
 
 
-def family_of(tool: str, found: Mapping[str, str]) -> str:
+def family_of(tool: str, settings: Mapping[str, str]) -> str:
     """The model's family, as far as the settings show it."""
     if tool == "Fooocus":
         return "SDXL"
     if tool == "SD.Next":
-        return of_pipeline(found.get("Pipeline", ""))
+        return of_pipeline(settings.get("Pipeline", ""))
     if tool == "Civitai":
-        metadata = loads(found.get("Civitai metadata", ""))
+        metadata = loads(settings.get("Civitai metadata", ""))
         base = member(metadata, "ecosystem", "baseModel")
         return ECOSYSTEMS.get(re.sub(r"[\s_]", "", base).lower(), base) if isinstance(base, str) else ""
     return ""
 
 
 def of_pipeline(name: str) -> str:
-    """The family by the name of diffusers' pipeline. SD2 has that of SD1, of which there are many more pictures."""
+    """The family by the name of diffusers' pipeline. SD2 shares SD1's, which is far more common, and counts as SD1."""
     if "XL" in name:
         return "SDXL"
     if name.startswith("StableDiffusion") and "3" not in name:

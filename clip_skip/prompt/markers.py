@@ -1,10 +1,10 @@
 """Markers: a sub-prompt's clip skips, written into the text itself as characters that tokenizers drop.
 
-A host caches what it encoded by the prompt's text and cuts prompts apart in ways of its own, so what is asked for has
-to be in the text, and in each piece of it. A marker consists of U+206A to U+206F, deprecated format characters: they
+A host caches encodings by the prompt's text and splits prompts in its own ways, so the values have to be in the text,
+and in each piece of it. A marker consists of U+206A to U+206F, deprecated format characters: they
 are not printed, are not word characters, and CLIP's tokenizers drop them (`ftfy.fix_text` does, and so does the basic
 tokenizer that transformers uses without ftfy), so a marker that is counted or left in a text changes nothing. It begins
-with a random number of this process, so that nobody's text has one in it.
+with a random number of this process, so that no other text contains one.
 """
 
 from __future__ import annotations

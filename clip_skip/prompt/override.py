@@ -1,4 +1,4 @@
-"""The values that a sweep or an axis sets for one picture, over its tags and the panel."""
+"""The values set by a sweep or an axis for one picture, which replace its tags and the panel."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Override:
 
     It replaces the prompt's tag and the panel. A sub-prompt's own tag stays.
     keep_g: `prompt` and `negative` are CLIP-L's alone; CLIP-G stays where it is without them.
-    named, named_negative: the same of prompt and negative prompt for a text encoder that is reached by its name,
-            `tower`; empty is the loaded model's. They are written into the texts as tags, the only way to it.
+    named_prompt, named_negative: those of prompt and negative prompt for a text encoder that is reached by its name,
+            `tower`; "" is the loaded model's. They are written into the texts as tags, the only way to set them.
     """
 
     prompt: float | None = None
@@ -32,21 +32,21 @@ class Override:
     hires: float | None = None
     clip_g: float | None = None
     keep_g: bool = False
-    named: float | None = None
+    named_prompt: float | None = None
     named_negative: float | None = None
     tower: str = ""
 
     @property
     def acts_on_clip(self) -> bool:
-        """Whether it replaces the panel, and what tags ask of CLIP."""
-        return self.named is self.named_negative is None or any(
+        """Whether it replaces the panel and the tags' values for CLIP."""
+        return self.named_prompt is self.named_negative is None or any(
             value is not None for value in (self.prompt, self.negative, self.hires, self.clip_g)
         )
 
     def texts(self, prompt: str, negative: str, published: Mapping[str, int] | None = None) -> tuple[str, str]:
         """The two texts without the tags that this override replaces, and with those that it writes.
 
-        published: the clip skip that each text encoder that is reached by name was published with
+        published: the published clip skip of each text encoder that is reached by name
         """
         skip, skip_negative = parse_prompt(prompt).tag or Skip(), parse_negative(negative).tag or Skip()
         if self.acts_on_clip:
@@ -55,17 +55,17 @@ class Override:
                 negative = write_tag(strip(negative), skip_negative.without_clip, True)
         tower = self.tower or next(iter(published or {}), "")
         own = self.named_negative
-        if tower and own is None and self.named is not None and skip_negative.at(tower, False) is None:
-            before = skip.at(tower, False)  # the negative prompt stays where it is, though the prompt's tag changes
+        if tower and own is None and self.named_prompt is not None and skip_negative.at(tower, False) is None:
+            before = skip.at(tower, False)  # the negative prompt keeps its value, though the prompt's tag changes
             own = float((published or {}).get(tower, 1)) if before is None else before
-        if tower and self.named is not None:
-            prompt = write_tag(prompt, replace(parse_prompt(prompt).tag or Skip(), **{tower: self.named}), False)
-        if tower and own is not None and (own != self.named or skip_negative.at(tower, False) is not None):
+        if tower and self.named_prompt is not None:
+            prompt = write_tag(prompt, replace(parse_prompt(prompt).tag or Skip(), **{tower: self.named_prompt}), False)
+        if tower and own is not None and (own != self.named_prompt or skip_negative.at(tower, False) is not None):
             negative = write_tag(negative, replace(parse_negative(negative).tag or Skip(), **{tower: own}), True)
         return prompt, negative
 
     def panel(self, panel: Panel, prompt: str, header: float, header_g: float | None = None) -> Panel:
-        """The panel that makes this picture of `prompt`, where it is `panel` that is set.
+        """The panel for this picture of `prompt`, if the user has set `panel`.
 
         header: the host's own value, for encoders that nothing else sets; `header_g` for CLIP-G.
         """
@@ -78,7 +78,7 @@ class Override:
         negative = _first([self.negative, *(level.at("l", False) for level in negative_levels), header])
         hires = _first([self.hires, *(level.hires for level in levels), 0.0])
         clip_g = _first([self.clip_g, *values_of_g, header_g if self.keep_g else None, 0.0])
-        if negative == clip_skip:  # a value that follows another one anyway is left out
+        if negative == clip_skip:  # a value that follows another one is left out
             negative = 0.0
             clip_g = 0.0 if clip_g == clip_skip else clip_g
             hires = 0.0 if hires == clip_skip and not clip_g else hires

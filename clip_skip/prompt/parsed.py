@@ -66,7 +66,7 @@ class Prompt:
 
     @property
     def tag(self) -> Skip | None:
-        """The value of the prompt's own tag: the last one outside brackets in the first sub-prompt."""
+        """The values of the prompt's own tag: the last one outside brackets in the first sub-prompt."""
         return self.parts[0].whole.skip if self.parts[0].whole else None
 
     @property
@@ -91,9 +91,9 @@ class Prompt:
     def mark(self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS) -> str:
         """The text without its tags, each sub-prompt after a marker with its values.
 
-        follows: where a tag leaves a value open, or there is no tag, the first of these that sets one counts.
+        follows: a value without a tag is taken from the first of these that sets one.
         towers:  values for others are left out.
-        A text that asks for nothing comes back without markers.
+        A text without values is returned without markers.
         """
         marked: list[str] = []
         for part in self.parts:
@@ -108,7 +108,7 @@ class Prompt:
 
     def find_problems(self, networks: Collection[str] = ()) -> list[Message]:
         """A message for each bad tag, near miss and tag without effect, in the order in which they are written."""
-        found = [
+        problems = [
             *((tag.position, IGNORED(tag=shorten(tag.text), reason=tag.error)) for tag in self.tags if tag.error),
             *(
                 (tag.position, TAG_OVERRIDDEN(tag=shorten(tag.text), last=shorten(part.whole.text)))
@@ -118,7 +118,7 @@ class Prompt:
             ),
             *find_near_misses(self.clean, networks),
         ]
-        return [message for _, message in sorted(found, key=lambda pair: pair[0])]
+        return [message for _, message in sorted(problems, key=lambda pair: pair[0])]
 
 
 @keep_recent
@@ -139,10 +139,10 @@ def find_warnings(prompts: Iterable[Prompt], networks: Collection[str] = ()) -> 
 
     networks: names of `<name:...>` tags that the host or another extension has
     """
-    found = list(dict.fromkeys(message for prompt in prompts for message in prompt.find_problems(networks)))
-    if len(found) > MOST_WARNINGS:
-        return [*found[:MOST_WARNINGS], MORE_IGNORED(count=len(found) - MOST_WARNINGS)]
-    return found
+    messages = list(dict.fromkeys(message for prompt in prompts for message in prompt.find_problems(networks)))
+    if len(messages) > MOST_WARNINGS:
+        return [*messages[:MOST_WARNINGS], MORE_IGNORED(count=len(messages) - MOST_WARNINGS)]
+    return messages
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ class MarkedText:
     """A text as it arrives at the encoder.
 
     clean:    without markers and tags
-    each:     what each marker asks for. A tag that was not marked counts as a marker, so that a text
-              that reached the encoder by another way is not encoded with its tags
+    each:     the values of each marker. A tag that was not replaced counts as a marker, so that a text that reaches
+              the encoder in another way is not encoded with its tags
     has_tags: whether there was such a tag, good or bad
     """
 

@@ -31,21 +31,21 @@ class Texts:
     towers: Collection[str] = TOWERS
 
     @cached_property
-    def parsed(self) -> tuple[Prompt, Prompt]:
+    def prompts(self) -> tuple[Prompt, Prompt]:
         """Prompt and negative prompt."""
         return parse_prompt(self.prompt), parse_negative(self.negative)
 
     def marked(self) -> tuple[str, str]:
         """Prompt and negative prompt, marked."""
-        prompt, negative = self.parsed
+        prompt, negative = self.prompts
         return (
             prompt.mark(self._follows(False), self.hires, self.towers),
             negative.mark(self._follows(True), self.hires, self.towers),
         )
 
     def values(self) -> list[Values]:
-        """Everything that a part of prompt or negative prompt asks for."""
-        prompt, negative = self.parsed
+        """The values of every part of the prompt and the negative prompt."""
+        prompt, negative = self.prompts
         return [
             *prompt.values(self._follows(False), self.hires, self.towers),
             *negative.values(self._follows(True), self.hires, self.towers),
@@ -55,11 +55,11 @@ class Texts:
         """The values for a piece of the prompt or of the negative prompt that has lost its marker."""
         if not negative:
             return resolve_values(self._follows(False), self.hires, self.towers)
-        return self.parsed[1].values(self._follows(True), self.hires, self.towers)[0]
+        return self.prompts[1].values(self._follows(True), self.hires, self.towers)[0]
 
     def _follows(self, negative: bool) -> list[Skip]:
         panel = self.panel_negative or self.panel if negative else self.panel
-        tags = (self.parsed[0].tag, parse_prompt(self.first_pass).tag)
+        tags = (self.prompts[0].tag, parse_prompt(self.first_pass).tag)
         return [level for level in (*tags, panel) if level]
 
 

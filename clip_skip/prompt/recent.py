@@ -15,11 +15,11 @@ LONGEST_TEXT = 4000
 
 
 def keep_recent(function: Callable[[str], ParseResult]) -> Callable[[str], ParseResult]:
-    """`function`, a pure one of a text, whose results for the last 512 texts are kept."""
-    kept = lru_cache(maxsize=512)(function)
+    """`function`, a pure function of a text, with a cache of the last 512 texts."""
+    cached = lru_cache(maxsize=512)(function)
 
     @wraps(function)
-    def from_kept(text: str) -> ParseResult:
-        return kept(text) if len(text) <= LONGEST_TEXT else function(text)
+    def from_cache(text: str) -> ParseResult:
+        return cached(text) if len(text) <= LONGEST_TEXT else function(text)
 
-    return from_kept
+    return from_cache

@@ -2,7 +2,7 @@
 
 The host cuts at `AND`. Extensions add words of their own: sd-webui-neutral-prompt's `AND_PERP`, `AND_SALT` and
 `AND_TOPK`, its forks' `AND_ALIGN_8_16`; so every word `AND_...` begins a sub-prompt. Neutral Prompt also has groups,
-`[a AND_PERP b] AND c`, whose bracket has to stay the first thing after the word before it.
+`[a AND_PERP b] AND c`, whose bracket has to stay directly after the preceding word.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SubPrompt:
 
     @property
     def without_effect(self) -> list[Tag]:
-        """Its tags that ask for something else than `whole`, which comes after them."""
+        """Its tags whose values differ from `whole`, which comes after them."""
         if self.whole is None:
             return []
         before = self.tags[: len(self.tags) - len(self.inner) - 1]
@@ -60,26 +60,26 @@ def sub_prompts(text: str, tags: Sequence[Tag], single: bool = False) -> Iterato
         part = text[start:end]
         spans = brackets(part)
         begins = [span[0] for span in spans]
-        found: list[Tag] = []
+        own_tags: list[Tag] = []
         whole: Tag | None = None
         inner: list[Tag] = []
         while good and (good[0].position < end or end == len(text)):
             tag = good.popleft()
             at = tag.position - start
             span = bisect_left(begins, at) - 1
-            found.append(tag)
+            own_tags.append(tag)
             if span >= 0 and at <= spans[span][1] and not beside_number(part, at):
                 inner.append(tag)
             else:
                 whole, inner = tag, []
-        yield SubPrompt(part, start, lead(text, start, groups) - start, tuple(found), whole, tuple(inner))
+        yield SubPrompt(part, start, lead(text, start, groups) - start, tuple(own_tags), whole, tuple(inner))
 
 
 def split_sub_prompts(text: str) -> list[str]:
     """The sub-prompts' texts, without the boundary words and the weights at their ends.
 
-    The host's own function for this must only be called for a generation: Neutral Prompt keeps what it was last
-    called with, and takes it for the prompt of the pictures that are made next.
+    The host's own function must only be called for a generation: Neutral Prompt remembers its last argument and uses
+    it as the prompt of the next pictures.
     """
     return [without_weight(part) for part in BOUNDARY.split(text)]
 
@@ -123,7 +123,7 @@ def pairs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def beside_number(text: str, at: int) -> bool:
-    """Whether `at` is beside the number that ends an edit, "[a:b:0.5]": outside, in effect."""
+    """Whether `at` is beside the number that ends an edit, "[a:b:0.5]", which counts as outside."""
     before = re.search(r":\s*([\d.]*)\s*\Z", text[max(0, at - 32) : at])
     after = re.match(r"\s*([\d.]*)\s*\]", text[at : at + 32])
     return bool(before and after and (before[1] or after[1]))

@@ -1,4 +1,4 @@
-"""`<clipskip:2>` in prompts: finds tags and takes them out; a bad one has an error.
+"""`<clipskip:2>` in prompts: finds tags and removes them; a bad one has an error.
 
 <clipskip:2>  <clipskip:1.5>  <clipskip:l=2:g=3>  <clipskip:2:hires=1>  <clipskip:2:t5=3>
 """
@@ -45,8 +45,7 @@ NOT_ASCII = Template("write it as {tag}")
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag as written, where it stood in the text without tags, and what it
-    asks for; a bad one has no `skip` but an `error`."""
+    """A tag, its position in the text without tags, and its values; a bad one has an `error` and no `skip`."""
 
     text: str
     position: int
@@ -56,10 +55,10 @@ class Tag:
 
 @keep_recent
 def scan(text: str) -> tuple[str, tuple[Tag, ...]]:
-    """`text` without its tags, and the tags. What is around a tag may close up
-    to form another one, which is found too. Linear in the text's length."""
+    """`text` without its tags, and the tags. The text around a tag may form
+    another one once it is removed, which is found too. Linear in the text's length."""
     clean: list[str] = []
-    opened: list[list[str]] = []  # what came since each "<" that may begin a tag
+    opened: list[list[str]] = []  # the text since each "<" that may begin a tag
     tags: list[Tag] = []
     length = 0  # of clean and opened together
     for part in re.findall(r"<[^<>]*|>[^<>]*|[^<>]+", text):
@@ -79,7 +78,7 @@ def scan(text: str) -> tuple[str, tuple[Tag, ...]]:
         (opened[-1] if opened else clean).append(part)
         length += len(part)
     clean.extend(piece for pieces in opened for piece in pieces)
-    for index in range(len(tags) - 2, -1, -1):  # a tag inside another one goes where that one was
+    for index in range(len(tags) - 2, -1, -1):  # a tag inside another one gets the position of the outer
         if tags[index].position > tags[index + 1].position:
             tags[index] = replace(tags[index], position=tags[index + 1].position)
     stripped = "".join(clean)
@@ -113,7 +112,7 @@ def strip(text: str) -> str:
 
 
 def with_tags(clean: str, tags: Iterable[Tag]) -> str:
-    """A text without tags, with `tags` where they stood in it."""
+    """A text without tags, with `tags` put back at their positions."""
     pieces, at = [], 0
     for tag in tags:
         pieces += [clean[at : tag.position], tag.text]
@@ -129,16 +128,16 @@ def find_near_misses(clean: str, networks: Collection[str] = ()) -> Iterator[tup
     ascii_text = clean.translate(FULL_WIDTH)  # as long as `clean`
     for match in NEAR_MISS.finditer(ascii_text):
         name, separator, closing = match.groups()
-        written = clean[match.start() : match.end()]
+        tag_text = clean[match.start() : match.end()]
         problem: Message | str = ""
         if separator:
-            problem = "" if written == match[0] and name in networks else HOW_TO_WRITE
+            problem = "" if tag_text == match[0] and name in networks else HOW_TO_WRITE
         elif not closing:
-            written, problem = written.rstrip(), NOT_CLOSED
-        elif written != match[0]:
+            tag_text, problem = tag_text.rstrip(), NOT_CLOSED
+        elif tag_text != match[0]:
             problem = NOT_ASCII(tag=shorten(match[0]))
         if problem:
-            yield match.start(), NOT_A_TAG(tag=shorten(written), reason=problem)
+            yield match.start(), NOT_A_TAG(tag=shorten(tag_text), reason=problem)
 
 
 def find_networks(text: str) -> Iterator[re.Match[str]]:

@@ -11,42 +11,42 @@ __all__ = ["put_tag"]
 
 
 def put_tag(text: str, tag: str, negative: bool = False) -> str:
-    """`text` with `tag` as its own: in the place of the one it has, else at the end of its first sub-prompt.
+    """`text` with `tag` as its own: in place of the one it has, else at the end of its first sub-prompt.
 
-    Unchanged if its own tag sets the same values. tag: "" takes its own tag out. negative: AND is a word.
-    Raises MessageError where `tag` is not a tag.
+    Unchanged if its own tag sets the same values. tag: "" removes its own tag. negative: AND is a word.
+    Raises MessageError if `tag` is not a tag.
     """
-    read = parse_negative if negative else parse_prompt
-    wanted = read(tag).tag if tag else None
-    if tag and not wanted:
+    parse = parse_negative if negative else parse_prompt
+    skip = parse(tag).tag if tag else None
+    if tag and not skip:
         raise MessageError(HOW_TO_WRITE)
-    if read(text).tag == wanted:
+    if parse(text).tag == skip:
         return text
     span = find_own_tag(text, negative)
     if span:
         before, after = text[: span[0]], text[span[1] :]
         if not tag and (not after or after[0].isspace()):
             before = before.rstrip(" ")
-        if read(before + tag + after).tag == wanted:
+        if parse(before + tag + after).tag == skip:
             return before + tag + after
     for at in (find_end(text, negative), 0):
         before, after = text[:at], text[at:]
-        left = " " if before and not before[-1].isspace() else ""
-        right = " " if after and not after[0].isspace() else ""
-        written = before + left + tag + right + after
-        if tag and read(written).tag == wanted:
-            return written
+        space_before = " " if before and not before[-1].isspace() else ""
+        space_after = " " if after and not after[0].isspace() else ""
+        new_text = before + space_before + tag + space_after + after
+        if tag and parse(new_text).tag == skip:
+            return new_text
     return text
 
 
 def find_own_tag(text: str, negative: bool) -> tuple[int, int] | None:
     """The place of the text's own tag; None if it has none, or if tags are nested."""
     prompt = parse_negative(text) if negative else parse_prompt(text)
-    own, found = prompt.parts[0].whole, prompt.tags
-    written = list(TAG.finditer(text))
-    if own is None or [match[0] for match in written] != [tag.text for tag in found]:
+    own, tags = prompt.parts[0].whole, prompt.tags
+    matches = list(TAG.finditer(text))
+    if own is None or [match[0] for match in matches] != [tag.text for tag in tags]:
         return None
-    return next(match.span() for match, tag in zip(written, found) if tag is own)
+    return next(match.span() for match, tag in zip(matches, tags) if tag is own)
 
 
 def find_end(text: str, negative: bool) -> int:

@@ -1,4 +1,4 @@
-"""Files that are never seen half-written, and records that may be anything."""
+"""Files that are never visible half-written, and reading of records that may be anything."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class PathTooLongError(MessageError):
 
 
 class InUseError(MessageError):
-    """Somebody else is writing into a folder."""
+    """Another process is writing into a folder."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """While this holds, nobody else takes `folder`, which is made. The lock ends with the process, however that ends.
+    """While open, no other process locks `folder`, which is created. The lock ends with the process, however that ends.
 
-    Raises `InUseError` where somebody else has it, OSError where the folder cannot be written to.
+    Raises `InUseError` if another process has it, OSError if the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(folder / LOCK), timeout=0)
@@ -62,7 +62,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds between the tries to move a file to a place that Windows holds: somebody has it open there."""
+"""Seconds between attempts to replace a file that somebody on Windows has open."""
 
 PATH_LIMIT = 259 if sys.platform == "win32" else 4096
 """Letters of a whole path."""
@@ -75,7 +75,7 @@ LONGEST_NAME = 60
 
 
 def move(source: Path, target: Path) -> None:
-    """Has `source` in the place of `target`, in one step. On Windows that fails while somebody reads `target`."""
+    """Moves `source` to `target` in one step. On Windows that fails while somebody reads `target`."""
     for wait in (*WAITS, None):
         try:
             os.replace(source, target)
@@ -87,14 +87,14 @@ def move(source: Path, target: Path) -> None:
 
 
 def check_length(folder: Path, names: Iterable[str]) -> None:
-    """Raise `PathTooLongError` where the longest of `names`, below `folder`, is a path that the system refuses."""
+    """Raise `PathTooLongError` if the longest of `names`, below `folder`, is too long for the system."""
     length = len(os.path.abspath(folder)) + 1 + len(".unfinished/") + max(map(len, names), default=0)
     if length > PATH_LIMIT:
         raise PathTooLongError(TOO_LONG(folder=str(folder), length=length, most=PATH_LIMIT))
 
 
 def folder_name(text: str) -> str:
-    """`text` if every system takes it as the name of a folder, else something like it, the same for the same text."""
+    """`text` if it is a valid folder name on every system, else a similar name, always the same for the same text."""
     if text and len(text) <= LONGEST_NAME and not RESERVED.fullmatch(text) and not NOT_IN_NAMES.search(text):
         return text
     return f"{slug(text) or 'folder'}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
@@ -113,13 +113,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Has the content of `path` on the disk, so that a power cut after it has been renamed leaves no empty file."""
+    """Flushes the content of `path` to the disk, so that a power cut after a rename leaves no empty file."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def read_made_with(path: Path) -> dict[str, Any] | None:
-    """The settings in the record at `path`, a sweep.json or a study.json; None where it is not such a record."""
+    """The settings in the record at `path`, a sweep.json or a study.json; None if it is not such a record."""
     try:
         made_with = json.loads(path.read_text(encoding="utf-8"))["made_with"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -128,7 +128,7 @@ def read_made_with(path: Path) -> dict[str, Any] | None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a text file in UTF-8, in one step. Half a letter of a file name, which has no encoding, is escaped."""
+    """Write a text file in UTF-8, in one step. Lone surrogates, which file names may contain, are escaped."""
     with replacing(path) as unfinished:
         unfinished.write_text(content, encoding="utf-8", errors="backslashreplace")
 
@@ -140,12 +140,12 @@ def slug(text: str, most: int = 40) -> str:
 
 def clear_unfinished(folder: Path) -> None:
     """Removes the temporary files of an interrupted `replacing` in `folder`."""
-    for left in folder.glob(".*.unfinished"):
-        left.unlink()
+    for path in folder.glob(".*.unfinished"):
+        path.unlink()
 
 
 class Batches:
-    """Files that come into `folder` a batch at a time: after a kill at any moment all of a batch is there, or none.
+    """Files that are saved in `folder` a batch at a time: after a kill at any moment a batch is complete or absent.
 
     A batch is written to `folder`/.unfinished, which becomes `folder`/.finished in one step when every file is
     complete, and whose files then move to their places.
@@ -169,7 +169,7 @@ class Batches:
         self._move()
 
     def _move(self) -> None:
-        """Pictures move last: one that is there says that what belongs to it is too."""
+        """Pictures move last: if one exists, the files that belong to it exist too."""
         if not self._finished.exists():
             return
         files = [file for file in self._finished.rglob("*") if file.is_file()]
@@ -190,7 +190,7 @@ def png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:
 
 
 def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> Path:
-    """Write a PNG with `texts`; makes its folder. Where it is: `path`, or beside it where `path` cannot be replaced."""
+    """Write a PNG with `texts`; creates its folder. Returns `path`, or one beside it if that cannot be replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for place in (path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, MOST_NAMES + 1))):
         try:
@@ -198,7 +198,7 @@ def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | No
                 picture.save(unfinished, format="PNG", pnginfo=png_texts(texts or {}))
             return place
         except PermissionError:
-            if not place.exists():  # nobody reads it: the folder itself refuses
+            if not place.exists():  # not open elsewhere: the folder is not writable
                 raise
             problem = place
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(problem))

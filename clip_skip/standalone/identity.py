@@ -1,7 +1,7 @@
 """The identity of a finished picture: a digest of everything that it was made from.
 
-It is derived from the whole description of the picture, never from a list of its fields, so that a field that is added
-counts from the first. Sweeps and studies use the same.
+It is derived from the whole description of the picture, never from a list of fields, so that new fields count
+automatically. Sweeps and studies use the same.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ FORMAT = 2
 NO_PART = {
     "Loading.loras": "a folder may move; the LoRAs that the texts name count by their content",
     "Loading.embeddings": "a folder may move; the textual inversions that the texts name count by their content",
+    "Loading.low_memory": "where a part of the model is while it does not run changes no pixel",
     "Settings.model": "it is the name of the checkpoint's file, which counts",
     "Settings.family": "it follows from the content of the checkpoint, which counts",
 }
 """The fields that are not part of an identity, and why.
 
-Nor is which GPU of several, or how many pictures were made together, which differs by rounding only, or the versions of
-the libraries, which are in sweep.json and study.json.
+Nor are which of several GPUs was used and the batch size, which only change rounding, or the versions of the libraries,
+which are in sweep.json and study.json.
 """
 
 
@@ -48,7 +49,7 @@ class Identities:
     def of(self, model: Path, batch: Batch) -> str:
         """The identity, 64 hexadecimal digits, of the picture of a `batch` of one shot.
 
-        Raises `LoraError` where the texts name a LoRA that is not there.
+        Raises `LoraError` if the texts name a LoRA that does not exist.
         """
         if (model, batch) not in self._known:
             self._known[model, batch] = hash_of(self.description(model, batch))
@@ -96,7 +97,7 @@ class Identities:
 
 
 def texts(parts: Any) -> Iterator[str]:
-    """Every text in a description, whatever it is called there."""
+    """Every text in a description, in any field."""
     if isinstance(parts, str):
         yield parts
     elif isinstance(parts, Mapping):

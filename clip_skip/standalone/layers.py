@@ -23,31 +23,31 @@ def measure_checkpoint_layers(
 ) -> Layers:
     """The layers for the first chunk of `prompt`, whose clip-skip tags are ignored, from one pass.
 
-    model: a checkpoint, or a text encoder alone that is not CLIP, whose tokenizer may be in `tokenizer_folder`
+    model: a checkpoint, or a single text encoder other than CLIP, whose tokenizer may be in `tokenizer_folder`
     tower: "l" or "g", where SDXL has both; None is the first one. Raises `CheckpointError`.
     """
     if is_language_model(model):
         return measure_language_model(model, prompt, tokenizer_folder)
-    described, module = load_text_encoder(model, tower)
-    return measure_loaded(described, module, tokenizer(), prompt, model.stem)
+    encoder, module = load_text_encoder(model, tower)
+    return measure_loaded(encoder, module, tokenizer(), prompt, model.stem)
 
 
 def measure_language_model(model: Path, prompt: str, tokenizer_folder: Path | None) -> Layers:
     """The layers of a T5, Gemma, Qwen or Ministral for the whole prompt, without any image model's template."""
     words = load_tokenizer(model, tokenizer_folder)
-    described, module = load_language_model(model)
+    encoder, module = load_language_model(model)
     tokens = words.encode(tags.strip(prompt)).ids or [0]
     with torch.inference_mode():
         return measure_layers(
-            described,
+            encoder,
             lambda: module(input_ids=torch.tensor([tokens])),
             [words.decode([token], skip_special_tokens=False).strip() or str(token) for token in tokens],
-            title=f"{model.stem}, {described.name}",
+            title=f"{model.stem}, {encoder.name}",
             notes=notes_on_prompt(1),
         )
 
 
-def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, prompt: str, model: str) -> Layers:
+def measure_loaded(encoder: TextEncoder, module: nn.Module, bpe: Tokenizer, prompt: str, model: str) -> Layers:
     """The same for a text encoder `module` in memory and its description; `model` is its checkpoint's name."""
     rows = chunks(bpe, tags.strip(prompt))
     length = rows[0].tolist().index(END) + 1
@@ -55,9 +55,9 @@ def measure_loaded(described: TextEncoder, module: nn.Module, bpe: Tokenizer, pr
     row = rows[:1].to(next(module.parameters()).device)
     with torch.inference_mode():
         return measure_layers(
-            described,
+            encoder,
             lambda: module(row),
             token_labels(words),
-            title=f"{model}, {described.name}",
+            title=f"{model}, {encoder.name}",
             notes=notes_on_prompt(len(rows), empty=not words[1:-1]),
         )

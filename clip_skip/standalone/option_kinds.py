@@ -67,15 +67,15 @@ class Number:
             raise MessageError(OPTION_NOT_A_NUMBER(value=shorten(str(value))))
         if isinstance(value, int):
             value = min(max(value, -(10**300)), 10**300)  # larger ones don't fit a float, and are slow to format
-        shown = shorten_number(value)
+        text = shorten_number(value)
         if not self.low <= value <= self.high:
-            raise MessageError(OUTSIDE(value=shown, low=shorten_number(self.low), high=shorten_number(self.high)))
+            raise MessageError(OUTSIDE(value=text, low=shorten_number(self.low), high=shorten_number(self.high)))
         if not self.whole:
             return float(value)
         if value != int(value):
-            raise MessageError(OPTION_NOT_WHOLE(value=shown))
+            raise MessageError(OPTION_NOT_WHOLE(value=text))
         if self.multiple and value % factor:
-            raise MessageError(NOT_A_MULTIPLE(value=shown, factor=factor))
+            raise MessageError(NOT_A_MULTIPLE(value=text, factor=factor))
         return int(value)
 
 
@@ -88,12 +88,12 @@ class Choice:
 
     def check(self, value: Any, factor: int = 1) -> str:
         """The name that is meant, whatever its case. Raises `MessageError`, which suggests one that looks like it."""
-        known = {name.lower(): name for name in ([""] if self.none else []) + list(self.names)}
+        names_by_key = {name.lower(): name for name in ([""] if self.none else []) + list(self.names)}
         typed = str(value)[:100].lower()
-        if typed in known:
-            return known[typed]
-        if close := get_close_matches(typed, known, 1):
-            raise MessageError(DID_YOU_MEAN(value=shorten(str(value)), suggestion=known[close[0]]))
+        if typed in names_by_key:
+            return names_by_key[typed]
+        if close := get_close_matches(typed, names_by_key, 1):
+            raise MessageError(DID_YOU_MEAN(value=shorten(str(value)), suggestion=names_by_key[close[0]]))
         raise MessageError(NOT_ONE_OF(value=shorten(str(value)), choices=", ".join(self.names)))
 
 

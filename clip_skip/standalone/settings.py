@@ -1,4 +1,4 @@
-"""The settings of pictures, apart from what differs between them, and the infotext that gives a picture again."""
+"""The settings that pictures share, and the infotext that reproduces a picture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Settings(CommonSettings):
     """The settings of all cells of a sweep, or of a single picture.
 
     model:     the name of the checkpoint
-    cfg_scale: where the rows of a sweep are something else
+    cfg_scale: of all cells, unless the rows are CFG scales
     family:    that of the checkpoint: SD1, SD2 or SDXL
     """
 
@@ -52,21 +52,21 @@ class Settings(CommonSettings):
     family: str = "SD1"
 
     def infotext(self, shot: Shot) -> str:
-        """The infotext that gives `shot` again when pasted, in the words that AUTOMATIC1111 writes and reads.
+        """The infotext that reproduces `shot` when pasted, in AUTOMATIC1111's format.
 
-        `Clip skip` is an integer, because a WebUI without this extension reads no other, for the whole picture, and of
-        SD1, because on SD2 and SDXL its value does nothing there; everything else is a tag.
+        `Clip skip` is only written for SD1 (on SD2 and SDXL it has no effect there) and if one integer holds for the
+        whole picture (a WebUI without this extension reads nothing else); everything else is a tag.
         """
         prompt, whole = shot.prompt.lstrip(), None
         if shot.clip_skip is not None:
-            asked = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
+            shot_skip = Skip(shot.clip_skip, g=shot.clip_skip_g, hires=shot.hires_clip_skip)
             if shot.hires_clip_skip is None and (tag := prompt_tag(shot.prompt)):
-                asked = replace(asked, hires=tag.hires)
+                shot_skip = replace(shot_skip, hires=tag.hires)
             prompt = parse_prompt(without_prompt_tag(shot.prompt)).without_bad_tags.lstrip()
-            if self.family == "SD1" and asked == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
-                whole = asked
+            if self.family == "SD1" and shot_skip == Skip(shot.clip_skip) and shot.clip_skip.is_integer():
+                whole = shot_skip
             else:
-                prompt = f"<clipskip:{asked}>{prompt}"
+                prompt = f"<clipskip:{shot_skip}>{prompt}"
         lines = [prompt]
         if shot.negative_clip_skip is not None:
             lines.append(
@@ -92,14 +92,14 @@ class Settings(CommonSettings):
             values["Clip skip"] = whole
         if self.hires:
             values |= infotext.of_hires(self.hires)
-        values["RNG"] = "CPU" if self.noise == "CPU" else "NV"  # a GPU's noise, drawn anywhere
+        values["RNG"] = "CPU" if self.noise == "CPU" else "NV"  # a GPU's noise, on any device
         return "\n".join([*lines, infotext.parameters(values)])
 
 
 def build_settings(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:
     """Settings of the class `kind` from the checked `values` of all options; more: its fields that are not options.
 
-    Raises `FieldError`, which calls the hires pass `hires_field`, where that makes a picture too large.
+    Raises `FieldError`, in the field `hires_field`, if the hires pass makes the picture too large.
     """
     own = {one.name: values[one.name] for one in fields(kind) if one.name in values}
     settings = kind(**{**own, "hires": hires_of(values), **more})

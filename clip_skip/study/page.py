@@ -43,7 +43,7 @@ NO_TEXT = Template("(none)")
 
 def study_page(
     cells: pd.DataFrame,
-    found: Comparisons,
+    comparisons: Comparisons,
     plan: StudyPlan,
     sentences: Sequence[Message | str],
     settings: Mapping[str, object],
@@ -51,15 +51,15 @@ def study_page(
 ) -> str:
     """The page as text, to be written in UTF-8 beside the folder of pictures.
 
-    cells: a row for each picture; found: the comparisons of each measure, the main one first
+    cells: a row for each picture; comparisons: those of each measure, the main one first
     """
     parts = {
         "<!--SENTENCES-->": "".join(f"<p class=sentence>{escape(str(sentence))}</p>" for sentence in sentences),
-        "<!--PLOTS-->": "".join(section(cells, measure, list(some)) for measure, some in found.items() if some),
+        "<!--PLOTS-->": "".join(section(cells, measure, list(some)) for measure, some in comparisons.items() if some),
         "<!--SETTINGS-->": settings_list(plan, settings),
         "/*STYLE*/": source(".css"),
         "/*SCRIPT*/": source(".js"),
-        "/*DATA*/": json.dumps({**data(cells, found, plan), "viewer": viewer}).replace("<", "\\u003c"),
+        "/*DATA*/": json.dumps({**data(cells, comparisons, plan), "viewer": viewer}).replace("<", "\\u003c"),
     }
     return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], source(".html"))
 
@@ -69,29 +69,29 @@ def source(ending: str) -> str:
     return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
 
 
-def section(cells: pd.DataFrame, measure: Measure, found: list[Compared]) -> str:
+def section(cells: pd.DataFrame, measure: Measure, compared: list[Compared]) -> str:
     """The plots and the table of one measure."""
     parts = [
-        of_model(str(model), table, measure, [one for one in found if one.model == model])
+        of_model(str(model), table, measure, [one for one in compared if one.model == model])
         for model, table in cells.groupby("model", sort=False)
     ]
-    summary = f"<details><summary>{NUMBERS}</summary>{numbers(found)}</details>"
+    summary = f"<details><summary>{NUMBERS}</summary>{numbers(compared)}</details>"
     return f"<section><h2>{escape(measure.label)}</h2>{''.join(parts)}{summary}</section>"
 
 
-def of_model(model: str, cells: pd.DataFrame, measure: Measure, found: list[Compared]) -> str:
+def of_model(model: str, cells: pd.DataFrame, measure: Measure, compared: list[Compared]) -> str:
     """The plots of one checkpoint, and the shares of the variance; "" if nothing was compared."""
-    if not found:
+    if not compared:
         return ""
-    line = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in found])
+    line = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in compared])
     figures = [figure(model, lines([line], CLIP_SKIP_LABEL, measure.label))]
     if cells["cfg_scale"].nunique() > 1:
-        table = statistics.by_cfg(cells, measure.name, found[0].published)
+        table = statistics.by_cfg(cells, measure.name, compared[0].published)
         of_cfg = [
             Line(str(CFG(scale=f"{scale:g}")), [(float(skip), value, value, value) for skip, value in row.items()])
             for scale, row in table.iterrows()
         ]
-        title = AT_EACH_CFG(model=model, published=f"{found[0].published:g}")
+        title = AT_EACH_CFG(model=model, published=f"{compared[0].published:g}")
         figures.append(figure(str(title), lines(of_cfg, CLIP_SKIP_LABEL, DIFFERENCE)))
     parts = statistics.shares(cells, measure.name)
     shares = ", ".join(f"{share:.1%} {name}" for name, share in parts.items())
@@ -103,11 +103,11 @@ def figure(title: str, svg: str) -> str:
     return f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"
 
 
-def numbers(found: Sequence[Compared]) -> str:
+def numbers(compared: Sequence[Compared]) -> str:
     """The table of a measure; a head sorts it."""
     rows = "".join(
         f"<tr><th scope=row>{escape(one.model)}</th>{''.join(map(table_cell, comparison_row(one)))}</tr>"
-        for one in found
+        for one in compared
     )
     head = "".join(
         f"<th scope=col aria-sort=none><button type=button>{escape(name)}</button></th>" for name in STUDY_HEADINGS
@@ -138,24 +138,26 @@ def table_cell(cell: tuple[str, float]) -> str:
 
 
 def settings_list(plan: StudyPlan, settings: Mapping[str, object]) -> str:
-    known = {
+    entries = {
         "checkpoints": ", ".join(plan.skips),
         "prompts": len(plan.prompts),
         "seeds": ", ".join(map(str, plan.seeds)),
         "CFG scales": ", ".join(f"{scale:g}" for scale in plan.cfg_scales),
         **settings,
     }
-    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or NO_TEXT}</dd>" for name, value in known.items())
+    return "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(str(value)) or NO_TEXT}</dd>" for name, value in entries.items()
+    )
 
 
-def data(cells: pd.DataFrame, found: Comparisons, plan: StudyPlan) -> dict[str, object]:
+def data(cells: pd.DataFrame, comparisons: Comparisons, plan: StudyPlan) -> dict[str, object]:
     """The data for the script: the pictures of each prompt, and the prompts that are shown first."""
-    main = next(iter(found), None)
+    main = next(iter(comparisons), None)
     pictures: dict[str, list[list[object]]] = {}
     for cell in cells.to_dict("records"):
         score = cell[main.name] if main else None
-        known = [cell[name] for name in ("model", "seed", "cfg_scale", "clip_skip", "file")]
-        pictures.setdefault(str(cell["prompt"]), []).append([*known, None if score != score else score])
+        record = [cell[name] for name in ("model", "seed", "cfg_scale", "clip_skip", "file")]
+        pictures.setdefault(str(cell["prompt"]), []).append([*record, None if score != score else score])
     most = []
     if main:
         for _, of_model in cells.groupby("model", sort=False):

@@ -38,9 +38,9 @@ class StudyPlan:
 
 
 class Cells:
-    """Every cell of a plan, by checkpoint, prompt, seed and CFG scale, so that what has a text in common is together.
+    """Every cell of a plan, by checkpoint, prompt, seed and CFG scale, so that cells that share a text are neighbours.
 
-    They are made one after another as they are asked for: a study may have very many.
+    They are generated one at a time: a study may have very many.
     """
 
     def __init__(self, plan: StudyPlan) -> None:

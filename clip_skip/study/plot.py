@@ -23,9 +23,9 @@ class Line:
 
 def lines(some: Sequence[Line], across: str, up: str) -> str:
     """The lines over one another; at most six have colours of their own."""
-    known = [value for line in some for point in line.points for value in point[1:] if math.isfinite(value)]
+    heights = [value for line in some for point in line.points for value in point[1:] if math.isfinite(value)]
     xs = sorted({point[0] for line in some for point in line.points})
-    low, high = min(known), max(known)
+    low, high = min(heights), max(heights)
     room = (high - low) * 0.06 or abs(high) * 0.06 or 1.0
     low, high = low - room, high + room
 
@@ -35,29 +35,29 @@ def lines(some: Sequence[Line], across: str, up: str) -> str:
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    drawn = []
+    elements = []
     for tick in ticks(low, high):
-        drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        drawn.append(f'<text class="end" x="{LEFT - 8}" y="{y(tick) + 4:.1f}">{tick:g}</text>')
+        elements.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
+        elements.append(f'<text class="end" x="{LEFT - 8}" y="{y(tick) + 4:.1f}">{tick:g}</text>')
     every = math.ceil(len(xs) / 24)
-    drawn += [f'<text class="middle" x="{x(at):.1f}" y="{HEIGHT - 24}">{at:g}</text>' for at in xs[::every]]
-    drawn.append(f'<text class="middle" x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 6}">{escape(across)}</text>')
+    elements += [f'<text class="middle" x="{x(at):.1f}" y="{HEIGHT - 24}">{at:g}</text>' for at in xs[::every]]
+    elements.append(f'<text class="middle" x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 6}">{escape(across)}</text>')
     for number, line in enumerate(some):
-        drawn.append(f'<g class="line c{number % 6}">')
-        drawn.append(
+        elements.append(f'<g class="line c{number % 6}">')
+        elements.append(
             f'<polyline points="{" ".join(f"{x(at):.1f},{y(value):.1f}" for at, value, _, _ in line.points)}"/>'
         )
         for at, value, least, most in line.points:
             title = f"<title>{escape(f'{line.name} {across} {at:g}: {value:.4g}'.strip())}</title>"
             if math.isfinite(least) and least < most:
-                drawn.append(f'<line x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{y(least):.1f}" y2="{y(most):.1f}"/>')
-            drawn.append(f'<circle cx="{x(at):.1f}" cy="{y(value):.1f}" r="4">{title}</circle>')
-        drawn.append("</g>")
+                elements.append(f'<line x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{y(least):.1f}" y2="{y(most):.1f}"/>')
+            elements.append(f'<circle cx="{x(at):.1f}" cy="{y(value):.1f}" r="4">{title}</circle>')
+        elements.append("</g>")
     legend = "".join(
         f'<span class="c{number % 6}">{escape(line.name)}</span>' for number, line in enumerate(some) if line.name
     )
-    named = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{up} over {across}")}"'
-    picture = f"<svg {named}>{''.join(drawn)}</svg>"
+    attributes = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{up} over {across}")}"'
+    picture = f"<svg {attributes}>{''.join(elements)}</svg>"
     return picture + (f'<p class="legend">{legend}</p>' if legend else "")
 
 

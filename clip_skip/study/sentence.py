@@ -31,12 +31,12 @@ DIFFERENCE = Template("{difference} (95% interval of the difference {low} to {hi
 LIST = Template("{first} and {last}")
 
 
-def sentence(found: list[Compared], measure: Measure, pictures: int) -> Message | str:
+def sentence(compared: list[Compared], measure: Measure, pictures: int) -> Message | str:
     """The result for one checkpoint. pictures: the number of its pictures."""
-    if not found:
+    if not compared:
         return NO_PICTURES
-    first = found[0]
-    others = [one for one in found if one.clip_skip != one.published]
+    first = compared[0]
+    others = [one for one in compared if one.clip_skip != one.published]
     about = ABOUT(prompts=first.prompts, pictures=pictures, model=first.model)
     if not others:
         return ONE_VALUE(about=about, skip=_number(first.published))

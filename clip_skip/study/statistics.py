@@ -70,10 +70,10 @@ def compare(cells: pd.DataFrame, measure: str, published: Mapping[str, float]) -
 
     Only pictures that exist at every clip skip count: the same pictures are compared throughout.
     """
-    found: list[Compared] = []
+    compared: list[Compared] = []
     for model, of_model in cells.groupby("model", sort=False):
-        found += _of_model(str(model), paired(of_model, measure), published[str(model)])
-    return found
+        compared += _of_model(str(model), paired(of_model, measure), published[str(model)])
+    return compared
 
 
 def paired(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -102,19 +102,19 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(values) < 2:
         unknown = np.full(values.shape[1], np.nan)
         return unknown, unknown
-    random = np.random.default_rng(0)  # the same numbers every time
+    random = np.random.default_rng(0)  # reproducible
     blocks = max(1, 10_000_000 // values.size)  # how many resamples are held in memory at once
-    found = stats.bootstrap(
+    confidence = stats.bootstrap(
         (values,), np.mean, axis=0, method="percentile", n_resamples=RESAMPLES, batch=blocks, random_state=random
     ).confidence_interval
-    return found.low, found.high
+    return confidence.low, confidence.high
 
 
 def p_values(differences: np.ndarray) -> np.ndarray:
     """The probability of differences (prompts, columns) this large or larger by chance."""
     if len(differences) < 2:
         return np.full(differences.shape[1], np.nan)
-    found: np.ndarray = stats.permutation_test(
+    chances: np.ndarray = stats.permutation_test(
         (differences, np.zeros_like(differences)),
         lambda one, other, axis: (one - other).mean(axis=axis),
         permutation_type="samples",
@@ -123,7 +123,7 @@ def p_values(differences: np.ndarray) -> np.ndarray:
         axis=0,
         random_state=np.random.default_rng(0),
     ).pvalue
-    return found
+    return chances
 
 
 def corrected(chances: np.ndarray, is_published: list[bool]) -> np.ndarray:
@@ -140,7 +140,7 @@ def corrected(chances: np.ndarray, is_published: list[bool]) -> np.ndarray:
 def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
     """The share of each factor in the variance of one checkpoint's scores; empty where nothing varies.
 
-    The rest is what prompt and clip skip, prompt and seed, and so on, do together.
+    The rest is interactions: of prompt and clip skip, of prompt and seed, and so on.
     """
     from statsmodels.formula.api import ols
     from statsmodels.stats.anova import anova_lm
@@ -155,10 +155,10 @@ def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
         terms.insert(2, "C(clip_skip):C(cfg_scale)")
     table["prompt"] = table["prompt"].astype("category").cat.codes
     squares = anova_lm(ols(f"score ~ {' + '.join(terms)}", data=table).fit(), test=None)["sum_sq"]
-    called = {f"C({name})": label for name, label in names.items()}
-    called |= {"C(clip_skip):C(cfg_scale)": "clip skip and CFG together", "Residual": "the rest"}
+    labels = {f"C({name})": label for name, label in names.items()}
+    labels |= {"C(clip_skip):C(cfg_scale)": "clip skip and CFG together", "Residual": "the rest"}
     total = squares.sum()
-    return {called[name]: float(value / total) for name, value in squares.items()}
+    return {labels[name]: float(value / total) for name, value in squares.items()}
 
 
 def by_cfg(cells: pd.DataFrame, measure: str, published: float) -> pd.DataFrame:

@@ -70,8 +70,8 @@ def parse_axis(text: str, field: str, low: float, high: float, deepest_of: str |
     deepest_of: whose layers `high` counts, for the error: a text encoder of the loaded model, "" for the whole model;
     None where `high` is only a bound.
 
-    Values that come out of a range are rounded to four decimals. Values outside `low` to `high`, more than
-    `MAX_VALUES` values and everything else raise `SweepError`, in a time that does not depend on what was typed.
+    Values of a range are rounded to four decimals. Values outside `low` to `high`, more than
+    `MAX_VALUES` values and everything else raise `SweepError`, in a time that does not depend on the text.
     """
     check_length(text, field)
     values: dict[float, None] = {}

@@ -1,4 +1,4 @@
-"""Finished cells, kept in memory for whatever sweep wants the same pictures again."""
+"""Finished cells, kept in memory for later sweeps with the same pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["CellStore", "FinishedCell"]
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A picture with its infotext, and the host's processing object of its batch, in which it has number `index`."""
+    """A picture with its infotext, and the host's processing object of its batch, where it has the number `index`."""
 
     picture: Image.Image
     infotext: str
@@ -30,7 +30,7 @@ class FinishedCell:
 class CellStore:
     """Cells by their identity, up to `limit()` bytes of pictures: the least recently used go first.
 
-    limit: asked at every use, because a user may change it; 0 keeps nothing.
+    limit: called at every use, because the user may change it; 0 keeps nothing.
     """
 
     def __init__(self, limit: Callable[[], int]) -> None:

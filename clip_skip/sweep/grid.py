@@ -111,16 +111,16 @@ class _Labels:
 
 
 def _lettered(labels: Sequence[str]) -> tuple[list[str], str]:
-    """`labels` in letters of one installed font, and that font; "" where Pillow's own has all of them."""
+    """`labels` in letters of one installed font, and that font; "" if Pillow's own has all of them."""
     text = "".join(labels)
     if all(ord(letter) < 256 or letter == "…" for letter in text):
         return [*labels], ""
-    from clip_skip.messages import fonts as lettering  # matplotlib takes its time, and is needed here alone
+    from clip_skip.messages import fonts as lettering  # imports matplotlib, which is slow
 
     name = lettering.single_font(text)
-    known = lettering.font_letters(name)
-    shown = lambda letter: letter if letter.isspace() or ord(letter) in known else "?"
-    return ["".join(map(shown, label)) for label in labels], name
+    letters = lettering.font_letters(name)
+    replace_missing = lambda letter: letter if letter.isspace() or ord(letter) in letters else "?"
+    return ["".join(map(replace_missing, label)) for label in labels], name
 
 
 @cache

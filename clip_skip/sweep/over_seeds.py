@@ -1,4 +1,4 @@
-"""The measures of a grid made with several seeds: its report for each seed, and how far it holds for others.
+"""The measures of a grid made with several seeds: its report for each seed, and how well it holds for others.
 
 The seeds are a sample. Each measure is taken within the grid of one seed; over the seeds it has a mean and the 95 %
 interval of Student's t.
@@ -77,15 +77,15 @@ def seeds_as_rows(grids: Sequence[np.ndarray], plan: SweepPlan, seeds: Sequence[
     )
 
 
-def conclude_over_seeds(found: OverSeeds) -> Message:
+def conclude_over_seeds(result: OverSeeds) -> Message:
     """The answer in one sentence."""
-    if not found.varies:
+    if not result.varies:
         return NOTHING_CHANGES()
-    factor = found.first.factor
-    if len(found.first.clip_skips) == 1:
+    factor = result.first.factor
+    if len(result.first.clip_skips) == 1:
         return ONE_COLUMN(factor=factor)
-    skip, rows, both = map(_share, found.shares)
-    return SHARES_OVER_SEEDS(count=len(found.reports), skip=skip, factor=factor, rows=rows, both=both)
+    skip, rows, both = map(_share, result.shares)
+    return SHARES_OVER_SEEDS(count=len(result.reports), skip=skip, factor=factor, rows=rows, both=both)
 
 
 def _share(share: Interval) -> Message:

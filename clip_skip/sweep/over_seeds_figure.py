@@ -38,7 +38,7 @@ __all__ = ["draw_over_seeds"]
 
 
 def draw_over_seeds(
-    found: OverSeeds,
+    result: OverSeeds,
     about: Sequence[str],
     pictures: Sequence[Image.Image],
     translate: Translate = str,
@@ -47,25 +47,25 @@ def draw_over_seeds(
 
     about:     lines with the pictures' settings, below the answer
     pictures:  those of the first seed's middle row
-    translate: the figure's own texts, into another language
+    translate: for the figure's own texts
     """
-    first, say = found.first, partial(translate_for_picture, translate=translate)
+    first, say = result.first, partial(translate_for_picture, translate=translate)
     rows = row_names(first, say)
     parts = {"shares": 1.35, "pictures": pictures_height(first, pictures), "likeness": 3.2, "change": 3.2}
     if len(first.clip_skips) == 1:
         del parts["shares"]
     figure, places = begin_figure(parts, first)
     if "shares" in places:
-        draw_bars(places["shares"], first.factor, [PIXELS], [[share.mean] for share in found.shares], say)
+        draw_bars(places["shares"], first.factor, [PIXELS], [[share.mean] for share in result.shares], say)
     title_pictures(places["pictures"], first, say)
-    draw_rows(places["likeness"], clip_skip_names(first), rows, found.similarity(), 1)
+    draw_rows(places["likeness"], clip_skip_names(first), rows, result.similarity(), 1)
     finish_similarity(places["likeness"], first, say)
-    draw_rows(places["change"], step_names(first), rows, found.change(), 255)
+    draw_rows(places["change"], step_names(first), rows, result.change(), 255)
     places["change"].set_title(say(CHANGE_OVER_SEEDS), fontsize=10, color=QUIET)
     places["change"].set(xlabel=say(CLIP_SKIP), ylabel=say(CHANGE))
     places["change"].set_ylim(bottom=0)
     name_curves(places["change"], rows)
-    return finish_figure(figure, places, say(conclude_over_seeds(found)), about, pictures)
+    return finish_figure(figure, places, say(conclude_over_seeds(result)), about, pictures)
 
 
 def draw_rows(

@@ -1,7 +1,7 @@
 """The measures of a sweep: does the picture change with clip skip, with CFG, and do the two interact?
 
 CFG means whatever the rows are. Rows of seeds are different: they are a sample of all seeds, so their own share
-is of no interest; what counts is how far the rest holds for seeds that were not tried. The measures of a column then
+is of no interest, but how well the rest holds for other seeds is. The measures of a column then
 get a mean and the 95 % interval of Student's t over the rows.
 
 The decomposition is that of a two-way layout with one observation per cell (Fisher, *Statistical Methods for Research
@@ -84,7 +84,7 @@ class Report:
     rows: list[str | Message]
     """The name of each row."""
     factor: Template
-    """The rows' part in the sentence."""
+    """The name of the rows in the sentence."""
     pixels: Shares
     latents: Shares | None
     change: list[list[float]]
@@ -107,8 +107,8 @@ class Report:
         """The numbers, ready for JSON."""
         more = {}
         if self.of_seeds:
-            named = {"change": self.change, "similarity": self.similarity}
-            more = {f"{name}_over_seeds": [asdict(one) for one in t_intervals(each)] for name, each in named.items()}
+            measures = {"change": self.change, "similarity": self.similarity}
+            more = {f"{name}_over_seeds": [asdict(one) for one in t_intervals(each)] for name, each in measures.items()}
         return {**asdict(self), "rows": [*map(str, self.rows)], "factor": str(self.factor), **more}
 
 
@@ -148,7 +148,7 @@ def split_variation(values: np.ndarray) -> Shares:
 
 
 def measure_grid(pictures: np.ndarray, plan: SweepPlan, latents: np.ndarray | None = None) -> Report:
-    """The report of `pictures` (R, C, height, width, 3) in uint8, and of `latents` (R, C, ...) if they are at hand.
+    """The report of `pictures` (R, C, height, width, 3) in uint8, and of `latents` (R, C, ...) if given.
 
     Pictures are at least 11 pixels in each direction.
     """

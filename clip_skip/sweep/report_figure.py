@@ -34,10 +34,10 @@ FIGURE_WIDTH = 9.5
 """Inches of the narrowest figure."""
 
 PLOT_SHARE = 0.84
-"""The part of the figure's width that the plots have, about: for the height that pictures need."""
+"""The share of the figure's width that the plots take, roughly: for the height of the pictures."""
 
 TALLEST = 2.2
-"""Inches that the pictures have at most."""
+"""The pictures' greatest height, in inches."""
 
 MOST_NAMES = 12
 """Rows up to which the curves have a legend."""
@@ -74,7 +74,7 @@ def draw_report(
 
     about: lines with the pictures' settings (prompt, model, seed), below the answer
     pictures: those of the middle row, drawn above the similarities
-    translate: the figure's own texts, into another language
+    translate: for the figure's own texts
     """
     say = partial(translate_for_picture, translate=translate)
     parts = {"likeness": 2.9, "change": 3.2}
@@ -97,7 +97,7 @@ def draw_report(
 
 
 def begin_figure(parts: Mapping[str, float], report: Report) -> tuple[Figure, dict[str, Axes]]:
-    """An empty figure with a place for each of `parts`, which says their heights in inches."""
+    """An empty figure with axes for each of `parts`, which has their heights in inches."""
     size = figure_width(report), sum(parts.values()) + 1.4
     figure = Figure(figsize=size, dpi=130, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
@@ -119,12 +119,12 @@ def finish_figure(
 ) -> Image.Image:
     """The figure as a picture, with the answer and `about` above the first of `places`."""
     lines = [part for line in about for part in wrap(replace_missing_letters(line), 120)]
-    kept = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
+    about_lines = [*lines[:ABOUT_LINES], *(["…"] if len(lines) > ABOUT_LINES else [])]
     first = next(iter(places.values()))
     figure.suptitle("\n".join(wrap(answer, 74)), fontsize=14.5, fontweight="bold", x=0.02, ha="left")
     title = first.get_title(loc="left") or first.get_title()
     first.set_title("")
-    first.set_title("\n".join([*kept, "", title]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
+    first.set_title("\n".join([*about_lines, "", title]).lstrip("\n"), loc="left", fontsize=10, color=QUIET)
     for text in figure.findobj(Text):
         text.set(fontfamily=font_families(text.get_text()), parse_math=False)
     canvas = FigureCanvasAgg(figure)
@@ -175,7 +175,7 @@ def title_pictures(axes: Axes, report: Report, say: Say) -> None:
 
 
 def put_pictures(figure: Figure, axes: Axes, pictures: Sequence[Image.Image]) -> None:
-    """Each of `pictures` above its column, as large as the place that `axes` was given allows."""
+    """Each of `pictures` above its column, as large as fits into `axes`."""
     box, (low, high) = axes.get_position(), axes.get_xlim()
     column = box.width * figure.get_figwidth() / (high - low)
     height = box.height * figure.get_figheight() / column
@@ -216,7 +216,7 @@ def draw_change(axes: Axes, report: Report, say: Say) -> None:
 
 
 def name_curves(axes: Axes, names: Sequence[str]) -> None:
-    """A legend below `axes`, where it hides no curve, for up to `MOST_NAMES`; a single curve needs none."""
+    """A legend for up to `MOST_NAMES` curves, below `axes`, where it hides none; a single curve needs no legend."""
     if 1 < len(names) <= MOST_NAMES:
         across = max(1, min(6, LEGEND_COLUMNS // (6 + max(map(columns, names)))))
         axes.legend(frameon=False, ncols=across, loc="upper center", bbox_to_anchor=(0.5, -0.2))

@@ -130,19 +130,19 @@ class Rows:
         return prompt, negative
 
     def check(self, name: str, prompt: str, negative: str) -> None:
-        """SweepError in the field `name` where the prompt has nothing that the rows could change."""
+        """SweepError in the field `name` if the prompt contains nothing that the rows change."""
         search = str(self.values[0])
         if self.kind.name == "prompt" and search not in prompt and search not in negative:
             raise SweepError.in_field(name, NOT_IN_PROMPTS(text=shorten(search)))
         if self.kind.name != "lora":
             return
-        named = list(dict.fromkeys(tag[1] for tag in _LORA.finditer(prompt)))
-        if not named or (self.lora and self.lora not in named):
+        loras = list(dict.fromkeys(tag[1] for tag in _LORA.finditer(prompt)))
+        if not loras or (self.lora and self.lora not in loras):
             raise SweepError.in_field(name, NOT_IN_PROMPT(text=shorten(self.lora or "<lora:...>")))
-        if len(named) > 1 and not self.lora:
-            example = shorten(f"{named[0]}: 0, 0.5, 1")
+        if len(loras) > 1 and not self.lora:
+            example = shorten(f"{loras[0]}: 0, 0.5, 1")
             raise SweepError.in_field(name, WHICH_LORA(example=example))
-        if any("=" in tag[2] and tag[1] == (self.lora or named[0]) for tag in _LORA.finditer(prompt)):
+        if any("=" in tag[2] and tag[1] == (self.lora or loras[0]) for tag in _LORA.finditer(prompt)):
             raise SweepError.in_field(name, NAMED_WEIGHTS)
 
     def _weighed(self, tag: re.Match[str], weight: float) -> str:
@@ -156,20 +156,20 @@ def parse_rows(kind: RowKind, text: str, name: str, towers: Mapping[str, int] | 
     SweepError names the field, `name`, and quotes the part that is wrong.
     """
     deepest = max((towers or {}).values(), default=DEEPEST)
-    known = bool(towers)
+    is_loaded = bool(towers)
     if kind.name == "cfg":
         return Rows(parse_axis(text, name, 0, 100), kind)
     if kind.name == "seed":
         return Rows(_seeds(text, name), kind)
     if kind.name == "clip_g":
         of_g = (towers or {}).get("g", DEEPEST)
-        return Rows(parse_axis(text, name, 1, of_g, "CLIP-G" if known else None), kind)
+        return Rows(parse_axis(text, name, 1, of_g, "CLIP-G" if is_loaded else None), kind)
     if kind.name == "prompt":
         return Rows(_replacements(text, name), kind)
     if kind.name == "lora":
         lora, colon, weights = text.rpartition(":")
         return Rows(parse_axis(weights, name, -10, 10), kind, lora.strip() if colon else "")
-    return Rows(parse_axis(text, name, 1, deepest, "" if known else None), kind)
+    return Rows(parse_axis(text, name, 1, deepest, "" if is_loaded else None), kind)
 
 
 def value_label(value: Value) -> str:

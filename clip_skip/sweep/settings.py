@@ -152,16 +152,16 @@ class SweepSettings:
         None is "not given". SweepError names the field that is wrong.
         """
         names = [field.name for field in fields(cls)]
-        given = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
-        if given.get(ROW_VALUES) is not None:
-            kind = ROW_KINDS[check_setting("rows", given.get("rows") or CFG.name)]
-            given[kind.field] = check_setting(kind.field, given.pop(ROW_VALUES), ROW_VALUES)
-        for name in given:
+        values = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(zip(names, args))
+        if values.get(ROW_VALUES) is not None:
+            kind = ROW_KINDS[check_setting("rows", values.get("rows") or CFG.name)]
+            values[kind.field] = check_setting(kind.field, values.pop(ROW_VALUES), ROW_VALUES)
+        for name in values:
             if name not in (*names, ROW_VALUES):
-                listed = ", ".join((*names, ROW_VALUES))
-                raise SweepError(NOT_A_FIELD(name=shorten(str(name)), names=listed))
-        given.pop(ROW_VALUES, None)
-        return cls(**{name: check_setting(name, value) for name, value in given.items() if value is not None})
+                field_names = ", ".join((*names, ROW_VALUES))
+                raise SweepError(NOT_A_FIELD(name=shorten(str(name)), names=field_names))
+        values.pop(ROW_VALUES, None)
+        return cls(**{name: check_setting(name, value) for name, value in values.items() if value is not None})
 
     @staticmethod
     def names(args: Sequence[Any]) -> dict[str, str]:
@@ -181,8 +181,8 @@ class SweepSettings:
         return self.columns == "clip_l" or self.rows == "clip_g"
 
     @property
-    def named(self) -> bool:
-        """Whether the columns are for a text encoder that only a tag with its name sets."""
+    def has_named_columns(self) -> bool:
+        """Whether the columns are of a text encoder that only a tag with its name reaches."""
         return self.columns in LANGUAGE_MODELS
 
     @property
@@ -197,7 +197,7 @@ class SweepSettings:
                 it is not known, empty for a model on which clip skip has no effect.
         names:  the names of the fields, for errors.
         """
-        if self.named:
+        if self.has_named_columns:
             towers = self._named_towers(towers, names)
         elif towers is not None:
             towers = {tower: layers for tower, layers in towers.items() if tower not in LANGUAGE_MODELS}
@@ -228,18 +228,18 @@ class SweepSettings:
         """Every clip skip of `plan`, by the tower of its text encoder."""
         skips = set(plan.clip_skips)
         numbers = set(map(float, plan.rows.values)) if self.rows in ("negative", "hires", "clip_g") else set()
-        if self.named:
+        if self.has_named_columns:
             return {self.columns: skips | numbers}
         of_l = skips if self.rows == "clip_g" else skips | numbers
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
     def same_skips(self, plan: SweepPlan, published: Mapping[str, float]) -> list[list[float]]:
-        """Groups of columns with the same pictures, because a text encoder stops no higher than it was published with.
+        """Groups of columns with the same pictures, because a text encoder never stops above its published layer.
 
         published: the clip skip of each text encoder as published, by tower
         """
         towers = {"l"} & published.keys() if self.towers_apart else published.keys() - set(LANGUAGE_MODELS)
-        if self.named:
+        if self.has_named_columns:
             towers = {self.columns} & published.keys()
         groups: dict[tuple[float, ...], list[float]] = {}
         for skip in plan.clip_skips if towers else ():
@@ -251,9 +251,9 @@ class SweepSettings:
         number = cell.value if isinstance(cell.value, (int, float)) else None
         only_prompt = self.apply_to == "prompt" or self.rows == "negative"
         negative = number if self.rows == "negative" else None if only_prompt else cell.clip_skip
-        if self.named:
+        if self.has_named_columns:
             prompt = None if self.apply_to == "negative" else cell.clip_skip
-            return Override(named=prompt, named_negative=negative, tower=self.columns)
+            return Override(named_prompt=prompt, named_negative=negative, tower=self.columns)
         return Override(
             prompt=None if self.apply_to == "negative" else cell.clip_skip,
             negative=negative,
@@ -267,11 +267,11 @@ class SweepSettings:
         """The fields in `PASTED` that an infotext has; none if it is not a sweep's."""
         if INFOTEXT["clip_skips"] not in infotext:
             return {}
-        found = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
+        entries = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
         kind = ROW_KINDS.get(infotext.get(INFOTEXT_ROWS[0], ""), CFG)
         if kind != CFG and INFOTEXT_ROWS[1] in infotext:
-            found[kind.field] = infotext[INFOTEXT_ROWS[1]]
-        return {**found, "rows": kind.name, "columns": infotext.get(INFOTEXT_COLUMNS, cls.columns)}
+            entries[kind.field] = infotext[INFOTEXT_ROWS[1]]
+        return {**entries, "rows": kind.name, "columns": infotext.get(INFOTEXT_COLUMNS, cls.columns)}
 
     def infotext(self) -> dict[str, str]:
         """The entries of the grid's infotext that restore the sweep."""
@@ -289,19 +289,19 @@ CHOICES = {"apply_to": APPLY_TO, "rows": ROW_LABELS, "columns": COLUMNS}
 """The fields that are a choice: the API's name of each value, and its label."""
 
 
-def check_setting(name: str, value: Any, called: str = "") -> Any:
-    """`value` of the field `name`, checked. SweepError names the field, or `called` instead."""
-    called = called or name
+def check_setting(name: str, value: Any, shown_name: str = "") -> Any:
+    """`value` of the field `name`, checked. SweepError names the field, or `shown_name` instead."""
+    shown_name = shown_name or name
     expected = type(getattr(SweepSettings, name))
     if expected is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not expected and not (expected is str and isinstance(value, str)):
-        raise SweepError.in_field(called, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected]))
+        raise SweepError.in_field(shown_name, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected]))
     if expected is int and not 0 <= value <= LARGEST_VALUE:
-        raise SweepError.in_field(called, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
+        raise SweepError.in_field(shown_name, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
     if name in CHOICES:
-        chosen = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
-        if chosen is None:
-            raise SweepError.in_field(called, NOT_A_CHOICE(names=", ".join(CHOICES[name])))
-        return chosen
+        choice = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)
+        if choice is None:
+            raise SweepError.in_field(shown_name, NOT_A_CHOICE(names=", ".join(CHOICES[name])))
+        return choice
     return value

@@ -18,7 +18,7 @@ from clip_skip.messages.message import Translate
 from clip_skip.sweep.axis import Axis
 
 EXACT_LIMIT = 24_000_000
-"""Pixels of all cells together up to which the page holds them without loss."""
+"""The largest total number of pixels of all cells that the page holds without loss."""
 
 
 WORD = re.compile(r'\btr\(\s*"([^"]+)"')
@@ -54,11 +54,12 @@ def viewer_page(
     """The page as text, to be written in UTF-8.
 
     `about` is shown under `title`, `size` is the width of a cell's picture in pixels, and `reference` the column to
-    compare with at first. Cells that are not there are drawn as missing.
+    compare with at first. Cells that are absent are drawn as missing.
 
     language, translate: of the page's words. theme: "light" or "dark"; "" is the reader's own.
     picks: whether a cell's value can be picked; the page around this one then gets a message.
-    header_values: of each column, the header's value that alone makes its cells, or None; not given, infotexts tell.
+    header_values: for each column, the header's value that by itself gives the same cells, or None; by default taken
+    from the infotexts.
     """
     script = viewer_source(".js")
     data = {
@@ -101,7 +102,7 @@ def content_policy() -> str:
 
 
 def inline_parts() -> tuple[str, str]:
-    """What is between the tags of a page's style, and of its script."""
+    """The contents of a page's style element and of its script element."""
     frame = viewer_source(".html")
     places = (frame.split(f"<{tag}>")[1].split(f"</{tag}>")[0] for tag in ("style", "script"))
     style, script = places
@@ -109,7 +110,7 @@ def inline_parts() -> tuple[str, str]:
 
 
 def picture_embedder(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:
-    """A function that makes an address which holds a picture, for pages of `count` pictures of `size`.
+    """A function that encodes a picture as a data URL, for pages of `count` pictures of `size`.
 
     PNG for up to `EXACT_LIMIT` pixels in all, which keeps every pixel; WebP above, which keeps the page small.
     """

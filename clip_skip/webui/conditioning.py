@@ -1,12 +1,11 @@
 """Encodes marked texts: the one place that every prompt of a host goes through.
 
-`prompt_parser.get_learned_conditioning` is wrapped. While it works on texts that
-carry markers, the model it was handed has its `get_learned_conditioning`, its
-encoders' `encode_with_transformers` and its text engines (text_engines.py) shadowed by
-instance attributes, which are gone again when it returns. Texts without markers take the host's own way, except
-that, while a generation runs whose prompts ask for something, other extensions
-encode pieces of them (a region, a word of negative weight), some by the model's own
-function. Such a piece follows the prompts of the batch, where these agree.
+`prompt_parser.get_learned_conditioning` is wrapped. While it encodes texts with markers, the model's
+`get_learned_conditioning`, its encoders' `encode_with_transformers` and its text engines (text_engines.py) are
+shadowed by instance attributes, which are removed when it returns. Texts without markers are encoded by the host as
+usual, with one exception: while a generation with clip skips runs, other extensions encode pieces of its prompts (a
+region, a word of negative weight), some by the model's own function. Such a piece follows the prompts of the batch,
+if these agree.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = ["Conditioning"]
 log = logging.getLogger("clip_skip")
 
 Encoded = tuple[Tensor | None, dict[float, Tensor]]
-"""The host's own conditioning of a text, or None if it was not needed, and the one for each value."""
+"""The host's own conditioning of a text, None if it wasn't needed, and the one for each value."""
 
 
 class Conditioning:
@@ -45,7 +44,7 @@ class Conditioning:
     def __init__(self) -> None:
         self.original: Callable[..., object] = prompt_parser.get_learned_conditioning
         self.wrapper: Callable[..., object] | None = None
-        self.wanted: Mapping[str, set[float]] = {}
+        self.needed_values: Mapping[str, set[float]] = {}
         self.memory: dict[tuple[object, ...], Encoded] | None = None
         self.networks = ""
         self.running: Callable[[], Processing | None] = lambda: None
@@ -69,7 +68,7 @@ class Conditioning:
             return self.original(model, prompts, *args, **kwargs)
 
     def acts_on(self, texts: list[str]) -> bool:
-        """Whether `texts` are encoded here: they set values, or belong to pictures that do."""
+        """Whether we encode `texts`: they set values, or belong to pictures that do."""
         if not all(read_marked(text).is_plain for text in texts):
             return True
         unmarked = self.unmarked(texts)
@@ -78,7 +77,7 @@ class Conditioning:
         return bool(unmarked)
 
     def report_shared_pieces(self) -> None:
-        """Texts were encoded that belong to no picture of the batch: reported where the pictures' values differ."""
+        """Called for texts that belong to no picture of the batch: reported if the pictures' values differ."""
         p = self.running()
         if p is not None and None in state_of(p).unmarked.values():
             generation.report_shared_pieces(p)
@@ -93,19 +92,19 @@ class Conditioning:
 
     @contextmanager
     def remember(self, values: Mapping[str, set[float]]) -> Iterator[None]:
-        """While open, encodings are kept between calls, and every pass takes out the `values` of each tower."""
-        self.wanted, self.memory = values, {}
+        """While open, encodings are cached between calls, and every pass takes the `values` of each tower."""
+        self.needed_values, self.memory = values, {}
         try:
             yield
         finally:
-            self.wanted, self.memory = {}, None
+            self.needed_values, self.memory = {}, None
 
     def forget(self) -> None:
-        """No generation runs."""
+        """Called when no generation runs."""
         self.running = lambda: None
 
     def follow(self, p: Processing) -> None:
-        """Until the end of `p.sample`, which makes the batch, unmarked texts follow `p`, on any way to the model."""
+        """Until the end of `p.sample`, which makes the batch, unmarked texts follow `p`, by whatever path."""
         self.running = weakref.ref(p)
         own, original = p.__dict__.get("sample"), p.sample
 
@@ -133,30 +132,30 @@ class Conditioning:
 
     @contextmanager
     def shadow(self, model: Model, prompts: list[str]) -> Iterator[None]:
-        """While open, `model` takes texts with markers and encodes each as it asks."""
-        described = describe_model(model)
-        hosts = described.hosts
+        """While open, `model` accepts texts with markers, and encodes each at its own values."""
+        model_encoders = describe_model(model)
+        hosts = model_encoders.hosts
         unmarked = self.unmarked(prompts) or {}
         values = [*(values for text in prompts for values in read_marked(text).each), unmarked]
-        wanted = {
-            tower: {one[tower] for one in values if tower in one} | self.wanted.get(tower, set())
+        needed_values = {
+            tower: {one[tower] for one in values if tower in one} | self.needed_values.get(tower, set())
             for tower in (host.encoder.tower for host in hosts)
         }
         checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
         memory = {} if self.memory is None else self.memory
-        call = Call(wanted, memory, (checkpoint, self.networks), unmarked, self.report_shared_pieces)
+        call = Call(needed_values, memory, (checkpoint, self.networks), unmarked, self.report_shared_pieces)
         before, self.working = self.working, True
         try:
             with ExitStack() as stack:
                 stack.enter_context(replaced(model, "get_learned_conditioning", call.encode_texts))
                 for host in hosts:
-                    if wanted[host.encoder.tower] or self.memory is not None:
+                    if needed_values[host.encoder.tower] or self.memory is not None:
                         stack.enter_context(replaced(host.module, "encode_with_transformers", call.encode_tokens, host))
-                for named in described.named:
-                    if any(named.encoder.tower in one for one in values):
-                        values_of = partial(call.values_of_texts_for, named.encoder.tower)
-                        engine = ShadowEngine(named, values_of, self.report_shared_pieces)
-                        stack.enter_context(shadowed(model, named, engine))
+                for engine_encoder in model_encoders.named_encoders:
+                    if any(engine_encoder.encoder.tower in one for one in values):
+                        values_of = partial(call.values_of_texts_for, engine_encoder.encoder.tower)
+                        engine = ShadowEngine(engine_encoder, values_of, self.report_shared_pieces)
+                        stack.enter_context(shadowed(model, engine_encoder, engine))
                 yield
         finally:
             self.working = before
@@ -164,8 +163,8 @@ class Conditioning:
 
 @contextmanager
 def replaced(module: object, name: str, function: Callable[..., object], *first: object) -> Iterator[None]:
-    """While open, `module.name(x, ...)` is `function(*first, original, x, ...)`, however a caller names its first
-    argument; the others are passed on as they are."""
+    """While open, `module.name(x, ...)` is `function(*first, original, x, ...)`, also if a caller passes `x` by
+    keyword; the other arguments are passed on unchanged."""
     shadowed = module.__dict__.get(name)
     original = getattr(module, name)
 
@@ -190,22 +189,22 @@ def replaced(module: object, name: str, function: Callable[..., object], *first:
 class Call:
     """One call of the host's function: its current texts, and their encodings.
 
-    wanted: every value that is asked for, by tower. All are taken out of the first
-    pass over a text, and `encoded` keeps them, so that no text is run twice.
-    weights: what an encoding depends on besides the text.
+    needed_values: all requested values, by tower. The first pass over a text takes all of them, and `encoded` keeps
+    them, so that no text is run twice.
+    weights: anything an encoding depends on besides the text.
     unmarked: the values of a text without a marker.
-    report_shared_pieces: called when there are rows that belong to no text.
+    report_shared_pieces: called for rows that belong to no text.
     """
 
     def __init__(
         self,
-        wanted: dict[str, set[float]],
+        needed_values: dict[str, set[float]],
         encoded: dict[tuple[object, ...], Encoded],
         weights: object,
         unmarked: Values,
         report_shared_pieces: Callable[[], None],
     ) -> None:
-        self.wanted, self.encoded, self.weights, self.unmarked = wanted, encoded, weights, unmarked
+        self.needed_values, self.encoded, self.weights, self.unmarked = needed_values, encoded, weights, unmarked
         self.report_shared_pieces = report_shared_pieces
         self.values_of_texts: list[Values] = []
         self.clean: tuple[str, ...] = ()
@@ -226,7 +225,7 @@ class Call:
     ) -> Tensor:
         """Replaces an encoder's `encode_with_transformers`: (B, L) to (B, L, D).
 
-        A pooled vector (B, D) is the full tower's, whatever was asked for."""
+        A pooled vector (B, D) is always the full tower's."""
         tower = host.encoder.tower
         values = self.values_of_rows(tower, len(tokens))
         chunk = self.chunk[tower] = self.chunk.get(tower, -1) + 1
@@ -257,12 +256,12 @@ class Call:
         return [None] * rows
 
     def run(self, host: HostEncoder, forward: Callable[[], Tensor], key: tuple[object, ...], need_own: bool) -> Encoded:
-        """The host's own conditioning (if needed) and the one for each wanted value."""
-        wanted = self.wanted[host.encoder.tower]
+        """The host's own conditioning (if required) and the one for each needed value."""
+        values = self.needed_values[host.encoder.tower]
         own, states = self.encoded.get(key, (None, {}))
-        if (need_own and own is None) or not wanted <= states.keys():
+        if (need_own and own is None) or not values <= states.keys():
             results: list[Tensor] = []
-            states = conditionings(host.encoder, lambda: results.append(forward()), wanted, early_exit=not need_own)
+            states = conditionings(host.encoder, lambda: results.append(forward()), values, early_exit=not need_own)
             own = results[0] if results else None
             self.encoded[key] = (own, states)
         return own, states

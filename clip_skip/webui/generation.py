@@ -2,7 +2,7 @@
 
 Works on `p`, the host's processing object, in the order in which the host calls a
 script: `begin`, `apply_sweep_values`, then for each batch `mark_prompts` and `keep_hires_prompts`,
-then `end`. What it knows is kept in state.py's `State`.
+then `end`. Its state is in state.py's `State`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def begin(p: Processing, args: Sequence[Any]) -> bool:
 
     The host catches what a script raises here, so a request is rejected from `p.init`, which it calls next. On the page
     a value that is too deep for the model is not an error: it is clamped, with a warning. Nothing is put on `p` before
-    the scripts' `process`: an extension sends everything that is there to other machines.
+    the scripts' `process`, because an extension sends all attributes of `p` to other machines.
     """
     state = state_of(p)
     is_api = getattr(p, "is_api", False)
@@ -93,23 +93,23 @@ def apply_sweep_values(p: Processing) -> None:
 
 
 def mark_prompts(p: Processing) -> bool:
-    """Before the host takes the tags out of the prompts of a batch: markers in their place, for the hires pass too.
+    """Replaces the tags in a batch's prompts by markers before the host removes them, for the hires pass too.
 
-    Returns whether a text asks for something.
+    Returns whether a text sets a value.
     """
-    if not p.prompts:  # a last batch without pictures, which another extension has left
+    if not p.prompts:  # another extension may leave a last batch without pictures
         return False
     state, model = state_of(p), describe_model(shared.sd_model)
     first = p.iteration * p.batch_size
     pairs = enumerate(zip(p.prompts, p.negative_prompts), first)
     texts = [Texts(*pair, *skips_of_panel(p, picture), towers=model.markable) for picture, pair in pairs]
     passes = [texts, hires_texts(p, first, texts)]
-    prompts = [prompt for each in passes for pair in each for prompt in pair.parsed]
+    prompts = [prompt for each in passes for pair in each for prompt in pair.prompts]
     warn(p, find_warnings(prompts, network_names()))
     if not model.markable:
         warn_no_effect(p, prompts, model)
         put_marked_texts(
-            p, first, *([(pair.parsed[0].clean, pair.parsed[1].clean) for pair in each] for each in passes)
+            p, first, *([(pair.prompts[0].clean, pair.prompts[1].clean) for pair in each] for each in passes)
         )
         return False
     warn_names(p, prompts, model)
@@ -119,7 +119,7 @@ def mark_prompts(p: Processing) -> bool:
         for picture, each in enumerate(values, first):
             infotext.note(p, picture, each, model)
     warn_too_deep(p, [one for each in values for one in each], model)
-    differ = state.batch is not None and len({pair.parsed[0].clean for pair in texts}) > 1
+    differ = state.batch is not None and len({pair.prompts[0].clean for pair in texts}) > 1
     state.unmarked = {
         (negative, hires): None if differ else agreed([pair.unmarked(negative) for pair in each])
         for hires, each in zip((False, True), passes)
@@ -164,9 +164,9 @@ def agreed(values: Sequence[Values]) -> Values | None:
 
 
 def report_shared_pieces(p: Processing) -> None:
-    """Another extension encodes a piece of the prompts, for all pictures of a batch that ask for different values.
+    """Warns that another extension encodes one piece of the prompts for pictures with different values.
 
-    A sweep makes the pictures again, so these are not saved.
+    A sweep makes such pictures again, so they are not saved.
     """
     batch = state_of(p).batch
     if batch:
@@ -180,29 +180,29 @@ def put_marked_texts(
 ) -> None:
     """Puts the marked texts of a batch where the host reads them next.
 
-    The hires prompts of a batch it takes out of all of them, which go into the infotext: `keep_hires_prompts`
-    takes the markers out there. The lists may be the first pass's own, so they are replaced.
+    The host takes a batch's hires prompts out of the list of all, which goes into the infotext, so
+    `keep_hires_prompts` removes the markers there. The lists may be the first pass's own, so they are replaced.
     """
     p.prompts[:], p.negative_prompts[:] = map(list, zip(*marked))
     kept_prompts = state_of(p).hires_prompts = []
     for name, texts in zip(("all_hr_prompts", "all_hr_negative_prompts"), zip(*hires_marked)):
-        kept = getattr(p, name)
-        setattr(p, name, [*kept[:first], *texts, *kept[first + len(texts) :]])
-        kept_prompts.append((name, kept, texts))
+        original = getattr(p, name)
+        setattr(p, name, [*original[:first], *texts, *original[first + len(texts) :]])
+        kept_prompts.append((name, original, texts))
 
 
 def keep_hires_prompts(p: Processing) -> None:
-    """After the host has taken the hires prompts of the batch: all of them are again as they were written.
+    """After the host has taken the hires prompts of the batch: restores them without markers.
 
-    What another extension has changed meanwhile stays.
+    Texts that another extension has changed meanwhile stay.
     """
     state = state_of(p)
     first = p.iteration * p.batch_size
-    for name, kept, texts in state.hires_prompts:
+    for name, original, texts in state.hires_prompts:
         now = getattr(p, name)
         for index, text in enumerate(texts, first):
             if now[index] == text:
-                now[index] = kept[index]
+                now[index] = original[index]
     state.hires_prompts = []
 
 
@@ -224,40 +224,40 @@ def warn_too_deep(p: Processing, values: Sequence[Values], model: ModelEncoders)
     for host in model.hosts:
         skips = {one[host.encoder.tower] for one in values if host.encoder.tower in one}
         warn(p, [message for skip in sorted(skips) for message in host.encoder.too_deep(skip)], whole=True)
-    for encoder in (one.encoder for one in model.named):
+    for encoder in (one.encoder for one in model.named_encoders):
         skips = {one[encoder.tower] for one in values if encoder.tower in one}
         messages = (encoder.too_deep(skip) or encoder.too_shallow(skip) for skip in sorted(skips))
         warn(p, [message for each in messages for message in each], whole=True)
 
 
 def warn_no_effect(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
-    """On a model whose layer can't be chosen."""
+    """Warns that the values have no effect on this model."""
     if state_of(p).panels[0].enabled or any(prompt.tags for prompt in prompts):
         warn(p, [(SEVERAL_LAYERS if model.several else MODEL_WITHOUT_CLIP_SKIP)(model=model.name)])
 
 
 def warn_names(p: Processing, prompts: Sequence[Prompt], model: ModelEncoders) -> None:
-    """Warnings of values for a text encoder that the model does not have, with an example that would act."""
-    clip, named = [host.encoder for host in model.hosts], [one.encoder for one in model.named]
+    """Warns about values for a text encoder that the model doesn't have, with an example of one that acts."""
+    clip, named_encoders = [host.encoder for host in model.hosts], [one.encoder for one in model.named_encoders]
     tags = [tag for prompt in prompts for tag in prompt.tags if tag.skip]
-    found = dict.fromkeys(message for tag in tags for message in tag_messages(tag, clip, named, model.name))
-    warn(p, list(found)[:MOST_WARNINGS])
+    messages = dict.fromkeys(message for tag in tags for message in tag_messages(tag, clip, named_encoders, model.name))
+    warn(p, list(messages)[:MOST_WARNINGS])
     if not clip and state_of(p).panels[0].enabled:
-        warn(p, [panel_message(named, model.name)])
+        warn(p, [panel_message(named_encoders, model.name)])
 
 
 def warn(p: Processing, messages: Sequence[Message | str], whole: bool = False) -> None:
     """Once per generation: under the picture, in the console, and in the API's answer.
 
-    whole: the messages say themselves that they are about clip skip
+    whole: the messages need no "Clip skip:" in front
     """
     warnings = state_of(p).warnings
     for message in messages:
         if message not in warnings:
             warnings.append(message)
-            shown = message if whole else MESSAGE(message=message)
-            comment(p, translate(shown))
-            log.warning("%s", printable(shown))
+            text = message if whole else MESSAGE(message=message)
+            comment(p, translate(text))
+            log.warning("%s", printable(text))
 
 
 def comment(p: Processing, sentence: str) -> None:

@@ -11,9 +11,9 @@ __all__ = ["language", "translate"]
 
 
 def language() -> str:
-    """The language of the extension's words on the page, as in "zh_CN"; "en" without a translation."""
-    chosen = str(getattr(shared.opts, "localization", "None"))
-    return chosen if chosen in languages() else "en"
+    """The language of the extension's texts on the page, such as "zh_CN"; "en" without a translation."""
+    name = str(getattr(shared.opts, "localization", "None"))
+    return name if name in languages() else "en"
 
 
 def translate(text: Message | str) -> str:

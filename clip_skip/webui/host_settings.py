@@ -1,6 +1,6 @@
 """The extension's section of the host's Settings page. Every default is the behaviour without the option.
 
-The host keeps the values in its own file of settings; they are sent nowhere.
+The host keeps the values in its own settings file; they are sent nowhere.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ __all__ = ["checkpoints", "loras", "refresh"]
 
 
 def loras() -> dict[str, str]:
-    """Their paths by the names that prompts call them."""
+    """Their paths by their names in prompts."""
     networks: dict[str, object] = getattr(sys.modules.get("networks"), "available_networks", {})
     paths: dict[str, str | None] = {name: getattr(entry, "filename", None) for name, entry in list(networks.items())}
     return {name: path for name, path in sorted(paths.items(), key=lambda pair: pair[0].lower()) if path}
@@ -18,8 +18,8 @@ def loras() -> dict[str, str]:
 
 def checkpoints() -> dict[str, str]:
     """Their paths by the names that the host shows."""
-    found: dict[str, sd_models.CheckpointInfo] = getattr(sd_models, "checkpoints_list", {})
-    return {info.name: info.filename for info in list(found.values())}
+    infos: dict[str, sd_models.CheckpointInfo] = getattr(sd_models, "checkpoints_list", {})
+    return {info.name: info.filename for info in list(infos.values())}
 
 
 def refresh() -> None:

@@ -1,6 +1,6 @@
 """Names the LoRAs and the checkpoint that were made for another clip skip than the one in effect.
 
-Nothing is changed here: the person decides. Files are found in the host's own lists, not on disk.
+Nothing is changed here: the user decides. Files are found in the host's own lists, not on disk.
 """
 
 from __future__ import annotations
@@ -30,23 +30,28 @@ log = logging.getLogger("clip_skip")
 
 
 def loras(prompt: str) -> dict[str, str]:
-    """The files of the LoRAs in `prompt`, by the name that it calls them; not of those at weight 0."""
-    parsed = extra_networks.parse_prompt(tags.strip(prompt))[1]
-    used = [params for tag in ("lora", "lyco") for params in parsed.get(tag, []) if params.items and has_weight(params)]
-    names = [params.items[0] for params in used]
-    found = {name: network(name) for name in names}
-    return {name: entry.filename for name, entry in found.items() if getattr(entry, "filename", None)}
+    """The files of the LoRAs in `prompt`, by their names there, without those at weight 0."""
+    networks_by_kind = extra_networks.parse_prompt(tags.strip(prompt))[1]
+    entries = [
+        params
+        for tag in ("lora", "lyco")
+        for params in networks_by_kind.get(tag, [])
+        if params.items and has_weight(params)
+    ]
+    names = [params.items[0] for params in entries]
+    networks = {name: network(name) for name in names}
+    return {name: entry.filename for name, entry in networks.items() if getattr(entry, "filename", None)}
 
 
 def has_weight(params: Any) -> bool:
     """Whether a LoRA's tag has a weight other than 0; after the name come the text encoder's and the UNet's."""
-    named = getattr(params, "named", {})
+    options = getattr(params, "named", {})
     positional = [item for item in params.items if "=" not in str(item)]
-    text = named.get("te", positional[1] if len(positional) > 1 else 1.0)
-    unet = named.get("unet", positional[2] if len(positional) > 2 else text)
+    text = options.get("te", positional[1] if len(positional) > 1 else 1.0)
+    unet = options.get("unet", positional[2] if len(positional) > 2 else text)
     try:
         return bool(float(text) or float(unet))
-    except ValueError:  # what the host makes of it is its own matter
+    except ValueError:  # left to the host
         return True
 
 
@@ -58,47 +63,49 @@ def network(name: str) -> Any:
 
 
 def suggest(
-    model: Any, prompt: str, value: float | None, used: Template = suggestions.THIS_PICTURE
+    model: Any, prompt: str, value: float | None, comparison: Template = suggestions.THIS_PICTURE
 ) -> list[dict[str, Any]]:
     """Suggestions where files differ from the prompt's clip skip, if `model` is SD1 and suggestions are enabled.
 
-    value: what the prompt follows where it has no tag; None is the host's own.
+    value: the one for a prompt without a tag; None is the host's own.
     """
     if model is None or not host_settings.value("clip_skip_suggestions"):
         return []
-    described = describe_model(model)
-    if described.kind != "SD1":
+    model_encoders = describe_model(model)
+    if model_encoders.kind != "SD1":
         return []
-    default = value or described.header_skip or float(header_option())
+    default = value or model_encoders.header_skip or float(header_option())
     in_effect = precedence.prompt_values(prompt, "", default)[0]
     files = [File("LoRA", name, path) for name, path in loras(prompt).items()]
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     if checkpoint:
         files.append(File("checkpoint", os.path.splitext(os.path.basename(checkpoint))[0], checkpoint))
-    return suggestions.suggest(files, in_effect, used, bool(host_settings.value("clip_skip_suggestions_from_weights")))
+    return suggestions.suggest(
+        files, in_effect, comparison, bool(host_settings.value("clip_skip_suggestions_from_weights"))
+    )
 
 
-def find_messages(p: Processing, shown: set[Message | str] | None = None) -> list[Message | str]:
+def find_messages(p: Processing, old_problems: set[Message | str] | None = None) -> list[Message | str]:
     """Each suggestion for the first picture of `p`, and each new problem. Never raises.
 
-    None for a sweep or an axis, which are there to try values. The suggestions' texts, translated, and their values are
+    Empty for a sweep or an axis, whose purpose is to try values. The suggestions' translated texts and their values are
     kept in the state of `p`, for the page's buttons.
-    shown: the problems shown before, which are left out; the new ones are added.
+    old_problems: those shown before, which are left out; new ones are added to it.
     """
     state = state_of(p)
     if state.overrides:
         return []
     try:
         panel = state.panels[0]
-        found = suggest(shared.sd_model, p.all_prompts[0], panel.clip_skip if panel.enabled else None)
+        answers = suggest(shared.sd_model, p.all_prompts[0], panel.clip_skip if panel.enabled else None)
     except Exception:
         log.exception("Clip skip: the suggestions failed; the picture is not affected")
         return []
-    suggested = [one for one in found if "text" in one]
+    suggested = [one for one in answers if "text" in one]
     state.suggestions = [{"text": translate(one["text"]), "value": one["value"]} for one in suggested]
-    shown = set() if shown is None else shown
-    problems = [one["problem"] for one in found if "problem" in one and one["problem"] not in shown]
-    shown.update(problems)
+    old_problems = set() if old_problems is None else old_problems
+    problems = [one["problem"] for one in answers if "problem" in one and one["problem"] not in old_problems]
+    old_problems.update(problems)
     return [*(one["text"] for one in suggested), *problems]
 
 
@@ -109,11 +116,11 @@ def suggest_while_writing(model: Any, prompt: str, value: Any) -> dict[str, Any]
     """
     try:
         is_skip = isinstance(value, (int, float)) and 1 <= value <= DEEPEST
-        found = suggest(model, prompt, float(value) if is_skip else None, suggestions.NOW)
+        answers = suggest(model, prompt, float(value) if is_skip else None, suggestions.NOW)
     except Exception:
         log.exception("Clip skip: the suggestions failed")
-        found = []
+        answers = []
     return {
-        "suggestions": [{**one, "text": translate(one["text"])} for one in found if "text" in one],
-        "problems": [translate(one["problem"]) for one in found if "problem" in one],
+        "suggestions": [{**one, "text": translate(one["text"])} for one in answers if "text" in one],
+        "problems": [translate(one["problem"]) for one in answers if "problem" in one],
     }

@@ -11,7 +11,7 @@ from clip_skip.panel import Panel
 from clip_skip.prompt.override import Override
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import describe_model
-from clip_skip.webui.infotext import KEY, is_pasted, stop
+from clip_skip.webui.infotext import KEY, header_entry, is_pasted, stop
 from clip_skip.webui.state import state_of
 
 __all__ = ["apply_overrides", "put_texts"]
@@ -32,7 +32,7 @@ def put_texts(p: Processing) -> None:
     for names in pairs:
         of_rows = [texts.of(index, *pair) for index, pair in enumerate(zip(*(getattr(p, name) for name in names)))]
         for name, user_text, column in zip(names, ("hr_prompt", "hr_negative_prompt"), zip(*of_rows)):
-            if "_hr_" not in name or not getattr(p, user_text, ""):  # a hires prompt of its own stays, as in the plot
+            if "_hr_" not in name or not getattr(p, user_text, ""):  # a separate hires prompt stays, as in the plot
                 setattr(p, name, list(column))
 
 
@@ -46,7 +46,7 @@ def apply_overrides(p: Processing, panel: Panel, overrides: Sequence[Override]) 
     model = describe_model(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
     header_g = next((stop(host, None) for host in model.hosts if host.encoder.tower == "g"), None)
-    published = {one.encoder.tower: one.encoder.native for one in model.named}
+    published = {one.encoder.tower: one.encoder.native for one in model.named_encoders}
     panels = [one.panel(panel, prompt, model.header_skip or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
@@ -63,5 +63,5 @@ def apply_overrides(p: Processing, panel: Panel, overrides: Sequence[Override]) 
     infotexts = [] if by_header and is_pasted() else [one.infotext() for one in panels]
     keys = {key: None for infotext in infotexts for key in infotext}
     entries: dict[str, Any] = {key: [infotext.get(key) for infotext in infotexts] for key in keys}
-    entries[KEY] = [None if value == 1 else str(value) for value in header_values] if by_header else None
+    entries[KEY] = [header_entry(int(value or 1)) for value in header_values] if by_header else None
     return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}

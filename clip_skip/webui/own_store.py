@@ -1,4 +1,4 @@
-"""The extension's own file of remembered values, for folders of models that cannot be written."""
+"""The extension's own file of remembered values, for models in read-only folders."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def data_folder() -> str:
 
 def digest(path: str) -> str | None:
     """The model's SHA-256, as the host knows or computes it."""
-    known: list[Any] = [*getattr(sd_models, "checkpoints_list", {}).values()]
-    known += getattr(sys.modules.get("networks"), "available_networks", {}).values()
-    entry = next((one for one in known if getattr(one, "filename", None) == path), None)
+    entries: list[Any] = [*getattr(sd_models, "checkpoints_list", {}).values()]
+    entries += getattr(sys.modules.get("networks"), "available_networks", {}).values()
+    entry = next((one for one in entries if getattr(one, "filename", None) == path), None)
     for name in ("sha256", "hash"):
         if len(str(getattr(entry, name, None) or "")) == 64:
             return str(getattr(entry, name))

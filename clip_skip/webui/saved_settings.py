@@ -34,27 +34,27 @@ OWN = "clip_skip_"
 
 def without_clip_skip(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The host's saved settings as they were without this extension; the clip skip that the user has set stays."""
-    kept = {name: value for name, value in settings.items() if not name.startswith(OWN)}
-    header, scripts = kept.get(HEADER), kept.get(ADETAILER_SCRIPTS)
+    rest = {name: value for name, value in settings.items() if not name.startswith(OWN)}
+    header, scripts = rest.get(HEADER), rest.get(ADETAILER_SCRIPTS)
     if settings.get(ADDED_SLIDER) and isinstance(header, list):
-        kept[HEADER] = [name for name in header if name != SLIDER]
+        rest[HEADER] = [name for name in header if name != SLIDER]
     if settings.get(ADDED_TO_ADETAILER) and isinstance(scripts, str):
-        kept[ADETAILER_SCRIPTS] = ",".join(name for name in scripts.split(",") if name.strip() != SCRIPT)
-    return kept
+        rest[ADETAILER_SCRIPTS] = ",".join(name for name in scripts.split(",") if name.strip() != SCRIPT)
+    return rest
 
 
 def undo(file: Path) -> list[str]:
-    """Takes out of the config.json at `file` what this extension has put there; returns the names that changed.
+    """Removes this extension's entries from the config.json at `file`; returns the names that changed.
 
-    The file is replaced whole or not at all. OSError or ValueError where it cannot be read or written.
+    The file is replaced atomically. OSError or ValueError if it cannot be read or written.
     """
     settings = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(settings, dict):
         raise ValueError(f"{file} does not contain settings")
-    kept = without_clip_skip(settings)
-    changed = sorted(name for name in settings if name not in kept or kept[name] != settings[name])
+    rest = without_clip_skip(settings)
+    changed = sorted(name for name in settings if name not in rest or rest[name] != settings[name])
     if changed:
         unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
-        unfinished.write_text(json.dumps(kept, indent=4, ensure_ascii=False), encoding="utf-8")
+        unfinished.write_text(json.dumps(rest, indent=4, ensure_ascii=False), encoding="utf-8")
         os.replace(unfinished, file)
     return changed

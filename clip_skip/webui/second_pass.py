@@ -1,6 +1,6 @@
-"""ADetailer's passes over a finished picture: each is a generation of its own, begun while the picture's is under way.
+"""ADetailer's passes over a finished picture: each is a generation of its own, within the picture's.
 
-It runs with few of the scripts of the picture, those that ADetailer's setting names, and knows nothing of the panel.
+They run with the scripts in ADetailer's setting only, and don't get the picture's panel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["admit", "inherit", "is_second_pass"]
 def admit(opts: Options) -> None:
     """Adds our script to those that ADetailer runs in its passes, once: it is not re-added once the user removes it.
 
-    To be called when ADetailer's settings exist and before the page shows them.
+    Called after ADetailer's settings are registered and before the page is built.
     """
     names = opts.data.get(ADETAILER_SCRIPTS)
     if not isinstance(names, str) or opts.data.get(ADDED_TO_ADETAILER):

@@ -5,9 +5,9 @@
 Its life:
 
     before `process`     A sweep or an axis gives its copy of `p` a State with what it sets (`overrides`, `batch`, ...).
-                         Otherwise there is none: an extension sends everything that is on `p` then to other machines.
-    `process`            `generation.begin` replaces it by a new one, which keeps what was set, because a script may run
-                         `p` more than once, and because a shallow copy of a `p` that is in use must not share it.
+                         Otherwise there is none: an extension sends all attributes of `p` to other machines.
+    `process`            `generation.begin` replaces it by a new one with the same settings, because a script may run
+                         `p` more than once, and a shallow copy of `p` must not share it.
     each batch           `mark_prompts` fills in `unmarked` and `hires_prompts`, `warn` collects `warnings`.
     `postprocess`        `generation.end` puts warnings, suggestions and a sweep's cells into the host's answer.
 
@@ -46,8 +46,8 @@ class RowTexts:
     def of(self, picture: int, prompt: str, negative: str) -> tuple[str, str]:
         """The row's version of `prompt` and `negative`, the host's texts for that picture.
 
-        Only the user's own text is replaced, and text added by styles is kept; the whole text is, where another
-        extension has changed the user's.
+        Only the user's own text is replaced, and text added by styles is kept; but if another extension has changed
+        the user's text, all of it is replaced.
         """
         value = self.values[picture]
         instead, instead_negative = self.rows.texts(self.prompt, self.negative, value)
@@ -68,7 +68,7 @@ class SweepBatch:
     row_texts:       the rows' texts, where they differ within the batch
     cfg_scales:      one for each picture, where they differ
     same_input:      whether all pictures have the same texts and the same seed
-    host_texts:      the texts that the host made, before other extensions changed them
+    host_texts:      the host's texts, before other extensions changed them
     pieces_shared:   another extension encoded a piece of the prompt for all pictures, whose clip skips differ
     texts_changed:   another extension changed the texts
     texts_rewritten: it changed them in a way that is only right for the first picture
@@ -112,7 +112,7 @@ class SweepGrid:
 
 @dataclass
 class State:
-    """The values that a sweep or an axis sets, and the state of one generation.
+    """The values set by a sweep or an axis, and the state of one generation.
 
     overrides:     one for each picture, or one for all
     check_model:   raises ValueError where the loaded model is not deep enough for the sweep
@@ -137,7 +137,7 @@ class State:
     hires_prompts: list[tuple[str, list[str], Sequence[str]]] = field(default_factory=list)
 
     def begin(self, panel: Panel) -> State:
-        """The State of a generation that begins: what was set for it, and nothing of an earlier one."""
+        """The State for the start of a generation: the values set for it, and nothing from an earlier one."""
         return State(self.overrides, self.check_model, self.batch, self.job, [panel])
 
 

@@ -1,8 +1,8 @@
 """Encodes with a host's text processing engine, each text at its own clip skip.
 
-An engine is called by `__call__`, which Python looks up on its class, so the model's attribute is shadowed, by a
-`ShadowEngine`. The host's engines keep what they encoded by the text alone within a call, and one text may become
-several rows (BREAK); so where the values differ, they get one text at a time.
+An engine is called by `__call__`, which Python looks up on its class, so a `ShadowEngine` shadows the model's
+attribute. Within a call the host's engines cache encodings by the text alone, and one text may become several rows
+(BREAK); so if the values differ, they get one text at a time.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ Rows = Tensor | list[Tensor]
 
 
 class ShadowEngine:
-    """Replaces the engine of `named`; all other attributes are the engine's.
+    """Replaces the engine of `encoder`; all other attributes are the engine's.
 
-    values_of_texts: what each text of the call under way asks for of this encoder; None is the host's own
-    report_shared_pieces: called where rows can't be distinguished by text, so that the host's own value is used
+    values_of_texts: the value of each text in the current call for this encoder; None is the host's own
+    report_shared_pieces: called if rows can't be assigned to texts, so that the host's own value is used
     """
 
     def __init__(
         self,
-        named: NamedEncoder,
+        encoder: NamedEncoder,
         values_of_texts: Callable[[], Sequence[float | None]],
         report_shared_pieces: Callable[[], None],
     ) -> None:
-        self._named, self._values_of_texts = named, values_of_texts
+        self._encoder, self._values_of_texts = encoder, values_of_texts
         self._report_shared_pieces = report_shared_pieces
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._named.engine, name)
+        return getattr(self._encoder.engine, name)
 
     def __call__(self, texts: list[str], *args: Any, **kwargs: Any) -> Rows:
         values = self._values(len(texts))
@@ -74,12 +74,12 @@ class ShadowEngine:
         return [torch.as_tensor(whole[value][end - count : end]) for value, count, end in spans]
 
     def _encode(self, texts: list[str], value: float | None, *args: Any, **kwargs: Any) -> Rows:
-        with stop_at(self._named.encoder, value):
-            rows: Rows = self._named.engine(texts, *args, **kwargs)
+        with stop_at(self._encoder.encoder, value):
+            rows: Rows = self._encoder.engine(texts, *args, **kwargs)
         return rows
 
     def _values(self, texts: int) -> list[float | None]:
-        """The value of each text. A host may join them: Qwen-Image-Edit does, to one with its pictures."""
+        """The value of each text. A host may join them: Qwen-Image-Edit joins them to one with its pictures."""
         values = list(self._values_of_texts())
         if len(values) == texts:
             return values
@@ -91,12 +91,12 @@ class ShadowEngine:
 
 
 @contextmanager
-def shadowed(model: Any, named: NamedEncoder, engine: ShadowEngine) -> Iterator[None]:
+def shadowed(model: Any, encoder: NamedEncoder, engine: ShadowEngine) -> Iterator[None]:
     """While open, `model` has `engine` in place of its own."""
     attributes = vars(model)
-    attributes[named.attribute] = engine
+    attributes[encoder.attribute] = engine
     try:
         yield
     finally:
-        if attributes.get(named.attribute) is engine:
-            attributes[named.attribute] = named.engine
+        if attributes.get(encoder.attribute) is engine:
+            attributes[encoder.attribute] = encoder.engine

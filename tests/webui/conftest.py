@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import time
 import urllib.error
 import urllib.request
 from functools import cached_property
@@ -65,6 +66,15 @@ class WebUI:
         """The folder of the extension that has `name` in its own, or None where none is on."""
         extensions = self.call("/sdapi/v1/extensions")
         return next((one["name"] for one in extensions if one["enabled"] and name in one["name"]), None)
+
+    def wait_for_job(self, number):
+        """Returns when the host is past the first step of job `number`, counted from 0; the progress at that moment."""
+        for _ in range(6000):
+            time.sleep(0.01)
+            state = self.call("/sdapi/v1/progress?skip_current_image=true")["state"]
+            if state["job_no"] == number and state["sampling_step"] > 1:
+                return state
+        raise AssertionError(f"The host never came to job {number}: {state}")
 
     def extension(self, name):
         """The folder of the extension that has `name` in its own; skips the test where none is on."""

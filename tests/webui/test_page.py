@@ -406,7 +406,7 @@ def test_the_guide_is_one_click_away(page, width):
     opened.value.close()
 
 
-def test_completion_in_prompts_from_file(page):
+def test_completion_and_readout_of_prompts_from_file(page):
     page.locator("#tab_txt2img #script_list input").click()
     page.locator("ul.options li", has_text="Prompts from file").first.click()
     area = page.locator("#script_txt2img_prompts_from_file_or_textbox_prompt_txt textarea")
@@ -414,6 +414,10 @@ def test_completion_in_prompts_from_file(page):
     page.keyboard.type("a cow <clipskip:3")
     page.keyboard.press("Enter")
     sync_api.expect(area).to_have_value("a cow <clipskip:3>")
+    expect(page, "set by the tags of the list of prompts, for each picture by its own")
+    area.fill("a cow")
+    page.locator(PROMPT).fill("<clipskip:5>")
+    expect(page, "set by the tag <clipskip:5>: stops after layer 8 of 12")
 
 
 def test_the_readout_says_that_a_plot_decides(page):

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import urllib.error
 
 import pytest
@@ -198,11 +197,7 @@ def test_interrupt_keeps_what_is_finished(webui):
     run = lambda: answer.update(sweep(webui, settings=settings, cells_per_batch=1))
     job = threading.Thread(target=run)
     job.start()
-    for _ in range(2000):
-        time.sleep(0.01)
-        state = webui.call("/sdapi/v1/progress?skip_current_image=true")["state"]
-        if state["job_no"] == 2 and state["sampling_step"] > 1:
-            break
+    state = webui.wait_for_job(2)
     assert state["job_count"] == 6
     webui.call("/sdapi/v1/interrupt", {})
     job.join()
@@ -216,11 +211,7 @@ def test_skip_leaves_one_cell_out(webui):
     settings = {"steps": 40}
     job = threading.Thread(target=lambda: answer.update(sweep(webui, settings=settings, cells_per_batch=1)))
     job.start()
-    for _ in range(2000):
-        time.sleep(0.01)
-        state = webui.call("/sdapi/v1/progress?skip_current_image=true")["state"]
-        if state["job_no"] == 1 and state["sampling_step"] > 1:
-            break
+    webui.wait_for_job(1)
     webui.call("/sdapi/v1/skip", {})
     job.join()
     whole = cells(sweep(webui, settings=settings, cells_per_batch=1))

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import urllib.error
 
 import pytest
@@ -134,11 +133,7 @@ def test_interrupt_and_skip(webui, action, made):
     rows = {"rows": "seed", "row_values": "1, 9", "cells_per_batch": 1}
     job = threading.Thread(target=lambda: answer.update(sweep(webui, settings=settings, **rows)))
     job.start()
-    for _ in range(2000):
-        time.sleep(0.01)
-        state = webui.call("/sdapi/v1/progress?skip_current_image=true")["state"]
-        if state["job_no"] == 2 and state["sampling_step"] > 1:
-            break
+    webui.wait_for_job(2)
     webui.call(f"/sdapi/v1/{action}", {})
     job.join()
     whole = cells(sweep(webui, settings=settings, **rows))

@@ -1,6 +1,6 @@
 """Who may use the page: requests for its own address, from its own pages, with its password if it has one.
 
-A page of another site can have a name of its own resolve to 127.0.0.1 and then read what is served there (DNS
+Another site can let its own domain name resolve to 127.0.0.1, and its page can then read what is served there (DNS
 rebinding). Such a request carries that name in its `Host` header, and is refused.
 """
 
@@ -35,20 +35,20 @@ OF_FILES = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-"""So that a file which somebody put there is shown, but runs no script."""
+"""A file that somebody put there is shown, but runs no script."""
 
 NOT_THIS_PAGE = "This address is not the one that the page is served at."
 OTHER_SITE = "Requests of other sites are not answered."
 PASSWORD_NEEDED = "A user name and a password are needed."
 
 STARTS = "/startup-events"
-"""What gradio asks itself when it starts, in every version; there is nothing to learn from the answer."""
+"""Gradio requests it from itself at startup, in every version; the answer reveals nothing."""
 
 
 @dataclass(frozen=True)
 class Access:
     """listen: the address or the name of this machine that the page is served at
-    user, password: what a browser has to send; "" and "" for nobody in particular
+    user, password: what a browser has to send; both "" if no login is needed
     """
 
     listen: str = LOCAL
@@ -58,7 +58,7 @@ class Access:
     def allows_host(self, host: str) -> bool:
         """Whether a request for `host`, a `Host` header or the like, is for this page.
 
-        Where it is served at every address of the machine, any numeric address is allowed: a rebound name is not one.
+        If it is served at every address of the machine, any numeric address is allowed: DNS rebinding needs a name.
         """
         name = host_name(host)
         if name in {"localhost", LOCAL, "::1", host_name(in_brackets(self.listen))}:
@@ -71,9 +71,9 @@ class Access:
         """Whether an `Authorization` header has the user and the password (Basic, RFC 7617)."""
         if not (self.user or self.password):
             return True
-        kind, _, given = authorization.partition(" ")
+        kind, _, credentials = authorization.partition(" ")
         try:
-            sent = base64.b64decode(given, validate=True) if kind.lower() == "basic" else b""
+            sent = base64.b64decode(credentials, validate=True) if kind.lower() == "basic" else b""
         except (binascii.Error, ValueError):
             return False
         return hmac.compare_digest(sent, f"{self.user}:{self.password}".encode())
@@ -144,7 +144,7 @@ def is_address(name: str) -> bool:
 
 
 def is_unspecified(listen: str) -> bool:
-    """Whether it stands for every address of the machine."""
+    """Whether it means every address of the machine."""
     name = listen.strip("[]")
     return is_address(name) and ipaddress.ip_address(name).is_unspecified
 

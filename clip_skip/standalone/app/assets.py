@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 def script(data: dict[str, Any]) -> str:
     """A JavaScript function that puts style and scripts into the page; `data` is for shim.js.
 
-    Every gradio runs it when the page has been built. Its `css` and `head` are elsewhere in each version, and some of
-    them change the selectors.
+    Every gradio runs it once the page is built. `css` and `head` are passed differently in each version, and some
+    versions change the selectors.
     """
     extension = extension_folder()
     files = [HERE / "shim.js", *sorted((extension / "javascript").glob("*.js")), HERE / "app.js"]

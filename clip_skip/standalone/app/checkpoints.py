@@ -22,7 +22,7 @@ __all__ = ["Checkpoint", "Checkpoints", "files"]
 CHECKPOINT = Template("Checkpoint")
 NOT_THERE = Template("{name} is not there any more")
 OF_THIS_PAGE = Template("the checkpoints of this page")
-STANDS_IN = Template("{problem}; the chosen one takes its place.")
+STANDS_IN = Template("{problem}; the selected one is used instead.")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def files(folder: Path | None, below: bool) -> dict[str, str]:
     """The .safetensors files in `folder`, and `below` it, by their names in it."""
     if folder is None:
         return {}
-    found = sorted(folder.rglob("*") if below else folder.glob("*"))
-    models = [file for file in found if file.suffix.lower() == ".safetensors" and file.is_file()]
+    paths = sorted(folder.rglob("*") if below else folder.glob("*"))
+    models = [file for file in paths if file.suffix.lower() == ".safetensors" and file.is_file()]
     return {file.relative_to(folder).with_suffix("").as_posix(): str(file) for file in models}
 
 
@@ -79,10 +79,10 @@ class Checkpoints:
         return Checkpoint(name, self._first, header.inspect(self._first))
 
     def paths(self) -> dict[str, Path]:
-        """The file of each, by its name, as they are now; the first one leads."""
-        found = files(self.folder, True) if self.folder else files(self._first.parent, False)
+        """The file of each, by its name, as they are now; the first one comes first."""
+        files_by_name = files(self.folder, True) if self.folder else files(self._first.parent, False)
         own = self._first.resolve()
-        others = {name: Path(path) for name, path in found.items()}
+        others = {name: Path(path) for name, path in files_by_name.items()}
         name = next((name for name, path in others.items() if path.resolve() == own), "")
         others.pop(name, None)
         name = name or self._first.stem
@@ -94,7 +94,7 @@ class Checkpoints:
     def like(self, infotext: Infotext, otherwise: object, each: Each = list) -> tuple[Checkpoint, Message | None]:
         """The checkpoint that a picture was made with, and a message where `otherwise` replaces it.
 
-        It is found by its name, else by its hash. Raises as `find`. each: goes through files that are read for that.
+        It is found by its name, else by its hash. Raises as `find`. each: iterates over files to hash, with progress.
         """
         paths = self.paths()
         try:

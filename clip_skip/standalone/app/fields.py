@@ -1,4 +1,4 @@
-"""The widgets of the options that say how a picture is made."""
+"""The widgets of the options of a picture."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["option_widgets"]
 
 
 def option_widgets(tr: Translate, values: Mapping[str, Any], factor: int) -> dict[str, Any]:
-    """The widgets, by the names of the options, in the place where they are to be; those of the hires pass are hidden
-    while there is none.
+    """The widgets by the names of the options, created in the current place; those of the hires pass are hidden until
+    it is turned on.
 
     values: their contents; factor: the VAE's
     """
@@ -32,8 +32,8 @@ def option_widgets(tr: Translate, values: Mapping[str, Any], factor: int) -> dic
                         option.name: option_widget(option, tr, values[option.name], factor) for option in options
                     }
         if of_hires:
-            shown = lambda on: gr.update(visible=on)
-            listen(widgets["hires"].change, shown, [widgets["hires"]], [column], queue=False)
+            show = lambda on: gr.update(visible=on)
+            listen(widgets["hires"].change, show, [widgets["hires"]], [column], queue=False)
     return widgets
 
 

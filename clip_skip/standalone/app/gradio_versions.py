@@ -23,18 +23,20 @@ def page_error(message: str) -> gr.Error:
     """An error for the page, which some versions of gradio take for HTML."""
     if "HTML" in (gr.Error.__init__.__doc__ or ""):
         message = html.escape(message, quote=False)
-    return gr.Error(message, **taken(gr.Error.__init__, print_exception=False))
+    return gr.Error(message, **supported_options(gr.Error.__init__, print_exception=False))
 
 
-def taken(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
+def supported_options(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
     """The `options` that this version of gradio accepts."""
-    known = inspect.signature(function).parameters
-    return {name: value for name, value in options.items() if name in known}
+    parameters = inspect.signature(function).parameters
+    return {name: value for name, value in options.items() if name in parameters}
 
 
 def image(label: str, name: str, visible: bool = True) -> Any:
     """A picture that is shown from its file, so that nothing in it is lost. Nothing is shared with other servers."""
-    more = taken(gr.Image.__init__, alt_text=label, show_share_button=False, buttons=["download", "fullscreen"])
+    more = supported_options(
+        gr.Image.__init__, alt_text=label, show_share_button=False, buttons=["download", "fullscreen"]
+    )
     return gr.Image(
         label=label, show_label=False, type="filepath", interactive=False, visible=visible, elem_id=name, **more
     )

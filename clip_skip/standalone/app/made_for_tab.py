@@ -11,7 +11,7 @@ from clip_skip.messages.message import Template, Translate
 from clip_skip.page import made_for
 from clip_skip.page.events import listen
 from clip_skip.standalone.app.checkpoints import Checkpoints, files
-from clip_skip.standalone.app.gradio_versions import PROGRESS, image, taken
+from clip_skip.standalone.app.gradio_versions import PROGRESS, image, supported_options
 from clip_skip.standalone.files import save_picture
 
 __all__ = ["MadeForTab"]
@@ -23,7 +23,7 @@ class MadeForTab:
     """The tab; pictures go to `out`.
 
     loras: their folder, with its subfolders
-    translate: a text into the page's language
+    translate: into the page's language
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class MadeForTab:
         out: Path,
         translate: Translate,
     ) -> None:
-        self.folder, self.known, self.out, self.translate = loras, checkpoints, out, translate
+        self.folder, self.all_checkpoints, self.out, self.translate = loras, checkpoints, out, translate
         self.loras: dict[str, str] = {}  # filled when the page is loaded
         self.checkpoints: dict[str, str] = {}
         with gr.Row():
@@ -54,7 +54,7 @@ class MadeForTab:
             interactive=False,
             wrap=True,
             visible=False,  # without rows, gradio shows one of zeros
-            **taken(gr.Dataframe.__init__, column_widths=[*made_for.COLUMN_WIDTHS]),
+            **supported_options(gr.Dataframe.__init__, column_widths=[*made_for.COLUMN_WIDTHS]),
             elem_id="clip_skip_app_table",
         )
         dark = gr.Checkbox(visible=False)  # set by made_for.IS_DARK
@@ -70,19 +70,19 @@ class MadeForTab:
     def refreshed(self) -> list[Any]:
         """The current choices of `lists`."""
         self.loras = files(self.folder, True)
-        self.checkpoints = {name: str(path) for name, path in self.known.paths().items()}
+        self.checkpoints = {name: str(path) for name, path in self.all_checkpoints.paths().items()}
         return [gr.update(choices=[*self.choices()]), gr.update(choices=self.bases())]
 
     def look(self, file: str | None, base: str | None, dark: bool) -> tuple[str, str | None]:
         """The findings on the chosen file in sentences, and the path of the picture of its blocks."""
         path, other = self.choices().get(file or ""), self.checkpoints.get(base or "")
-        sentences, drawn = made_for.explain_file(path, other, dark, self.translate)
-        if drawn is None:
+        sentences, figure = made_for.explain_file(path, other, dark, self.translate)
+        if figure is None:
             return sentences, None
-        return sentences, str(save_picture(drawn, self.out / "made_for.png"))
+        return sentences, str(save_picture(figure, self.out / "made_for.png"))
 
     def all_loras(self, progress: Any = PROGRESS) -> tuple[Any, str]:
-        """A row for each LoRA of the folder, and a link to have them as a file."""
+        """A row for each LoRA of the folder, and a link to download the table."""
         each = lambda names: progress.tqdm(names, unit="LoRAs")
         rows, link = made_for.table(self.loras, self.translate, each, made_for.NONE if self.folder else NO_FOLDER)
         return gr.update(value=rows, visible=True) if rows else gr.update(visible=False), link

@@ -17,7 +17,7 @@ from clip_skip.pictures.facts import facts_of, sentences
 from clip_skip.standalone.app import assets, reading
 from clip_skip.standalone.app.access import ONLY_THIS_MACHINE, Access, Gate, in_brackets
 from clip_skip.standalone.app.fields import option_widgets
-from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, taken
+from clip_skip.standalone.app.gradio_versions import PROGRESS, THEME, image, supported_options
 from clip_skip.standalone.app.made_for_tab import MadeForTab
 from clip_skip.standalone.app.routes import add_routes
 from clip_skip.standalone.app.studio import INTERRUPTED, Studio
@@ -33,9 +33,9 @@ ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(docume
 CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 WINDOWS = 16
-"""How many events of windows gradio 3 handles at once; what makes pictures waits in the `Studio`."""
+"""The number of events that gradio 3 handles at once; jobs wait for their turn in the `Studio`."""
 
-Given = dict[Any, Any]
+WidgetValues = dict[Any, Any]
 """Inputs or outputs of a function in gradio's form for sets: the value of each widget."""
 
 
@@ -43,9 +43,11 @@ class Page:
     """The page of a `Studio`, in a language of `localizations`."""
 
     def __init__(self, studio: Studio, values: Mapping[str, Any], language: str | None = None) -> None:
-        """values: those of the options that the page begins with"""
+        """values: the initial values of the options"""
         self.studio, self.voice = studio, Voice(language)
-        self.blocks = gr.Blocks(**taken(gr.Blocks.__init__, title="Clip Skip", analytics_enabled=False, **THEME))
+        self.blocks = gr.Blocks(
+            **supported_options(gr.Blocks.__init__, title="Clip Skip", analytics_enabled=False, **THEME)
+        )
         self.at: dict[str, Any] = {}
         """The options' widgets by their names, and "window", "checkpoint", "slider"."""
         tr = self.voice.tr
@@ -67,7 +69,8 @@ class Page:
                         made_for = MadeForTab(folder, studio.checkpoints, studio.out, self.voice.translate)
             self._listen(tabs)
             listen(self.blocks.load, made_for.refreshed, None, made_for.lists)
-        self.blocks.queue(**taken(self.blocks.queue, concurrency_count=WINDOWS))  # later versions have a queue for each
+        # later versions have a queue for each event
+        self.blocks.queue(**supported_options(self.blocks.queue, concurrency_count=WINDOWS))
 
     def _data(self) -> dict[str, Any]:
         opts = {
@@ -90,16 +93,16 @@ class Page:
                 self.own = gr.Number(1 if first.remembered else 0, visible=False)  # as `follow` takes it
 
     def _fields(self, values: Mapping[str, Any]) -> None:
-        label, more = self.voice.tr("Drop a picture here to make it again"), taken(gr.File, height=110)
+        label, more = self.voice.tr("Drop a picture here to make it again"), supported_options(gr.File, height=110)
         self.dropped = gr.File(label=label, file_types=["image", ".txt"], elem_id="clip_skip_app_like", **more)
         self.like_notes = gr.HTML(elem_id="clip_skip_app_like_notes")
         factor = self.studio.first.sizes.vae_factor
         self.at |= option_widgets(self.voice.tr, values, factor)
 
     def start_button(self, label: str, kind: str, name: str) -> Any:
-        """A button that starts something, and beside it the one that ends it; `kind` is `Studio.interrupt`'s.
+        """A button that starts a job, and one beside it that stops it; `kind` is as in `Studio.interrupt`.
 
-        What is returned is the event to listen to: it comes when the studio knows of it, never before.
+        Returns the event to listen to: it fires only after the studio has been notified.
         """
         tr, window = self.voice.tr, self.at["window"]
         with gr.Row():
@@ -125,40 +128,41 @@ class Page:
         sentences = gr.Textbox(label=tr(SUMMARY), interactive=False, elem_id="clip_skip_app_sentences")
         picture = image(tr(LAYERS), "clip_skip_app_layers")
         words = gr.Textbox(label=tr(WORDS_TO_SHOW), elem_id="clip_skip_app_layers_words")
-        given = [self.at["checkpoint"], self.at["prompt"], words, dark]
+        inputs = [self.at["checkpoint"], self.at["prompt"], words, dark]
         for event in (button.click, words.submit):
-            listen(event, self.layers, given, [sentences, picture], ADD_THEME)
+            listen(event, self.layers, inputs, [sentences, picture], ADD_THEME)
 
     def _listen(self, tabs: Any) -> None:
         """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
-        adapted = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
-        listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], adapted, CHOSEN)
-        moved = [at["slider"], self.own]
-        listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *moved], moved)  # not where a picture is dropped
+        checkpoint_fields = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
+        listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], checkpoint_fields, CHOSEN)
+        slider_fields = [at["slider"], self.own]
+        # not when a picture is dropped
+        listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *slider_fields], slider_fields)
         inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
         listen(self.dropped.upload, self.like, inputs, outputs)
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
-        listen(load, None, None, [at["window"]], WINDOW_NAME)  # at once, in the browser; what follows may wait
-        many = taken(load, concurrency_limit=None)  # else a window would wait until another's sweep has ended
+        listen(load, None, None, [at["window"]], WINDOW_NAME)  # in the browser, so before the events that may wait
+        many = supported_options(load, concurrency_limit=None)  # else a window would wait for another's sweep
         listen(load, self.find_again, [at["window"]], {tabs, *at.values(), *axes.values()}, WINDOW_NAME, **many)
 
-    def refreshed(self, chosen: str) -> Any:
+    def refreshed(self, current: str) -> Any:
         """The checkpoints that are there now."""
         names = [*self.studio.checkpoints.paths()]
-        return gr.update(choices=names) if chosen in names else gr.update(choices=names, value=names[0])
+        return gr.update(choices=names) if current in names else gr.update(choices=names, value=names[0])
 
     def choose(self, name: str, clip_skips: str) -> list[Any]:
-        """The page's updates for another checkpoint, which is loaded when something is made with it."""
+        """The page's updates for another checkpoint, which is loaded when it is first used."""
         checkpoint = self.voice.show_errors(self.studio.checkpoints.find, name)
         step = gr.update(step=checkpoint.sizes.vae_factor)
         deepest = gr.update(maximum=checkpoint.encoders[0].layers)
         return [*self.sweeps.adapted(checkpoint, clip_skips), deepest, step, step]
 
     def follow(self, name: str, slider: float, own: float) -> list[Any]:
-        """Where the slider moves for another checkpoint: to what is remembered for it, else back to `own`.
+        """The slider's position for another checkpoint: the value remembered for it, else back to `own`.
 
         own: what the user had set, while the slider is at a remembered value; 0 while it is not
         """
@@ -167,48 +171,48 @@ class Page:
             return [gr.update(value=value), own or slider]
         return [gr.update(value=own) if own else gr.update(), 0]
 
-    def like(self, given: Given, progress: Any = PROGRESS) -> Given:
-        """The fields as the infotext of the dropped picture has them, and what of it cannot be made again.
+    def like(self, inputs: WidgetValues, progress: Any = PROGRESS) -> WidgetValues:
+        """The fields as the infotext of the dropped picture has them, and what can't be reproduced.
 
-        Where it has none, or its checkpoint cannot be used, the fields stay as they are.
+        If it has none, or its checkpoint cannot be used, the fields stay as they are.
         """
-        dropped = given[self.dropped]
+        dropped = inputs[self.dropped]
         path = Path(str(getattr(dropped, "name", dropped)))
         each = lambda files: progress.tqdm(files, unit="files")
         try:
             infotext = read_infotext(path)
-            wanted = recipe.of(infotext)
-            checkpoint, sentence = self.studio.checkpoints.like(infotext, given[self.at["checkpoint"]], each)
+            picture_recipe = recipe.of(infotext)
+            checkpoint, sentence = self.studio.checkpoints.like(infotext, inputs[self.at["checkpoint"]], each)
         except (ValueError, OSError) as error:
             problem = self.voice.translate(reason(error)).replace(str(path), path.name)
             return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
-        filled, more = reading.fields_of(wanted, checkpoint.family)
-        if filled.get("hires_sampler") == "":
-            filled["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
-        filled["checkpoint"] = checkpoint.name
+        values, more = reading.fields_of(picture_recipe, checkpoint.family)
+        if values.get("hires_sampler") == "":
+            values["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
+        values["checkpoint"] = checkpoint.name
         about = sentences(facts_of(infotext))
-        warnings = [*about, *wanted.warnings, *([sentence] if sentence else []), *more]
-        updates = {self.at[name]: value for name, value in filled.items()}
+        warnings = [*about, *picture_recipe.warnings, *([sentence] if sentence else []), *more]
+        updates = {self.at[name]: value for name, value in values.items()}
         return {**updates, self.dropped: None, self.like_notes: self.voice.notes(warnings)}
 
-    def generate(self, given: Given, progress: Any = PROGRESS) -> tuple[Any, ...]:
-        """The picture's path, its infotext, and what there is to say; an interrupted one changes nothing."""
-        values, show_errors = {name: given[widget] for name, widget in self.at.items()}, self.voice.show_errors
+    def generate(self, inputs: WidgetValues, progress: Any = PROGRESS) -> tuple[Any, ...]:
+        """The picture's path, its infotext, and messages; nothing changes if it is interrupted."""
+        values, show_errors = {name: inputs[widget] for name, widget in self.at.items()}, self.voice.show_errors
         checkpoint = show_errors(self.studio.checkpoints.find, values["checkpoint"])
         settings = show_errors(reading.read_settings, values, checkpoint)
         done = iter(range(1, settings.all_steps + 1))
         on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
         try:
-            made = show_errors(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
+            result = show_errors(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
         except Interrupted:
             return gr.update(), gr.update(), self.voice.notes([INTERRUPTED])
-        return str(made.path), made.infotext, self.voice.notes(made.notes)
+        return str(result.path), result.infotext, self.voice.notes(result.notes)
 
-    def find_again(self, window: str) -> Iterator[Given]:
+    def find_again(self, window: str) -> Iterator[WidgetValues]:
         """The contents of a reloaded window: its last sweep, if there is one."""
-        for there, shown in self.sweeps.find_again(window):
+        for there, contents in self.sweeps.find_again(window):
             tab = {self.tabs: gr.update(selected="sweep")} if there else {}
-            yield {self.at["window"]: window, **tab, **shown}
+            yield {self.at["window"]: window, **tab, **contents}
 
     def layers(self, name: str, prompt: str, words: str, dark: bool) -> tuple[str, str]:
         """Sentences, and the picture's path."""
@@ -222,7 +226,7 @@ class Page:
 def main(page: Page, port: int | None = None, browser: bool = True, access: Access = ONLY_THIS_MACHINE) -> None:
     """Serve `page` until Ctrl+C. Raises OSError if `port`, or any port, is not free."""
     launch = page.blocks.launch
-    options = taken(launch, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
+    options = supported_options(launch, allowed_paths=[str(page.studio.out)], ssr_mode=False, **THEME)
     options["app_kwargs"] = {"middleware": [Middleware(Gate, access=access)]}
     options["server_name"] = in_brackets(access.listen)  # else the environment would decide (GRADIO_SERVER_NAME)
     app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)

@@ -1,4 +1,4 @@
-"""The page's fields as settings, checked, and as an infotext says them."""
+"""The page's fields as checked settings, and from an infotext."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ EXACT = 2**53
 SEED_TOO_LARGE = Template("This page's seed is exact up to {most} only: the picture's, {seed}, needs the command line.")
 
 
-def read_settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
+def read_settings(fields: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
     """The fields, checked. Seed -1 is a random one. Raises `FieldError`."""
-    values = {option.name: given[option.name] for option in OPTIONS}
+    values = {option.name: fields[option.name] for option in OPTIONS}
     for option in OPTIONS:
         if isinstance(option.kind, Choice) and option.kind.none and values[option.name] not in option.kind.names:
-            values[option.name] = ""  # the page calls it by the reader's language
+            values[option.name] = ""  # on the page it has a name in the reader's language
     values = check_values(values, checkpoint.sizes.vae_factor)
     if values["seed"] == -1:
         values["seed"] = secrets.randbelow(LAST_SEED + 1)
@@ -34,7 +34,7 @@ def read_settings(given: Mapping[str, Any], checkpoint: Checkpoint) -> Settings:
 
 
 def fields_of(recipe: Recipe, family: str) -> tuple[dict[str, Any], list[Message | str]]:
-    """The fields as `recipe` has them, "slider" among them, and messages. What it does not say is not there."""
+    """The fields as `recipe` has them, "slider" among them, and messages. Absent settings are left out."""
     clip_skip, warnings = recipe.clip_skip(family)
     values = dict(recipe.options)
     for option in OPTIONS:

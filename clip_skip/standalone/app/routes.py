@@ -45,17 +45,17 @@ def add_routes(
 ) -> None:
     """sweeps: the folder of the folders of sweeps; loras: that of the LoRAs."""
 
-    def chosen(name: str) -> Checkpoint:
+    def find_checkpoint(name: str) -> Checkpoint:
         try:
             return checkpoints.find(name)
         except (FieldError, CheckpointError) as error:
             raise HTTPException(404, str(error)) from error
 
     def encoders(checkpoint: str) -> dict[str, Any]:
-        return describe_checkpoint(chosen(checkpoint))
+        return describe_checkpoint(find_checkpoint(checkpoint))
 
     def read_texts(request: dict[str, Any], checkpoint: str) -> dict[str, Any]:
-        of = chosen(checkpoint)
+        of = find_checkpoint(checkpoint)
         host = answers.Host(
             of.encoders, of.family, translate, lambda texts, negative: parts_by_step(texts, negative, request)
         )
@@ -82,7 +82,7 @@ def add_routes(
 
 
 def read_page(path: Path) -> str | None:
-    """The viewer's page at `path`; None where it is not there, or is not one that we wrote."""
+    """The viewer's page at `path`; None if it is missing or we did not write it."""
     try:
         page = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -103,18 +103,18 @@ def suggestions_on(
     default = float(value) if isinstance(value, (int, float)) and 1 <= value <= checkpoint.deepest else 1.0
     files = [File("LoRA", path.stem, str(path)) for path in loras_of(prompt, loras)]
     files.append(File("checkpoint", checkpoint.name, str(checkpoint.path)))
-    found = suggest(files, prompt_values(prompt, "", default)[0], NOW)
+    suggestions = suggest(files, prompt_values(prompt, "", default)[0], NOW)
     return {
-        "suggestions": [{**one, "text": translate(one["text"])} for one in found if "text" in one],
-        "problems": [translate(one["problem"]) for one in found if "problem" in one],
+        "suggestions": [{**one, "text": translate(one["text"])} for one in suggestions if "text" in one],
+        "problems": [translate(one["problem"]) for one in suggestions if "problem" in one],
     }
 
 
 def loras_of(prompt: str, folder: Path | None) -> list[Path]:
-    """The files of the LoRAs that a prompt names with a weight, as far as they are there while it is being written."""
+    """The files of the LoRAs in a prompt, which may be half-written; those without a weight or a file are left out."""
     try:
-        named = networks.read_networks(strip(strip_comments(prompt)))[1]
-        return [find_lora(lora.name, folder) for lora in named if lora.text or lora.unet]
+        loras = networks.read_networks(strip(strip_comments(prompt)))[1]
+        return [find_lora(lora.name, folder) for lora in loras if lora.text or lora.unet]
     except networks.LoraError:
         return []
 

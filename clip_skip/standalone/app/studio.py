@@ -57,8 +57,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder and its grid, how many cells it has when it is whole, its report if there is one, what
-    sweep.json holds under "run", and sentences for the user."""
+    """A sweep's folder and grid, its total number of cells, its report if there is one, the "run" of sweep.json, and
+    sentences for the user."""
 
     folder: Path
     grid: Path
@@ -69,8 +69,8 @@ class Sweep:
 
 
 @dataclass(eq=False)
-class Asked:
-    """Something that a window of the page has started: a picture, a sweep or the layers."""
+class JobRequest:
+    """A job that a window of the page has started: a picture, a sweep or the layers."""
 
     kind: str
     window: str
@@ -94,51 +94,51 @@ class Studio:
         self._maker = Maker(partial(loading.engine, device=device))
         self._maker.engine(path)
         self._busy = threading.Lock()
-        self._asked: list[Asked] = []
-        self._announced: list[Asked] = []
+        self._requests: list[JobRequest] = []
+        self._announced: list[JobRequest] = []
         self._closed = False
 
     def engine(self, checkpoint: Checkpoint, emphasis: str) -> Engine:
-        """The engine of `checkpoint`, loaded in the place of another. Raises as `__init__`."""
+        """The engine of `checkpoint`, which replaces the one loaded before. Raises as `__init__`."""
         engine = self._maker.engine(checkpoint.path)
         engine.conditioner.mode = emphasis
         return engine
 
     def announce(self, kind: str, window: str) -> None:
-        """`window` is about to start something, which may wait elsewhere before it comes here, and be interrupted."""
-        self._announced = [asked for asked in self._announced if (asked.kind, asked.window) != (kind, window)]
-        self._announced.append(Asked(kind, window))
+        """`window` is about to start a job, which may be interrupted while it still waits in gradio's queue."""
+        self._announced = [request for request in self._announced if (request.kind, request.window) != (kind, window)]
+        self._announced.append(JobRequest(kind, window))
 
     def interrupt(self, kind: str, window: str = "") -> None:
-        """End what `window` has started of this kind: after its step if it is being made, else before it is."""
-        for asked in [*self._asked, *self._announced]:
-            if (asked.kind, asked.window) == (kind, window):
-                asked.stop.set()
+        """Stop the job of this kind that `window` has started: after the current step, or before it begins."""
+        for request in [*self._requests, *self._announced]:
+            if (request.kind, request.window) == (kind, window):
+                request.stop.set()
 
     def close(self) -> None:
         """End everything, and return when nothing is being made any more."""
         self._closed = True
-        for asked in list(self._asked):
-            asked.stop.set()
+        for request in list(self._requests):
+            request.stop.set()
         self._busy.acquire()
 
     @contextmanager
     def _alone(self, kind: str, window: str = "") -> Iterator[Callable[[], None]]:
-        """While nothing else is made. What it gives raises `Interrupted` when that was asked for."""
-        announced = [asked for asked in self._announced if (asked.kind, asked.window) == (kind, window)]
-        asked = announced[0] if announced else Asked(kind, window)
-        self._announced = [other for other in self._announced if other is not asked]
-        self._asked.append(asked)
+        """While nothing else is made. Yields a function that raises `Interrupted` once that is requested."""
+        waiting = [request for request in self._announced if (request.kind, request.window) == (kind, window)]
+        request = waiting[0] if waiting else JobRequest(kind, window)
+        self._announced = [other for other in self._announced if other is not request]
+        self._requests.append(request)
 
         def go_on() -> None:
-            if self._closed or asked.stop.is_set():
+            if self._closed or request.stop.is_set():
                 raise Interrupted(INTERRUPTED)
 
         try:
             with self._busy:
                 yield go_on
         finally:
-            self._asked.remove(asked)
+            self._requests.remove(request)
 
     @property
     def sweeps(self) -> Path:
@@ -162,9 +162,9 @@ class Studio:
 
             go_on()
             batch = settings.batch((shot,))
-            made = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
+            image = self.engine(checkpoint, settings.emphasis).make(batch, step).pictures[0]
             infotext = settings.infotext(shot)
-            path = self._save(made, settings.seed, infotext)
+            path = self._save(image, settings.seed, infotext)
         return Picture(path, infotext, [*warnings_on(settings), *too_deep(checkpoint, settings)])
 
     def sweep(
@@ -177,10 +177,10 @@ class Studio:
         language: str = "en",
         translate: Translate = str,
     ) -> Sweep:
-        """A grid, of whose settings only the axes and the report count here. Cells that the same settings have made
-        before are kept. Its pictures and its page are in `language`, into which `translate` takes their words.
+        """A grid; of `axes` only the axes and the report count. Finished cells with the same settings are reused. Its
+        pictures and its page are in `language`, which `translate` renders.
 
-        Raises `FieldError`, `SweepError`, `LoraError`, or `Interrupted` if that was asked for before it began.
+        Raises `FieldError`, `SweepError`, `LoraError`, or `Interrupted` if that was requested before it began.
         """
         axes = replace(axes, seeds=random_seeds(axes.seeds))
         plan = axes.plan({encoder.tower: encoder.layers for encoder in checkpoint.encoders})
@@ -191,8 +191,8 @@ class Studio:
             settings = replace(settings, cfg_scale=Settings.cfg_scale)
         report = axes.report
         common = plan, self.device, 0, self.sweeps, report, self.loading, language, translate
-        wanted = SweepJob(checkpoint.path, settings, *common)
-        folder = self.sweeps / wanted.name
+        job = SweepJob(checkpoint.path, settings, *common)
+        folder = self.sweeps / job.name
         with self._alone("sweep", window) as go_on:
 
             def step(done: int, total: int, what: Message | str) -> None:
@@ -201,7 +201,7 @@ class Studio:
 
             go_on()
             with locked(folder):
-                figures = run_job(replace(wanted, out=folder), self.engine(checkpoint, settings.emphasis), step)
+                figures = run_job(replace(job, out=folder), self.engine(checkpoint, settings.emphasis), step)
         whole_grid = "interrupted" not in figures
         notes: list[Message | str] = [*warnings_on(settings), *warn_replaced(settings.prompt)]
         notes += [*too_deep(checkpoint, replace(settings, prompt="")), *_on_sweep(figures, report)]
@@ -218,11 +218,12 @@ class Studio:
         """
         with self._alone("layers"):
             engine = self._maker.engine(checkpoint.path)
+            engine.placement.bring("texts")
             encoder, module = engine.conditioner.encoder, engine.models.text_encoder
-            measured = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
-        tokens = measured.find_tokens(words)
-        path = save_picture(draw_layers(measured, dark, translate, tokens), self.out / "layers.png")
-        return path, list(measured.sentences())
+            layers = measure_loaded(encoder, module, self.tokenizer, prompt, checkpoint.path.stem)
+        tokens = layers.find_tokens(words)
+        path = save_picture(draw_layers(layers, dark, translate, tokens), self.out / "layers.png")
+        return path, list(layers.sentences())
 
     def _save(self, picture: Image.Image, seed: int, infotext: str) -> Path:
         """A new file in pictures/, numbered as the WebUI numbers; another page may count in the same folder."""
@@ -254,7 +255,7 @@ def slider_value(value: Any, checkpoint: Checkpoint) -> int:
 
 
 def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
-    """The shot of a picture: `slider` is the value where no tag sets another."""
+    """The shot of a picture: `slider` is the value unless a tag sets another."""
     prompt, tag = settings.prompt, precedence.prompt_tag(settings.prompt)
     value = float(slider) if tag is None or tag.value is None else tag.value
     common = settings.cfg_scale, settings.seed
@@ -277,7 +278,7 @@ def warnings_on(settings: Settings) -> list[Message]:
 
 
 def too_deep(checkpoint: Checkpoint, settings: Settings) -> Iterator[Message]:
-    """A message for each encoder that is less deep than a value of the texts, each as a whole."""
+    """A message for each encoder that has fewer layers than a value of one of the texts."""
     for encoder in checkpoint.encoders:
         values = precedence.prompt_values(settings.prompt, settings.negative, 1.0, encoder.tower)
         yield from encoder.too_deep(max(values))

@@ -36,7 +36,7 @@ SHOWN = ("grid", "links", "figure")
 class SweepTab:
     """The tab.
 
-    fields: the widgets that say how pictures are made, "checkpoint" and "window" among them
+    fields: the widgets of a picture's options, "checkpoint" and "window" among them
     start_button: as `Page.start_button`
     """
 
@@ -54,8 +54,8 @@ class SweepTab:
             labels = self._labels(studio.first)
             rows = gr.Dropdown(labels, value=labels[0], label=voice.tr(LABELS["rows"]))
             texts = [self._box(kind.field, getattr(SweepSettings, kind.field), kind == CFG) for kind in kinds]
-        seen = lambda label: [gr.update(visible=self.kinds.get(label) == kind.name) for kind in kinds]
-        listen(rows.change, seen, [rows], texts, queue=False)
+        show = lambda label: [gr.update(visible=self.kinds.get(label) == kind.name) for kind in kinds]
+        listen(rows.change, show, [rows], texts, queue=False)
         report = gr.Checkbox(False, label=voice.tr(LABELS["report"]), elem_id="clip_skip_app_report")
         started = start_button("Sweep", "sweep", "clip_skip_app_sweep")
         grid = image(voice.tr("Grid"), "clip_skip_app_grid")
@@ -66,9 +66,9 @@ class SweepTab:
         inputs = {widget for name, widget in self.all.items() if name not in SHOWN}
         listen(started, self.sweep, inputs, {self.at[name] for name in SHOWN})
 
-    def _box(self, name: str, value: str, shown: bool = True) -> Any:
+    def _box(self, name: str, value: str, visible: bool = True) -> Any:
         label = self.voice.tr(LABELS[name])
-        self.at[name] = gr.Textbox(value, label=label, placeholder=PLACEHOLDERS[name], visible=shown)
+        self.at[name] = gr.Textbox(value, label=label, placeholder=PLACEHOLDERS[name], visible=visible)
         return self.at[name]
 
     def _labels(self, checkpoint: Checkpoint) -> list[str]:
@@ -83,9 +83,9 @@ class SweepTab:
             gr.update(choices=self._labels(checkpoint)),
         ]
 
-    def sweep(self, given: dict[Any, Any], progress: Any = PROGRESS) -> dict[Any, Any]:
+    def sweep(self, inputs: dict[Any, Any], progress: Any = PROGRESS) -> dict[Any, Any]:
         """The grid's path, links to the sweep's page, and the report's picture."""
-        values = {name: given[widget] for name, widget in self.all.items() if widget in given}
+        values = {name: inputs[widget] for name, widget in self.all.items() if widget in inputs}
         checkpoint = self.voice.show_errors(self.studio.checkpoints.find, values["checkpoint"])
         settings = self.voice.show_errors(reading.read_settings, values, checkpoint)
         rows = self.kinds.get(values["rows"], values["rows"])
@@ -99,7 +99,7 @@ class SweepTab:
 
         try:
             what = checkpoint, settings, axes, on_step, window, self.voice.language or "en", self.voice.translate
-            started.answer = self._shown(self.voice.show_errors(self.studio.sweep, *what), settings.seed)
+            started.answer = self._output(self.voice.show_errors(self.studio.sweep, *what), settings.seed)
         except Interrupted:
             started.answer = {"links": self.voice.notes([INTERRUPTED])}
         finally:
@@ -112,24 +112,24 @@ class SweepTab:
         if started is None:
             yield False, {}
             return
-        found = {self.all[name]: value for name, value in started.values.items()}
+        fields = {self.all[name]: value for name, value in started.values.items()}
         links = self.at["links"]
         while not started.ended.wait(0.5):
-            yield True, {**found, links: self.voice.notes([started.progress or WAITING])}
-        yield True, {**found, **{self.at[name]: value for name, value in started.answer.items()}}
+            yield True, {**fields, links: self.voice.notes([started.progress or WAITING])}
+        yield True, {**fields, **{self.at[name]: value for name, value in started.answer.items()}}
 
-    def _shown(self, made: Sweep, seed: int) -> dict[str, Any]:
-        figure = gr.update(value=made.report and str(made.report), visible=made.report is not None)
-        now, before = made.figures["cells_made"], made.figures["cells_kept"]
-        grid = {"grid": str(made.grid)} if now + before else {}
-        common: dict[str, Any] = {"seed": seed, "cells": made.cells, "folder": str(made.folder)}
-        summary = ALL_THERE(**common) if before == made.cells else CELLS_DONE(**common, done=now + before, now=now)
-        pages = self._pages(made) if grid else ""
-        return {**grid, "links": pages + self.voice.notes([summary, *made.notes]), "figure": figure}
+    def _output(self, sweep: Sweep, seed: int) -> dict[str, Any]:
+        figure = gr.update(value=sweep.report and str(sweep.report), visible=sweep.report is not None)
+        now, before = sweep.figures["cells_made"], sweep.figures["cells_kept"]
+        grid = {"grid": str(sweep.grid)} if now + before else {}
+        common: dict[str, Any] = {"seed": seed, "cells": sweep.cells, "folder": str(sweep.folder)}
+        summary = ALL_THERE(**common) if before == sweep.cells else CELLS_DONE(**common, done=now + before, now=now)
+        pages = self._pages(sweep) if grid else ""
+        return {**grid, "links": pages + self.voice.notes([summary, *sweep.notes]), "figure": figure}
 
-    def _pages(self, made: Sweep) -> str:
+    def _pages(self, sweep: Sweep) -> str:
         """The viewer's place, which app.js fills, and a link to it."""
-        address = f".{ROUTE_PREFIX}/sweeps/{made.folder.name}/index.html"
+        address = f".{ROUTE_PREFIX}/sweeps/{sweep.folder.name}/index.html"
         link = f'<a href="{address}" target="_blank">{html.escape(self.voice.tr("Compare the pictures"))}</a>'
         return f'<div class="clip-skip-viewer-here" data-source="{address}"></div><div>{link}</div>'
 

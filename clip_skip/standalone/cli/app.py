@@ -40,7 +40,12 @@ APP = tuple(option for option in OPTIONS if option.name == "emphasis")
 def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model", default="demo", metavar="FILE", help="an SD1, SD2 or SDXL checkpoint (.safetensors), or demo")
-    add("--loras", type=Path, metavar="DIR", help="LoRAs, for prompts and to be told what they were made for")
+    add(
+        "--loras",
+        type=Path,
+        metavar="DIR",
+        help="LoRAs, for prompts and for the tab that shows what they were made for",
+    )
     add_loading(command)
     add_options(command, APP)
     add("--models", type=Path, metavar="DIR", help="checkpoints to choose among; default: the folder of --model")
@@ -51,15 +56,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="who else may use the page: an address or name of this machine, 0.0.0.0 is all",
     )
-    add("--auth", metavar="USER:PASSWORD", help="what a browser is asked for; --listen needs it")
-    add("--no-auth", action="store_true", help="with --listen: whoever reaches the address may use the page")
+    add("--auth", metavar="USER:PASSWORD", help="the login that a browser needs; required with --listen")
+    add("--no-auth", action="store_true", help="with --listen: everyone who can reach the address may use the page")
     add("--language", choices=languages(), help="default: English")
     add("--no-browser", action="store_true", help="do not open a browser")
     add("--out", type=Path, default=Path("clip-skip-app"), metavar="DIR", help="for what is made; default: %(default)s")
 
 
 NO_ADDRESS = Template("{value} is not an address or a name of this machine: {reason}")
-NEEDS_AUTH = Template("others could use the page: give --auth USER:PASSWORD as well, or --no-auth if that is meant")
+NEEDS_AUTH = Template("others could use the page: give --auth USER:PASSWORD as well, or --no-auth if that is intended")
 NOT_AN_ACCOUNT = Template("it has to be a name and a password with a colon between them")
 NOT_BOTH = Template("it cannot be used together with --auth")
 NEEDS_LISTEN = Template("it needs --listen")
@@ -110,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def access_of(arguments: argparse.Namespace) -> Any:
-    """Who may use the page. ArgumentError where others could without a password, and that was not said twice."""
+    """Who may use the page. ArgumentError if others could without a password, unless --no-auth allows it."""
     from clip_skip.standalone.app.access import LOCAL, Access, is_loopback
 
     listen = LOCAL if arguments.listen is None else arguments.listen.strip("[] ")
@@ -143,7 +148,7 @@ def check_address(listen: str) -> None:
 
 
 def check_out(out: Path) -> None:
-    """ArgumentError where `out` is no folder of its own: all that is in it is shared with the page."""
+    """ArgumentError unless `out` is a folder of its own: everything in it is shared with the page."""
     whole = out.resolve()
     if whole in (Path.cwd(), *Path.cwd().parents):
         raise ArgumentError.of("--out", WORKING_FOLDER(path=str(whole)))

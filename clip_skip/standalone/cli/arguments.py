@@ -58,7 +58,7 @@ NOT_A_MULTIPLE = Template("{width}x{height} is not a multiple of {factor} in bot
 NOT_A_DEVICE = Template("{value} is not cpu, gpu, cuda, cuda:1 or mps")
 NO_CUDA = Template("there is no CUDA GPU that torch can use")
 EMPTY_NAME = Template("it is empty, or the folder in which the command runs; name a folder")
-NOT_WRITTEN = Template("{file}: {reason}. What is finished is kept; the same command makes the rest")
+NOT_WRITTEN = Template("{file}: {reason}. Finished pictures are kept; run the same command again to make the rest")
 NEEDS_RAY = Template("it needs --ray")
 
 
@@ -115,8 +115,8 @@ def help_of(option: Option) -> str:
 
 def given_values(arguments: argparse.Namespace, options: Iterable[Option]) -> dict[str, Any]:
     """The checked values of the given `options`. FieldError names the argument."""
-    given = {option: getattr(arguments, option.argument) for option in options if option.flag}
-    return {option.name: option.check(value, option.flag) for option, value in given.items() if value is not None}
+    values = {option: getattr(arguments, option.argument) for option in options if option.flag}
+    return {option.name: option.check(value, option.flag) for option, value in values.items() if value is not None}
 
 
 def known_name(flag: str, value: str, names: Sequence[str]) -> str:
@@ -152,6 +152,12 @@ def add_loading(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--embeddings", type=Path, metavar="DIR", help="textual inversions that prompts may name")
     add("--dtype", metavar=f"{{{','.join(DTYPES)}}}", help="default: float16 on a GPU, else float32")
+    add(
+        "--low-memory",
+        action="store_true",
+        default=None,
+        help="keep only what is running on the GPU; default: where the model does not fit there",
+    )
 
 
 def loading(arguments: argparse.Namespace) -> Loading:
@@ -159,7 +165,8 @@ def loading(arguments: argparse.Namespace) -> Loading:
     for option in ("--loras", "--embeddings"):
         check_folder(option, getattr(arguments, option[2:]))
     dtype = known_name("--dtype", arguments.dtype, DTYPES) if arguments.dtype else ""
-    return Loading(dtype, loras=arguments.loras, embeddings=arguments.embeddings)
+    low_memory = bool(arguments.low_memory)
+    return Loading(dtype, loras=arguments.loras, embeddings=arguments.embeddings, low_memory=low_memory)
 
 
 def check_folder(option: str, folder: Path | None) -> None:
@@ -202,9 +209,9 @@ def cluster_of(arguments: argparse.Namespace) -> Iterator[Cluster | None]:
 
 @contextmanager
 def writing_to(out: Path) -> Iterator[None]:
-    """While the block runs, nobody else writes into the folder of `--out`, which is made.
+    """While the block runs, nobody else writes into the folder of `--out`, which is created.
 
-    What is wrong with it, at any moment, is reported as a wrong argument; what is finished stays there.
+    Any problem with it is reported as a wrong argument; finished files stay there.
     """
     if out == Path():
         raise ArgumentError.of("--out", EMPTY_NAME)
@@ -225,7 +232,7 @@ def within(name: str, value: float, low: float, high: float) -> None:
 
 
 def device(text: str | None, has_cuda: bool) -> str:
-    """The name of the torch device. "gpu" is "cuda", whatever the case. ArgumentError where there is no such device."""
+    """The name of the torch device. "gpu" is "cuda", in any case. ArgumentError if there is no such device."""
     name = (text or ("cuda" if has_cuda else "cpu")).lower()
     kind, _, number = name.partition(":")
     kind = "cuda" if kind == "gpu" else kind

@@ -1,4 +1,4 @@
-"""What the commands print: each line is safe for a terminal, whatever the names and prompts in it."""
+"""The commands' output: each line is safe for a terminal, whatever names and prompts it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clip-skip demo-model`: the bundled demo model, put where a WebUI finds it."""
+"""`clip-skip demo-model`: puts the bundled demo model where a WebUI finds it."""
 
 from __future__ import annotations
 

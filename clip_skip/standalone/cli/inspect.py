@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def keep_values(paths: Sequence[Path], value: int | None) -> int:
-    """Remembers `value` for each of the models at `paths`, or forgets what was remembered where it is None."""
+    """Remembers `value` for each of the models at `paths`, or forgets it if it is None."""
     store, failed = own_store(), False
     try:
         value = value if value is None else remembered.check_value(value)
@@ -126,19 +126,19 @@ def keep_values(paths: Sequence[Path], value: int | None) -> int:
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:
-    """The files of `paths`, each once; of folders all .safetensors in and below them, or where there are none all
+    """The files of `paths`, each once; for a folder all .safetensors in and below it, or, without any, all
     pictures. Raises `ArgumentError`."""
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir():
-            found[path] = None
+            files[path] = None
             continue
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".safetensors" and file.is_file())
         inside = inside or pictures_in(path)
         if not inside:
             raise ArgumentError(NOTHING_IN_IT(folder=str(path)))
-        found |= dict.fromkeys(inside)
-    return [*found]
+        files |= dict.fromkeys(inside)
+    return [*files]
 
 
 def table(findings: Sequence[Finding]) -> Iterator[str]:
@@ -162,12 +162,12 @@ def finding_row(finding: Finding) -> tuple[str, ...]:
 
     metadata, verdict = finding.metadata, finding.verdict
     certain = "" if verdict.certainty == "exact" else f" ({verdict.certainty})"
-    changed = changed_blocks(finding)
+    block_counts = changed_blocks(finding)
     return (
         printable(Path(finding.file).name),
         f"{finding.model or 'unknown model'}, {finding.kind}",
         str(metadata.value) if metadata else "-",
-        f"{changed[0]} of {changed[1]} blocks" if changed else "-",
+        f"{block_counts[0]} of {block_counts[1]} blocks" if block_counts else "-",
         f"{verdict.clip_skip}{certain}" if verdict.clip_skip else "-",
     )
 

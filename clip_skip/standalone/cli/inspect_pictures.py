@@ -27,7 +27,7 @@ TEXT_SUFFIXES = {".txt", ".json"}
 
 
 def is_picture(file: Path) -> bool:
-    """Whether `file` is a picture, or a text of one, by its name."""
+    """Whether `file` is a picture, or the text of one, by its name."""
     return file.suffix.lower() in SUFFIXES
 
 
@@ -50,5 +50,5 @@ def described(file: Path, facts: PictureFacts) -> Iterator[str]:
     for name, label in LABELS.items():
         value = getattr(facts, name)
         if value not in (None, ""):
-            shown = f"{value:g}" if isinstance(value, float) else str(value)
-            yield f"    {FIELD_PROBLEM(field=label, problem=printable(shown))}"
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            yield f"    {FIELD_PROBLEM(field=label, problem=printable(text))}"

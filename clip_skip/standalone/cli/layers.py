@@ -58,18 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
     if not checkpoint(arguments.model).is_dir():  # a folder of transformers
         check_is_file("--model", checkpoint(arguments.model))
     try:
-        measured = measure_checkpoint_layers(
+        layers = measure_checkpoint_layers(
             checkpoint(arguments.model), arguments.prompt, arguments.tower, arguments.tokenizer
         )
     except (CheckpointError, LayersError, OSError) as error:
         raise ArgumentError.of("--model", reason(error)) from error
     try:
-        tokens = measured.find_tokens(arguments.words)
+        tokens = layers.find_tokens(arguments.words)
     except LayersError as error:
         raise ArgumentError.of("--words", reason(error)) from error
     try:
-        save_picture(draw_layers(measured, arguments.dark, tokens=tokens, sentences=True), arguments.out)
+        save_picture(draw_layers(layers, arguments.dark, tokens=tokens, sentences=True), arguments.out)
     except OSError as error:
         raise ArgumentError.of("--out", reason(error)) from error
-    print_lines(*measured.sentences(), arguments.out)
+    print_lines(*layers.sentences(), arguments.out)
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 from clip_skip import skip
 from clip_skip.messages.message import Message, Template, reason
 from clip_skip.prompt.precedence import prompt_tag
-from clip_skip.standalone.cli import arguments as known
+from clip_skip.standalone.cli import arguments as shared
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE
@@ -21,33 +21,33 @@ from clip_skip.standalone.pictures.infotext import Infotext, InfotextError, read
 
 __all__ = ["fill_from_picture"]
 
-WHERE_IS_IT = Template("the picture was made with {name}: --models or --model must say where that is")
+WHERE_IS_IT = Template("the picture was made with {name}: give its folder with --models or its file with --model")
 
 
 def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], list[Message | str]]:
-    """The values of the options that the picture `arguments.like` was made with, and what cannot be made again.
+    """The options' values of the picture `arguments.like`, and warnings about settings that can't be reproduced.
 
-    The model, and the axes that make this one picture, are put into `arguments` where these are None.
+    The model, and the axes for this one picture, are put into `arguments` where these are None.
     Raises `ArgumentError`.
     """
     try:
         infotext = read(arguments.like)
-        wanted = recipe.of(infotext)
-        given = {option.name for option in OPTIONS if getattr(arguments, option.argument, None) is not None}
-        warnings: list[Message | str] = list(wanted.warnings_unless(given))
+        picture_recipe = recipe.of(infotext)
+        names = {option.name for option in OPTIONS if getattr(arguments, option.argument, None) is not None}
+        warnings: list[Message | str] = list(picture_recipe.warnings_unless(names))
         if arguments.model is None:
             arguments.model, about_model = model(infotext, arguments.models)
             warnings += [about_model] if about_model else []
-        family = inspect(known.checkpoint(arguments.model)).family
+        family = inspect(shared.checkpoint(arguments.model)).family
     except (InfotextError, CheckpointError, OSError) as error:
-        raise known.ArgumentError.of("--like", reason(error)) from error
-    axes, about_skip = axes_of(wanted, family)
+        raise shared.ArgumentError.of("--like", reason(error)) from error
+    axes, about_skip = axes_of(picture_recipe, family)
     if arguments.skips is not None:
         about_skip = []
     for name, value in axes.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    return wanted.options, [*warnings, *about_skip]
+    return picture_recipe.options, [*warnings, *about_skip]
 
 
 def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:
@@ -63,13 +63,13 @@ def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]
     raise InfotextError(WHERE_IS_IT(name=skip.shorten(infotext.parameters.get("Model", ""))))
 
 
-def axes_of(wanted: recipe.Recipe, family: str) -> tuple[dict[str, str], list[Message | str]]:
-    """The arguments of the axes, and a message where the picture's clip skip had no effect or isn't known."""
-    clip_skip, warnings = wanted.clip_skip(family)
+def axes_of(picture_recipe: recipe.Recipe, family: str) -> tuple[dict[str, str], list[Message | str]]:
+    """The arguments of the axes, and a message where the picture's clip skip had no effect or isn't shared."""
+    clip_skip, warnings = picture_recipe.clip_skip(family)
     axes = {"skips": skip.format_skip(clip_skip)}
-    if "cfg_scale" in wanted.options:
-        axes["cfg"] = f"{wanted.options['cfg_scale']:g}"
-    tag = prompt_tag(wanted.options["prompt"])
+    if "cfg_scale" in picture_recipe.options:
+        axes["cfg"] = f"{picture_recipe.options['cfg_scale']:g}"
+    tag = prompt_tag(picture_recipe.options["prompt"])
     if family == "SDXL" and tag and tag.at("g", False) != tag.at("l", False):  # a value for each encoder
         g = tag.at("g", False)
         axes |= {"rows": "clip_g", "row_values": skip.format_skip(FAMILY_NATIVE[family] if g is None else g)}

@@ -1,7 +1,6 @@
 """The `clip-skip` command.
 
-Only what a command needs is imported, when it is known which one it is: `--help` and `--version` answer at once, and
-without the libraries that others need.
+Each command imports only what it needs: `--help` and `--version` answer at once, without the libraries of the others.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["main"]
 
 @dataclass(frozen=True)
 class Command:
-    """extras: what `pip install ".[...]"` brings it needs"""
+    """extras: the extras that it needs, as in `pip install ".[...]"`"""
 
     help: str
     extras: str = "standalone"
@@ -58,12 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{INTERRUPTED}", file=sys.stderr)
         return SIGINT_STATUS
     except BrokenPipeError:  # the reader has gone: `clip-skip ... | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write once more, at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at exit
         return 0
 
 
 def open_missing_streams() -> None:
-    """Where standard output or error is closed, libraries that write to it would fail, or write into another file."""
+    """If standard output or error is closed, libraries that write to it would fail, or write into another file."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -73,7 +72,7 @@ def open_missing_streams() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Quotes what it was given in its errors, safely for a terminal."""
+    """Errors quote the arguments, safely for a terminal."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
@@ -83,29 +82,29 @@ def run_command(argv: Sequence[str]) -> int:
     parser = Parser(prog="clip-skip", description="See what clip skip does.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {installed()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    chosen = next((word for word in argv if word in COMMANDS), None)
+    command_name = next((word for word in argv if word in COMMANDS), None)
     for name, command in COMMANDS.items():
-        if name != chosen:
+        if name != command_name:
             commands.add_parser(name, help=command.help)
-    if chosen is None:
+    if command_name is None:
         parser.parse_args(argv)
         return 0
     try:
-        return run_chosen(chosen, parser, commands, argv)
+        return run_chosen(command_name, parser, commands, argv)
     except ModuleNotFoundError as error:
         if not error.name or error.name.partition(".")[0] == "clip_skip":
             raise
-        extras = COMMANDS[chosen].extras
-        print(MISSING(command=f"clip-skip {chosen}", library=error.name, extras=extras), file=sys.stderr)
+        extras = COMMANDS[command_name].extras
+        print(MISSING(command=f"clip-skip {command_name}", library=error.name, extras=extras), file=sys.stderr)
         return 2
 
 
-def run_chosen(chosen: str, parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str]) -> int:
+def run_chosen(name: str, parser: argparse.ArgumentParser, commands: Any, argv: Sequence[str]) -> int:
     """commands: the subparsers to which the command's own parser is added"""
-    module: Any = importlib.import_module(f"clip_skip.standalone.cli.{chosen.replace('-', '_')}")
+    module: Any = importlib.import_module(f"clip_skip.standalone.cli.{name.replace('-', '_')}")
     own: argparse.ArgumentParser = commands.add_parser(
-        chosen,
-        help=COMMANDS[chosen].help,
+        name,
+        help=COMMANDS[name].help,
         description=getattr(module, "DESCRIPTION", None),
         epilog=getattr(module, "EXAMPLES", None),
         formatter_class=argparse.RawDescriptionHelpFormatter,

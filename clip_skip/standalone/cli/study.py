@@ -39,8 +39,9 @@ from clip_skip.sweep.rows import ROW_KINDS, parse_rows
 __all__ = ["add_arguments", "run"]
 
 DESCRIPTION = (
-    "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and tell "
-    "what clip skip does. The same command again makes only what is missing. STUDY.toml has the options' names."
+    "Make a picture for every combination of checkpoint, prompt, seed, CFG scale and clip skip, score it, and "
+    "report the effect of clip skip. The same command again makes only the missing pictures. STUDY.toml has the "
+    "options' names."
 )
 EXAMPLES = """examples:
   clip-skip study --model demo
@@ -76,6 +77,7 @@ TWO_ALIKE = Template("two of them are called {name}")
 TOO_MANY = Template(
     "this study would have {count} pictures, more than {most}: give fewer prompts, --seeds, --cfg or --skips"
 )
+NOT_TRUE_OR_FALSE = Template("{value} is neither true nor false")
 NOT_AN_OPTION = Template("{name} is not one of {names}")
 
 
@@ -102,66 +104,71 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    given = complete(arguments)
-    prompts = [parse_prompt(prompt) for prompt in given.prompts]
-    warnings = find_warnings([*prompts, parse_negative(given.negative)])
+    options = complete(arguments)
+    prompts = [parse_prompt(prompt) for prompt in options.prompts]
+    warnings = find_warnings([*prompts, parse_negative(options.negative)])
     networks = network_warnings(prompt.clean for prompt in prompts)
-    warn(*warnings, *networks, *warn_replaced(*given.prompts[:1]))
+    warn(*warnings, *networks, *warn_replaced(*options.prompts[:1]))
     from clip_skip.standalone.study.folder import find_another_study
     from clip_skip.standalone.study.run import run_study as run_job
     from clip_skip.standalone.study.scores import ScoreError, load_scores
 
     try:
-        with as_argument_errors("--models", "--prompts"), cluster_of(given) as cluster:
-            job = job_of(given, cluster.device if cluster else "")
+        with as_argument_errors("--models", "--prompts"), cluster_of(options) as cluster:
+            job = job_of(options, cluster.device if cluster else "")
             shape = job.settings.width, job.settings.height
-            scores = load_scores(given.score, given.clip, device(given.device, has_cuda()), given.prompts, shape)
+            scores = load_scores(
+                options.score, options.clip, device(options.device, has_cuda()), options.prompts, shape
+            )
             with writing_to(job.out):
-                if taken := find_another_study(job):
-                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=taken))
-                figures = run_job(job, scores, cluster, given.batch)
+                if problem := find_another_study(job):
+                    raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=problem))
+                figures = run_job(job, scores, cluster, options.batch)
     except ScoreError as error:
         raise ArgumentError(reason(error)) from error
-    made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
+    new, old, total = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        warn("", STOPPED(done=made + kept, pictures=wanted, folder=str(job.out)))
+        warn("", STOPPED(done=new + old, pictures=total, folder=str(job.out)))
         return 130
     seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
-    print_lines(*figures["sentences"], STUDY_MADE(made=made, kept=kept, seconds=seconds, page=page))
+    print_lines(*figures["sentences"], STUDY_MADE(made=new, kept=old, seconds=seconds, page=page))
     return 0
 
 
 def complete(arguments: argparse.Namespace) -> argparse.Namespace:
     """The options: from the command line, else from STUDY.toml, else by default. FieldError names the wrong one."""
     file = read_toml(arguments.study) if arguments.study else {}
-    known = {name for name in vars(arguments) if name not in ("study", "command")}
+    names = {name for name in vars(arguments) if name not in ("study", "command")}
     for name in file:
-        if name not in known:
-            problem = NOT_AN_OPTION(name=shorten(name), names=", ".join(sorted(known)))
+        if name not in names:
+            problem = NOT_AN_OPTION(name=shorten(name), names=", ".join(sorted(names)))
             raise ArgumentError.of(str(arguments.study), problem)
-    given = argparse.Namespace(**vars(arguments))
-    for name in known:
+    options = argparse.Namespace(**vars(arguments))
+    for name in names:
         value = getattr(arguments, name)
         if value is None:
             value = file.get(name, DEFAULTS.get(name, value))
-        setattr(given, name, value)
+        setattr(options, name, value)
     for option in STUDY:
-        setattr(given, option.argument, option.check(getattr(given, option.argument), option.flag))
+        setattr(options, option.argument, option.check(getattr(options, option.argument), option.flag))
     for name in ("models", "score"):
-        setattr(given, name, [getattr(given, name)] if isinstance(getattr(given, name), str) else getattr(given, name))
+        value = getattr(options, name)
+        setattr(options, name, [value] if isinstance(value, str) else value)
     for name in ("seeds", "skips", "cfg", "size"):
-        setattr(given, name, as_typed(getattr(given, name)))
+        setattr(options, name, as_typed(getattr(options, name)))
     for name in NUMBERS:
-        if type(getattr(given, name)) not in (int, type(None)):
-            raise ArgumentError.of(name, OPTION_NOT_WHOLE(value=shorten(str(getattr(given, name)))))
+        if type(getattr(options, name)) not in (int, type(None)):
+            raise ArgumentError.of(name, OPTION_NOT_WHOLE(value=shorten(str(getattr(options, name)))))
+    if type(options.low_memory) not in (bool, type(None)):
+        raise ArgumentError.of("low_memory", NOT_TRUE_OR_FALSE(value=shorten(str(options.low_memory))))
     for name in ("loras", "embeddings"):
-        setattr(given, name, Path(getattr(given, name)) if getattr(given, name) else None)
-    demo = given.models == ["demo"]
-    given.prompts = prompts_of(given.prompts, demo)
-    given.score = given.score or [*(["right"] if demo else []), *(["clip"] if given.clip else []), "difference"]
-    given.score = [score.lower() for score in given.score]
-    given.size = given.size or ("128" if demo else "512")
-    return given
+        setattr(options, name, Path(getattr(options, name)) if getattr(options, name) else None)
+    demo = options.models == ["demo"]
+    options.prompts = prompts_of(options.prompts, demo)
+    options.score = options.score or [*(["right"] if demo else []), *(["clip"] if options.clip else []), "difference"]
+    options.score = [score.lower() for score in options.score]
+    options.size = options.size or ("128" if demo else "512")
+    return options
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -203,10 +210,10 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
         except (OSError, ValueError) as error:
             raise ArgumentError.of("--prompts", reason(error)) from error
     texts = (well_formed(str(line)).strip() for line in value)
-    found = list(dict.fromkeys(text for text in texts if text))
-    if not found:
+    prompts = list(dict.fromkeys(text for text in texts if text))
+    if not prompts:
         raise ArgumentError.of("--prompts", NO_PROMPT)
-    return found
+    return prompts
 
 
 def has_cuda() -> bool:
@@ -215,39 +222,39 @@ def has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def job_of(given: argparse.Namespace, cluster_device: str) -> Any:
-    """The study that is asked for. ArgumentError or SweepError names the option that cannot be used."""
+def job_of(options: argparse.Namespace, cluster_device: str) -> Any:
+    """The requested study. ArgumentError or SweepError names the option that cannot be used."""
     from clip_skip.standalone.settings import CommonSettings, build_settings
     from clip_skip.standalone.study.job import StudyJob
     from clip_skip.study.plan import StudyPlan
 
-    width, height = size(given.size)
-    within("--batch", given.batch, 0, 4096)
+    width, height = size(options.size)
+    within("--batch", options.batch, 0, 4096)
     models: dict[str, Path] = {}
     skips: dict[str, tuple[float, ...]] = {}
     published: dict[str, float] = {}
-    for model in given.models:
+    for model in options.models:
         path = checkpoint(model)
         if path.stem in models:
             raise ArgumentError.of("--models", TWO_ALIKE(name=path.stem))
         sizes = sizes_for(path, width, height, "--models")
         models[path.stem] = path
         published[path.stem] = float(FAMILY_NATIVE[sizes.family])
-        skips[path.stem] = skips_of(given.skips, sizes, published[path.stem])
-    seeds = parse_rows(ROW_KINDS["seed"], given.seeds, "--seeds").values
-    cfg_scales = parse_axis(given.cfg, "--cfg", 0, 100)
-    plan = StudyPlan(skips, published, tuple(given.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
+        skips[path.stem] = skips_of(options.skips, sizes, published[path.stem])
+    seeds = parse_rows(ROW_KINDS["seed"], options.seeds, "--seeds").values
+    cfg_scales = parse_axis(options.cfg, "--cfg", 0, 100)
+    plan = StudyPlan(skips, published, tuple(options.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
     if len(plan.cells) > MOST_PICTURES:
         raise ArgumentError(TOO_MANY(count=f"{len(plan.cells):,}", most=f"{MOST_PICTURES:,}"))
-    how = loading(given)
-    values = {option.name: getattr(given, option.argument) for option in STUDY}
+    how = loading(options)
+    values = {option.name: getattr(options, option.argument) for option in STUDY}
     settings = build_settings(CommonSettings, {**defaults(), **values, "width": width, "height": height})
-    name = cluster_device or device(given.device, has_cuda())
-    return StudyJob(models, settings, plan, name, Path(given.out), how)
+    name = cluster_device or device(options.device, has_cuda())
+    return StudyJob(models, settings, plan, name, Path(options.out), how)
 
 
 def skips_of(text: str | None, sizes: Sizes, published: float) -> tuple[float, ...]:
     """The clip skips of a checkpoint, in order; the published one is always among them."""
     deepest = max(one.layers for one in sizes.texts)
-    found: Sequence[float] = parse_axis(text or f"{published:g}-{deepest}", "--skips", 1, deepest)
-    return tuple(sorted({published, *found}))
+    skips: Sequence[float] = parse_axis(text or f"{published:g}-{deepest}", "--skips", 1, deepest)
+    return tuple(sorted({published, *skips}))

@@ -51,21 +51,21 @@ def run(arguments: argparse.Namespace) -> int:
         with as_argument_errors(), writing_to(job.out):
             claim_folder(job, arguments.replace)
             figures = run_job(job, cluster=cluster)
-    made, kept, wanted = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
+    new, old, total = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        stopped = STOPPED(done=made + kept, cells=wanted, folder=str(job.out)) if made + kept else STOPPED_AT_ONCE
+        stopped = STOPPED(done=new + old, cells=total, folder=str(job.out)) if new + old else STOPPED_AT_ONCE
         warn("", stopped)
         return 130
-    summary = ONE_CELL_MADE if made == 1 else CELLS_MADE(made=made)
+    summary = ONE_CELL_MADE if new == 1 else CELLS_MADE(made=new)
     seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")
-    print_lines(SWEEP_MADE(summary=summary, kept=kept, seconds=seconds, page=page))
+    print_lines(SWEEP_MADE(summary=summary, kept=old, seconds=seconds, page=page))
     return 0
 
 
 def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
     """Messages about the tags and networks of the job's texts.
 
-    The one value of a picture to be like is its tag's own.
+    With `--like` the single clip skip is the tag's own, so it isn't reported as replaced.
     """
     prompts = [parse_prompt(job.settings.prompt), parse_negative(job.settings.negative)]
     if hires := job.settings.hires:
@@ -77,9 +77,9 @@ def warnings(job: SweepJob, like: bool) -> Iterator[Message]:
 
 
 def claim_folder(job: SweepJob, replace: bool) -> None:
-    """ArgumentError where another sweep is in the job's folder; with `replace` it is taken away."""
-    found = find_another_sweep(job)
-    if found and not replace:
-        raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=found))
-    if found:
+    """ArgumentError if another sweep is in the job's folder; with `replace` it is removed."""
+    problem = find_another_sweep(job)
+    if problem and not replace:
+        raise ArgumentError.of("--out", ANOTHER_FOLDER(problem=problem))
+    if problem:
         clear(job.out)

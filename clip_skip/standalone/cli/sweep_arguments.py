@@ -1,4 +1,4 @@
-"""The arguments of `clip-skip sweep`, and the job that they ask for."""
+"""The arguments of `clip-skip sweep`, and the job that they describe."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def job_of(arguments: argparse.Namespace, cluster_device: str = "", like: Mapping[str, Any] | None = None) -> SweepJob:
-    """The sweep that the arguments ask for. like: the values of options where no argument gives them.
+    """The sweep that the arguments describe. like: the values of options without an argument.
 
     FieldError or SweepError names the argument that cannot be used.
     """
@@ -105,15 +105,20 @@ def job_of(arguments: argparse.Namespace, cluster_device: str = "", like: Mappin
 
 def option_values(arguments: argparse.Namespace, like: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all options: from the arguments, else from `like`, else by default."""
-    given = given_values(arguments, OPTIONS)
+    from_arguments = given_values(arguments, OPTIONS)
     if arguments.size:
-        given["width"], given["height"] = size(arguments.size)
+        from_arguments["width"], from_arguments["height"] = size(arguments.size)
     if arguments.hires is not None:
-        given |= hires_values(arguments.hires)
-    values = {**defaults((arguments.model or "demo") == "demo"), **like, **given, "cfg_scale": Settings.cfg_scale}
+        from_arguments |= hires_values(arguments.hires)
+    values = {
+        **defaults((arguments.model or "demo") == "demo"),
+        **like,
+        **from_arguments,
+        "cfg_scale": Settings.cfg_scale,
+    }
     if arguments.hires is None and not values["hires"]:
         for option in OPTIONS:
-            if option.hires and option.name in given:
+            if option.hires and option.name in from_arguments:
                 raise ArgumentError.of(option.flag, NO_HIRES)
     if values["seed"] == -1:
         values["seed"] = secrets.randbelow(LAST_SEED + 1)
@@ -145,10 +150,10 @@ def plan_of(arguments: argparse.Namespace, rows: str, columns: str, towers: dict
     if kind == CFG and values is None:
         names[kind.field], values = "--cfg", arguments.cfg or SweepSettings.cfg_scales
     of_l = towers.get("l") if kind.name == "clip_g" or columns == "clip_l" else None
-    given = {"clip_skips": arguments.skips or f"1-{of_l or max(towers.values())}"}
+    fields = {"clip_skips": arguments.skips or f"1-{of_l or max(towers.values())}"}
     if values is not None:
-        given[kind.field] = random_seeds(values) if kind.name == "seed" else values
-    settings = SweepSettings.from_args([{"rows": kind.name, "columns": columns, **given}])
+        fields[kind.field] = random_seeds(values) if kind.name == "seed" else values
+    settings = SweepSettings.from_args([{"rows": kind.name, "columns": columns, **fields}])
     return settings.plan(towers, names)
 
 

@@ -1,1 +1,1 @@
-"""Makers on a Ray cluster: the connection, what runs on a node, and which maker has which cells."""
+"""Makers on a Ray cluster: the connection, the code on a node, and the distribution of cells."""

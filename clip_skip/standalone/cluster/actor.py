@@ -22,7 +22,7 @@ class RemoteMaker:
     """A maker in an actor. Checkpoints that are missing on its node are stored there."""
 
     def __init__(self, new: Callable[[], Maker], cpus: int) -> None:
-        os.environ["OMP_NUM_THREADS"] = str(cpus)  # torch, which comes with the first checkpoint, reads it
+        os.environ["OMP_NUM_THREADS"] = str(cpus)  # read by torch, which is imported with the first checkpoint
         self._maker = new()
         self._files: dict[str, Path] = {}
 
@@ -31,8 +31,8 @@ class RemoteMaker:
     ) -> int | None:
         """The number of cells of this kind to make at once. None where the checkpoint is not on this node.
 
-        It is looked for at its path, by `header.digest`; with `full_digest` among the files that this node keeps; and
-        made of `files` otherwise.
+        It is looked for at its path, by `header.digest`; with `full_digest` in this node's cache; else it is written
+        from `files`.
         """
         file = local_file(task.model, digest, full_digest, files)
         if file is None:
@@ -49,7 +49,7 @@ def local_file(model: Path, digest: str, full_digest: str = "", files: dict[str,
     """The checkpoint on this machine, looked for as by `RemoteMaker.ready`."""
     if model.is_file() and header.digest(model) == digest:
         return model
-    if full_digest and (file := node_files.kept(model.name, full_digest)):
+    if full_digest and (file := node_files.find_cached(model.name, full_digest)):
         return file
     return node_files.keep(model.name, full_digest, files) if files else None
 

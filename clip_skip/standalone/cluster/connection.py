@@ -1,4 +1,4 @@
-"""A Ray cluster: the connection, and its makers, one for each GPU, or for each CPU where there is no GPU.
+"""A Ray cluster: the connection, and its makers, one for each GPU, or for each CPU without one.
 
 Ray places them. The pictures come back to this process, so no shared file system is needed.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LOCAL", "Cluster", "ClusterError", "connected"]
 
 LOCAL = "local"
-"""The address that means a Ray of this machine's own, which ends with the command."""
+"""The address that means a local Ray, which ends with the command."""
 
 NO_ROOM = Template("--ray: no node has room for an actor, which takes {wanted}. The nodes have {nodes}")
 NEEDS_RAY = Template("--ray needs Ray: pip install clip-skip[ray]")
@@ -43,7 +43,7 @@ class Cluster:
 
     device: the device that the makers use, "cuda" where the cluster has a GPU, else "cpu"
     actors: how many makers; 0 is as many as there is room for
-    cpus:   what each of them takes, and a GPU if there is one
+    cpus:   the CPUs that each of them takes, besides a GPU if there is one
     """
 
     device: str
@@ -59,9 +59,9 @@ class Cluster:
         """
         import ray
 
-        wanted = {"CPU": self.cpus, **({"GPU": 1} if self.device == "cuda" else {})}
-        most = room_for(wanted)
-        options = {"num_cpus": self.cpus, "num_gpus": wanted.get("GPU", 0), "max_restarts": 0}
+        resources = {"CPU": self.cpus, **({"GPU": 1} if self.device == "cuda" else {})}
+        most = room_for(resources)
+        options = {"num_cpus": self.cpus, "num_gpus": resources.get("GPU", 0), "max_restarts": 0}
         actor = ray.remote(RemoteMaker).options(**options)
         spread = Spread(supply, lambda: actor.remote(new, self.cpus), self.actors or most, progress)
         try:
@@ -71,20 +71,20 @@ class Cluster:
                 ray.kill(place.maker)
 
 
-def room_for(wanted: Mapping[str, int]) -> int:
+def room_for(resources: Mapping[str, int]) -> int:
     """The number of makers with these requirements that fit on the nodes. ClusterError if none fits."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    count = sum(int(min(has.get(name, 0) // amount for name, amount in wanted.items())) for has in nodes)
+    count = sum(int(min(has.get(name, 0) // amount for name, amount in resources.items())) for has in nodes)
     if not count:
         nodes_have = join(map(resources_in_words, nodes), "; ")
-        raise ClusterError(NO_ROOM(wanted=resources_in_words(wanted), nodes=nodes_have))
+        raise ClusterError(NO_ROOM(wanted=resources_in_words(resources), nodes=nodes_have))
     return count
 
 
 def check_reachable(address: str) -> None:
-    """OSError where nothing listens at HOST:PORT, which Ray finds out in a quarter of an hour."""
+    """OSError if nothing listens at HOST:PORT; Ray itself takes a quarter of an hour to notice."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "//" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
@@ -92,7 +92,7 @@ def check_reachable(address: str) -> None:
 
 @contextmanager
 def private() -> Iterator[None]:
-    """While this lasts, a Ray that this process starts serves this machine alone, and asks for a token.
+    """While open, a Ray that this process starts serves this machine alone, and requires a token.
 
     Ray reads these variables when it is first imported. The first one makes it listen on 127.0.0.1, as it does by
     itself on Windows and macOS; versions before 2.52 have no tokens and ignore the others.
@@ -118,8 +118,8 @@ def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | No
 
     actors, cpus: as `Cluster` has them
     limit_cpus:   how many CPUs a local one may use
-    A local one listens on 127.0.0.1 alone. ClusterError where Ray is not installed or not there. Nodes need what
-    `clip-skip[standalone]` needs; this package is sent to them.
+    A local one listens on 127.0.0.1 alone. ClusterError if Ray is not installed or cannot be reached. Nodes need the
+    requirements of `clip-skip[standalone]`; this package is sent to them.
     """
     with private() if address == LOCAL else nullcontext():
         try:

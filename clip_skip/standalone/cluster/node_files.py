@@ -1,7 +1,7 @@
 """The checkpoints that a node of a cluster keeps, in a folder that only its user can write to.
 
-They are in the machine's folder of temporary files, where others may have put something else: nothing there is taken
-or written over unless it is a plain file of this user, whose content has the digest that its name says.
+They are in the machine's temporary folder, where others may have put something else: nothing there is used or
+overwritten unless it is a plain file of this user whose content has the digest in its name.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from clip_skip.messages.message import Template
 from clip_skip.standalone.cluster.errors import ClusterError
 
-__all__ = ["full_digest", "keep", "kept", "node_folder"]
+__all__ = ["find_cached", "full_digest", "keep", "node_folder"]
 
 OLDEST = 7 * 24 * 3600
-"""Seconds after which what has not been used is removed."""
+"""Seconds after which unused files are removed."""
 
 NOT_OURS = Template("--ray: {folder} on the node belongs to somebody else, or others can write to it; remove it there")
 
@@ -63,7 +63,7 @@ def node_folder() -> Path:
     return folder
 
 
-def kept(name: str, digest: str) -> Path | None:
+def find_cached(name: str, digest: str) -> Path | None:
     """The checkpoint `name` that is kept here, if its content has this full digest."""
     folder = node_folder() / digest
     model = folder / Path(name).name
@@ -74,7 +74,7 @@ def kept(name: str, digest: str) -> Path | None:
 
 
 def keep(name: str, digest: str, files: Mapping[str, bytes]) -> Path:
-    """Write `files`, the checkpoint `name` and the files beside it, where `kept` finds them; older ones are removed."""
+    """Write `files`, the checkpoint `name` and the files beside it, for `find_cached`; older ones are removed."""
     parent = node_folder()
     remove_old(parent)
     unfinished = Path(tempfile.mkdtemp(dir=parent, prefix="."))
@@ -84,7 +84,7 @@ def keep(name: str, digest: str, files: Mapping[str, bytes]) -> Path:
             with os.fdopen(os.open(unfinished / Path(file_name).name, flags, 0o600), "wb") as file:
                 file.write(content)
         folder = parent / digest
-        if kept(name, digest) is None:  # by another maker, meanwhile
+        if find_cached(name, digest) is None:  # by another maker, meanwhile
             remove(folder)
             os.replace(unfinished, folder)
     finally:

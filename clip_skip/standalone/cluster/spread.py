@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Spread", "resources_in_words"]
 
 AHEAD = 2
-"""Batches in a maker's queue, so that it need not wait for this process."""
+"""Batches in a maker's queue, so that it doesn't wait for this process."""
 
 DEATHS = 3
-"""Makers that may die in a row in the same place without a batch; after one more, the place stays empty."""
+"""Makers that may die in a row in the same place without finishing a batch; after one more, it stays empty."""
 
 PATIENCE = 60
 """Seconds without a maker that is ready, after which that is reported."""
@@ -47,9 +47,9 @@ class _Place:
     """A maker and its state. If it dies, a new one takes its place.
 
     deaths:  how many have died here since a batch came from here
-    kind:    a task of the checkpoint that it is, or is to be, ready for
+    kind:    a task of the checkpoint that it is ready for, or will be
     limit:   how many cells it takes at once; 0 until it is ready
-    asked:   whether it has been asked if it is ready, and has not answered
+    awaits_answer: whether it was asked if it is ready, and has not answered
     stage:   0 if it was asked for the checkpoint at its path, 1 with its full digest, 2 with its content
     batches: how many it has
     """
@@ -58,7 +58,7 @@ class _Place:
     deaths: int = 0
     kind: Task | None = None
     limit: int = 0
-    asked: bool = False
+    awaits_answer: bool = False
     stage: int = 0
     batches: int = 0
 
@@ -104,7 +104,7 @@ class Spread:
 
     def _hand_out(self) -> None:
         for place in self.places:
-            while self._supply and not place.asked and place.batches < AHEAD:
+            while self._supply and not place.awaits_answer and place.batches < AHEAD:
                 if place.kind is None or place.kind.model != self._supply.model:
                     place.limit = 0
                     self._ask(place, self._supply.next)
@@ -123,7 +123,7 @@ class Spread:
         if stage == 2:
             arguments.append(self._send(model))
         self._running[place.maker.ready.remote(kind, *arguments)] = place, ()
-        place.asked, place.kind, place.stage = True, kind, stage
+        place.awaits_answer, place.kind, place.stage = True, kind, stage
 
     def _ready(self, place: _Place, limit: int | None) -> None:
         assert place.kind is not None
@@ -132,16 +132,16 @@ class Spread:
             return
         if limit < place.limit:
             self._progress.smaller(limit)
-        place.asked, place.limit = False, limit
+        place.awaits_answer, place.limit = False, limit
         self._progress.makers(sum(bool(other.limit) for other in self.places))
 
-    def _batch(self, place: _Place, cells: tuple[Any, ...], made: Made | None) -> None:
+    def _batch(self, place: _Place, cells: tuple[Any, ...], result: Made | None) -> None:
         place.batches -= 1
-        if made is not None:
+        if result is not None:
             place.deaths = 0
             return
-        self._supply.put_back(cells)  # there were too many for its memory: how many are not?
-        if place.kind and not place.asked:
+        self._supply.put_back(cells)  # too many for its memory, so ask again how many fit
+        if place.kind and not place.awaits_answer:
             self._ask(place, place.kind)
 
     def _lost(self, place: _Place, cells: tuple[Any, ...], error: Exception) -> None:
@@ -150,7 +150,7 @@ class Spread:
         self._supply.put_back(cells)
         if place not in self.places:
             return
-        ray.kill(place.maker)  # Ray may have lost sight of one that lives
+        ray.kill(place.maker)  # Ray may have lost a maker that is still alive
         self.places.remove(place)
         if place.deaths < DEATHS:
             self.places.append(_Place(self._new(), place.deaths + 1))

@@ -62,7 +62,7 @@ WRONG_COUNT = Template("{text} is not a caption of the bundled demo model: it na
 
 
 class CaptionError(MessageError):
-    """The text is not a caption that says what can be looked for; the message quotes it."""
+    """The text is not a caption that can be checked; the message quotes it."""
 
 
 def read_caption(text: str) -> tuple[Scene, Mentions]:
@@ -98,9 +98,9 @@ def _scene(
     if not 1 <= len(things) <= 2:
         raise CaptionError(WRONG_COUNT(text=shorten(text), count=len(things)))
     placed, sized = all(places), all(size for size, _, _ in things)
-    read = tuple(
+    objects = tuple(
         Thing(colour, shape, size or "", place or "", 0.0, 0.0, 0.0, 0.0)
         for (size, colour, shape), place in zip(things, places)
     )
     mentions = Mentions(size=sized, place=placed, background=background is not None)
-    return Scene(read, background or "", 1.0), mentions
+    return Scene(objects, background or "", 1.0), mentions

@@ -21,7 +21,7 @@ SMALLEST = 90  # pixels; a small star has about 230
 
 @dataclass(frozen=True)
 class DetectedObject:
-    """An object as the pixels show it. ``x``, ``y`` are its centroid in pixels, ``area`` its pixels without holes."""
+    """An object detected in the pixels. ``x``, ``y`` are its centroid in pixels, ``area`` its pixels without holes."""
 
     colour: str
     shape: str
@@ -33,7 +33,7 @@ class DetectedObject:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Correct attributes per object; None where the caption has none. ``count``: as many objects as asked for."""
+    """Correct attributes per object; None where the caption has none. ``count``: is the number of objects right?"""
 
     colours: tuple[bool, ...]
     shapes: tuple[bool, ...]
@@ -76,40 +76,40 @@ def find_objects(picture: torch.Tensor) -> tuple[list[DetectedObject], str]:
 
 
 def judge(picture: torch.Tensor, scene: scenes.Scene, mentions: scenes.Mentions) -> Verdict:
-    """Hold ``picture`` [3, 128, 128] (0..1) against the scene that its caption describes."""
+    """Compare ``picture`` [3, 128, 128] (0..1) with the scene that its caption describes."""
     things, background = find_objects(picture)
-    wanted = scene.things
-    orders: list[tuple[DetectedObject, ...]] = list(permutations(things[: len(wanted)], len(wanted))) or [()]
-    if len(wanted) == 2 and mentions.place and orders != [()]:
-        along = "x" if "left" in {thing.place for thing in wanted} else "y"
-        orders = [order for order in orders if _same_order(order, wanted, along)]
-    order: tuple[DetectedObject, ...] = max(orders, key=lambda order: _likeness(order, wanted))
+    expected = scene.things
+    orders: list[tuple[DetectedObject, ...]] = list(permutations(things[: len(expected)], len(expected))) or [()]
+    if len(expected) == 2 and mentions.place and orders != [()]:
+        along = "x" if "left" in {thing.place for thing in expected} else "y"
+        orders = [order for order in orders if _same_order(order, expected, along)]
+    order: tuple[DetectedObject, ...] = max(orders, key=lambda order: _likeness(order, expected))
     places = None
-    if len(order) < len(wanted):  # there is too little in the picture to be right
+    if len(order) < len(expected):  # too few objects to be right
         pairs, places = [], (False if mentions.place else None)
     else:
-        pairs = [*zip(order, wanted)]
+        pairs = [*zip(order, expected)]
         if mentions.place:
-            places = all(_place(thing, len(wanted)) == want.place for thing, want in pairs)
-    wrong = () if pairs else (False,) * len(wanted)
+            places = all(_place(thing, len(expected)) == want.place for thing, want in pairs)
+    wrong = () if pairs else (False,) * len(expected)
     return Verdict(
         colours=wrong or tuple(thing.colour == want.colour for thing, want in pairs),
         shapes=wrong or tuple(thing.shape == want.shape for thing, want in pairs),
         sizes=(wrong or tuple(thing.size == want.size for thing, want in pairs)) if mentions.size else None,
         places=places,
         background=background == scene.background if mentions.background else None,
-        count=len(things) == len(wanted),
+        count=len(things) == len(expected),
     )
 
 
-def _same_order(order: tuple[DetectedObject, ...], wanted: tuple[scenes.Thing, ...], along: str) -> bool:
-    """Whether two objects are in the wanted order along "x" or "y"."""
-    begins = scenes.POSITIONS[wanted[0].place] < scenes.POSITIONS[wanted[1].place]
+def _same_order(order: tuple[DetectedObject, ...], expected: tuple[scenes.Thing, ...], along: str) -> bool:
+    """Whether two objects are in the expected order along "x" or "y"."""
+    begins = scenes.POSITIONS[expected[0].place] < scenes.POSITIONS[expected[1].place]
     return bool(getattr(order[0], along) < getattr(order[1], along)) == begins
 
 
-def _likeness(order: tuple[DetectedObject, ...], wanted: tuple[scenes.Thing, ...]) -> int:
-    return sum((thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, wanted))
+def _likeness(order: tuple[DetectedObject, ...], expected: tuple[scenes.Thing, ...]) -> int:
+    return sum((thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, expected))
 
 
 def _place(thing: DetectedObject, count: int) -> str:
@@ -143,7 +143,7 @@ def _best_template(filled: np.ndarray, area: int, x: float, y: float) -> tuple[s
     """The shape that, drawn with the same area and centroid, overlaps best with ``filled``, and its radius."""
     rows, columns = (torch.arange(float(length)) for length in filled.shape)
     truth = torch.from_numpy(filled)
-    best, found = -1.0, ("none", 0.0)
+    best, match = -1.0, ("none", 0.0)
     for shape in scenes.SHAPES:
         if shape == "ring":
             continue
@@ -152,8 +152,10 @@ def _best_template(filled: np.ndarray, area: int, x: float, y: float) -> tuple[s
         dy, dx = (rows - y)[:, None], (columns - x)[None, :]
         for angle in (-0.1, 0.0, 0.1):
             cos, sin = np.cos(angle), np.sin(angle)
-            drawn = scenes.signed_distance(shape, cos * dx + sin * dy, cos * dy - sin * dx + below * radius, radius) < 0
-            overlap = float((drawn & truth).sum() / (drawn | truth).sum())
+            template = (
+                scenes.signed_distance(shape, cos * dx + sin * dy, cos * dy - sin * dx + below * radius, radius) < 0
+            )
+            overlap = float((template & truth).sum() / (template | truth).sum())
             if overlap > best:
-                best, found = overlap, (shape, radius)
-    return found if best > 0.7 else ("none", found[1])
+                best, match = overlap, (shape, radius)
+    return match if best > 0.7 else ("none", match[1])

@@ -51,7 +51,7 @@ def write_demo_model(folder: Path) -> Path:
     """Put the checkpoint, its `.yaml` and its encoder's folder into `folder`, a WebUI's folder of models.
 
     Returns the path of the checkpoint. Raises FileNotFoundError if open_clip, which brings the vocabulary, is not
-    installed. What is there already is replaced.
+    installed. Existing files are replaced.
     """
     folder = Path(folder).resolve()
     encoder = folder / CHECKPOINT.stem
@@ -66,7 +66,7 @@ def write_demo_model(folder: Path) -> Path:
 
 def write_encoder(folder: Path) -> None:
     """Write what `from_pretrained` of transformers needs to build the tokenizer and the (empty) text encoder."""
-    from clip_skip.standalone.prompts import tokens  # brings torch, which nothing else here needs
+    from clip_skip.standalone.prompts import tokens  # imports torch, which is not needed otherwise
 
     tokens.tokenizer().model.save(str(folder))  # vocab.json and merges.txt
     special = {name: _TOKENIZER[name] for name in ("bos_token", "eos_token", "unk_token", "pad_token")}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from clip_skip.out_of_memory import is_out_of_memory
+from clip_skip.standalone.engine.placement import Part, Placement, peak_bytes, sampling_bytes
 from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot
 from clip_skip.standalone.models.checkpoint import Models
 from clip_skip.standalone.models.loras import Loras
@@ -24,6 +28,8 @@ from clip_skip.standalone.prompts.tokens import tokenizer as clip_tokenizer
 from clip_skip.standalone.sampling.noise import Noise, stacked
 from clip_skip.standalone.sampling.samplers import find_sampler
 from clip_skip.standalone.sampling.samplers import scheduler as new_scheduler
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,16 @@ class Engine:
         emphasis: str = "Original",
         embeddings: Embeddings | None = None,
         loras: Path | None = None,
+        placement: Placement | None = None,
     ) -> None:
-        """With `tokenizer` None it is CLIP's own, for which open_clip must be installed. loras: the folder of LoRAs."""
+        """With `tokenizer` None it is CLIP's own, for which open_clip must be installed. loras: the folder of LoRAs.
+
+        placement: None where all of `models` is on the device that it runs on
+        """
         self.models = models
-        towers = towers_of(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer())
+        self.placement = placement or Placement(models)
+        bring = partial(self.placement.bring, "texts")
+        towers = towers_of(models.sizes.family, models.text_encoders, tokenizer or clip_tokenizer(), bring)
         self.conditioner = Conditioner(tuple(towers), emphasis, embeddings)
         self.loras = Loras(models, loras)
 
@@ -68,6 +80,8 @@ class Engine:
             self.conditioner.prepare(texts)
 
     def _apply(self, loras: tuple[Lora, ...]) -> None:
+        if loras != self.loras.applied:
+            self.placement.clear()
         self.loras.apply(loras)
         self.conditioner.state = tuple((lora.name, lora.text) for lora in loras)
 
@@ -79,6 +93,9 @@ class Engine:
         the device rounds differently, and nothing else differs: noise is drawn per picture. Pictures with other LoRAs
         are made one set after the other. Raises `LoraError`.
         """
+        sizes, placement = self.models.sizes, self.placement
+        if not placement.low_memory and placement.room() < peak_bytes(sizes, *batch.final_size(sizes.vae_factor)):
+            self._lower()
         loras = [(shot.loras(), shot.loras(batch.hires)) for shot in batch.shots]
         sets = list(dict.fromkeys(loras))
         pictures: dict[int, Image.Image] = {}
@@ -101,7 +118,8 @@ class Engine:
         assert latents is not None
         latents = latents / self.models.vae.config.scaling_factor
         parts = self._parts(latents)
-        return Made([picture for part in parts for picture in self._decode(part)], latents.float().cpu())
+        decoded = [self._on("vae", partial(self._decode, part)) for part in parts]
+        return Made([picture for pictures in decoded for picture in pictures], latents.float().cpu())
 
     def _sampled(
         self,
@@ -112,7 +130,7 @@ class Engine:
         on_step: Callable[[], object],
     ) -> Tensor:
         """The latents that a pass makes, (B, channels, height, width), float32. `before` are those of the first one."""
-        device = self.models.unet.device
+        device = self.placement.device
         sampler, steps = hires.of(batch.sampler, batch.steps) if hires else (batch.sampler, batch.steps)
         scheduler = new_scheduler(sampler, self.models.sizes.prediction, batch.eta)
         picture: Tensor | None = None
@@ -127,9 +145,12 @@ class Engine:
         latents: Tensor = scheduler.begin(stacked(noises, shape).to(device), picture)
         options = {"noises": noises} if scheduler.takes_noises else {}
         calls = len(scheduler.timesteps)
+        factor = self.models.sizes.vae_factor
+        work = len(noises) * sampling_bytes(self.models.sizes, shape[-1] * factor, shape[-2] * factor)
+        predict = lambda *inputs: self._on("unet", partial(self._predict, *inputs), work, may_lower=len(noises) == 1)
         for call, time in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(latents, time)
-            guided = guidance(self._predict, scaled, time, call)
+            guided = guidance(predict, scaled, time, call)
             latents = scheduler.step(guided, time, latents, **options).prev_sample
             for _ in range(call * steps // calls, (call + 1) * steps // calls):
                 on_step()
@@ -146,6 +167,26 @@ class Engine:
         return Guidance(
             positive, negative, [shot.cfg_scale if own is None else own for shot in batch.shots], (height, width)
         )
+
+    def _on(self, part: Part, run: Callable[[], R], work: float = 0.0, may_lower: bool = True) -> R:
+        """What `run` returns with `part` on the device. may_lower: whether less of the model is kept there, and `run`
+        called again, where memory is short; for batches that cannot be made smaller.
+        """
+        while True:
+            try:
+                self.placement.bring(part, work)
+                return run()
+            except Exception as error:
+                if not (may_lower and is_out_of_memory(error) and self._lower()):
+                    raise
+
+    def _lower(self) -> bool:
+        """Keep less of the model on the device from now on. False if that cannot be."""
+        applied = self.loras.applied
+        self._apply(())  # what LoRAs have replaced would stay on the device
+        lower = self.placement.lower()
+        self._apply(applied)
+        return lower
 
     def _predict(self, latents: Tensor, time: Tensor, texts: Tensor, added: dict[str, Tensor] | None) -> Tensor:
         """The UNet's prediction, in float32."""
@@ -167,7 +208,10 @@ class Engine:
         vae = self.models.vae
         decoded = vae.decode(latents.to(vae.dtype), return_dict=False)[0]
         if not torch.isfinite(decoded).all() and decoded.dtype != torch.float32:
-            decoded = vae.float().decode(latents.float(), return_dict=False)[0]  # it stays so: the next would too
+            self.placement.clear()
+            vae.float()  # it stays so: the next would overflow too
+            self.placement.bring("vae")
+            decoded = vae.decode(latents.float(), return_dict=False)[0]
         levels = (decoded.float() / 2 + 0.5).clamp(0, 1).nan_to_num().permute(0, 2, 3, 1) * 255
         return [Image.fromarray(picture) for picture in levels.to(torch.uint8).cpu().numpy()]
 
@@ -201,12 +245,10 @@ def enlarged(latents: Tensor, hires: Hires, batch: Batch, factor: int) -> Tensor
 def fitting(engine: Engine, width: int, height: int) -> int:
     """The number of pictures of this size to make in one batch.
 
-    On a GPU this follows from its free memory: the batch is small enough not to spill into shared memory, which is
-    slow and raises no error on Windows. On a CPU larger batches are hardly faster, and a killed run loses more.
+    On a GPU this follows from the memory that is free while the UNet is there: the batch is small enough not to spill
+    into shared memory, which is slow and raises no error on Windows. On a CPU larger batches are hardly faster, and a
+    killed run loses more.
     """
-    device = engine.models.unet.device
-    if device.type != "cuda":
+    if engine.placement.device.type != "cuda":
         return 12
-    per_picture = 450e6 * width * height / 512**2 * engine.models.sizes.unet[0] / 320
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, from earlier batches
-    return int(min(max((torch.cuda.mem_get_info(device)[0] + kept) / per_picture, 1), 64))
+    return int(min(max(engine.placement.room() / sampling_bytes(engine.models.sizes, width, height), 1), 64))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.tags import strip
+from clip_skip.standalone.models.header import count_weights
 from clip_skip.standalone.models.lora_files import find_lora
 from clip_skip.standalone.prompts import networks
 
@@ -29,12 +30,14 @@ class Loading:
     emphasis:   one of `EMPHASES`
     loras:      the folder of LoRAs
     embeddings: the folder of textual inversions
+    low_memory: whether parts of the model take turns on a GPU, even if there is room for all of them
     """
 
     dtype: str = ""
     emphasis: str = "Original"
     loras: Path | None = None
     embeddings: Path | None = None
+    low_memory: bool = False
 
     def dtype_on(self, device: str) -> str:
         """The name of the torch dtype that the model runs in."""
@@ -48,12 +51,18 @@ class Loading:
         import torch
 
         from clip_skip.standalone.engine.engine import Engine
+        from clip_skip.standalone.engine.placement import Placement, is_short_of_memory
         from clip_skip.standalone.models.checkpoint import load_checkpoint
         from clip_skip.standalone.prompts import embeddings
 
-        models = load_checkpoint(model, device, getattr(torch, self.dtype_on(device)))
+        place, dtype = torch.device(device), getattr(torch, self.dtype_on(device))
+        low_memory = place.type == "cuda" and (
+            self.low_memory or is_short_of_memory(place, *count_weights(model), dtype)
+        )
+        models = load_checkpoint(model, "cpu" if low_memory else device, dtype)
         known = embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
-        return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras)
+        placement = Placement(models, place, low_memory)
+        return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras, placement=placement)
 
     def loras_in(self, texts: Sequence[str]) -> list[Path]:
         """The files of the LoRAs that `texts` name. Raises `LoraError`."""

@@ -90,11 +90,8 @@ class Maker:
         """The number of cells like those of `task` to make at once."""
         from clip_skip.standalone.engine.engine import fitting
 
-        engine, batch = self.engine(task.model), task.batch
-        size = batch.width, batch.height
-        if batch.hires:
-            size = batch.hires.final(*size, engine.models.sizes.vae_factor)
-        return self._limit or fitting(engine, *size)
+        engine = self.engine(task.model)
+        return self._limit or fitting(engine, *task.batch.final_size(engine.models.sizes.vae_factor))
 
     def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made | None:
         """The pictures of `task`. None if they did not fit into memory; `limit` is smaller from then on."""

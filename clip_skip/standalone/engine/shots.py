@@ -94,6 +94,11 @@ class SamplingOptions:
         """The batch of `shots` that is sampled like this."""
         return Batch(shots, **{one.name: getattr(self, one.name) for one in fields(SamplingOptions)})
 
+    def final_size(self, factor: int) -> tuple[int, int]:
+        """Width and height of the pictures; `factor` is how much smaller latents are."""
+        size = self.width, self.height
+        return self.hires.final(*size, factor) if self.hires else size
+
     @property
     def all_steps(self) -> int:
         """The steps of both passes together."""

@@ -1,4 +1,4 @@
-"""A single-file checkpoint as diffusers and transformers modules, with nothing fetched from anywhere."""
+"""A single-file checkpoint as diffusers and transformers modules; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clip_skip.standalone.models.sizes import TEXT_PREFIXES, UNET, Sizes
 from clip_skip.standalone.models.text_encoders import assign_weights, build_text_encoder
 
 V_PREDICTION_BELOW = -1.0
-"""The mean by which a UNet's answer to a constant of 0.5 lies below it, where it predicts v."""
+"""If the mean of a UNet's output for a constant 0.5, minus 0.5, is below this, it predicts v."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def load_checkpoint(path: Path, device: str = "cpu", dtype: torch.dtype = torch.
 
     The weights are copies: on Windows, nobody can replace a file that is mapped.
     """
-    with open_checkpoint(path) as (file, wanted, sizes):
-        weights = {new: file.get_tensor(old).to(device, dtype, copy=True) for new, old in wanted.items()}
+    with open_checkpoint(path) as (file, weight_names, sizes):
+        weights = {new: file.get_tensor(old).to(device, dtype, copy=True) for new, old in weight_names.items()}
     return build_models(weights, sizes, device, dtype, path)
 
 
@@ -86,8 +86,8 @@ def ldm_names(weights: Mapping[str, Tensor], unet: UNet2DConditionModel) -> dict
 def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     """The forward pass of the UNet's `Upsample2D`: doubles, convolves, then crops to `size`, as in the WebUI.
 
-    `size` is given where a level is of odd size, as in pictures of 96 pixels; diffusers' own way, the other way round,
-    makes another picture there.
+    `size` is given if a level has an odd size, as in pictures of 96 pixels; diffusers crops before it convolves, which
+    gives another picture there.
     """
     doubled = forward(latents)
     return doubled if size is None else nn.functional.interpolate(doubled, size=size, mode="nearest")
@@ -95,10 +95,11 @@ def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, in
 
 @torch.inference_mode()
 def try_out(unet: UNet2DConditionModel) -> str:
-    """What the UNet predicts, by its answer at the last time to a picture that is 0.5 throughout: noise is what it
-    sees there, and v is its opposite. This is how AUTOMATIC1111 distinguishes the two SD2 models.
+    """The UNet's prediction type, by its output at the last time for a constant picture of 0.5: a UNet that predicts
+    noise returns about that picture, one that predicts v its opposite. AUTOMATIC1111 distinguishes the two SD2 models
+    in the same way.
     """
-    seen = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=unet.device, dtype=unet.dtype)
+    grey = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=unet.device, dtype=unet.dtype)
     text = torch.full((1, 2, unet.config.cross_attention_dim), 0.5, device=unet.device, dtype=unet.dtype)
-    answer = unet(seen, 999, text, return_dict=False)[0]
-    return "v_prediction" if (answer - seen).float().mean() < V_PREDICTION_BELOW else "epsilon"
+    answer = unet(grey, 999, text, return_dict=False)[0]
+    return "v_prediction" if (answer - grey).float().mean() < V_PREDICTION_BELOW else "epsilon"

@@ -1,6 +1,6 @@
 """The small files beside a checkpoint: its `.yaml`, and the `config.json` of its text encoder.
 
-They come from anywhere, so only the needed values are read: scalars at known places, from files of a limited size
+They may come from anywhere, so only the needed values are read: scalars at known places, from files of a limited size
 that are inside the checkpoint's folder. Nothing in them leads to another folder, or to the network.
 """
 
@@ -117,10 +117,10 @@ def json_file(path: Path) -> Mapping[str, Any]:
     """The object in the JSON file at `path`; empty if it is something else. Raises `ConfigError`."""
     text = text_of(path)
     try:
-        found = json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(CONFIG_UNREADABLE(file=path.name, problem=one_line(error))) from error
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def plain_name(text: str) -> bool:
@@ -129,7 +129,7 @@ def plain_name(text: str) -> bool:
 
 
 def path_inside(folder: Path, text: str) -> Path | None:
-    """The path `text` if it is in `folder` or below it, else None; by its letters alone, nothing is looked up.
+    """The path `text` if it is in `folder` or below it, else None; by the text alone, without touching the disk.
 
     Absolute paths are taken too, since a WebUI needs them; never a network drive (UNC), `C:` or a way up.
     """

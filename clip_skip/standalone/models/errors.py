@@ -22,7 +22,7 @@ class CheckpointError(MessageError):
 
 @contextmanager
 def checkpoint_errors(path: Path | str) -> Iterator[None]:
-    """Turns any error about the file at `path`, or its weights, into a `CheckpointError`, except out of memory."""
+    """Turns every error about the file at `path` or its weights into a `CheckpointError`, except out of memory."""
     from safetensors import SafetensorError
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,15 @@ from clip_skip.standalone.models.errors import CheckpointError, checkpoint_error
 from clip_skip.standalone.models.heads import HeadsError, complete_sizes
 from clip_skip.standalone.models.sizes import TEXT, TEXT_PREFIXES, UNET, VAE, Shape, Sizes, sizes_of
 
-__all__ = ["CheckpointError", "checkpoint_names", "digest", "inspect", "open_checkpoint", "other_model"]
+__all__ = [
+    "CheckpointError",
+    "checkpoint_names",
+    "count_weights",
+    "digest",
+    "inspect",
+    "open_checkpoint",
+    "other_model",
+]
 
 OLD_TEXT = "cond_stage_model.transformer."
 """Some checkpoints have no `text_model` in the names of the text encoder; WebUIs accept them too."""
@@ -59,16 +68,22 @@ def inspect(path: Path) -> Sizes:
 def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
     """The open file, its name for each weight we need, and the sizes of the model. Raises `CheckpointError`.
 
-    Whatever the block raises over the weights becomes one too.
+    Errors that the block raises about the weights become one, too.
     """
     if not path.is_file():
         raise CheckpointError(CHECKPOINT_NOT_FOUND(file=str(path)))
     with checkpoint_errors(path), safe_open(path, framework="pt") as file:
         names = list(file.keys())
-        wanted = checkpoint_names(names)
-        shapes = {new: tuple(file.get_slice(old).get_shape()) for new, old in wanted.items()}
+        weight_names = checkpoint_names(names)
+        shapes = {new: tuple(file.get_slice(old).get_shape()) for new, old in weight_names.items()}
         check_parts(shapes, names, path)
-        yield file, wanted, read_sizes(shapes, file.metadata() or {}, path)
+        yield file, weight_names, read_sizes(shapes, file.metadata() or {}, path)
+
+
+def count_weights(path: Path) -> tuple[Sizes, int]:
+    """The sizes of the model in `path`, and how many numbers its weights are. Raises as `inspect`."""
+    with open_checkpoint(path) as (file, wanted, sizes):
+        return sizes, sum(math.prod(file.get_slice(name).get_shape()) for name in wanted.values())
 
 
 def digest(path: Path) -> str:
@@ -83,7 +98,7 @@ def digest(path: Path) -> str:
 
 
 def check_parts(shapes: Mapping[str, Shape], names: Sequence[str], path: Path) -> None:
-    """Raise `CheckpointError` unless weights of these `shapes` are those of a text-to-image model that is known."""
+    """Raise `CheckpointError` unless weights of these `shapes` are those of a known text-to-image model."""
     unet, vae = f"{UNET}input_blocks.0.0.weight", f"{VAE}post_quant_conv.weight"
     missing: list[Message | str] = [part for part, name in ((NO_UNET, unet), (NO_VAE, vae)) if name not in shapes]
     if checkpoint_family(text_prefixes(shapes)) is None:
@@ -115,12 +130,12 @@ def text_prefixes(shapes: Mapping[str, Shape]) -> Iterator[str]:
 def checkpoint_names(names: Sequence[str]) -> dict[str, str]:
     """The names of the weights we need, by today's name: no EMA copies, no training state."""
     texts = tuple(prefix for prefixes in TEXT_PREFIXES.values() for prefix in prefixes)
-    wanted = {name: name for name in names if name.startswith((UNET, VAE, *texts))}
+    weight_names = {name: name for name in names if name.startswith((UNET, VAE, *texts))}
     for name in names:
         if name.startswith(OLD_TEXT) and not name.startswith(TEXT):
-            wanted[TEXT + name[len(OLD_TEXT) :]] = name
+            weight_names[TEXT + name[len(OLD_TEXT) :]] = name
     unused = ("position_ids", "logit_scale", ".attn_mask")
-    return {new: old for new, old in wanted.items() if not new.endswith(unused) and ".loss." not in new}
+    return {new: old for new, old in weight_names.items() if not new.endswith(unused) and ".loss." not in new}
 
 
 def read_sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path) -> Sizes:

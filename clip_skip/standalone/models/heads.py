@@ -1,8 +1,8 @@
-"""Facts that are not in a model's weights: attention heads, and the UNet's prediction type. A wrong number makes other
-pictures, without an error.
+"""Facts that are not in a model's weights: attention heads, and the UNet's prediction type. A wrong number changes the
+pictures without an error.
 
 Looked for in this order: the file's metadata (`clip_skip.unet_heads`, `clip_skip.text_heads`), the `.yaml` of the same
-name beside it, which a WebUI reads too, and the published model, where the sizes are its own. Nothing is guessed.
+name beside it, which a WebUI reads too, and the published model of the same sizes. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def text_heads(
 
 
 def text_heads_beside(path: Path, place: int) -> int | None:
-    """The heads of a text encoder, by the `.yaml` beside the checkpoint at `path`; None where it does not say."""
+    """The heads of a text encoder by the `.yaml` beside the checkpoint at `path`; None if they are not in it."""
     config = yaml_beside(path)
     for part in (("conditioner_config", "params", "emb_models", place), ("cond_stage_config",)):
         if any(where[: len(part)] == part for where in config):
@@ -153,9 +153,9 @@ def text_heads_beside(path: Path, place: int) -> int | None:
 
 def prediction(metadata: Mapping[str, str], config: Config, family: str) -> str:
     """The UNet's prediction type, or "" where only a test run of SD2's weights can show it."""
-    written = metadata.get("modelspec.prediction_type", "").lower()
-    if written in ("epsilon", "v", "v_prediction"):
-        return "epsilon" if written == "epsilon" else "v_prediction"
+    text = metadata.get("modelspec.prediction_type", "").lower()
+    if text in ("epsilon", "v", "v_prediction"):
+        return "epsilon" if text == "epsilon" else "v_prediction"
     if config:
         scaling = config.get(("denoiser_config", "params", "scaling_config", "target"), "")
         is_v = config.get(("parameterization",)) == "v" or scaling.endswith("VScaling")
@@ -203,7 +203,7 @@ def from_encoder(version: str | None, path: Path) -> int | None:
 def from_architecture(name: str, path: Path) -> int | None:
     """The heads of an architecture of OpenCLIP: one of its own, or one whose `.json` is beside `path`; else None.
 
-    OpenCLIP itself is not asked, which looks names like `hf-hub:...` up in the network.
+    OpenCLIP itself is not called, because it looks up names like `hf-hub:...` in the network.
     """
     if not plain_name(name):
         return None

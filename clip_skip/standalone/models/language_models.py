@@ -1,7 +1,7 @@
 """A text encoder alone that is not CLIP: a folder in the names of transformers, or a single file in ComfyUI's.
 
-Its sizes are read off the weights of a file, and off `config.json` in a folder. Nothing is fetched: a tokenizer has to
-be there too, as `tokenizer.json`, in the folder, beside it as in diffusers' folders, or in one that is named.
+Its sizes are read off the weights of a file, and off `config.json` in a folder. Nothing is downloaded: a
+`tokenizer.json` is needed too, in the folder, beside it as in diffusers' folders, or in a folder that is given.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ QUANTIZED = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant")
 
 QUANTIZED_FILE = Template("{file} has quantised weights, which are not read here; take a file in bfloat16 or float16")
 UNKNOWN_TEXT_ENCODER = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
+TRANSFORMERS_TOO_OLD = Template("the installed transformers {version} has no {name}; install a newer version")
 NO_TOKENIZER = Template("{file} has no tokenizer.json beside it; name a folder that has one with --tokenizer")
 
 TYPES = {
@@ -70,7 +71,7 @@ OF_WIDTH = {
     ("qwen3", 1024): Published("qwen", "Qwen3 0.6B"),
     ("qwen3", 2560): Published("qwen", "Qwen3 4B", 2, False),
 }
-"""The models of those that image models use: Flux's, Wan's, Anima's, Z-Image's."""
+"""The sizes of those that image models use: Flux's, Wan's, Anima's, Z-Image's."""
 
 
 def is_language_model(path: Path) -> bool:
@@ -106,6 +107,15 @@ def load_tokenizer(path: Path, folder: Path | None = None) -> Tokenizer:
     raise CheckpointError(NO_TOKENIZER(file=path.name))
 
 
+def of_transformers(name: str) -> Any:
+    """A class of transformers; `CheckpointError` where the installed version lacks it."""
+    import transformers
+
+    if not hasattr(transformers, name):
+        raise CheckpointError(TRANSFORMERS_TOO_OLD(name=name, version=transformers.__version__))
+    return getattr(transformers, name)
+
+
 def from_folder(path: Path) -> tuple[str, nn.Module]:
     import transformers
 
@@ -114,9 +124,7 @@ def from_folder(path: Path) -> tuple[str, nn.Module]:
     family = TYPES.get(config.model_type)
     if family is None:
         raise CheckpointError(UNKNOWN_TEXT_ENCODER(file=path.name))
-    kind: Any = {"t5": transformers.T5EncoderModel, "umt5": transformers.UMT5EncoderModel}.get(
-        family, transformers.AutoModel
-    )
+    kind: Any = of_transformers({"t5": "T5EncoderModel", "umt5": "UMT5EncoderModel"}.get(family, "AutoModel"))
     module = kind.from_pretrained(path, torch_dtype="auto", **only_here)
     return family, usable(module)
 
@@ -132,8 +140,8 @@ def from_file(path: Path) -> tuple[str, nn.Module]:
         prefix = next(prefix for prefix in PREFIXES if prefix + LLAMA_BLOCK in weights)
         weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         family, module = llama_of(weights)
-    known = module.state_dict().keys()
-    module.load_state_dict({name: value for name, value in weights.items() if name in known}, assign=True)
+    own_names = module.state_dict().keys()
+    module.load_state_dict({name: value for name, value in weights.items() if name in own_names}, assign=True)
     return family, usable(module)
 
 
@@ -149,8 +157,6 @@ def count_blocks(names: Sequence[str], beginning: str) -> int:
 
 def t5_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
     """T5 or UMT5, which has a table of distances in each block."""
-    import transformers
-
     attention = "encoder.block.{}.layer.0.SelfAttention."
     family = "umt5" if attention.format(1) + "relative_attention_bias.weight" in weights else "t5"
     bias = weights[attention.format(0) + "relative_attention_bias.weight"]
@@ -165,11 +171,7 @@ def t5_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
         "relative_attention_num_buckets": buckets,
         "feed_forward_proj": "gated-gelu",
     }
-    kinds: Any = {
-        "t5": (transformers.T5Config, transformers.T5EncoderModel),
-        "umt5": (transformers.UMT5Config, transformers.UMT5EncoderModel),
-    }
-    config, model = kinds[family]
+    config, model = (of_transformers(f"{family.upper()}{kind}") for kind in ("Config", "EncoderModel"))
     with torch.device("meta"):
         module = model(config(**sizes))
     module.encoder.embed_tokens.weight = module.shared.weight = nn.Parameter(weights["shared.weight"])
@@ -178,22 +180,20 @@ def t5_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
 
 def llama_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
     """Gemma 2, Qwen3, Qwen2.5 or Ministral, distinguished by the parts of their blocks."""
-    import transformers
-
     block = "layers.0."
     more: dict[str, float | None]
     if block + "pre_feedforward_layernorm.weight" in weights:
         family, head, more = "gemma2", 256, {"query_pre_attn_scalar": 256, "attn_logit_softcapping": None}
-        kinds: Any = transformers.Gemma2Config, transformers.Gemma2Model
+        kind = "Gemma2"
     elif block + "self_attn.q_norm.weight" in weights:
         family, head, more = "qwen3", weights[block + "self_attn.q_norm.weight"].shape[0], {"rope_theta": 1e6}
-        kinds = transformers.Qwen3Config, transformers.Qwen3Model
+        kind = "Qwen3"
     elif block + "self_attn.q_proj.bias" in weights:
         family, head, more = "qwen2", 128, {"rope_theta": 1e6}
-        kinds = transformers.Qwen2Config, transformers.Qwen2Model
+        kind = "Qwen2"
     else:
         family, head, more = "mistral", 128, {"rope_theta": 1e6, "rms_norm_eps": 1e-5, "sliding_window": None}
-        kinds = transformers.MistralConfig, transformers.MistralModel
+        kind = "Mistral"
     vocabulary, width = weights["embed_tokens.weight"].shape
     sizes = {
         "vocab_size": vocabulary,
@@ -206,5 +206,5 @@ def llama_of(weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
         "pad_token_id": None,
         **more,
     }
-    config, model = kinds
+    config, model = (of_transformers(kind + part) for part in ("Config", "Model"))
     return family, model(config(**sizes))

@@ -27,12 +27,12 @@ def find_lora(name: str, folder: Path | None) -> Path:
     if folder is None:
         raise LoraError(NO_FOLDER(tag=tag))
     files = sorted(folder.rglob("*.safetensors"))
-    found = [path for path in files if path.stem == name][:1] or [path for path in files if alias_of(path) == name]
-    if not found:
+    matches = [path for path in files if path.stem == name][:1] or [path for path in files if alias_of(path) == name]
+    if not matches:
         raise LoraError(LORA_NOT_FOUND(tag=tag, file=f"{name}.safetensors", folder=str(folder)))
-    if len(found) > 1:
-        raise LoraError(MANY_FILES(tag=tag, files=", ".join(path.name for path in found)))
-    return found[0]
+    if len(matches) > 1:
+        raise LoraError(MANY_FILES(tag=tag, files=", ".join(path.name for path in matches)))
+    return matches[0]
 
 
 def alias_of(path: Path) -> str | None:

@@ -25,7 +25,7 @@ NO_MATCHING_WEIGHTS = Template("{file} has nothing for this model: it is another
 
 
 class Loras:
-    """The LoRAs of a folder, as far as prompts have asked for them, in one model."""
+    """The LoRAs of a folder that prompts have used so far, in one model."""
 
     def __init__(self, models: Models, folder: Path | None = None) -> None:
         self._models = models
@@ -39,14 +39,14 @@ class Loras:
         self._loads = 0
         """The number of adapters that peft has received, including unusable ones."""
 
-    def apply(self, wanted: tuple[Lora, ...]) -> None:
-        """Put the model into the state with `wanted` alone. Raises `LoraError`."""
-        if wanted == self.applied:
+    def apply(self, loras: tuple[Lora, ...]) -> None:
+        """Apply exactly `loras` to the model. Raises `LoraError`."""
+        if loras == self.applied:
             return
-        for lora in wanted:
+        for lora in loras:
             if lora.name not in self._peft_names and lora.name not in self._adapters:
                 self._load(lora.name)
-        by_peft = [lora for lora in wanted if lora.name in self._peft_names]
+        by_peft = [lora for lora in loras if lora.name in self._peft_names]
         for part, is_text in self._parts():
             weights = {self._peft_names[lora.name]: lora.text if is_text else lora.unet for lora in by_peft}
             for layer in layers(part):
@@ -56,9 +56,9 @@ class Loras:
                     layer.set_adapter(list(here))
                 for name, weight in here.items():
                     layer.set_scale(name, weight)
-        others = [(self._adapters[lora.name], lora.text, lora.unet) for lora in wanted if lora.name in self._adapters]
+        others = [(self._adapters[lora.name], lora.text, lora.unet) for lora in loras if lora.name in self._adapters]
         lycoris.apply_adapters(self._own_weights, others)
-        self.applied = wanted
+        self.applied = loras
 
     def _parts(self) -> Iterator[tuple[nn.Module, bool]]:
         """The parts that a LoRA may change, and whether each is a text encoder."""
@@ -67,7 +67,7 @@ class Loras:
             yield module, True
 
     def _load(self, name: str) -> None:
-        """Put the LoRA into the model, at which it does nothing yet. Raises `LoraError`, whatever its file is."""
+        """Load the LoRA into the model, without effect yet. Raises `LoraError`, whatever is wrong with its file."""
         path = find_lora(name, self._folder)
         try:
             with safe_open(path, framework="pt") as file:
@@ -115,7 +115,7 @@ class Loras:
                 )
 
     def _remove(self, adapter: str) -> None:
-        """Take what has been loaded of an adapter out of the model again."""
+        """Remove the loaded parts of an adapter from the model."""
         self.applied = ()
         for part, _ in self._parts():
             for layer in list(layers(part, adapter)):
@@ -135,5 +135,5 @@ def layers(part: nn.Module, adapter: str | None = None) -> Iterator[Any]:
 
 
 def copies(path: Path) -> dict[str, Tensor]:
-    """The weights in a file, which is not mapped any more afterwards: Windows lets nobody replace one that is."""
+    """Copies of the weights in a file, which is not mapped afterwards: on Windows a mapped file cannot be replaced."""
     return {name: weight.clone() for name, weight in load_file(path).items()}

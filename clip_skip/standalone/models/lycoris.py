@@ -1,7 +1,7 @@
 """LoHa, LoKr, full differences and norms, adapters of the LyCORIS project, which diffusers does not read.
 
 Their changes are added to the weights themselves: a weight is W + scale * change while its adapter is applied. The
-formulas are those of AUTOMATIC1111 v1.10.1 (`extensions-builtin/Lora/network_*.py`), by which tests compare them with
+formulas are those of AUTOMATIC1111 v1.10.1 (`extensions-builtin/Lora/network_*.py`), and tests compare them with
 `lycoris_lora`.
 """
 
@@ -34,7 +34,7 @@ NOT_READ = {
 """Other algorithms."""
 
 DORA = "DoRA"
-"""An option of all of them, which is read by diffusers where it is a LoRA's."""
+"""An option of all of them; diffusers reads it in LoRAs."""
 
 NOT_SUPPORTED = Template("{file} is {algorithm}, which is not supported without a WebUI")
 NO_MODULE = Template("{file} changes {name}, which this model does not have: it is for another family")
@@ -58,10 +58,10 @@ class Adapter:
 def algorithm_of(names: Iterable[str]) -> str | None:
     """The kind of a file whose weights have these names, if diffusers does not read it."""
     ends = {name.partition(".")[2] for name in names}
-    found = next((algorithm for end, algorithm in READ.items() if end in ends), None)
-    if found and "dora_scale" in ends:
+    supported = next((algorithm for end, algorithm in READ.items() if end in ends), None)
+    if supported and "dora_scale" in ends:
         return DORA
-    return next((algorithm for end, algorithm in NOT_READ.items() if end in ends), found)
+    return next((algorithm for end, algorithm in NOT_READ.items() if end in ends), supported)
 
 
 def read_adapter(path: Path, state: Mapping[str, Tensor], models: Models) -> Adapter:
@@ -109,15 +109,15 @@ def base_modules(part: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 @torch.no_grad()
-def apply_adapters(applied: dict[Any, tuple[Any, Any]], wanted: Sequence[tuple[Adapter, float, float]]) -> None:
-    """Put the weights into the state with `wanted` alone: adapters, and their scales in text encoders and UNet.
+def apply_adapters(applied: dict[Any, tuple[Any, Any]], adapters: Sequence[tuple[Adapter, float, float]]) -> None:
+    """Apply exactly `adapters`, each with its scales in the text encoders and in the UNet.
 
     applied: the own weight and bias of each module that is changed; kept up to date here
     """
     for module, (weight, bias) in applied.items():
         module.weight, module.bias = weight, bias
     applied.clear()
-    for adapter, text, unet in wanted:
+    for adapter, text, unet in adapters:
         for change in adapter.changes:
             scale = text if change.is_text else unet
             if scale:
@@ -128,9 +128,9 @@ def add_change(applied: dict[Any, tuple[Any, Any]], change: Change, scale: float
     module = change.module
     own_bias = getattr(module, "bias", None)
     applied.setdefault(module, (module.weight, own_bias))
-    found = difference(change, module.weight)
-    assert found is not None  # it has been looked at when the file was read
-    weight, bias = found
+    changes = difference(change, module.weight)
+    assert changes is not None  # it was computed once when the file was read
+    weight, bias = changes
     if weight is not None:
         module.weight = nn.Parameter(module.weight + weight * scale, requires_grad=False)
     if bias is not None:
@@ -142,20 +142,20 @@ def difference(change: Change, weight: Tensor) -> tuple[Tensor | None, Tensor | 
     parts = {name: part.to(weight.device, torch.float32) for name, part in change.weights.items()}
     bias = parts.get("diff_b", parts.get("b_norm"))
     if "hada_w1_a" in parts:
-        changed = factor(parts, "hada_w1", "hada_t1") * factor(parts, "hada_w2", "hada_t2")
-        changed = changed * scale_of(parts, parts["hada_w1_b"])
+        change_of_weight = factor(parts, "hada_w1", "hada_t1") * factor(parts, "hada_w2", "hada_t2")
+        change_of_weight = change_of_weight * scale_of(parts, parts["hada_w1_b"])
     elif "lokr_w1" in parts or "lokr_w1_a" in parts:
         first, second = factor(parts, "lokr_w1"), factor(parts, "lokr_w2", "lokr_t2")
         first = first.reshape(*first.shape, *[1] * (second.dim() - first.dim()))
-        changed = torch.kron(first, second) * scale_of(parts, parts.get("lokr_w2_b", parts.get("lokr_w1_b")))
+        change_of_weight = torch.kron(first, second) * scale_of(parts, parts.get("lokr_w2_b", parts.get("lokr_w1_b")))
     elif "diff" in parts or "w_norm" in parts:
-        changed = parts["diff"] if "diff" in parts else parts["w_norm"]
+        change_of_weight = parts["diff"] if "diff" in parts else parts["w_norm"]
     elif bias is not None:
         return None, bias.to(weight).reshape(weight.shape[0])
     else:
         return None
-    changed = changed.reshape(weight.shape).to(weight.dtype)
-    return changed, None if bias is None else bias.to(weight).reshape(weight.shape[0])
+    change_of_weight = change_of_weight.reshape(weight.shape).to(weight.dtype)
+    return change_of_weight, None if bias is None else bias.to(weight).reshape(weight.shape[0])
 
 
 def factor(parts: Mapping[str, Tensor], name: str, tucker: str = "") -> Tensor:

@@ -43,11 +43,11 @@ class Sizes:
     unet: tuple[int, ...] = (320, 640, 1280, 1280)
     """Channels per level of the UNet, from the largest picture to the smallest."""
     attention: tuple[int, ...] = (1, 1, 1, 0)
-    """The transformer blocks that look at the text, at each level."""
+    """The transformer blocks with cross-attention, at each level."""
     unet_depth: int = 2
     """Residual blocks per level."""
     unet_heads: int = 8
-    """Attention heads; not visible in the weights. 0 where `head_channels` says it."""
+    """Attention heads; not visible in the weights. 0 if `head_channels` is set."""
     vae: tuple[int, ...] = (128, 256, 512, 512)
     vae_depth: int = 2
     latents: int = 4
@@ -62,7 +62,7 @@ class Sizes:
     second: TextSizes | None = None
     """The second text encoder, of SDXL."""
     head_channels: int = 0
-    """Channels of an attention head, where this is the same at all levels (SD2, SDXL)."""
+    """Channels of an attention head, if they are the same at all levels (SD2, SDXL)."""
     linear: bool = False
     """Whether the attentions' projections are linear, or else convolutions."""
     middle: int = 1
@@ -127,10 +127,10 @@ MOST_BLOCKS = 200
 
 
 def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
-    """The sizes of the model whose weights have `shapes`, without the heads, which are 0, and as in the paper where
-    weights do not say. Raises KeyError, IndexError or ValueError if it is not such a model.
+    """The sizes of the model whose weights have `shapes`, without the heads, which are 0, and as published where
+    the weights don't show it. Raises KeyError, IndexError or ValueError if it is not such a model.
     """
-    found = checkpoint_family(shapes) or "SD1"
+    family = checkpoint_family(shapes) or "SD1"
     channels: list[int] = []
     attention: list[int] = []
     blocks = 0
@@ -150,7 +150,7 @@ def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
     vae_levels = _length(shapes, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
     if not 0 < len(channels) <= MOST_LEVELS or not 0 < vae_levels <= MOST_LEVELS:
         raise ValueError(f"{len(channels)} levels of the UNet, {vae_levels} of the VAE")
-    first, *others = (text_sizes(shapes, prefix) for prefix in TEXT_PREFIXES[found])
+    first, *others = (text_sizes(shapes, prefix) for prefix in TEXT_PREFIXES[family])
     vector = shapes.get(f"{UNET}label_emb.0.0.weight", (0, 0))[1]
     return Sizes(
         unet=tuple(channels),
@@ -166,12 +166,12 @@ def sizes_of(shapes: Mapping[str, Shape]) -> Sizes:
         text_heads=0,
         vocabulary=first.vocabulary,
         positions=first.positions,
-        family=found,
+        family=family,
         second=others[0] if others else None,
         linear=len(shapes[f"{UNET}middle_block.1.proj_in.weight"]) == 2,
         middle=_length(shapes, f"{UNET}middle_block.1.transformer_blocks.{{}}.norm1.weight"),
         vector=vector,
-        vae_scale=0.13025 if found == "SDXL" else 0.18215,
+        vae_scale=0.13025 if family == "SDXL" else 0.18215,
     )
 
 
@@ -192,7 +192,7 @@ def text_sizes(shapes: Mapping[str, Shape], prefix: str) -> TextSizes:
 
 def _length(shapes: Mapping[str, Shape], pattern: str) -> int:
     """The number of names of `pattern`, counted from 0. ValueError for more than any model has."""
-    found = next(index for index in count() if pattern.format(index) not in shapes)
-    if found > MOST_BLOCKS:
-        raise ValueError(f"{found} x {pattern.format('N')}")
-    return found
+    length = next(index for index in count() if pattern.format(index) not in shapes)
+    if length > MOST_BLOCKS:
+        raise ValueError(f"{length} x {pattern.format('N')}")
+    return length

@@ -1,4 +1,4 @@
-"""The text encoders of a checkpoint as transformers' modules: all of a model's, or one on its own.
+"""The text encoders of a checkpoint as transformers' modules: all of a model, or a single one.
 
 OpenCLIP's text encoders are transformers' modules here too, so that LoRAs, which are trained on those, fit them.
 """
@@ -56,11 +56,11 @@ def load_text_encoder(path: Path, tower: str | None = None) -> tuple[TextEncoder
     tower = tower or next(iter(prefixes))
     prefix, place = prefixes[tower], list(prefixes).index(tower)
     if family == "SD1":
-        with open_checkpoint(path) as (file, wanted, sizes):
+        with open_checkpoint(path) as (file, weight_names, sizes):
             text = sizes.texts[0]
             weights = {
                 new: file.get_tensor(old).to(torch.float32, copy=True)
-                for new, old in wanted.items()
+                for new, old in weight_names.items()
                 if new.startswith(prefix)
             }
     else:
@@ -79,9 +79,9 @@ def prefixes_in(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     families = {family: dict(zip(FAMILY_TOWERS[family], TEXT_PREFIXES[family])) for family in TEXT_PREFIXES}
     families["SDXL refiner"] = {"g": REFINER}
     for family, prefixes in families.items():
-        found = {tower: prefix for tower, prefix in prefixes.items() if any(name.startswith(prefix) for name in names)}
-        if found:
-            return family, found
+        towers = {tower: prefix for tower, prefix in prefixes.items() if any(name.startswith(prefix) for name in names)}
+        if towers:
+            return family, towers
     return "SD1", families["SD1"]
 
 
@@ -109,17 +109,18 @@ def build_text_encoder(text: TextSizes, weights: Mapping[str, Tensor], prefix: s
     kind = CLIPTextModelWithProjection if text.projection else CLIPTextModel
     with torch.device("meta"):
         module: nn.Module = kind(encoder_config(text, "gelu" if is_open_clip else "quick_gelu"))
+    device = next(iter(own.values())).device if own else None
     for part in module.modules():
         if "position_ids" in part._buffers:
-            part.register_buffer("position_ids", torch.arange(text.positions)[None], persistent=False)
+            part.register_buffer("position_ids", torch.arange(text.positions, device=device)[None], persistent=False)
     inner = "text_model." if hasattr(module, "text_model") else ""
     renamed = dict(from_open_clip(own)) if is_open_clip else own
-    named = {name if name.startswith("text_projection") else inner + name: weight for name, weight in renamed.items()}
-    return assign_weights(module, named, path)
+    state = {name if name.startswith("text_projection") else inner + name: weight for name, weight in renamed.items()}
+    return assign_weights(module, state, path)
 
 
 def from_open_clip(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """OpenCLIP's weights in the names of transformers, which has query, key and value in three."""
+    """OpenCLIP's weights by transformers' names, with query, key and value separated."""
     for name, weight in weights.items():
         if name == "text_projection":
             yield "text_projection.weight", weight.T

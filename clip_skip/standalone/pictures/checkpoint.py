@@ -47,17 +47,17 @@ def find_checkpoint(
 ) -> tuple[Path, Message | None]:
     """The picture's checkpoint among `files`, and a message if its hash is another. Raises `PictureError`.
 
-    place: what messages call where the files are; each: goes through those that have to be read in full
+    place: the name of the files' folder in messages; each: iterates over files that are read in full, with progress
     """
-    name, given, there = model_name(infotext), model_hash(infotext), list(files)
+    name, digest, there = model_name(infotext), model_hash(infotext), list(files)
     same = sorted((path for path in there if spelled(path.stem) == spelled(name.name)), key=lambda p: distance(p, name))
-    found = first_that_fits(same or by_likeness(there, name), given, each) if given else None
-    if found:
-        return found, None
+    match = first_that_fits(same or by_likeness(there, name), digest, each) if digest else None
+    if match:
+        return match, None
     if same and name.name:
-        return same[0], OTHER_HASH(file=same[0].name, hash=given) if given else None
-    shown = shorten(infotext.parameters.get("Model", ""))
-    raise PictureError(NOT_THERE(name=shown, hash=given or NO_HASH, place=place))
+        return same[0], OTHER_HASH(file=same[0].name, hash=digest) if digest else None
+    model = shorten(infotext.parameters.get("Model", ""))
+    raise PictureError(NOT_THERE(name=model, hash=digest or NO_HASH, place=place))
 
 
 def spelled(name: str) -> str:
@@ -68,11 +68,11 @@ def spelled(name: str) -> str:
 def distance(path: Path, name: PurePosixPath) -> tuple[bool, bool]:
     """How much `path` differs from `name`: another folder, another letter case."""
     parts = [spelled(part) for part in path.with_suffix("").parts]
-    wanted = [spelled(part) for part in name.parts]
-    return parts[len(parts) - len(wanted) :] != wanted, path.stem != name.name
+    name_parts = [spelled(part) for part in name.parts]
+    return parts[len(parts) - len(name_parts) :] != name_parts, path.stem != name.name
 
 
 def by_likeness(files: Iterable[Path], name: PurePosixPath) -> list[Path]:
-    """`files`, those first that have a name like `name`: each of them has to be read for its hash."""
-    wanted = spelled(name.name)
-    return sorted(files, key=lambda path: not (spelled(path.stem) in wanted or wanted in spelled(path.stem)))
+    """`files`, those with a name like `name` first: each has to be read in full for its hash."""
+    wanted_name = spelled(name.name)
+    return sorted(files, key=lambda path: not (spelled(path.stem) in wanted_name or wanted_name in spelled(path.stem)))

@@ -1,6 +1,7 @@
-"""Hashes of checkpoints, as pictures name them. A file of several GB is read once, and not where a WebUI has read it.
+"""Hashes of checkpoints, as pictures name them. A file is read in full once at most, and not at all if a WebUI
+has hashed it.
 
-What was computed is kept in a file of the user's (`CLIP_SKIP_CACHE` names its folder) by path, size and time of change.
+Hashes are kept in the user's cache folder (or in `CLIP_SKIP_CACHE`), by path, size and time of change.
 """
 
 from __future__ import annotations
@@ -21,44 +22,44 @@ from clip_skip.standalone.files import write_text
 __all__ = ["Each", "first_that_fits"]
 
 Each = Callable[[list[Path]], Iterable[Path]]
-"""Goes through files that are read in full, and shows how far it is."""
+"""Iterates over files that are read in full, and shows the progress."""
 
 OLD_HASH = (0x100000, 0x10000)
-"""Where the part of the file begins, and how long it is, of which AUTOMATIC1111 took a hash of 8 letters in 2022."""
+"""Start and length of the part that AUTOMATIC1111's hash of 8 letters covered, in 2022."""
 
 OLD_LETTERS = 8
 SHA256 = re.compile(r"\b[0-9a-fA-F]{64}\b")
 LARGEST = 32_000_000
-"""Bytes of a file of hashes that are read."""
+"""The largest file of hashes that is read, in bytes."""
 
 FOLDERS_ABOVE = 6
-"""In how many folders above a checkpoint a WebUI's cache.json is looked for."""
+"""The number of folders above a checkpoint that are searched for a WebUI's cache.json."""
 
 MOST_KEPT = 20_000
 
 
-def first_that_fits(files: Iterable[Path], given: str, each: Each = list) -> Path | None:
-    """The first of `files` with the hash `given`: the beginning of a SHA-256, or the old kind.
+def first_that_fits(files: Iterable[Path], digest: str, each: Each = list) -> Path | None:
+    """The first of `files` with the hash `digest`: the beginning of a SHA-256, or the old kind.
 
     Those whose hash is known already come before those that have to be read in full.
     """
     there = [path for path in files if path.is_file()]
-    if len(given) == OLD_LETTERS:
-        found = next((path for path in there if old_hash(path) == given), None)
-        if found:
-            return found
-    known = {path: known_hash(path) for path in there}
-    found = next((path for path, whole in known.items() if whole.startswith(given)), None) if given else None
-    unknown = [path for path in there if not known[path]]
-    if found or not unknown:
-        return found
-    return next((path for path in each(unknown) if kept_hash(path).startswith(given)), None)
+    if len(digest) == OLD_LETTERS:
+        match = next((path for path in there if old_hash(path) == digest), None)
+        if match:
+            return match
+    hashes = {path: known_hash(path) for path in there}
+    match = next((path for path, whole in hashes.items() if whole.startswith(digest)), None) if digest else None
+    rest = [path for path in there if not hashes[path]]
+    if match or not rest:
+        return match
+    return next((path for path in each(rest) if kept_hash(path).startswith(digest)), None)
 
 
 def known_hash(path: Path) -> str:
-    """The SHA-256 of a file, where that is known without reading it; else ""."""
-    kept = stamped(read_json(cache_file()).get(str(path.resolve())), path)
-    return kept or next((found for found in (of_sidecars(path), of_webui(path)) if found), "")
+    """The SHA-256 of a file if it is known without reading the file; else ""."""
+    cached = stamped(read_json(cache_file()).get(str(path.resolve())), path)
+    return cached or next((digest for digest in (of_sidecars(path), of_webui(path)) if digest), "")
 
 
 def kept_hash(path: Path) -> str:
@@ -86,7 +87,7 @@ def old_hash(path: Path) -> str:
 
 
 def of_sidecars(path: Path) -> str:
-    """What `NAME.safetensors.sha256` or `NAME.sha256` says, unless the checkpoint has changed since; else ""."""
+    """The hash in `NAME.safetensors.sha256` or `NAME.sha256`, unless the checkpoint has changed since; else ""."""
     for place in (path.with_name(f"{path.name}.sha256"), path.with_suffix(".sha256")):
         try:
             if place.stat().st_mtime >= path.stat().st_mtime and place.stat().st_size < 4096:
@@ -99,27 +100,27 @@ def of_sidecars(path: Path) -> str:
 
 
 def of_webui(path: Path) -> str:
-    """What the cache.json of the WebUI around the file says, unless the file has changed since; else ""."""
+    """The hash in the cache.json of the WebUI around the file, unless the file has changed since; else ""."""
     whole = path.resolve()
-    changed = path.stat().st_mtime
+    mtime = path.stat().st_mtime
     for folder in whole.parents[:FOLDERS_ABOVE]:
         hashes = member(read_json(folder / "cache.json"), "hashes")
         if not isinstance(hashes, dict):
             continue
         for title in titles(whole):
-            found, when = member(hashes.get(title), "sha256"), member(hashes.get(title), "mtime")
+            digest, when = member(hashes.get(title), "sha256"), member(hashes.get(title), "mtime")
             if (
-                isinstance(found, str)
-                and SHA256.fullmatch(found)
+                isinstance(digest, str)
+                and SHA256.fullmatch(digest)
                 and isinstance(when, (int, float))
-                and when >= changed
+                and when >= mtime
             ):
-                return found.lower()
+                return digest.lower()
     return ""
 
 
 def titles(path: Path) -> Iterator[str]:
-    """What a WebUI may call a checkpoint: its path below one of the folders around it."""
+    """A WebUI's possible names of a checkpoint: its path below one of the folders around it."""
     for count in range(1, len(path.parts)):
         for separator in dict.fromkeys((os.sep, "/")):
             yield "checkpoint/" + separator.join(path.parts[-count:])
@@ -130,19 +131,19 @@ def stamped(entry: Any, path: Path) -> str:
     stat = path.stat()
     if [member(entry, "size"), member(entry, "changed")] != [stat.st_size, stat.st_mtime_ns]:
         return ""
-    found = member(entry, "sha256")
-    return found if isinstance(found, str) and SHA256.fullmatch(found) else ""
+    digest = member(entry, "sha256")
+    return digest if isinstance(digest, str) and SHA256.fullmatch(digest) else ""
 
 
-def keep(path: Path, found: str) -> None:
-    """Have the hash at hand the next time, also in another process. That it cannot be written is no fault."""
+def keep(path: Path, digest: str) -> None:
+    """Caches the hash for the next time, also in another process. Failing to write it is not an error."""
     stat, place = path.stat(), cache_file()
-    entry = {"size": stat.st_size, "changed": stat.st_mtime_ns, "sha256": found}
+    entry = {"size": stat.st_size, "changed": stat.st_mtime_ns, "sha256": digest}
     others = {name: one for name, one in read_json(place).items() if name != str(path.resolve())}
-    kept = dict([*others.items(), (str(path.resolve()), entry)][-MOST_KEPT:])
+    entries = dict([*others.items(), (str(path.resolve()), entry)][-MOST_KEPT:])
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_text(place, json.dumps(kept, indent=0))
+        write_text(place, json.dumps(entries, indent=0))
     except OSError:
         return
 
@@ -161,7 +162,7 @@ def cache_file() -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file that may be anything; empty where there is none."""
+    """The JSON object in a file, which may be anything; empty if there is none."""
     try:
         stat = path.stat()
     except OSError:
@@ -170,11 +171,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def _read_json(path: Path, size: int, changed: int) -> dict[str, Any]:
+def _read_json(path: Path, size: int, mtime_ns: int) -> dict[str, Any]:
     if size > LARGEST:
         return {}
     try:
-        found = loads(path.read_text(encoding="utf-8", errors="replace"))
+        data = loads(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}

@@ -16,16 +16,16 @@ from clip_skip.skip import shorten
 from clip_skip.standalone.option_kinds import Choice, Number
 from clip_skip.standalone.options import OPTIONS, Option
 from clip_skip.standalone.pictures.checkpoint import find_checkpoint as checkpoint
-from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, named
+from clip_skip.standalone.sampling.samplers import SAMPLERS, in_two, sampler_name
 
 __all__ = ["Recipe", "Remark", "checkpoint", "of"]
 
 NO_RNG = Template("The picture does not say RNG: CPU, so its noise is taken to be an NVIDIA GPU's.")
 NO_RNG_OF = Template("{tool} does not say where its noise is from, so it is taken to be an NVIDIA GPU's.")
-NOT_RUN = Template("{field}: {text} cannot be run here; {other} takes its place.")
-NOT_MADE = Template("{field}: {text} cannot be made here; {other} takes its place.")
+NOT_RUN = Template("{field}: {text} is not supported here; {other} is used instead.")
+NOT_MADE = Template("{field}: {text} is not available here; {other} is used instead.")
 LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.")
-TAKEN = Template("{reason} {native} is taken, as published.")
+TAKEN = Template("{reason} {native} is used, as published.")
 
 USED_ENTRIES = {
     *(key for option in OPTIONS for key in (option.infotext, option.infotext_of_ddim)),
@@ -56,7 +56,7 @@ BEGINNINGS = ("Sweep ", "Civitai ")
 
 
 class Remark(NamedTuple):
-    """option: the one that makes `message` pointless where it is given, by its name in options.py; "" for none"""
+    """option: the name in options.py of the option that, if given, makes `message` pointless; "" for none"""
 
     option: str
     message: Message | Template
@@ -66,8 +66,8 @@ class Remark(NamedTuple):
 class Recipe:
     """The settings of a picture.
 
-    options: the values of those options, by their names in options.py, that the picture has
-    remarks: a message for everything that is made otherwise here
+    options: the picture's values of options, by their names in options.py
+    remarks: a message for everything that differs here
     source:  the picture's own metadata, on which the meaning of its clip skip depends
     """
 
@@ -77,16 +77,16 @@ class Recipe:
 
     @property
     def warnings(self) -> tuple[Message | Template, ...]:
-        """A message for everything that is made otherwise here."""
+        """A message for everything that differs here."""
         return self.warnings_unless(())
 
-    def warnings_unless(self, given: Collection[str]) -> tuple[Message | Template, ...]:
-        """The same without the messages that do not apply because an option is `given`."""
-        return tuple(remark.message for remark in self.remarks if remark.option not in given)
+    def warnings_unless(self, options: Collection[str]) -> tuple[Message | Template, ...]:
+        """The same without the messages that don't apply because one of `options` is given."""
+        return tuple(remark.message for remark in self.remarks if remark.option not in options)
 
     def clip_skip(self, family: str) -> tuple[float, list[Message | str]]:
         """The clip skip at which the prompt stopped as a whole in a model of `family`, in SDXL CLIP-L, and a message
-        where the picture's own had no effect or isn't known."""
+        if the picture's own had no effect or isn't known."""
         tag = prompt_tag(self.options["prompt"])
         value = tag.at("l", False) if tag else None
         if value is not None:
@@ -100,37 +100,42 @@ class Recipe:
 
 def of(infotext: Infotext) -> Recipe:
     """The settings of a picture that can be reproduced. Raises `PictureError` for an invalid number or size."""
-    found, remarks = infotext.parameters, [*left_out(infotext), *without_rng(infotext)]
+    settings, remarks = infotext.parameters, [*left_out(infotext), *without_rng(infotext)]
     prompt, negative = with_tags(infotext)
-    hires = "Hires upscale" in found or "Hires resize" in found
+    hires = "Hires upscale" in settings or "Hires resize" in settings
     counting = [option for option in OPTIONS if hires or not option.hires]
     options: dict[str, Any] = {one.name: one.default for one in counting if one.hires or one.left_out_by_default}
     options |= {"prompt": prompt, "negative": negative, "hires": hires}
-    options["noise"] = "CPU" if found.get("RNG", "").upper() == "CPU" else "GPU"
+    options["noise"] = "CPU" if settings.get("RNG", "").upper() == "CPU" else "GPU"
     if size := infotext.size("Size"):
         options["width"], options["height"] = size
     if resize := infotext.size("Hires resize"):
         options["resize_width"], options["resize_height"] = resize
-    options["sampler"], about = _sampler(found.get("Sampler", ""), found.get("Schedule type", ""), SAMPLERS[0])
+    options["sampler"], about = _sampler(settings.get("Sampler", ""), settings.get("Schedule type", ""), SAMPLERS[0])
     remarks += [Remark("sampler", message) for message in about]
     if hires:
-        second = found.get("Hires sampler", ""), found.get("Hires schedule type", ""), options["sampler"], "Hires "
+        second = (
+            settings.get("Hires sampler", ""),
+            settings.get("Hires schedule type", ""),
+            options["sampler"],
+            "Hires ",
+        )
         sampler, about = _sampler(*second)
         options["hires_sampler"] = "" if sampler == options["sampler"] else sampler
         remarks += [Remark("hires_sampler", message) for message in about]
     for option in counting:
-        if (key := option.key(options["sampler"])) in found:
+        if (key := option.key(options["sampler"])) in settings:
             options[option.name], about = _value(option, key, infotext)
             remarks += [Remark(option.name, message) for message in about]
         other = option.key(options.get("hires_sampler") or options["sampler"])
-        if found.get(other) != found.get(key):  # the samplers of the two passes go by different ones
-            setting = FIELD_PROBLEM(field=other, problem=shorten(found.get(other, "")))
+        if settings.get(other) != settings.get(key):  # the samplers of the two passes go by different ones
+            setting = FIELD_PROBLEM(field=other, problem=shorten(settings.get(other, "")))
             remarks.append(Remark(option.name, LEFT_OUT(settings=setting)))
     return Recipe(options, tuple(remarks), infotext)
 
 
 def _value(option: Option, key: str, infotext: Infotext) -> tuple[Any, list[Message]]:
-    """The infotext's value of `option` under its `key`, and the message where it cannot be reproduced."""
+    """The infotext's value of `option` under its `key`, and a message if it can't be reproduced."""
     text = infotext.parameters[key]
     if isinstance(option.kind, Number):
         return infotext.whole(key) if option.kind.whole else infotext.number(key, 0), []
@@ -144,23 +149,23 @@ def without_rng(infotext: Infotext) -> Iterator[Remark]:
 
 
 def _sampler(name: str, schedule: str, default: str, prefix: str = "") -> tuple[str, list[Message]]:
-    """The matching entry of `SAMPLERS`, or `default` if it is absent or unknown, and the message then."""
+    """The matching entry of `SAMPLERS`, or `default` if it is absent or unknown, and a message in that case."""
     if not name and not schedule:
         return default, []
     base, own = (name, "Automatic") if name else in_two(default)
     try:
-        return named(base, schedule or own), []
+        return sampler_name(base, schedule or own), []
     except KeyError:
         instead = base if base in SAMPLERS else default
-        wanted = shorten(f"{base} {schedule}".rstrip())
-        return instead, [NOT_RUN(field=f"{prefix}Sampler", text=wanted, other=instead)]
+        text = shorten(f"{base} {schedule}".rstrip())
+        return instead, [NOT_RUN(field=f"{prefix}Sampler", text=text, other=instead)]
 
 
-def _one_of(known: Collection[str], name: str, value: str) -> tuple[str, list[Message]]:
-    """`value`, or the first that is known, and what to say then."""
-    if value in known:
+def _one_of(names: Collection[str], name: str, value: str) -> tuple[str, list[Message]]:
+    """`value`, or the first of `names`, and a message in that case."""
+    if value in names:
         return value, []
-    instead = next(iter(known))
+    instead = next(iter(names))
     return instead, [NOT_MADE(field=name, text=shorten(value), other=instead)]
 
 
@@ -175,14 +180,14 @@ def left_out(infotext: Infotext) -> Iterator[Remark]:
     ]
     if names:
         values = infotext.parameters
-        shown = (FIELD_PROBLEM(field=name[:60], problem=shorten(values[name])) for name in names[:MOST_LEFT_OUT])
+        parts = (FIELD_PROBLEM(field=name[:60], problem=shorten(values[name])) for name in names[:MOST_LEFT_OUT])
         more = ["..."] if len(names) > MOST_LEFT_OUT else []
-        yield Remark("", LEFT_OUT(settings=join([*shown, *more], ", ")))
+        yield Remark("", LEFT_OUT(settings=join([*parts, *more], ", ")))
 
 
 def with_tags(infotext: Infotext) -> tuple[str, str]:
-    """Prompt and negative prompt with tags for what was set elsewhere, which tags of their own win over: this
-    extension's panel, or ComfyUI's nodes where the prompt and the negative prompt have different ones."""
+    """Prompt and negative prompt with tags for values that were set elsewhere: in this extension's panel, or in
+    ComfyUI's nodes if those of the prompt and the negative prompt differ. Existing tags take precedence."""
     values = {one.name: restored(one, infotext.parameters) for one in FIELDS}
     if None not in values.values():
         prompt, negative = Panel(True, **values).skips()  # type: ignore[arg-type]

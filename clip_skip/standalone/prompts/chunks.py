@@ -20,7 +20,7 @@ Find = Callable[[Sequence[int], int], "tuple[str, int, int] | None"]
 
 @dataclass(frozen=True)
 class Chunk:
-    """77 tokens with start and end, their weights, and where which embedding's vectors take the place of tokens."""
+    """77 tokens with start and end, their weights, and the places and names of embeddings that replace tokens."""
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -47,9 +47,9 @@ class Open:
         if self.comma is None or len(self.tokens) - self.comma > BACKTRACK:
             return Open()
         cut = self.comma + 1
-        moved = Open(self.tokens[cut:], self.weights[cut:])
+        rest = Open(self.tokens[cut:], self.weights[cut:])
         del self.tokens[cut:], self.weights[cut:]
-        return moved
+        return rest
 
 
 EMPTY = Open().closed()
@@ -72,17 +72,17 @@ def chunks(
             if tokens[place] == COMMA:
                 current.comma = len(current.tokens)
             elif len(current.tokens) == CHUNK:
-                moved = current.torn()
+                rest = current.torn()
                 done.append(current.closed())
-                current = moved
+                current = rest
             if len(current.tokens) == CHUNK:
                 done.append(current.closed())
                 current = Open()
-            found = find(tokens, place)
-            if found is None:
-                ids, used = [tokens[place]], 1
+            embedding = find(tokens, place)
+            if embedding is None:
+                ids, length = [tokens[place]], 1
             else:
-                name, used, vectors = found
+                name, length, vectors = embedding
                 if len(current.tokens) + vectors > CHUNK:
                     done.append(current.closed())
                     current = Open()
@@ -90,7 +90,7 @@ def chunks(
                 ids = [0] * vectors
             current.tokens += ids
             current.weights += [piece[1]] * len(ids)
-            place += used
+            place += length
     if current.tokens or not done:
         done.append(current.closed())
     return done

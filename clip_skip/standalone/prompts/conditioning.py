@@ -37,8 +37,8 @@ class Look:
 
 Key = tuple[Hashable, ...]
 
-Written = tuple[list[list[Chunk]], Mapping[str, float]]
-"""The chunks of a text for each tower, and the clip skips that it asks for."""
+ChunkedText = tuple[list[list[Chunk]], Mapping[str, float]]
+"""The chunks of a text for each tower, and its clip skips by tower."""
 
 Timeline = Sequence[tuple[int, Look]]
 """The versions of a text, each with the last step, counted from 0, at which it is used."""
@@ -63,13 +63,13 @@ class Conditioner:
         self.passes = 0
         """The number of text encoder passes."""
         self.state: Hashable = ()
-        """What else the encodings depend on, such as LoRAs: encodings with another value are not used."""
+        """Anything else that encodings depend on, such as LoRAs: encodings with another value are not used."""
         self._kept: dict[Key, dict[float, Tensor]] = {}
         self._pooled: dict[Key, Tensor] = {}
 
     @property
     def encoder(self) -> encoder.TextEncoder:
-        """The first text encoder, which the slider is about."""
+        """The first text encoder, which the slider is for."""
         return self.towers[0].described
 
     def prepare(self, texts: Iterable[tuple[tuple[str, str], int, int]]) -> None:
@@ -78,17 +78,17 @@ class Conditioner:
         texts: prompt and negative prompt marked as by `Prompt.mark`, the calls of the UNet, and those of the pass
                before
         """
-        wanted: dict[tuple[int, Chunk], set[float]] = {}
+        values_by_chunk: dict[tuple[int, Chunk], set[float]] = {}
         for (prompt, negative), steps, first_pass in texts:
             for part in [*(part for _, part in sub_prompts(prompt)), negative]:
-                for rows, values in self._written(part, steps, first_pass)[0]:
+                for rows, values in self._chunked_versions(part, steps, first_pass)[0]:
                     for index, tower in enumerate(self.towers):
                         value = tower.described.clamp(values.get(tower.described.tower, 1.0))
                         for chunk in rows[index]:
                             unweighted = Chunk(chunk.tokens, (), chunk.vectors)
-                            wanted.setdefault((index, unweighted), set()).add(value)
-        for (index, chunk), asked in wanted.items():
-            self._encode(self.towers[index], chunk, asked)
+                            values_by_chunk.setdefault((index, unweighted), set()).add(value)
+        for (index, chunk), chunk_values in values_by_chunk.items():
+            self._encode(self.towers[index], chunk, chunk_values)
 
     def prompt(self, text: str, steps: int, first_pass: int = 0) -> list[SubPrompt]:
         """The sub-prompts of a marked prompt in a pass of `steps` calls of the UNet."""
@@ -96,58 +96,58 @@ class Conditioner:
 
     def timeline(self, text: str, steps: int, first_pass: int = 0, negative: bool = False) -> Timeline:
         """The conditionings of a marked text without AND by step. SDXL's are zeros for an empty negative prompt."""
-        written, ends, empty = self._written(text, steps, first_pass)
-        longest = max(len(row) for rows, _ in written for row in rows)
-        states = [self._states(index, written, longest) for index in range(len(self.towers))]
+        versions, ends, empty = self._chunked_versions(text, steps, first_pass)
+        longest = max(len(row) for rows, _ in versions for row in rows)
+        states = [self._states(index, versions, longest) for index in range(len(self.towers))]
         texts = torch.cat(states, dim=-1)
         last = self.towers[-1]
         pooled = None
         if last.pools:
-            pooled = torch.cat([self._pool(last, rows[-1][0]) for rows, _ in written])
+            pooled = torch.cat([self._pool(last, rows[-1][0]) for rows, _ in versions])
         if negative and empty and pooled is not None:
             texts, pooled = torch.zeros_like(texts), torch.zeros_like(pooled)
         pools = [None] * len(ends) if pooled is None else pooled[:, None]
         return [(end, Look(one, pool)) for end, one, pool in zip(ends, texts[:, None], pools)]
 
-    def _written(self, text: str, steps: int, first_pass: int) -> tuple[list[Written], list[int], bool]:
-        """For each text that `text` becomes its chunks by tower and its values; the last steps; are all empty?"""
+    def _chunked_versions(self, text: str, steps: int, first_pass: int) -> tuple[list[ChunkedText], list[int], bool]:
+        """For each version of `text` its chunks by tower and its values; their last steps; whether all are empty."""
         changes = schedule(text, steps, first_pass)
-        read = [read_marked(written) for _, written in changes]
-        written: list[Written] = []
-        for marked in read:
+        marked_texts = [read_marked(version) for _, version in changes]
+        versions: list[ChunkedText] = []
+        for marked in marked_texts:
             find = self.embeddings.finder(marked.clean)
             rows = [chunks(marked.clean, tower.encode, self.mode, find(tower)) for tower in self.towers]
-            written.append((rows, marked.values or {}))
-        return written, [end for end, _ in changes], not any(marked.clean for marked in read)
+            versions.append((rows, marked.values or {}))
+        return versions, [end for end, _ in changes], not any(marked.clean for marked in marked_texts)
 
-    def _states(self, index: int, written: Sequence[Written], longest: int) -> Tensor:
+    def _states(self, index: int, versions: Sequence[ChunkedText], longest: int) -> Tensor:
         """The conditioning of one tower for each of the texts, (texts, longest * 77, D)."""
         tower = self.towers[index]
-        values = [tower.described.clamp(asked.get(tower.described.tower, 1.0)) for _, asked in written]
-        padded = [[*rows[index], *[EMPTY] * (longest - len(rows[index]))] for rows, _ in written]
-        made = []
+        values = [tower.described.clamp(own_values.get(tower.described.tower, 1.0)) for _, own_values in versions]
+        padded = [[*rows[index], *[EMPTY] * (longest - len(rows[index]))] for rows, _ in versions]
+        columns = []
         for column in zip_longest(*padded):
             states = torch.cat([self._encode(tower, chunk, {value})[value] for chunk, value in zip(column, values)])
             weights = torch.tensor([chunk.weights for chunk in column], device=states.device)
-            made.append(emphasis.apply_emphasis(states, weights, self.mode))
-        return torch.cat(made, dim=1)
+            columns.append(emphasis.apply_emphasis(states, weights, self.mode))
+        return torch.cat(columns, dim=1)
 
     def _encode(self, tower: Tower, chunk: Chunk, values: Iterable[float]) -> dict[float, Tensor]:
         """The encoder's (1, 77, D) for `chunk` at each of `values`, which are in the encoder's range."""
         key = self._key(tower, chunk)
-        kept = self._kept[key] = self._kept.pop(key, {})
+        states_by_value = self._kept[key] = self._kept.pop(key, {})
         while len(self._kept) > KEPT:
             oldest = next(iter(self._kept))
             del self._kept[oldest]
             self._pooled.pop(oldest, None)
-        if missing := sorted(set(values) - kept.keys()):
+        if missing := sorted(set(values) - states_by_value.keys()):
             with self.embeddings.placed(tower, chunk):
                 states, pooled = tower.run(chunk.tokens, missing)
             self.passes += 1
-            kept.update(states)
+            states_by_value.update(states)
             if pooled is not None:
                 self._pooled[key] = pooled
-        return kept
+        return states_by_value
 
     def _pool(self, tower: Tower, chunk: Chunk) -> Tensor:
         """The pooled vector (1, P) of `chunk`."""

@@ -31,7 +31,7 @@ UNSAFE = Template("{file} is not a textual inversion: it is broken, or holds som
 class Embedding:
     """A word, and its vectors (number, width) for each tower.
 
-    problem: why its file cannot be used, if it cannot; that matters where a prompt names it
+    problem: why its file cannot be used, if it can't; reported only if a prompt names it
     """
 
     name: str
@@ -45,14 +45,16 @@ class Embedding:
 
 
 class Embeddings:
-    """The textual inversions that prompts may name. As in the WebUI, those for another family are not among them."""
+    """The textual inversions that prompts may name; as in the WebUI, only those for this family."""
 
-    def __init__(self, known: Iterable[Embedding]) -> None:
-        self.known = {embedding.name.lower(): embedding for embedding in known}
+    def __init__(self, embeddings: Iterable[Embedding]) -> None:
+        self.by_name = {embedding.name.lower(): embedding for embedding in embeddings}
 
     def keep_fitting(self, towers: Sequence[Tower]) -> Embeddings:
         """The embeddings that fit these towers, and those that have a problem."""
-        return Embeddings(embedding for embedding in self.known.values() if embedding.problem or embedding.fits(towers))
+        return Embeddings(
+            embedding for embedding in self.by_name.values() if embedding.problem or embedding.fits(towers)
+        )
 
     def finder(self, text: str) -> Callable[[Tower], Find]:
         """A function that finds embeddings' names in the tokens of `text`, longest name first.
@@ -60,17 +62,17 @@ class Embeddings:
         It raises `EmbeddingError` for a name whose file cannot be used.
         """
         lower = text.lower()
-        named = sorted((name for name in self.known if name in lower), key=len, reverse=True)
+        names = sorted((name for name in self.by_name if name in lower), key=len, reverse=True)
 
         def of(tower: Tower) -> Find:
-            ids = [(name, tower.encode(name)) for name in named]
+            ids = [(name, tower.encode(name)) for name in names]
 
             def find(tokens: Sequence[int], place: int) -> tuple[str, int, int] | None:
-                for name, written in ids:
-                    if written and list(tokens[place : place + len(written)]) == written:
-                        if problem := self.known[name].problem:
+                for name, name_tokens in ids:
+                    if name_tokens and list(tokens[place : place + len(name_tokens)]) == name_tokens:
+                        if problem := self.by_name[name].problem:
                             raise EmbeddingError(problem)
-                        return name, len(written), len(self.known[name].vectors[tower.described.tower])
+                        return name, len(name_tokens), len(self.by_name[name].vectors[tower.described.tower])
                 return None
 
             return find
@@ -79,7 +81,7 @@ class Embeddings:
 
     @contextmanager
     def placed(self, tower: Tower, chunk: Chunk) -> Iterator[None]:
-        """While this lasts, `tower` reads the vectors of `chunk` in place of its tokens there."""
+        """While open, `tower` reads the vectors of `chunk` in place of its tokens there."""
         if not chunk.vectors:
             yield
             return
@@ -87,7 +89,7 @@ class Embeddings:
         def place(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
             output = output.clone()
             for start, name in chunk.vectors:
-                vectors = self.known[name].vectors[tower.described.tower].to(output)
+                vectors = self.by_name[name].vectors[tower.described.tower].to(output)
                 room = output.shape[1] - start
                 output[:, start : start + len(vectors)] = vectors[:room]
             return output
@@ -115,7 +117,7 @@ def read_or_report(path: Path) -> Embedding:
 def read_embedding(path: Path) -> Embedding:
     """The textual inversion in `path`: of the WebUI, of diffusers, or for SDXL. Raises `EmbeddingError`.
 
-    Pickles (.pt, .bin) are read without running what they say.
+    Pickles (.pt, .bin) are read without running their code.
     """
     try:
         return Embedding(path.stem, {tower: matrix(vectors) for tower, vectors in vectors_in(path).items()})
@@ -152,6 +154,6 @@ def matrix(vectors: Tensor) -> Tensor:
 
 
 def token_embedding(module: nn.Module) -> nn.Embedding:
-    (found,) = (part for name, part in module.named_modules() if name.endswith("token_embedding"))
-    assert isinstance(found, nn.Embedding)
-    return found
+    (embedding,) = (part for name, part in module.named_modules() if name.endswith("token_embedding"))
+    assert isinstance(embedding, nn.Embedding)
+    return embedding

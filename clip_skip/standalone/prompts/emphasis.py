@@ -22,7 +22,7 @@ TOKEN = re.compile(
 )
 
 BREAK = ("BREAK", -1.0)
-"""The piece that ends a chunk. In round brackets its weight is another, and it is a word."""
+"""The piece that ends a chunk. In round brackets it has another weight, and is a plain word."""
 
 FACTOR = 1.1
 _BREAK = re.compile(r"\bBREAK\b")
@@ -38,7 +38,7 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
     """
     if mode == "None":
         return [(text, 1.0)]
-    found: list[Piece] = []
+    parts: list[Piece] = []
     opened: dict[str, list[int | None]] = {"(": [], "[": []}
     """The start of the contents of each open bracket; None for one without a weight."""
     depth = 0
@@ -48,23 +48,23 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
         start = opened[bracket].pop()
         if start is not None:
             depth -= 1
-            found[start:] = [(part, weight * factor) for part, weight in found[start:]]
+            parts[start:] = [(part, weight * factor) for part, weight in parts[start:]]
 
     for kind, token in tokens(text):
         closes = {")": "(", "]": "["}.get(token[-1])
         if kind == "ESCAPE":
-            found.append((token[1:], 1.0))
+            parts.append((token[1:], 1.0))
         elif kind == "OPEN":
-            opened[token].append(len(found) if depth < MOST_BRACKETS else None)
+            opened[token].append(len(parts) if depth < MOST_BRACKETS else None)
             depth += depth < MOST_BRACKETS
         elif closes and opened[closes]:
             close(closes, factor_of(kind, token))
         else:
-            found += split_at_break(token)
+            parts += split_at_break(token)
     for bracket, factor in (("(", FACTOR), ("[", 1 / FACTOR)):
         while opened[bracket]:
             close(bracket, factor)
-    return list(merged(found))
+    return list(merged(parts))
 
 
 def tokens(text: str) -> Iterator[tuple[str, str]]:
@@ -98,10 +98,10 @@ def split_at_break(text: str) -> Iterator[Piece]:
         yield (part if index == len(parts) - 1 else part.rstrip()), 1.0
 
 
-def merged(found: list[Piece]) -> Iterator[Piece]:
+def merged(parts: list[Piece]) -> Iterator[Piece]:
     """Neighbours of one weight as one piece; at least one piece."""
-    last, weight = found[0] if found else ("", 1.0)
-    for part, its in found[1:]:
+    last, weight = parts[0] if parts else ("", 1.0)
+    for part, its in parts[1:]:
         if its == weight:
             last += part
         else:
@@ -113,7 +113,7 @@ def merged(found: list[Piece]) -> Iterator[Piece]:
 def apply_emphasis(states: Tensor, weights: Tensor, mode: str = "Original") -> Tensor:
     """`states` (B, 77, D) of one chunk of B texts with the tokens' `weights` (B, 77).
 
-    "Original" keeps the mean of all of `states`: texts that take turns in one prompt change each other.
+    "Original" keeps the mean of all of `states`, so the versions of a prompt affect each other.
     """
     if mode in ("Ignore", "None") or bool((weights == 1).all()):
         return states

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: where the texts of a batch of pictures pull each of them, at every call of the UNet."""
+"""Classifier-free guidance of a batch of pictures by their texts, at every call of the UNet."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Predict = Callable[[Tensor, Tensor, Tensor, "dict[str, Tensor] | None"], Tensor]
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of texts that are equally long, and so go through the UNet together.
+    """Rows of texts of equal length, which go through the UNet in one call.
 
-    rows:     where among all rows each of them is
+    rows:     the index of each of them among all rows
     pictures: the index of each one's picture
     """
 
@@ -57,10 +57,10 @@ class Guidance:
         self._set(call, latents.device)
         predicted: Tensor | None = None
         for group in self._groups:
-            made = predict(latents[group.pictures], time, group.texts, group.added)
+            prediction = predict(latents[group.pictures], time, group.texts, group.added)
             if predicted is None:
-                predicted = made.new_empty(len(self._timelines), *made.shape[1:])
-            predicted[group.rows] = made
+                predicted = prediction.new_empty(len(self._timelines), *prediction.shape[1:])
+            predicted[group.rows] = prediction
         assert predicted is not None
         pulls = torch.tensor(self._pulls, device=latents.device).view(-1, 1, 1, 1)
         without = predicted[len(self._pulls) :]
@@ -70,7 +70,7 @@ class Guidance:
         return guided
 
     def _set(self, call: int, device: torch.device) -> None:
-        """Gather what holds at this call, if it is not what held at the last one."""
+        """Gather the texts of this call, if they differ from the last one's."""
         now = tuple(next((i for i, (end, _) in enumerate(t) if call <= end), 0) for t in self._timelines)
         if now != self._now:
             self._now = now

@@ -17,7 +17,7 @@ from clip_skip.skip import shorten
 __all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks"]
 
 LORA = ("lora", "lyco")
-"""The names of networks that are LoRAs; the WebUI takes the second one as another word for the first."""
+"""The names of networks that are LoRAs; the WebUI treats the second as a synonym of the first."""
 
 OWN_NAMES = ("te", "unet")
 """The names that a LoRA's weights may have."""
@@ -94,21 +94,21 @@ def written_networks(prompt: str) -> Iterator[Network]:
 
 def lora_of(network: Network) -> Lora:
     """The LoRA that is written as `network`. Raises `LoraError`."""
-    named = dict(item.split("=") for item in network.items if is_named(item))
+    options = dict(item.split("=") for item in network.items if is_named(item))
     positional = [item for item in network.items if not is_named(item)]
     if not positional or not positional[0]:
         raise LoraError(NO_NAME(tag=shorten(network.tag)))
-    text = named.get("te", positional[1] if len(positional) > 1 else "1")
+    text = options.get("te", positional[1] if len(positional) > 1 else "1")
     text_weight = number(text, network)
-    if "unet" in named:
-        return Lora(positional[0], text_weight, number(named["unet"], network))
+    if "unet" in options:
+        return Lora(positional[0], text_weight, number(options["unet"], network))
     if len(positional) > 2 and is_number(positional[2]):
         return Lora(positional[0], text_weight, number(positional[2], network))
     return Lora(positional[0], text_weight, text_weight)
 
 
 def others_options(network: Network) -> list[str]:
-    """The items of a LoRA that are not read here: names but ours, a third weight that is not a number, and more.
+    """The items of a LoRA that are not read here: other names than ours, a third weight that is not a number, and more.
 
     They are block weights (`OUTALL`, `lbw=`) and steps (`stop=`) of other extensions, and the WebUI's limit of ranks.
     """

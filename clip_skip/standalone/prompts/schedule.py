@@ -2,8 +2,8 @@
 
 [from:to:0.5]  [to:5]  [from::5]  [a|b]
 
-The rules are those of AUTOMATIC1111 v1.10.1, by what it does with `tests/prompts.json`: brackets that belong to nothing
-are letters, and where a `|` belongs to nothing, or a backslash escapes nothing, the whole prompt is used verbatim.
+The rules are those of AUTOMATIC1111 v1.10.1, compared with its results in `tests/prompts.json`: unmatched brackets are
+letters, and if a `|` is outside brackets, or a backslash escapes nothing, the whole prompt is used verbatim.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def schedule(prompt: str, steps: int, first_pass: int = 0) -> tuple[tuple[int, s
     """The last step of each text that `prompt` becomes, and the text: ((10, "a cow"), (20, "a horse")).
 
     steps:      of the pass, counted as the calls of the UNet that its sampler makes
-    first_pass: those of the pass before, in a hires pass, which whole numbers go on from
+    first_pass: those of the pass before, in a hires pass, whose whole numbers count from there
     Takes time in proportion to the length of `prompt`, for each of the texts.
     """
     if "[" not in prompt or depth_of(prompt) > MOST_BRACKETS:
@@ -76,7 +76,7 @@ class Reader:
         self.steps, self.first_pass = steps, first_pass
         self.ends = {steps}
         self.whole: list[str | Leaf] = []
-        """The parts outside brackets, as far as they are known."""
+        """The parts outside brackets so far."""
         self.opened: list[Bracket] = []
 
     def read(self, prompt: str) -> Leaf:
@@ -120,19 +120,19 @@ class Reader:
             return None
         if "|" in separators:
             return None if ":" in separators else self.alternation([join_leaves(part) for part in parts])
-        written = parts[-1]
-        if len(parts) > 3 or len(written) != 1 or not isinstance(written[0], str) or not STEP.fullmatch(written[0]):
+        when = parts[-1]
+        if len(parts) > 3 or len(when) != 1 or not isinstance(when[0], str) or not STEP.fullmatch(when[0]):
             return None
-        return self.edit(join_leaves(parts[0] if len(parts) == 3 else []), join_leaves(parts[-2]), written[0])
+        return self.edit(join_leaves(parts[0] if len(parts) == 3 else []), join_leaves(parts[-2]), when[0])
 
     def alternation(self, parts: list[Leaf]) -> Leaf:
         """Another of `parts` at each step."""
         self.ends.update(range(1, self.steps + 1))
         return lambda step: parts[(step - 1) % len(parts)](step)
 
-    def edit(self, before: Leaf, after: Leaf, written: str) -> Leaf:
-        """`before` up to the step that is `written`, then `after`."""
-        last = last_step(written, self.steps, self.first_pass)
+    def edit(self, before: Leaf, after: Leaf, when: str) -> Leaf:
+        """`before` up to the step `when`, as written, then `after`."""
+        last = last_step(when, self.steps, self.first_pass)
         if last >= 1:
             self.ends.add(last)
         return lambda step: before(step) if step <= last else after(step)
@@ -168,8 +168,8 @@ def depth_of(prompt: str) -> int:
     return deepest
 
 
-def last_step(written: str, steps: int, first_pass: int) -> int:
-    """The last step before an edit, at least 0: a number with a point is a share of the steps, one without counts."""
-    number = float(written)
-    step = (number - (1 if first_pass else 0)) * steps if "." in written else number - first_pass
+def last_step(when: str, steps: int, first_pass: int) -> int:
+    """The last step before an edit, at least 0: with a decimal point a share of the steps, without one a step."""
+    number = float(when.strip())  # control characters count as white space, too
+    step = (number - (1 if first_pass else 0)) * steps if "." in when else number - first_pass
     return int(max(min(step, steps), 0))

@@ -20,7 +20,8 @@ class Tower:
     module:    a CLIPTextModel of transformers, with a projection where it pools
     encode:    a text's tokens, without start and end
     padding:   the token after the first end
-    pools:     whether the UNet looks at its pooled vector too (SDXL's second)
+    pools:     whether the UNet also gets its pooled vector (SDXL's second)
+    bring:     moves `module` to the device on which it runs
     """
 
     described: TextEncoder
@@ -28,9 +29,11 @@ class Tower:
     encode: Callable[[str], list[int]]
     padding: int = END
     pools: bool = False
+    bring: Callable[[], None] = lambda: None
 
     def run(self, tokens: Sequence[int], values: Sequence[float]) -> tuple[dict[float, Tensor], Tensor | None]:
         """The conditioning (1, 77, D) at each of `values` from one pass, and the pooled vector (1, P)."""
+        self.bring()
         end = tokens.index(END) + 1
         row = torch.tensor([[*tokens[:end], *[self.padding] * (len(tokens) - end)]])
         row = row.to(next(self.module.parameters()).device)

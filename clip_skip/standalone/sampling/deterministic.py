@@ -1,7 +1,7 @@
 """The samplers without noise of their own: diffusers' schedulers, at the WebUI's noise levels and times.
 
-Beside what diffusers' schedulers have, each has `begin`, and its `set_timesteps` knows of hires passes, as those of
-stochastic.py do.
+Besides the methods of diffusers' schedulers each has `begin`, and its `set_timesteps` supports hires passes, as in
+stochastic.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 class AtLevels:
-    """A scheduler at the levels of a schedule of the WebUI's."""
+    """A scheduler at the noise levels of one of the WebUI's schedules."""
 
     schedule = ""
     takes_noises = False
@@ -50,19 +50,19 @@ class AtLevels:
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
         """The first latents: noise, in a hires pass added to the latents `picture`."""
         begun = noise * self.init_noise_sigma
-        return begun if picture is None else begun + picture * self._kept
+        return begun if picture is None else begun + picture * self._latent_scale
 
     @property
     def init_noise_sigma(self) -> float:
         """The factor that scales noise to the latents at the first level, as diffusers' pipelines expect it."""
-        return self.sigmas[0].item() * self._kept
+        return self.sigmas[0].item() * self._latent_scale
 
     @init_noise_sigma.setter
     def init_noise_sigma(self, _theirs: float) -> None:
         pass
 
     @property
-    def _kept(self) -> float:
+    def _latent_scale(self) -> float:
         return (self.sigmas[0].item() ** 2 + 1) ** -0.5 if self.preserving else 1.0
 
 
@@ -79,8 +79,8 @@ def euler(schedule: str, prediction: str) -> Any:
 
 
 def dpmpp_2m(schedule: str, prediction: str) -> Any:
-    made = DPMpp2M(**NOISE, prediction_type=prediction, final_sigmas_type="zero", lower_order_final=False)
-    return at(schedule, made)
+    scheduler = DPMpp2M(**NOISE, prediction_type=prediction, final_sigmas_type="zero", lower_order_final=False)
+    return at(schedule, scheduler)
 
 
 def at(schedule: str, scheduler: Any) -> Any:
@@ -98,12 +98,12 @@ class OverTimes:
         """The first latents: noise, in a hires pass added to the latents `picture`."""
         if picture is None:
             return noise
-        kept = 1 / (training_sigmas()[self.begins_at].item() ** 2 + 1)
-        begun: Tensor = picture * kept**0.5 + noise * (1 - kept) ** 0.5
+        alpha = 1 / (training_sigmas()[self.begins_at].item() ** 2 + 1)
+        begun: Tensor = picture * alpha**0.5 + noise * (1 - alpha) ** 0.5
         return begun
 
     def times(self, steps: int, left: int | None) -> Tensor:
-        """The times that are gone through, the earliest first."""
+        """The times of the steps, the earliest first."""
         times = vp_times(steps)
         if left is None:
             return times
@@ -129,7 +129,7 @@ class DDIM(OverTimes, DDIMScheduler):  # type: ignore[misc]
         return super().step(output, time, sample, eta=self.eta, variance_noise=noise, **options)
 
     def set_timesteps(self, steps: int, device: Any = None, left: int | None = None) -> None:
-        """As in the WebUI the run ends at time 1, and where 1000 is not a multiple of `steps` it has one more step."""
+        """As in the WebUI the run ends at time 1, and has one more step if 1000 is not a multiple of `steps`."""
         super().set_timesteps(steps, device)
         self.timesteps = self.times(steps, left).flip(0)[:-1].to(device)
 

@@ -1,4 +1,4 @@
-"""Noise: a sequence of normal numbers for each seed, as torch draws them on a CPU or on an NVIDIA GPU."""
+"""Noise: a sequence of normal numbers for each seed, as torch generates them on a CPU or on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Noise", "in_brownian_trees", "stacked"]
 
 
 class Noise:
-    """source: "CPU", or "GPU" for what `torch.randn` gives on an NVIDIA GPU, wherever this runs."""
+    """source: "CPU", or "GPU" for the numbers of `torch.randn` on an NVIDIA GPU, on any device."""
 
     def __init__(self, seed: int, source: str = "CPU") -> None:
         self.seed, self.source = seed, source
@@ -53,22 +53,22 @@ def philox(seed: int, call: int, numbers: int) -> np.ndarray:
         ]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     size, angle = ((one.astype(np.float32) + np.float32(0.5)) * np.float32(2**-32) for one in counter[:2])
-    made: np.ndarray = np.sqrt(-2 * np.log(size)) * np.sin(angle * np.float32(2 * math.pi))
-    return made
+    normals: np.ndarray = np.sqrt(-2 * np.log(size)) * np.sin(angle * np.float32(2 * math.pi))
+    return normals
 
 
 @contextmanager
 def in_brownian_trees(source: str) -> Iterator[None]:
-    """While this holds, torchsde takes its noise from `source`."""
+    """While open, torchsde takes its noise from `source`."""
     from torchsde._brownian import brownian_interval  # slow to import
 
     before = brownian_interval._randn
 
-    def drawn(size: Sequence[int], dtype: torch.dtype, device: torch.device, seed: int) -> Tensor:
+    def draw_normals(size: Sequence[int], dtype: torch.dtype, device: torch.device, seed: int) -> Tensor:
         return Noise(int(seed), source).draw(size).to(device, dtype)
 
     if source != "CPU":
-        brownian_interval._randn = drawn
+        brownian_interval._randn = draw_normals
     try:
         yield
     finally:

@@ -34,22 +34,22 @@ def sigma_at(times: Tensor, sigmas: Tensor | None = None) -> Tensor:
 
 def time_at(sigmas: Tensor) -> Tensor:
     """The times of `sigmas`; the reverse of `sigma_at`."""
-    logs, wanted = training_sigmas().log(), sigmas.log()
-    low = (torch.searchsorted(logs, wanted, right=True) - 1).clamp(0, TIMES - 2)
-    return low + ((wanted - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
+    logs, targets = training_sigmas().log(), sigmas.log()
+    low = (torch.searchsorted(logs, targets, right=True) - 1).clamp(0, TIMES - 2)
+    return low + ((targets - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
 
 
 def levels(schedule: str, steps: int) -> Tensor:
     """The sigmas of `steps` steps, with the 0 at the end, (steps + 1,). KeyError if there is no such schedule."""
     least, most = training_sigmas()[0].item(), training_sigmas()[-1].item()
-    made = {
+    sigmas = {
         "Uniform": lambda: sigma_at(torch.linspace(TIMES - 1, 0, steps)),
         "Karras": lambda: karras(steps, least, most),
         "Exponential": lambda: torch.linspace(math.log(most), math.log(least), steps).exp(),
         "SGM Uniform": lambda: sigma_at(torch.linspace(TIMES - 1, 0, steps + 1)[:-1]),
         "Beta": lambda: beta(steps, least, most),
     }[schedule]()
-    return torch.cat([made, torch.zeros(1)])
+    return torch.cat([sigmas, torch.zeros(1)])
 
 
 def sigmas_and_times(schedule: str, steps: int, left: int | None = None) -> tuple[Tensor, Tensor]:
@@ -65,21 +65,21 @@ def vp_times(steps: int) -> Tensor:
 
 def sigma_at_half_alpha(times: Tensor) -> Tensor:
     """The sigmas of `times`, interpolated in log alpha between whole ones: UniPC's."""
-    left = -0.5 * torch.log1p(training_sigmas() ** 2)
+    log_alphas = -0.5 * torch.log1p(training_sigmas() ** 2)
     low = times.floor().long().clamp(0, TIMES - 2)
-    return torch.expm1(-2 * torch.lerp(left[low], left[low + 1], times - low)) ** 0.5
+    return torch.expm1(-2 * torch.lerp(log_alphas[low], log_alphas[low + 1], times - low)) ** 0.5
 
 
 def karras(steps: int, least: float, most: float, rho: float = 7.0) -> Tensor:
     """Equation 5 of Karras et al. 2022."""
     first, last = most ** (1 / rho), least ** (1 / rho)
-    made: Tensor = (first + torch.linspace(0, 1, steps) * (last - first)) ** rho
-    return made
+    sigmas: Tensor = (first + torch.linspace(0, 1, steps) * (last - first)) ** rho
+    return sigmas
 
 
 def beta(steps: int, least: float, most: float) -> Tensor:
     """The quantiles of a beta distribution with both parameters 0.6 (Lee et al. 2024)."""
-    from scipy import stats  # slow to import, and needed here alone
+    from scipy import stats  # slow to import
 
     quantiles = stats.beta.ppf(1 - np.linspace(0, 1, steps), 0.6, 0.6)
     return torch.from_numpy(least + quantiles * (most - least)).float()

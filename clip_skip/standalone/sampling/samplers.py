@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find_sampler", "in_two", "named", "scheduler"]
+__all__ = ["SAMPLERS", "SCHEDULES", "Sampler", "find_sampler", "in_two", "sampler_name", "scheduler"]
 
 SCHEDULES = ("Uniform", "Karras", "Exponential", "SGM Uniform", "Beta")
 
@@ -77,7 +77,7 @@ def find_sampler(name: str) -> tuple[Sampler, str]:
     return KNOWN[name[: -len(schedule) - 1]], schedule
 
 
-def named(sampler: str, schedule: str) -> str:
+def sampler_name(sampler: str, schedule: str) -> str:
     """The WebUI's sampler and its schedule type as one of `SAMPLERS`; KeyError if it is not one."""
     schedule = "" if schedule in ("", "Automatic") or sampler in ("DDIM", "UniPC") else schedule
     name = f"{sampler} {schedule}".rstrip()
@@ -87,7 +87,7 @@ def named(sampler: str, schedule: str) -> str:
 
 def in_two(name: str) -> tuple[str, str]:
     """The WebUI's name of the sampler `name`, one of `SAMPLERS`, and of its schedule type."""
-    base = next(known for known in sorted(KNOWN, key=len, reverse=True) if name.startswith(known))
+    base = next(base_name for base_name in sorted(KNOWN, key=len, reverse=True) if name.startswith(base_name))
     return base, name[len(base) + 1 :] or "Automatic"
 
 
@@ -97,7 +97,7 @@ def scheduler(name: str, prediction: str = "epsilon", eta: float | None = None) 
     eta: the share of noise that the steps of a stochastic sampler add; None is the sampler's own
     """
     sampler, schedule = find_sampler(name)
-    made = sampler.make(schedule, prediction)
+    result = sampler.make(schedule, prediction)
     if eta is not None:
-        made.eta = eta
-    return made
+        result.eta = eta
+    return result

@@ -1,7 +1,7 @@
 """The samplers with noise of their own: Euler a, DPM-Solver++ with noise from a Brownian tree, and LCM.
 
 DPM++ SDE, 2M SDE and 3M SDE are those of k-diffusion (Lu et al. 2022, and its author's third-order form), which itself
-cannot be had beside numpy 2; what diffusers has of these names takes other noise and other steps: docs/parity.md.
+doesn't support numpy 2; diffusers' samplers of these names use other noise and other steps: docs/parity.md.
 
 Each is a scheduler as diffusers' are: `set_timesteps`, `timesteps`, `scale_model_input`, `step`, and as those of
 deterministic.py are: `begin`. Latents (B, C, H, W) are picture + sigma * noise, not scaled down.
@@ -25,7 +25,7 @@ __all__ = ["LCM", "BrownianTree", "DPMppMultistepSDE", "DPMppSDE", "EulerAncestr
 
 
 class BrownianTree:
-    """Noise that does not depend on how many steps there are: one path of Brownian motion over sigma for each seed."""
+    """Noise that does not depend on the number of steps: one path of Brownian motion over sigma for each seed."""
 
     def __init__(self, like: Tensor, sigmas: Tensor, noises: Sequence[Noise]) -> None:
         import torchsde  # slow to import
@@ -37,7 +37,7 @@ class BrownianTree:
             self.paths = [torchsde.BrownianTree(low, start, high, entropy=noise.seed) for noise in noises]
 
     def __call__(self, sigma: Tensor, lower: Tensor) -> Tensor:
-        """The noise of going from one level to a lower one, of variance 1, (B, C, H, W) on the CPU."""
+        """The noise for a step from one level to a lower one, of variance 1, (B, C, H, W) on the CPU."""
         with warnings.catch_warnings(), in_brownian_trees(self.source):
             warnings.simplefilter("ignore")  # that an end of the path is exceeded by the last bit
             walked = torch.stack([path(lower, sigma) for path in self.paths])
@@ -76,7 +76,7 @@ class Scheduler:
         return time_at(self.sigmas[:-1])
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
-        """What the steps begin with: noise, in a hires pass over the latents `picture`."""
+        """The first latents: noise, in a hires pass added to the latents `picture`."""
         begun = noise * self.sigmas[0].item()
         return begun if picture is None else begun + picture
 
@@ -100,7 +100,7 @@ class Scheduler:
 
 
 def ancestral(sigma: Tensor, lower: Tensor, eta: float) -> tuple[float, float]:
-    """The level that a step from `sigma` to `lower` goes down to, and how much noise it adds then."""
+    """The level that a step from `sigma` to `lower` goes down to, and the noise that it adds afterwards."""
     up = torch.minimum(lower, eta * (lower**2 * (sigma**2 - lower**2) / sigma**2) ** 0.5)
     return ((lower**2 - up**2) ** 0.5).item(), up.item()
 
@@ -181,15 +181,15 @@ class DPMppSDE(Brownian):
         else:
             lower = self.sigmas[first + 2]
         down, up = ancestral(sigma, lower, self.eta)
-        left = down / sigma.item()
-        return left * self.sample + (1 - left) * picture + self.noise(sample, noises, sigma, lower) * up
+        ratio = down / sigma.item()
+        return ratio * self.sample + (1 - ratio) * picture + self.noise(sample, noises, sigma, lower) * up
 
 
 class LCM(Scheduler):
     """Latent consistency (Luo et al. 2023): each step goes to the picture, and back up with new noise."""
 
     SKIPPED = 20
-    """Every so many times one that the model was distilled at."""
+    """The distance between the times that the model was distilled at."""
 
     def of_all(self, steps: int) -> Tensor:
         learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED]
@@ -202,8 +202,8 @@ class LCM(Scheduler):
 
     def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         scaled = self.timesteps[self.index].item() * 10
-        kept = 0.25 / (scaled**2 + 0.25)
-        following: Tensor = picture * (scaled / (scaled**2 + 0.25) ** 0.5) + sample * kept
+        c_skip = 0.25 / (scaled**2 + 0.25)
+        following: Tensor = picture * (scaled / (scaled**2 + 0.25) ** 0.5) + sample * c_skip
         lower = self.sigmas[self.index + 1].item()
         if lower:
             following = following + lower * stacked(noises, sample.shape[1:]).to(sample)

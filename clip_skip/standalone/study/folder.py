@@ -1,4 +1,4 @@
-"""The folder of a study: which pictures are finished, their scores, and how a batch gets there whole or not at all."""
+"""The folder of a study: which pictures are finished, their scores, and how a whole batch is saved or nothing."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def find_another_study(job: StudyJob) -> Message | None:
     record = job.out / "study.json"
     if not record.exists():
         return NO_RECORD(folder=str(job.out)) if any(job.out.glob("[!.]*")) else None
-    found = read_made_with(record)
-    if found is None:
+    old = read_made_with(record)
+    if old is None:
         return NOT_A_RECORD(file=str(record))
-    wanted = json.loads(json.dumps(job.made_with))
-    if found.get("format") != wanted["format"]:
+    new = json.loads(json.dumps(job.made_with))
+    if old.get("format") != new["format"]:
         return OTHER_VERSION(folder=str(job.out))
-    differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+    differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if not differing:
         return None
-    was, is_now = (json.dumps({key: made_with.get(key) for key in differing}) for made_with in (found, wanted))
+    was, is_now = (json.dumps({key: made_with.get(key) for key in differing}) for made_with in (old, new))
     return OTHER_SETTINGS(folder=str(job.out), before=was, now=is_now)
 
 

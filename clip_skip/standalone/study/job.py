@@ -22,7 +22,7 @@ __all__ = ["StudyJob"]
 class StudyJob:
     """models: the file of each checkpoint, by its name in the plan
     device:  where the pictures are made; on a cluster "cpu" or "cuda"
-    loading: its emphasis is that of the settings, whatever it says
+    loading: its emphasis is replaced by that of the settings
     """
 
     models: Mapping[str, Path]
@@ -57,7 +57,7 @@ class StudyJob:
         return own.infotext(self.shot(cell))
 
     def identity(self, cell: StudyCell) -> str:
-        """The identity of the picture of `cell`: everything that it is made from. Raises `LoraError`."""
+        """The identity of the picture of `cell`: a hash of everything that it is made from. Raises `LoraError`."""
         return self._identities.of(self.models[cell.model], self.settings.batch((self.shot(cell),)))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The files of a study's results: a row for each picture, the table of clip skips, the page, and every setting."""
+"""The files of a study's results: a row for each picture, the table of clip skips, the page, and all settings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
 
     pixels: the SHA-256 of the picture's bytes (RGB, row by row)
     """
-    known = {score.name: folder.scores(score.name) for score in scores}
+    scores_by_name = {score.name: folder.scores(score.name) for score in scores}
     there = {cell: folder.pixels(cell) for cell in job.plan.cells}
     rows = []
     for cell, pixels in there.items():
@@ -46,7 +46,7 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
         of = score_key(cell, pixels, published)
         row: dict[str, object] = {**asdict(cell), **asdict(job.settings), "file": folder.file(cell), "pixels": pixels}
         for score in scores:
-            values = known[score.name].get(of, {})
+            values = scores_by_name[score.name].get(of, {})
             row.update({measure.name: values.get(measure.name, float("nan")) for measure in score.measures})
         rows.append(row)
     return pd.DataFrame(rows)
@@ -59,16 +59,16 @@ def write_study(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
     if len(cells):
         _write(folder.path / "cells.parquet", lambda path: cells.to_parquet(path, index=False))
         measures = [measure for score in scores for measure in score.measures]
-        found = {measure: statistics.compare(cells, measure.name, job.plan.published) for measure in measures}
+        comparisons = {measure: statistics.compare(cells, measure.name, job.plan.published) for measure in measures}
         rows = [
             {name: table_cell(value) for name, value in {"measure": measure.name, **one.as_dict()}.items()}
-            for measure, some in found.items()
+            for measure, some in comparisons.items()
             for one in some
         ]
         _write(folder.path / "table.csv", lambda path: pd.DataFrame(rows).to_csv(path, index=False))
         if measures:
             for model, of_model in cells.groupby("model", sort=False):
-                some = [one for one in found[measures[0]] if one.model == model]
+                some = [one for one in comparisons[measures[0]] if one.model == model]
                 sentences.append(str(sentence(some, measures[0], len(of_model))))
         settings = {
             **{name: value for name, value in asdict(job.settings).items() if value is not None},
@@ -76,7 +76,7 @@ def write_study(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
         }
         size = min(job.settings.width, job.settings.height)
         empty = viewer.viewer_page("", "", Axis("", ()), Axis("", ()), [], size)
-        folder.write("index.html", page.study_page(cells, found, job.plan, sentences, settings, empty))
+        folder.write("index.html", page.study_page(cells, comparisons, job.plan, sentences, settings, empty))
     return sentences
 
 

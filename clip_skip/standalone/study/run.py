@@ -32,7 +32,7 @@ SCORED_AT_ONCE = 64
 def run_study(job: StudyJob, scores: Sequence[Score], cluster: Cluster | None = None, batch: int = 0) -> Figures:
     """Make the pictures of `job` that are missing in its folder, then their scores, and then the results' files.
 
-    batch: cells per batch; 0 is what fits the device
+    batch: cells per batch; 0 chooses as many as fit the device
     Raises `CheckpointError` if a checkpoint cannot be used, `ClusterError` if the cluster cannot.
     """
     began = time.monotonic()
@@ -65,14 +65,14 @@ def make(
     """Make the cells of `missing`, and put them into `folder` a batch at a time."""
     supply = Supply(missing, lambda cell: job.models[cell.model], job.task)
     new = partial(Maker, partial(job.loading.engine, device=job.device), batch)
-    for cells, made in cluster.run(supply, new, progress) if cluster else local(supply, new(), progress):
-        folder.save(cells, made.pictures)
+    for cells, result in cluster.run(supply, new, progress) if cluster else local(supply, new(), progress):
+        folder.save(cells, result.pictures)
         progress.finish(len(cells))
 
 
 def add_scores(job: StudyJob, folder: StudyFolder, score: Score) -> None:
-    """Score the pictures that are there and have no score yet, many at a time."""
-    known = folder.scores(score.name)
+    """Score the finished pictures that have no score yet, many at a time."""
+    old_scores = folder.scores(score.name)
     waiting: list[tuple[str, StudyCell, StudyCell]] = []
     groups = groupby(job.plan.cells, lambda cell: (cell.model, cell.prompt, cell.seed, cell.cfg_scale))
     for (model, *_), cells in groups:
@@ -80,7 +80,7 @@ def add_scores(job: StudyJob, folder: StudyFolder, score: Score) -> None:
         first, of_first = there[job.plan.published[model]]
         for cell, pixels in there.values():
             of = results.score_key(cell, pixels, of_first)
-            if pixels and of_first and of not in known:
+            if pixels and of_first and of not in old_scores:
                 waiting.append((of, cell, first))
     with tqdm(total=len(waiting), unit="picture", smoothing=0, disable=None, desc=f"score {score.name}") as bar:
         for start in range(0, len(waiting), SCORED_AT_ONCE):

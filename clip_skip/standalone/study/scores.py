@@ -24,7 +24,7 @@ NO_MODEL = Template("open_clip has no model {model}; it has ViT-L-14, ViT-B-32 a
 NO_WEIGHTS = Template("there is no file {file}, and open_clip knows no weights of {model} by that name")
 NOT_LOADED = Template("{clip} cannot be loaded: {problem}")
 NOT_A_SCORE = Template("{name} is not one of {names}")
-OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; --size {size} makes such")
+OTHER_SIZE = Template("it judges pictures of {size}x{size}, not {width}x{height}; use --size {size}")
 
 
 class ScoreError(MessageError):
@@ -150,8 +150,8 @@ class Clip:
         self._model.eval()
         self._device = device
         self._read = open_clip.get_tokenizer(model)
-        known = header.digest(file) if file.is_file() else weights
-        self.name = f"clip-{hashlib.sha256(f'{model} {known}'.encode()).hexdigest()[:12]}"
+        weights_name = header.digest(file) if file.is_file() else weights
+        self.name = f"clip-{hashlib.sha256(f'{model} {weights_name}'.encode()).hexdigest()[:12]}"
         self._text = lru_cache(4096)(self._text_of)
 
     def check(self, prompts: Sequence[str], size: tuple[int, int]) -> None:
@@ -166,14 +166,14 @@ class Clip:
         import torch
 
         with torch.inference_mode():
-            seen = torch.stack([self._see(picture) for picture in pictures]).to(self._device)
-            images = self._model.encode_image(seen, normalize=True)
+            inputs = torch.stack([self._see(picture) for picture in pictures]).to(self._device)
+            images = self._model.encode_image(inputs, normalize=True)
             texts = torch.stack([self._text(plain(prompt)) for prompt in prompts])
             return [{"clip": value} for value in (images * texts).sum(1).tolist()]
 
 
 def plain(prompt: str) -> str:
-    """`prompt` as CLIP is to read it: without tags."""
+    """`prompt` as CLIP should read it: without tags."""
     from clip_skip.prompt import tags
     from clip_skip.prompt.comments import strip_comments
     from clip_skip.standalone.prompts import networks
@@ -192,7 +192,7 @@ def load_scores(
 
     size: width and height of the pictures
     """
-    found: list[Score] = []
+    result: list[Score] = []
     for name in dict.fromkeys(names):
         if name not in SCORES:
             problem = NOT_A_SCORE(name=shorten(name), names=", ".join(SCORES))
@@ -202,5 +202,5 @@ def load_scores(
             score.check(prompts, size)
         except ScoreError as error:
             raise ScoreError(FIELD_PROBLEM(field=f"--score {name}", problem=reason(error))) from None
-        found.append(score)
-    return found
+        result.append(score)
+    return result

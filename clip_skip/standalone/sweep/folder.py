@@ -1,4 +1,4 @@
-"""The folder of a sweep on disk: which cells are finished, and how a batch gets there whole or not at all."""
+"""The folder of a sweep on disk: which cells are finished, and how a whole batch is saved or nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IDENTITY = "clip_skip_settings"
 """The key of a cell's PNG text that holds the hash of everything the cell was made of."""
 
 LONGEST_CELL = 80
-"""Letters of a cell's file name, which `SweepFolder.name` keeps short."""
+"""The most letters in a cell's file name, see `SweepFolder.name`."""
 
 OUTPUTS = ("grid.png", "index.html", "report.png")
 """The files that a sweep writes beside its cells, and sweep.json."""
@@ -41,7 +41,7 @@ OUTPUTS = ("grid.png", "index.html", "report.png")
 ANOTHER_SWEEP = Template("{folder} has another sweep in it, of {prompt} with seed {seed}")
 OTHER_VERSION = Template("{folder} has a sweep of another version of Clip Skip in it, whose pictures cannot be reused")
 NOT_A_RECORD = Template("{file} is not the record of a sweep")
-NO_RECORD = Template("{folder} has {found} in it, and no sweep.json that says of what")
+NO_RECORD = Template("{folder} contains {found} but no sweep.json that describes it")
 
 
 def find_another_sweep(job: SweepJob) -> Message | None:
@@ -49,14 +49,14 @@ def find_another_sweep(job: SweepJob) -> Message | None:
     path = job.out
     record = path / "sweep.json"
     if record.exists():
-        found = read_made_with(record)
-        if found is None:
+        made_with = read_made_with(record)
+        if made_with is None:
             return NOT_A_RECORD(file=str(record))
-        if found == json.loads(json.dumps(job.made_with)):
+        if made_with == json.loads(json.dumps(job.made_with)):
             return None
-        if found.get("format") != FORMAT:
+        if made_with.get("format") != FORMAT:
             return OTHER_VERSION(folder=str(path))
-        prompt, seed = (str(found.get(key)) for key in ("prompt", "seed"))
+        prompt, seed = (str(made_with.get(key)) for key in ("prompt", "seed"))
         return ANOTHER_SWEEP(folder=str(path), prompt=skip.shorten(prompt), seed=skip.shorten(seed)[1:-1])
     strangers = [name for name in OUTPUTS if (path / name).exists()]
     if strangers or any((path / "cells").glob("*")):
@@ -65,7 +65,7 @@ def find_another_sweep(job: SweepJob) -> Message | None:
 
 
 def clear(path: Path) -> None:
-    """Takes away what sweeps have left in the folder `path`, and nothing else."""
+    """Removes the files of sweeps from the folder `path`, and nothing else."""
     shutil.rmtree(path / "cells", ignore_errors=True)
     for name in (*OUTPUTS, "sweep.json"):
         (path / name).unlink(missing_ok=True)
@@ -74,8 +74,8 @@ def clear(path: Path) -> None:
 class SweepFolder:
     """`path`/cells holds a picture (.png) and latents (.npy, float16) per cell, named by its values and its identity.
 
-    They come as `Batches`: after a kill at any moment the finished batches are there, whole, and the next run goes on
-    with the batches that an undisturbed one would have made.
+    They are saved as `Batches`: after a kill at any moment the finished batches are complete, and the next run
+    continues with the batches that an undisturbed one would have made.
     """
 
     def __init__(self, job: SweepJob) -> None:
@@ -83,19 +83,19 @@ class SweepFolder:
         check_length(self.cells, ["x" * LONGEST_CELL])
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "sweep.json").exists():
-            self.write_json("sweep.json", {"made_with": job.made_with})  # says whose the folder is, from the first on
+            self.write_json("sweep.json", {"made_with": job.made_with})  # marks whose folder it is from the start
         self.cells.mkdir(exist_ok=True)
         clear_unfinished(self.path)
         self._batches = Batches(self.cells)
         self.pictures: dict[str, str] = {}
-        """The names of the pictures beside the cells, by what they are called otherwise."""
+        """The actual names of the pictures beside the cells, by their usual names."""
 
     def name(self, cell: SweepCell) -> str:
         """The file name of a cell's picture. Raises `LoraError` where a text names a LoRA that is not there."""
         value = cell.value
-        shown = slug(value, 24) if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:g}"
+        label = slug(value, 24) if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:g}"
         kind = self.job.plan.rows.kind.name.replace("_", "-")
-        return f"clip-skip-{skip.format_skip(cell.clip_skip)}_{kind}-{shown}_{self.job.identity(cell)[:8]}.png"
+        return f"clip-skip-{skip.format_skip(cell.clip_skip)}_{kind}-{label}_{self.job.identity(cell)[:8]}.png"
 
     def missing(self, cells: Iterable[SweepCell]) -> list[SweepCell]:
         """The `cells` whose picture, or, for a report, whose latents, are missing or incomplete."""
@@ -121,17 +121,17 @@ class SweepFolder:
 
     def latents(self, plan: SweepPlan) -> np.ndarray | None:
         """The latents of all cells, (rows, columns, channels, height, width) in float16; None if some are missing."""
-        loaded = [latent for cell in plan.cells if (latent := self._latent(cell)) is not None]
-        if len(loaded) < len(plan.cells):
+        latents = [latent for cell in plan.cells if (latent := self._latent(cell)) is not None]
+        if len(latents) < len(plan.cells):
             return None
-        return np.stack(loaded).reshape(len(plan.rows), len(plan.clip_skips), *loaded[0].shape)
+        return np.stack(latents).reshape(len(plan.rows), len(plan.clip_skips), *latents[0].shape)
 
     def _latent(self, cell: SweepCell) -> np.ndarray | None:
         try:
-            loaded: np.ndarray = np.load((self.cells / self.name(cell)).with_suffix(".npy"))
+            latent: np.ndarray = np.load((self.cells / self.name(cell)).with_suffix(".npy"))
         except (OSError, ValueError, EOFError):
             return None
-        return loaded
+        return latent
 
     def save(
         self, cells: Sequence[SweepCell], pictures: Sequence[Image.Image], latents: np.ndarray, infotexts: Sequence[str]
@@ -156,5 +156,5 @@ class SweepFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def write_picture(self, name: str, picture: Image.Image) -> None:
-        """Put a PNG beside the cells, under another name where somebody on Windows reads the one that is there."""
+        """Put a PNG beside the cells, under another name if somebody on Windows has the existing one open."""
         self.pictures[name] = save_picture(picture, self.path / name).name

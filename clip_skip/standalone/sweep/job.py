@@ -28,7 +28,7 @@ ROWS = ("cfg", "seed", "negative", "clip_g", "hires", "prompt", "lora")
 class SweepJob:
     """A sweep to be made. With `batch` 0 the number of cells per batch is chosen to fit the device.
 
-    loading: its emphasis is that of the settings, whatever it says
+    loading: its emphasis is replaced by that of the settings
     """
 
     model: Path
@@ -41,7 +41,7 @@ class SweepJob:
     loading: Loading = AS_USUAL
     language: str = "en"
     translate: Translate = str
-    """The words of its pictures and of its page, into `language`."""
+    """Renders the texts in its pictures and on its page in `language`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loading", replace(self.loading, emphasis=self.settings.emphasis))
@@ -64,19 +64,19 @@ class SweepJob:
         )
 
     def task(self, missing: tuple[Shot, ...], cells: Sequence[SweepCell]) -> Task:
-        """The batch of `cells`; the texts of `missing`, which are all that are to be made, are encoded at once."""
+        """The batch of `cells`; the texts of `missing`, all the cells to be made, are encoded at once."""
         return Task(self.model, self.settings.batch(tuple(map(self.shot, cells))), missing)
 
     def infotext(self, cell: SweepCell) -> str:
         return self.settings.infotext(self.shot(cell))
 
     def identity(self, cell: SweepCell) -> str:
-        """The identity of the picture of `cell`: everything that it is made from. Raises `LoraError`."""
+        """The identity of the picture of `cell`: a hash of everything that it is made from. Raises `LoraError`."""
         return self._identities.of(self.model, self.settings.batch((self.shot(cell),)))
 
     @property
     def name(self) -> str:
-        """The folder of its own: the same for the same model and settings, whatever the axes."""
+        """The name of its folder: the same for the same model and settings, whatever the axes."""
         return hash_of(self.made_with)[:12]
 
     @property

@@ -1,4 +1,4 @@
-"""The files of a sweep's results: the grid, the report, the page, and every setting in numbers."""
+"""The files of a sweep's results: the grid, the report, the page, and all settings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["write_sweep"]
 
 
 def write_sweep(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str, Any]:
-    """Write grid.png, index.html, and report.png if it is asked for and no cell is missing; what sweep.json holds."""
+    """Write grid.png, index.html, and report.png if requested and possible; returns the record for sweep.json."""
     folder.remove("report.png")
     record = settings_in_numbers(job, folder)
     if job.report and complete:
         record["report"] = write_report(job, folder)
     columns, rows = job.plan.axes
     own = own_column(job)
-    drawn = draw_grid(
+    grid = draw_grid(
         folder.rows(job.plan),
         own.mark(columns.labels) if own else columns.labels,
         rows.labels,
@@ -40,7 +40,7 @@ def write_sweep(job: SweepJob, folder: SweepFolder, complete: bool) -> dict[str,
         column_title=translate_for_picture(columns.title, job.translate),
         row_title=translate_for_picture(rows.title, job.translate),
     )
-    folder.write_picture("grid.png", drawn)
+    folder.write_picture("grid.png", grid)
     folder.write("index.html", page(job, folder))
     return record
 
@@ -88,15 +88,15 @@ def rows_in_numbers(job: SweepJob) -> dict[str, object]:
 
 def write_report(job: SweepJob, folder: SweepFolder) -> dict[str, object]:
     """Writes report.png; returns the numbers in it."""
-    from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import, and needed here alone
+    from clip_skip.sweep import report  # matplotlib and scikit-image are slow to import
     from clip_skip.sweep.report_figure import draw_report
 
     plan, images = job.plan, list(folder.rows(job.plan))
     pictures = np.stack([[np.asarray(picture) for picture in row if picture] for row in images])
-    measured = report.measure_grid(pictures, plan, folder.latents(plan))
+    numbers = report.measure_grid(pictures, plan, folder.latents(plan))
     row = [picture for picture in images[(len(images) - 1) // 2] if picture]
-    folder.write_picture("report.png", draw_report(measured, about(job), row, job.translate))
-    return {**measured.as_dict(), "conclusion": str(report.conclude(measured))}
+    folder.write_picture("report.png", draw_report(numbers, about(job), row, job.translate))
+    return {**numbers.as_dict(), "conclusion": str(report.conclude(numbers))}
 
 
 def page(job: SweepJob, folder: SweepFolder) -> str:

@@ -1,7 +1,7 @@
 """The steps of a sweep: a job's cells, those missing in its folder, their pictures, the files.
 
 job.py      the cells to make
-folder.py   which cells are finished, and how a batch gets there
+folder.py   which cells are finished, and how a batch is saved
 run.py      makes the others in batches, in this process or on a cluster
 results.py  the files with the results
 """
@@ -33,7 +33,7 @@ def make_sweep(
 ) -> Figures:
     """Make the cells of `job` that are missing in its folder, then grid.png, sweep.json and index.html.
 
-    engine: one with the job's model on its device; with None it is loaded, when there is something to make.
+    engine: one with the job's model on its device; None loads it if there is something to make.
     on_step: for what is made in this process
     Raises `CheckpointError` if the model cannot be used, `ClusterError` if the cluster cannot.
     """
@@ -48,9 +48,9 @@ def make_sweep(
         supply = Supply(missing, lambda _: job.model, partial(job.task, tuple(map(job.shot, missing))))
         with Progress(figures, len(missing), job.settings.all_steps, on_step) as progress:
             try:
-                for cells, made in cluster.run(supply, new, progress) if cluster else local(supply, maker, progress):
+                for cells, result in cluster.run(supply, new, progress) if cluster else local(supply, maker, progress):
                     texts = [job.infotext(cell) for cell in cells]
-                    folder.save(cells, made.pictures, made.latents.numpy(), texts)
+                    folder.save(cells, result.pictures, result.latents.numpy(), texts)
                     progress.finish(len(cells))
             except (Interrupted, KeyboardInterrupt):
                 figures["interrupted"] = True

@@ -39,10 +39,10 @@ def describe_a1111_encoder(module: EncoderModule) -> HostEncoder | None:
 def set_cfg_scales(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i.
 
-    The host combines the predictions of a whole batch at `p.cfg_scale`, a plain number. Here it, and every extension
-    that has its hands in this, does so once for each distinct scale, and each picture is taken from the one that is
-    its own. On this one denoiser alone, which the host makes anew for every pass. A step at which the host leaves the
-    negative prompt out (it then asks for a scale of 1) stays as it is.
+    The host combines the predictions of a whole batch at `p.cfg_scale`, a plain number. So we call that
+    function, which other extensions may have wrapped, once for each distinct scale, and take each picture from the
+    result of its own scale. Only this denoiser is changed, which the host creates for every pass. A step without the
+    negative prompt (the host then passes a scale of 1) stays as it is.
     """
     denoiser = p.sampler.model_wrap_cfg
     original, nominal = denoiser.combine_denoised, p.cfg_scale
@@ -50,8 +50,8 @@ def set_cfg_scales(p: Processing, scales: Sequence[float]) -> None:
     def combine_denoised(x_out: Tensor, conds_list: object, uncond: object, cond_scale: float) -> Tensor:
         if cond_scale == 1.0 != nominal:
             return original(x_out, conds_list, uncond, cond_scale)
-        changed = cond_scale / nominal
-        made = {scale: original(x_out, conds_list, uncond, scale * changed) for scale in set(scales)}
-        return torch.stack([made[scale][index] for index, scale in enumerate(scales)])
+        ratio = cond_scale / nominal
+        results = {scale: original(x_out, conds_list, uncond, scale * ratio) for scale in set(scales)}
+        return torch.stack([results[scale][index] for index, scale in enumerate(scales)])
 
     denoiser.combine_denoised = combine_denoised

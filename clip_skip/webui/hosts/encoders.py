@@ -41,13 +41,13 @@ class ModelEncoders:
 
     hosts:   CLIP, CLIP-L first; none for an unknown model
     kind:    what to call the model in a message: "SDXL", "SD3", "Flux"; empty for an unknown one
-    named:   those that only a tag with their name reaches; `towers` and all that follows from it are CLIP's alone
-    several: whether the model takes several layers of its text encoder together, so that nothing acts on it
+    named_encoders: those that only a tag with their name reaches; `towers` and all derived from it are CLIP's alone
+    several: whether the model uses several layers of its text encoder at once, so that clip skip has no effect
     """
 
     hosts: tuple[HostEncoder, ...]
     kind: str
-    named: tuple[NamedEncoder, ...] = ()
+    named_encoders: tuple[NamedEncoder, ...] = ()
     several: bool = False
 
     @property
@@ -62,13 +62,13 @@ class ModelEncoders:
 
     @property
     def all_towers(self) -> dict[str, int]:
-        """The same, with those that are reached by name."""
-        return {**self.towers, **{one.encoder.tower: one.encoder.deepest for one in self.named}}
+        """The same, including the encoders reached by name."""
+        return {**self.towers, **{one.encoder.tower: one.encoder.deepest for one in self.named_encoders}}
 
     @property
     def markable(self) -> tuple[str, ...]:
         """The towers for which values are written into the texts."""
-        return (*(CLIP if self.hosts else ()), *(one.encoder.tower for one in self.named))
+        return (*(CLIP if self.hosts else ()), *(one.encoder.tower for one in self.named_encoders))
 
     @property
     def layers(self) -> int | None:
@@ -77,7 +77,7 @@ class ModelEncoders:
 
     @property
     def header_acts(self) -> bool:
-        """Whether the host's own clip-skip value changes what the model makes."""
+        """Whether the host's own clip-skip value has an effect on the model."""
         return any(host.header is not None for host in self.hosts)
 
     @property
@@ -92,7 +92,7 @@ class ModelEncoders:
         return None if self.header_offset is None else float(header_option() + self.header_offset)
 
     def header_value(self, skip: float) -> int | None:
-        """The host's own value that makes what `skip` makes, if there is one."""
+        """The host's own value with the same effect as `skip`, if there is one."""
         deepest = min(self.towers.values(), default=0)
         if self.header_offset is None or skip != int(skip) or skip > min(deepest, HEADER_MAXIMUM):
             return None
@@ -102,11 +102,11 @@ class ModelEncoders:
 
 
 def describe_model(model: object) -> ModelEncoders:
-    """The text encoders of `model`, None included. Cheap, but made anew at each call: call it once for each step."""
+    """The text encoders of `model`, which may be None. Cheap, but computed at each call: call it once per step."""
     several: Sequence[EncoderModule] | None = getattr(getattr(model, "conditioner", None), "embedders", None)
     modules = several or [cast(EncoderModule, getattr(model, "cond_stage_model", None))]
-    described = [a1111.describe_a1111_encoder(module) or reforge.describe_reforge_encoder(module) for module in modules]
-    hosts = [encoder for encoder in described if encoder] or forge.encoders(model)
+    encoders = [a1111.describe_a1111_encoder(module) or reforge.describe_reforge_encoder(module) for module in modules]
+    hosts = [encoder for encoder in encoders if encoder] or forge.encoders(model)
     kind = kind_of(model, "".join(host.encoder.tower for host in hosts))
     return ModelEncoders(tuple(hosts), kind, tuple(named_encoders(model)), takes_several_layers(model))
 
@@ -122,9 +122,9 @@ def kind_of(model: object, towers: str) -> str:
 
 
 def selected(p: Processing) -> Model | None:
-    """The model that `p` will be made with, or None where that is only known once it is loaded.
+    """The model that `p` will be made with, or None if that is only known once it is loaded.
 
-    Forge loads what is selected with the first picture; here it does so at once.
+    Forge loads the selected checkpoint with the first picture; this makes it load at once.
     """
     if "sd_model_checkpoint" in (getattr(p, "override_settings", None) or {}):
         return None

@@ -35,7 +35,7 @@ def encoders(model: object) -> list[HostEncoder]:
 
 
 def describe_sd3(engine: Engine) -> HostEncoder:
-    """A CLIP of SD3, which was published at 2. The host's own value acts from 1 on, to which its presets set it."""
+    """A CLIP of SD3, which was published at 2. The host's own value acts from 1 on, and its presets set it to 1."""
     tower = engine.embedding_key[-1]
     model = engine.text_encoder.transformer
     encoder = from_transformers(model, TOWER_NAMES[tower], tower, native=2, final_norm=engine.final_layer_norm)
@@ -79,10 +79,9 @@ def loses_errors() -> bool:
 def set_cfg_scales(p: Processing, scales: Sequence[float]) -> None:
     """Lets the sampler of `p` use `scales[i]` for picture i, in the pass that uses `p.cfg_scale`.
 
-    denoised = uncond + s (cond - uncond), with what the host makes of a sub-prompt's
-    weight in it, so for another scale the difference is multiplied by their ratio.
-    A step at which the host leaves the negative prompt out (uncond is then None or 0)
-    stays as it is; so does a hires pass that has a CFG scale of its own.
+    denoised = uncond + s (cond - uncond), including the weights of sub-prompts, so for another scale the difference is
+    multiplied by the ratio of the scales. A step without the negative prompt (uncond is None or 0) stays as it is; so
+    does a hires pass with a CFG scale of its own.
     """
     if getattr(p, "is_hr_pass", False) and hasattr(p, "hr_cfg"):
         return
@@ -117,7 +116,7 @@ def has_slider() -> bool:
 
 
 def keep_slider() -> Callable[[], None]:
-    """Makes Forge's slider keep its value, and stay in sight; returns what puts Forge's own way back.
+    """Makes Forge's slider keep its value and stay visible; returns a function that restores Forge's behaviour.
 
     Forge sets it to 1 with every preset and page load, which also overwrites the
     saved option, and hides it with presets in which it still acts.

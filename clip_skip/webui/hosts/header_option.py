@@ -1,4 +1,4 @@
-"""The host's own clip-skip option, whatever a client or a saved file has put there."""
+"""The host's own clip-skip option, which a client or a saved file may have set to anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["OPTION", "header_option"]
 
 
 def header_option() -> int:
-    """The option as the hosts that cast it take it, "3" and 3.0 as 3; at least 1, and 1 for what no host takes."""
+    """The option as hosts cast it, "3" and 3.0 as 3; at least 1, and 1 for values that no host accepts."""
     value: Any = getattr(shared.opts, OPTION)
     try:
         return max(1, int(value))

@@ -14,9 +14,8 @@ __all__ = ["HostEncoder"]
 class HostEncoder:
     """The host's module, whose `encode_with_transformers(tokens)` runs `encoder`.
 
-    pooled: that function's result carries a vector of the full tower, as its attribute `pooled`.
-    header: what turns the host's own clip-skip value into ours when it is added;
-    None where the host's value does not reach this encoder.
+    pooled: that function's result has the full tower's pooled vector as its attribute `pooled`.
+    header: the difference between our value and the host's own; None if the host's value does not reach this encoder.
     unrun: the blocks at the top that the host does not run.
     least: the lower bound the host applies to its value; 0 is the encoder's native value.
     """

@@ -1,8 +1,8 @@
 """Text encoders that are language models (T5, Gemma, Qwen, Ministral): Forge's, and Forge Neo's for models after SDXL.
 
-A text processing engine is recognized by the name of its class, never by its attribute's: Z-Image's Qwen is called
-`text_processing_engine_gemma`. A class that is not listed has no effect. Sources: Forge f2.0.1; Forge Neo 2.26, and its
-later engines, which run ComfyUI's `SDClipModel`.
+A text processing engine is recognized by the name of its class, never by that of the attribute: Z-Image's Qwen is
+`text_processing_engine_gemma`. Clip skip has no effect on a class that is not listed. Sources: Forge f2.0.1; Forge Neo
+2.26, and its later engines, which run ComfyUI's `SDClipModel`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
 ENGINE_PREFIX = "text_processing_engine"
 LAST = -1
 DEEPSTACK = 3
-"""Qwen3-VL: the blocks after which the host adds what the picture looks like, outside of them."""
+"""Qwen3-VL: the host adds the features of the input picture after these blocks, outside of them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ ENGINES = {
     "Ministral3TextProcessingEngine": ("ministral", "Ministral 3 3B"),
     "Ministral3Engine": ("ministral", "Ministral 3 3B"),
 }
-"""The name in a tag, and what the encoder is called, by the class of its engine."""
+"""The name in a tag, and the name of the encoder for people, by the class of its engine."""
 
 SEVERAL_LAYERS = frozenset(
     {
@@ -71,34 +71,36 @@ SEVERAL_LAYERS = frozenset(
         "Krea2TextProcessingEngine",
     }
 )
-"""The engines of Flux.2 klein and Krea 2, whose images are made from several layers together."""
+"""The engines of Flux.2 klein and Krea 2, which use several layers at once."""
 
 WITH_DEEPSTACK = frozenset({"Qwen3VL8BEngine"})
 
 
 def named_encoders(model: Any) -> list[NamedEncoder]:
     """The engines of `model`, a diffusion engine; empty for a model of another host."""
-    found = ((name, engine) for name, engine in engines(model) if type(engine).__name__ in ENGINES)
-    described = ((name, engine, describe(engine)) for name, engine in found)
-    return [NamedEncoder(name, engine, encoder) for name, engine, encoder in described if encoder]
+    supported = ((name, engine) for name, engine in engines(model) if type(engine).__name__ in ENGINES)
+    descriptions = ((name, engine, describe(engine)) for name, engine in supported)
+    return [NamedEncoder(name, engine, encoder) for name, engine, encoder in descriptions if encoder]
 
 
 def takes_several_layers(model: Any) -> bool:
-    """Whether the model uses several layers of its text encoder together, so that none can be chosen."""
+    """Whether the model uses several layers of its text encoder at once, so that none can be chosen."""
     return any(type(engine).__name__ in SEVERAL_LAYERS or published(engine) is None for _, engine in engines(model))
 
 
 def engines(model: Any) -> list[tuple[str, Any]]:
     """The text processing engines of `model` that are not CLIP's, by their attributes' names."""
     attributes = getattr(model, "__dict__", {}).items() if hasattr(model, "forge_objects") else ()
-    known = (*ENGINES, *SEVERAL_LAYERS)
+    classes = (*ENGINES, *SEVERAL_LAYERS)
     return [
-        (name, value) for name, value in attributes if name.startswith(ENGINE_PREFIX) and type(value).__name__ in known
+        (name, value)
+        for name, value in attributes
+        if name.startswith(ENGINE_PREFIX) and type(value).__name__ in classes
     ]
 
 
 def describe(engine: Any) -> TextEncoder | None:
-    """The encoder of an engine in `ENGINES`; None where it takes several layers, or is built in a way we don't know."""
+    """The encoder of an engine in `ENGINES`; None if it uses several layers, or has an unknown structure."""
     kind = type(engine).__name__
     layer = published(engine)
     if layer is None:
@@ -115,8 +117,8 @@ def describe(engine: Any) -> TextEncoder | None:
 def published(engine: Any) -> tuple[int, bool] | None:
     """The clip skip that the host runs `engine` at, and whether the final norm follows; None for several layers.
 
-    It is read off the host: ComfyUI's `SDClipModel` has a `layer`, "last" (always normed), "hidden" (`layer_idx`), or a
-    list or "all"; engines of Neo 2.26 have an `intermediate_output` unless they take the last layer.
+    It is derived from the host's objects: ComfyUI's `SDClipModel` has a `layer`, "last" (always normed), "hidden"
+    (`layer_idx`), or a list or "all"; engines of Neo 2.26 have an `intermediate_output` unless they take the last.
     """
     inner = engine.text_encoder
     if hasattr(inner, "layer") and hasattr(inner, "layer_idx"):
@@ -135,7 +137,7 @@ class Tokenized(Exception):
 
 
 def token_texts(engine: Any, texts: list[str]) -> tuple[str, ...]:
-    """A text for each token that `engine` makes of the first of `texts`, templates included, padding left out."""
+    """The text of each of `engine`'s tokens for the first of `texts`, with the template and without padding."""
     inner = getattr(engine.text_encoder, "transformer", engine.text_encoder)
     embedding: Any = getattr(inner, "shared", None) or inner.get_input_embeddings()
     tokens: list[int] = []
@@ -162,7 +164,7 @@ def token_texts(engine: Any, texts: list[str]) -> tuple[str, ...]:
 
 
 def load_on_device(model: Any) -> None:
-    """Brings the text encoders of `model` to where the host runs them, as its own encoding does first."""
+    """Moves the text encoders of `model` to the device where the host runs them, as its own encoding does first."""
     from backend import memory_management
 
     memory_management.load_model_gpu(model.forge_objects.clip.patcher)

@@ -1,7 +1,7 @@
 """How each host chooses and loads checkpoints, and where its infotexts become settings.
 
 AUTOMATIC1111 and reForge load with `sd_models.reload_model_weights`, which also brings back checkpoints that are still
-in memory, and puts the former one back where loading fails. The Forge family selects with
+in memory, and restores the former one if loading fails. The Forge family selects with
 `main_entry.refresh_model_loading_parameters`, and loads with the next picture.
 """
 
@@ -26,7 +26,7 @@ def path_of(info: object) -> str | None:
 
 
 def find_checkpoint(name: object) -> str | None:
-    """The path of the checkpoint that the host takes for `name`; None where it has none of that name."""
+    """The path of the checkpoint that the host finds for `name`; None if it has none of that name."""
     aliases: dict[str, object] = getattr(sd_models, "checkpoint_aliases", {})
     return path_of(aliases.get(name)) if isinstance(name, str) else None
 
@@ -43,7 +43,7 @@ def loaded_checkpoint() -> str | None:
 
 
 def install(header: Header) -> Callable[[], None]:
-    """Has `header` follow what the host loads; returns what puts the host's own functions back."""
+    """Makes `header` follow the checkpoints that the host loads; returns a function that restores the host's own."""
     undo = [wrap_with(module, name, after(header, path)) for module, name, path in loaders()]
     undo.append(wrap_with(processing, "process_images_inner", during(header)))
     undo.append(wrap_with(infotext_utils, "get_override_settings", pasted(header)))
@@ -58,11 +58,11 @@ def install(header: Header) -> Callable[[], None]:
 
 
 def loaders() -> list[tuple[Any, str, Callable[[], str | None]]]:
-    found: list[tuple[Any, str, Callable[[], str | None]]] = [
+    candidates: list[tuple[Any, str, Callable[[], str | None]]] = [
         (sd_models, "reload_model_weights", loaded_checkpoint),
         (forge_entry(), "refresh_model_loading_parameters", selected_checkpoint),
     ]
-    return [one for one in found if hasattr(one[0], one[1])]
+    return [one for one in candidates if hasattr(one[0], one[1])]
 
 
 def forge_entry() -> ModuleType | None:
@@ -74,11 +74,11 @@ def forge_entry() -> ModuleType | None:
 
 
 Wrap = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-"""Called with a function and its arguments in the place of it."""
+"""Called in place of a function, with the function and its arguments."""
 
 
 def wrap_with(owner: Any, name: str, wrap: Wrap) -> Callable[[], None]:
-    """Wraps a function of the host, where it has it; returns what puts it back.
+    """Wraps a function of the host, if it has it; returns a function that restores it.
 
     If another extension has wrapped ours by then, ours becomes a pass-through.
     """
@@ -102,7 +102,7 @@ def wrap_with(owner: Any, name: str, wrap: Wrap) -> Callable[[], None]:
 
 
 def after(header: Header, path: Callable[[], str | None]) -> Wrap:
-    """Also where loading has failed: another checkpoint than before may be loaded."""
+    """Follows even if loading has failed: another checkpoint than before may be loaded."""
 
     def wrap(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -111,7 +111,7 @@ def after(header: Header, path: Callable[[], str | None]) -> Wrap:
             header.loading_failed()
             raise
         finally:
-            if kwargs.get("refresh", True):  # Neo calls its function, with False, also where nothing is to be selected
+            if kwargs.get("refresh", True):  # Neo also calls it, with False, when nothing is selected
                 header.follow(path())
 
     return wrap
@@ -134,7 +134,7 @@ def pasted(header: Header) -> Wrap:
 
 
 def keep_saved(header: Header) -> Callable[[], None]:
-    """Makes the host save the user's own value, whoever has it save while another is followed."""
+    """Makes the host save the user's own value while the header follows another one."""
     opts = cast(Any, shared.opts)
     original = opts.save
 

@@ -28,5 +28,5 @@ def describe_reforge_encoder(module: EncoderModule) -> HostEncoder | None:
 
 
 def is_torn_down(model: object) -> bool:
-    """Whether reForge has taken `model` apart, as it does before it loads another; until then it is the loaded one."""
+    """Whether reForge has dismantled `model`, as it does before it loads another, while it still counts as loaded."""
     return model is not None and vars(model).get("_parameters", {}) is None

@@ -1,7 +1,7 @@
 """SD.Next's specifics: a WebUI on diffusers, whose Compel encodes one picture at one step of its schedule at a time.
 
-Tags work there, in prompts and negative prompts, as far as its own "CLiP skip" reaches. What else this extension
-has needs parts of a WebUI that are missing in SD.Next: panel, sweep, axes, readout, hires pass, CLIP-G by itself, AND.
+Tags work there, in prompts and negative prompts, as far as its own "CLiP skip" reaches. The panel, the sweep, the axes,
+the readout, the hires pass, CLIP-G by itself and AND need parts of a WebUI that SD.Next doesn't have.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def runs() -> bool:
 
 
 def mark(p: Processing) -> None:
-    """Before SD.Next takes the tags out of a batch's prompts: puts markers in their place and reports problems."""
+    """Replaces the tags in a batch's prompts by markers before SD.Next removes them, and reports problems."""
     from modules import shared
 
     prompts = [parse_negative(text) for text in p.prompts]  # AND is a word there
@@ -67,7 +67,7 @@ class Pipe(Protocol):
 
 
 class Encoding:
-    """The wrapper around SD.Next's function for a prompt and its negative prompt; `remove` takes it off."""
+    """The wrapper around SD.Next's function for a prompt and its negative prompt; `remove` removes it."""
 
     def __init__(self) -> None:
         load: Any = importlib.import_module  # such a module has no stub
@@ -94,9 +94,9 @@ class Encoding:
 
 
 def its_value(pipe: Pipe, values: Values, otherwise: float | None) -> float | None:
-    """SD.Next's number for what is asked: it counts from the published layer, which in SD2 and SDXL is our 2.
+    """SD.Next's number for `values`: it counts from the published layer, which in SD2 and SDXL is our 2.
 
-    Its SD2 tower is stored with 23 blocks. What is asked of CLIP-L holds for CLIP-G too.
+    Its SD2 tower is stored with 23 blocks. CLIP-L's value holds for CLIP-G too.
     """
     layers = pipe.text_encoder.config.num_hidden_layers
     tower = "h" if layers == 23 else "l"

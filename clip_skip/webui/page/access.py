@@ -1,4 +1,4 @@
-"""Who gets answers from our routes: whoever the host itself lets in."""
+"""Access to our routes: for everyone who has access to the host itself."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NOT_LOGGED_IN = "Not authenticated"
 def access_check(app: Any, has_page: bool) -> Callable[..., None]:
     """A dependency for routes of `app`; it raises HTTPException (401) for a request that the host would not let in.
 
-    With a login (`--gradio-auth`) the user has to be logged in, or to send what the API asks for. `--api-auth` alone
-    protects the API, but not the page; where there is a page, whoever uses that gets answers: it shows the same.
+    With a login (`--gradio-auth`) the user has to be logged in, or to send the API's credentials. `--api-auth` alone
+    protects the API but not the page; if there is a page, its users get answers, because it shows the same.
     """
     user_of = next((route.endpoint for route in getattr(app, "routes", []) if is_user_route(route)), nobody)
     logged_in = Depends(user_of)
@@ -38,12 +38,12 @@ def access_check(app: Any, has_page: bool) -> Callable[..., None]:
 
 
 def is_user_route(route: Any) -> bool:
-    """Whether gradio answers there who is logged in: `/user`, under a prefix of its own since gradio 5."""
+    """Whether it is gradio's route that tells who is logged in: `/user`, under a prefix since gradio 5."""
     return str(getattr(route, "path", "")).rstrip("/") in ("/user", "/gradio_api/user")
 
 
 def nobody() -> None:
-    """Who is logged in where the host has no page."""
+    """The dependency for the logged-in user if the host has no page."""
 
 
 def has_login(app: Any) -> bool:
@@ -58,9 +58,9 @@ def api_accounts() -> list[str]:
 
 def is_one_of(authorization: str, accounts: list[str]) -> bool:
     """Whether an `Authorization` header (Basic) has one of the accounts."""
-    kind, _, given = authorization.partition(" ")
+    kind, _, credentials = authorization.partition(" ")
     try:
-        sent = base64.b64decode(given, validate=True) if kind.lower() == "basic" else b""
+        sent = base64.b64decode(credentials, validate=True) if kind.lower() == "basic" else b""
     except (binascii.Error, ValueError):
         return False
     return sum(hmac.compare_digest(sent, account.encode()) for account in accounts) > 0

@@ -1,4 +1,4 @@
-"""What a checkpoint will be once it is loaded, from its file's header: Forge loads it with the first picture."""
+"""Describes a checkpoint before it is loaded, from its header: Forge loads it with the first picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISSING = {"SD2": 1}
 
 
 def describe_file(path: str) -> tuple[str, list[TextEncoder]]:
-    """The family and its text encoders, without weights; empty where the file does not tell."""
+    """The family and its text encoders, without weights; empty if the file doesn't show them."""
     try:
         return describe_version(path, Path(path).stat().st_mtime_ns)
     except (OSError, Unreadable):
@@ -39,9 +39,9 @@ def describe_version(path: str, _mtime_ns: int) -> tuple[str, list[TextEncoder]]
         return "", []
     encoders = []
     for tower, prefix in zip(TOWERS[family], PREFIXES[family]):
-        blocks = {int(found[1]) for name in names if name.startswith(prefix) and (found := BLOCK.search(name))}
-        stored, missing = max(blocks, default=-1) + 1, MISSING.get(family, 0)
-        if not stored:
+        blocks = {int(match[1]) for name in names if name.startswith(prefix) and (match := BLOCK.search(name))}
+        count, missing = max(blocks, default=-1) + 1, MISSING.get(family, 0)
+        if not count:
             return "", []
-        encoders.append(TextEncoder(TOWER_NAMES[tower], tower, (), None, NATIVE[family], stored + missing))
+        encoders.append(TextEncoder(TOWER_NAMES[tower], tower, (), None, NATIVE[family], count + missing))
     return family, encoders

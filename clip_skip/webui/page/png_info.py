@@ -26,16 +26,16 @@ MOST_LETTERS = 150_000_000
 def identify_picture(request: Mapping[str, Any]) -> dict[str, Any]:
     """The facts in the metadata of `request["picture"]`, a `data:` address or base64.
 
-    "sentences" for a person in the host's language, "picture" as `clip-skip inspect --json` has it; where nothing is in
-    it, "problem" says so.
+    "sentences" for a person in the host's language, "picture" as in `clip-skip inspect --json`; if it has no metadata,
+    "problem" says so.
     """
-    given = request.get("picture")
-    if not isinstance(given, str) or not given:
+    data_url = request.get("picture")
+    if not isinstance(data_url, str) or not data_url:
         return {"problem": translate(NO_PICTURE)}
-    if len(given) > MOST_LETTERS:
+    if len(data_url) > MOST_LETTERS:
         return {"problem": translate(PICTURE_TOO_LARGE)}
     try:
-        data = base64.b64decode(given.partition(",")[2] if given.startswith("data:") else given, validate=True)
+        data = base64.b64decode(data_url.partition(",")[2] if data_url.startswith("data:") else data_url, validate=True)
     except (binascii.Error, ValueError):
         return {"problem": translate(NO_PICTURE)}
     try:

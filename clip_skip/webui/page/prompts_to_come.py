@@ -19,7 +19,7 @@ log = logging.getLogger("clip_skip")
 
 
 def without_comments(request: Mapping[str, Any]) -> dict[str, Any]:
-    """`request` with its texts as the host will have them, which may leave comments out."""
+    """`request` with its texts as the host will process them, which may strip comments."""
     return {**request, **{box: strip_comments(str(request.get(box) or "")) for box in BOXES}}
 
 
@@ -29,10 +29,10 @@ def strip_comments(text: str) -> str:
 
 
 def styled(text: str, negative: bool, styles: list[str]) -> str:
-    """`text` with the host's `styles`; as it is where that fails."""
+    """`text` with the host's `styles`; unchanged if that fails."""
     try:
-        known = shared.prompt_styles
-        apply = known.apply_negative_styles_to_prompt if negative else known.apply_styles_to_prompt
+        database = shared.prompt_styles
+        apply = database.apply_negative_styles_to_prompt if negative else database.apply_styles_to_prompt
         return strip_comments(str(apply(text, styles)))
     except Exception:
         log.exception("Clip skip: the styles could not be read")
@@ -40,7 +40,7 @@ def styled(text: str, negative: bool, styles: list[str]) -> str:
 
 
 def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
-    """The values of each sub-prompt from step to step, by the host's own reading of the text.
+    """The values of each sub-prompt from step to step, by the host's own parser.
 
     request: may have the "steps" of the first and the "hires_steps" of the hires pass.
     """
@@ -52,6 +52,6 @@ def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> P
         cut = [text] if negative else split_sub_prompts(text)
         old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
         return values_by_step(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
-    except Exception:  # what is half written need not be readable
+    except Exception:  # half-written prompts may not be parseable
         log.debug("Clip skip: the host cannot read the prompt %r", text, exc_info=True)
         return [[texts.unmarked(negative)]]

@@ -23,7 +23,7 @@ def add_routes(demo: Any, app: Any) -> None:
     """demo: the host's page, None where it has none (`--nowebui`)"""
     allowed = [Depends(access_check(app, demo is not None))]
     for path, answer, method in (
-        ("encoders", loaded, "GET"),
+        ("encoders", describe_encoders, "GET"),
         ("read", resolve_prompts, "POST"),
         ("put", answers.put_tag_into, "POST"),
         ("viewer", viewer, "POST"),
@@ -34,8 +34,11 @@ def add_routes(demo: Any, app: Any) -> None:
         app.add_api_route(f"/clip-skip/v1/{path}", answer, methods=[method], dependencies=allowed)
 
 
-def loaded() -> dict[str, Any]:
-    """The loaded model; "loading" says that the host is still loading its first one, so that the page asks again."""
+def describe_encoders() -> dict[str, Any]:
+    """The loaded model and its text encoders.
+
+    "loading": whether the host is still loading its first model, so that the page asks again.
+    """
     loading = sd_models.model_data.sd_model is None and to_load() is None
     return {**describe_loaded_model(selected()), "guide": guide.address(language()), "loading": loading}
 
@@ -43,15 +46,15 @@ def loaded() -> dict[str, Any]:
 def selected() -> Any:
     """The loaded model, or None while it is not the one that is selected (Forge loads at the first picture).
 
-    Told by its file: Neo makes its descriptions anew when it lists the checkpoints again.
+    Compared by file: Neo creates new entries when it lists the checkpoints again.
     """
     data = sd_models.model_data
-    wanted = to_load()
+    info_to_load = to_load()
     model = data.sd_model
     if reforge.is_torn_down(model):
         return None
     info = getattr(model, "sd_checkpoint_info", None)
-    if wanted is not None and getattr(info, "filename", info) != getattr(wanted, "filename", wanted):
+    if info_to_load is not None and getattr(info, "filename", info) != getattr(info_to_load, "filename", info_to_load):
         return None
     return model
 
@@ -62,7 +65,7 @@ def to_load() -> Any:
 
 
 def describe_to_load() -> dict[str, Any]:
-    """What is known of the selected checkpoint before it is loaded; `loads_later` says that it will be."""
+    """The facts about the selected checkpoint before it is loaded; `loads_later` marks them as such."""
     info = to_load()
     kind, encoders = describe_file(str(getattr(info, "filename", "")))
     header = {"offset": 0, "least": 1}
@@ -80,25 +83,25 @@ def describe_to_load() -> dict[str, Any]:
 def describe_loaded_model(model: Any) -> dict[str, Any]:
     """The model's kind, whether the header's value acts on it, and its encoders.
 
-    An encoder's `header` says what the header's value comes to there: it plus
-    `offset`, at least `least`; null where it does not act. `named` are the text encoders that only a tag with their
-    name reaches, `several_layers` whether the model takes several layers together, so that there is none to choose.
+    An encoder's `header` converts the header's value: plus `offset`, at least `least`; null if it has no effect there.
+    `named` are the text encoders that only a tag with their name reaches, `several_layers` whether the model uses
+    several layers at once, so that none can be chosen.
     """
     if model is None:
         return describe_to_load()
-    described = describe_model(model)
+    model_encoders = describe_model(model)
     encoders = []
-    for host in described.hosts:
+    for host in model_encoders.hosts:
         encoder = host.encoder
         header = None if host.header is None else {"offset": host.header, "least": host.least or encoder.native}
         encoders.append(answers.describe_encoder(encoder, header))
     return {
-        "model": str(described.name),
+        "model": str(model_encoders.name),
         "checkpoint": getattr(getattr(model, "sd_checkpoint_info", None), "name", None),
-        "header_acts": described.header_acts,
+        "header_acts": model_encoders.header_acts,
         "encoders": encoders,
-        "named": [answers.describe_named(one.encoder) for one in described.named],
-        "several_layers": described.several,
+        "named": [answers.describe_named(one.encoder) for one in model_encoders.named_encoders],
+        "several_layers": model_encoders.several,
     }
 
 
@@ -118,23 +121,24 @@ def picture(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve_prompts(request: dict[str, Any]) -> dict[str, Any]:
-    """What {"prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value"} come to.
+    """The effect of the prompts on the page.
 
+    request: "prompt", "negative", "hires_prompt", "hires_negative", "styles", "steps", "hires_steps", "value".
     See `clip_skip.page.answers`; messages are in the host's language.
     """
     model = selected()
-    described = describe_model(model)
+    model_encoders = describe_model(model)
     later = describe_file(str(getattr(to_load(), "filename", "")))
     request = prompts_to_come.without_comments(request)
     host = answers.Host(
-        [one.encoder for one in described.hosts] if model is not None else later[1],
-        str(described.name) if model is not None else later[0],
+        [one.encoder for one in model_encoders.hosts] if model is not None else later[1],
+        str(model_encoders.name) if model is not None else later[0],
         translate,
         lambda texts, negative: prompts_to_come.parts_by_step(texts, negative, request),
         prompts_to_come.styled,
         generation.network_names(),
-        [one.encoder for one in described.named],
-        described.several,
+        [one.encoder for one in model_encoders.named_encoders],
+        model_encoders.several,
     )
     prompt = answers.styled_prompt(request, host)
     return {

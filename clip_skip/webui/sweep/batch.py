@@ -1,9 +1,9 @@
 """Groups a sweep's cells into batches, and sets their seeds and texts, beside extensions that change or split prompts.
 
-The host is given one text and one seed for all the cells, because other extensions read them from there. What they
-write into the first picture's prompts is what they would write for that picture alone; they take the other pictures
-of a batch for those of the next seeds. So cells with one text and one seed all get the prompts of the first, and
-other cells do not share a batch if an extension has changed the prompts.
+The host gets one text and one seed for all the cells, because other extensions read them from `p`. They change the
+first picture's prompts as they would for that picture alone, and treat the other pictures of a batch as those of the
+next seeds. So cells with one text and one seed all get the prompts of the first, and other cells do not share a batch
+if an extension has changed the prompts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 TEXT_ATTRIBUTES = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
 
 TO_OTHER_MACHINES = {"Distribute"}
-"""Titles of the scripts that send a part of a batch to other machines, which do not know what a sweep or an axis sets:
+"""Titles of scripts that send a part of a batch to other machines, where a sweep's or an axis's values are unknown:
 papuSpartan/stable-diffusion-webui-distributed."""
 
 
@@ -64,7 +64,7 @@ def sweep_job(job: Processing) -> SweepGrid:
 
 
 def last_processing(job: Processing) -> Processing:
-    """The host's processing object of the batch that was made last; there is one."""
+    """The host's processing object of the last batch, which must exist."""
     last = sweep_job(job).last
     assert last is not None
     return last
@@ -77,14 +77,14 @@ def last_batch(job: Processing) -> list[SweepBatch]:
 
 
 def merge_findings(sweep: SweepGrid, others: Iterable[SweepGrid | SweepBatch]) -> None:
-    """Takes over what the batches of `others` have shown about the extensions beside this one."""
+    """Merges the findings of `others` about other extensions into `sweep`."""
     everything = [sweep, *others]
     sweep.pieces_shared = any(one.pieces_shared for one in everything)
     sweep.texts_rewritten = any(one.texts_rewritten for one in everything)
 
 
 def keep_on_this_machine(p: Processing) -> None:
-    """Takes the scripts that send pictures to other machines away from `p`."""
+    """Removes the scripts that send pictures to other machines from `p`."""
     runner: Runner | None = getattr(p, "scripts", None)
     if runner is None:
         return
@@ -110,9 +110,8 @@ def remember_host_texts(p: Processing) -> None:
 
 
 def prepare_generation(p: Processing) -> None:
-    """Prepares a generation; that of a sweep or an axis after all other scripts, in the host's next step.
-
-    They may have written tags, which the sweep's values replace.
+    """Prepares a generation; for a sweep or an axis after all other scripts, in the host's next step, because they may
+    have added tags, which the sweep's values replace.
     """
     state = state_of(p)
     if not state.overrides:

@@ -1,4 +1,4 @@
-"""The number of cells that a batch may have."""
+"""The number of cells per batch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ACROSS_THE_BATCH = {"DPM adaptive"}
 """Samplers whose steps depend on the whole batch."""
 
 
-def batch_limit(p: Processing, cells: int, wanted: int) -> int:
-    """The number of cells per batch; with `wanted` 0 it follows from the free memory."""
+def batch_limit(p: Processing, cells: int, cells_per_batch: int) -> int:
+    """The number of cells per batch; 0 `cells_per_batch` means as many as fit into memory."""
     if p.sampler_name in ACROSS_THE_BATCH:
-        if wanted != 1 and cells > 1:
+        if cells_per_batch != 1 and cells > 1:
             p.comment(translate(ONE_AT_A_TIME(sampler=p.sampler_name)))
         return 1
-    if wanted:
-        return min(wanted, cells)
+    if cells_per_batch:
+        return min(cells_per_batch, cells)
     pixels = p.width * p.height * (getattr(p, "hr_scale", 1) ** 2 if getattr(p, "enable_hr", False) else 1)
     return max(1, min(cells, int(free_memory() / (pixels * bytes_per_pixel()))))
 

@@ -24,7 +24,7 @@ GRID_TOO_LARGE = Template("the grid would be too large ({size} megapixels; the s
 
 
 def check_sweep(p: Processing, args: Sequence[object]) -> tuple[SweepSettings, SweepPlan]:
-    """The settings from the script's arguments, and their plan for the loaded model. The API calls fields by name."""
+    """The settings from the script's arguments, and their plan for the loaded model; API errors name its fields."""
     model = selected(p)
     try:
         settings = SweepSettings.from_args(args)
@@ -38,13 +38,13 @@ def check_sweep(p: Processing, args: Sequence[object]) -> tuple[SweepSettings, S
         check_size(p, plan, join([names["clip_skips"], rows], ", "))
     except ValueError as error:
         raise ClipSkip(reason(error)) from None
-    if model is None:  # known when the first cell is begun
+    if model is None:  # known once the first cell begins
         p.clip_skip_state = State(check_model=lambda model: settings.plan(describe_model(model).all_towers, names))
     return settings, plan
 
 
 def check_size(p: Processing, plan: SweepPlan, fields: Message) -> None:
-    """The check of the host's X/Y/Z plot."""
+    """The same check as in the host's X/Y/Z plot."""
     scale = getattr(p, "hr_scale", 1) if getattr(p, "enable_hr", False) else 1
     megapixels = round(len(plan.cells) * p.width * p.height * scale**2 / 1_000_000)
     most = shared.opts.img_max_size_mp

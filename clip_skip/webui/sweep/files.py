@@ -28,7 +28,7 @@ def model_files(job: Processing) -> list[str]:
 
 
 def checkpoint_names() -> dict[str, str]:
-    """The files of all checkpoints by what the host calls them."""
+    """The files of all checkpoints by the host's names for them."""
     lists = (getattr(sd_models, name, None) or {} for name in ("checkpoint_aliases", "checkpoints_list"))
     return {name: info.filename for one in lists for name, info in list(one.items())}
 
@@ -38,26 +38,26 @@ def names_a_checkpoint(texts: Iterable[str]) -> bool:
 
 
 def named_files(texts: Iterable[str]) -> list[str]:
-    """The files that `texts`, values of fields, name: by the host's name for a model, or by their paths."""
-    known = {upscaler.name: upscaler.data_path for upscaler in getattr(shared, "sd_upscalers", [])}
-    known |= getattr(sys.modules.get("modules.sd_vae"), "vae_dict", {})
-    known |= checkpoint_names()
-    found = {known.get(text, text) for text in texts if text in known or os.path.isabs(text)}
-    return sorted(file for file in found if isinstance(file, str) and os.path.isfile(file))
+    """The files named by `texts`, the values of fields: by the host's name for a model, or by path."""
+    files = {upscaler.name: upscaler.data_path for upscaler in getattr(shared, "sd_upscalers", [])}
+    files |= getattr(sys.modules.get("modules.sd_vae"), "vae_dict", {})
+    files |= checkpoint_names()
+    paths = {files.get(text, text) for text in texts if text in files or os.path.isabs(text)}
+    return sorted(file for file in paths if isinstance(file, str) and os.path.isfile(file))
 
 
 def files_of_texts(texts: Sequence[str]) -> list[str]:
     """The files that prompts name: LoRAs, hypernetworks and textual inversions."""
-    found: set[str] = set()
+    files: set[str] = set()
     for text in texts:
-        found |= {*models_in_use.loras(text).values()}
+        files |= {*models_in_use.loras(text).values()}
         networks = extra_networks.parse_prompt(tags.strip(text))[1].get("hypernet", [])
         hypernetworks = getattr(shared, "hypernetworks", None) or {}
-        found |= {hypernetworks[one.items[0]] for one in networks if one.items and one.items[0] in hypernetworks}
+        files |= {hypernetworks[one.items[0]] for one in networks if one.items and one.items[0] in hypernetworks}
     every = "\n".join(texts).lower()
     folder = getattr(getattr(shared, "cmd_opts", None), "embeddings_dir", None)
-    found |= {str(file) for file in Path(folder).rglob("*") if file.stem.lower() in every} if folder else set()
-    return sorted(file for file in found if os.path.isfile(file))
+    files |= {str(file) for file in Path(folder).rglob("*") if file.stem.lower() in every} if folder else set()
+    return sorted(file for file in files if os.path.isfile(file))
 
 
 def file_state(file: str) -> list[object]:

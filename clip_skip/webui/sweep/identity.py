@@ -1,8 +1,8 @@
 """A cell's identity: a digest of everything that its pixels depend on. Cells with one identity are the same picture.
 
-It is taken from everything that there is: each attribute of the host's processing object, each option, the arguments
-of each script, the files that any of these or a text names. What is left out is listed here, with the reason; a new
-field or option of a host counts by itself.
+It covers everything: each attribute of the host's processing object, each option, the arguments of each script, the
+files that any of these or a text names. Exceptions are listed here, with the reason; a new field or option of a host
+counts automatically.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEFT_OUT = {
     "comments": "shown on the page",
     "prompt_for_display": "shown on the page",
     "force_task_id": "the name of the request in the host's queue",
-    "is_api": "who asked",
+    "is_api": "where the request came from",
     "cached_c": "the host's memory of what it encoded",
     "cached_uc": "the host's memory of what it encoded",
     "cached_hr_c": "the host's memory of what it encoded",
@@ -52,7 +52,7 @@ LEFT_OUT = {
     "scripts_value": "code, whose arguments count",
     "script_args": "counted script by script",
     "script_args_value": "counted script by script",
-    "scripts_setup_complete": "whether the arguments were handed to the scripts",
+    "scripts_setup_complete": "whether the scripts have received their arguments",
     "clip_skip_state": "the cell's own clip skips count",
 }
 """Attributes of the processing object that do not count, and why."""
@@ -66,7 +66,7 @@ SECTIONS_LEFT_OUT = {
     "ui_prompt_editing": "keys of the prompt boxes",
     "ui_gallery": "how the gallery looks",
     "ui_alternatives": "how the page looks",
-    "preview": "pictures that are shown meanwhile",
+    "preview": "pictures shown during sampling",
     host_settings.SECTION[0]: "what our own page offers and shows",
 }
 """Sections of the host's options that do not count, and why."""
@@ -83,7 +83,7 @@ OPTIONS_LEFT_OUT = {
 def cell_identities(job: Processing, cells: Iterable[SweepCell]) -> dict[SweepCell, str | None]:
     """The identity of each of `cells` of one grid; None for a cell that cannot be compared with any other.
 
-    job: the host's processing object of the grid, before anything is made with it
+    job: the host's processing object of the grid, before it is used
     """
     cells = list(cells)
     model, files = selected(job), cache(files_of_texts)
@@ -99,7 +99,7 @@ def cell_identities(job: Processing, cells: Iterable[SweepCell]) -> dict[SweepCe
 
 def describe_job(job: Processing) -> dict[str, object]:
     """Everything that the cells of a grid have in common."""
-    described: dict[str, object] = {
+    description: dict[str, object] = {
         "kind": type(job).__name__,
         "attributes": {name: value for name, value in vars(job).items() if name not in {*LEFT_OUT, *OF_THE_CELL}},
         "styles": [styled("", job), styled("", job, negative=True)],
@@ -107,8 +107,8 @@ def describe_job(job: Processing) -> dict[str, object]:
         "options": {name: value for name, value in shared.opts.data.items() if counts(name)},
         "model": [file_state(file) for file in model_files(job)],
     }
-    described = {name: comparable(value) for name, value in described.items()}
-    return {**described, "files": [file_state(file) for file in named_files(strings(described))]}
+    description = {name: comparable(value) for name, value in description.items()}
+    return {**description, "files": [file_state(file) for file in named_files(strings(description))]}
 
 
 def describe_cell(
@@ -118,11 +118,10 @@ def describe_cell(
     several: bool,
     files: Callable[[tuple[str, ...]], list[str]],
 ) -> object:
-    """Everything that a cell has of its own.
+    """Everything that may differ between the cells of a grid.
 
     encoders: the loaded model's, None where it is loaded later.
-    several: whether other checkpoints, or one that is not loaded yet, have text encoders too, so that the clip skips of
-    `encoders` are not all.
+    several: whether other checkpoints, or one that is not loaded yet, are used too, so that `encoders` are not all.
     """
     sweep = sweep_job(job)
     prompt, negative = sweep.plan.rows.texts(job.prompt, job.negative_prompt, cell.value)
@@ -131,7 +130,7 @@ def describe_cell(
     hires_prompt = styled(getattr(job, "hr_prompt", ""), job) or prompt
     hires_negative = styled(getattr(job, "hr_negative_prompt", ""), job, negative=True) or negative
     texts = (*override.texts(prompt, negative), *override.texts(hires_prompt, hires_negative))
-    described: dict[str, object] = {
+    description: dict[str, object] = {
         "texts": texts,
         "seed": cell_seed(job, cell),
         "subseed": job.subseed if job.subseed_strength else None,
@@ -139,14 +138,14 @@ def describe_cell(
         "files": [file_state(file) for file in files(texts)],
     }
     if several:
-        described["override"] = dataclasses.asdict(override)
-        described["panel"] = dataclasses.asdict(panel_of_job(job))
-        described["header"] = header_option()
+        description["override"] = dataclasses.asdict(override)
+        description["panel"] = dataclasses.asdict(panel_of_job(job))
+        description["header"] = header_option()
     if encoders is not None:
-        described["clip_skips"] = clip_skips(
+        description["clip_skips"] = clip_skips(
             job, encoders, override, (prompt, negative), (hires_prompt, hires_negative)
         )
-    return comparable(described)
+    return comparable(description)
 
 
 def clip_skips(
@@ -154,8 +153,8 @@ def clip_skips(
 ) -> list[object]:
     """The layer at which each text encoder stops for each part of the texts, in the first pass and the hires pass."""
     header_g = next((stop(host, None) for host in encoders.hosts if host.encoder.tower == "g"), None)
-    shown = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
-    prompt_skip, negative_skip = shown.skips()
+    effective = override.panel(panel_of_job(job), first[0], encoders.header_skip or 1.0, header_g)
+    prompt_skip, negative_skip = effective.skips()
     prompt, negative = override.texts(*first)
     passes = [Texts(prompt, negative, prompt_skip, negative_skip)]
     if getattr(job, "enable_hr", False):
@@ -187,13 +186,13 @@ def panel_of_job(job: Processing) -> Panel:
 def script_arguments(job: Processing) -> list[object]:
     """Each script that runs beside the sweep, and its arguments.
 
-    Our panel is not among them, because the cell's clip skips count; nor are the host's own parts of the page, which
-    have put their values into the processing object.
+    Our panel is left out, because the cell's clip skips count; so are the host's own parts of the page, whose values
+    are in the processing object.
     """
-    found: list[object] = [[title, values] for title, values in all_script_arguments(job) if title != panel.TITLE]
+    entries: list[object] = [[title, values] for title, values in all_script_arguments(job) if title != panel.TITLE]
     if getattr(getattr(job, "scripts", None), "alwayson_scripts", None) is None:
-        found.append(["", getattr(job, "script_args", None)])
-    return found
+        entries.append(["", getattr(job, "script_args", None)])
+    return entries
 
 
 def all_script_arguments(job: Processing) -> Iterator[tuple[str, list[object]]]:

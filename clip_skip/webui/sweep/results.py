@@ -38,7 +38,7 @@ __all__ = ["CELLS_NOT_SAVED", "cfg_text", "collect", "log_not_saved"]
 CELLS_NOT_SAVED = Template("The pictures could not be saved: {error}")
 GRID_NOT_SAVED = Template("The grid could not be saved: {error}")
 PIECES_SHARED = Template(
-    "Another extension encodes pieces of the prompt by itself: cells of different clip skips share no batch."
+    "Another extension encodes pieces of the prompt by itself, so cells with different clip skips don't share a batch."
 )
 CELLS_DONE = Template("{made} of {wanted} cells are done.")
 RUN_AGAIN = Template("{made} of {wanted} cells are done. Run the same sweep again with seed {seed} to finish the rest.")
@@ -89,15 +89,15 @@ def collect(
     figure = draw_figure(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
     cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
-    shown = [*first, *(cells if settings.include_cells else [])]
+    outputs = [*first, *(cells if settings.include_cells else [])]
     last = last_processing(results[0][0])
     state_of(last).cells = [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
     processed = processing.Processed(
         p,
-        [picture for picture, _ in shown],
+        [picture for picture, _ in outputs],
         results[0][0].seed,
-        info=shown[0][1],
-        infotexts=[text for _, text in shown],
+        info=outputs[0][1],
+        infotexts=[text for _, text in outputs],
         index_of_first_image=len(first),
     )
     generation.end(last, processed)
@@ -120,17 +120,17 @@ def for_viewer(
     """The descriptions of the grids for the page's viewer; `first` is the index of the first cell's picture."""
     grids: list[Any] = []
     for job, done, _ in results if settings.include_cells else ():
-        made = [cell for cell in plan.cells if cell in done]
-        places = {cell: first + place for place, cell in enumerate(made)}
+        finished = [cell for cell in plan.cells if cell in done]
+        places = {cell: first + place for place, cell in enumerate(finished)}
         width = next(iter(done.values()))[0].width
         header = header_values(job, settings, plan)
         grids.append(live_viewer.describe_grid(plan, places, "\n".join(about(job)), width, translate, header))
-        first += len(made)
+        first += len(finished)
     return grids
 
 
 def header_values(job: Processing, settings: SweepSettings, plan: SweepPlan) -> list[int | None]:
-    """Of each column, the host's own value that makes its cells without tags and panel; None where nothing does."""
+    """For each column, the host's own value that gives the same cells without tags or panel; None if there is none."""
     model, panels = describe_model(shared.sd_model), state_of(last_processing(job)).panels
     of_all = settings.apply_to == "both" and settings.columns == "clip_skip"
     of_all = of_all and settings.rows not in ("negative", "clip_g", "hires")
@@ -175,8 +175,8 @@ def same_columns(plan: SweepPlan, job: Processing) -> Iterator[Message]:
     columns: dict[tuple[str | None, ...], list[str]] = {}
     for column, label in enumerate(plan.axes[0].labels):
         columns.setdefault(tuple(identities[row[column]] for row in rows_of(plan)), []).append(label)
-    for known, labels in columns.items():
-        if len(labels) > 1 and None not in known:
+    for column_identities, labels in columns.items():
+        if len(labels) > 1 and None not in column_identities:
             yield SAME_PICTURE(values=", ".join(labels))
 
 
@@ -298,9 +298,9 @@ def draw_figure(p: Processing, plan: SweepPlan, grids: list[tuple[Processing, Do
         p.comment(translate(over_seeds.conclude_over_seeds(over)))
         return over_seeds_figure.draw_over_seeds(over, lines, middle, translate)
     if len(complete) > 1:
-        measured = over_seeds.seeds_as_rows(pictures, plan, [job.seed for job, _ in complete])
+        result = over_seeds.seeds_as_rows(pictures, plan, [job.seed for job, _ in complete])
         middle = rows[(len(rows) - 1) // 2][0]
     else:
-        measured = report.measure_grid(pictures[0], plan)
-    p.comment(translate(report.conclude(measured)))
-    return report_figure.draw_report(measured, lines, middle, translate)
+        result = report.measure_grid(pictures[0], plan)
+    p.comment(translate(report.conclude(result)))
+    return report_figure.draw_report(result, lines, middle, translate)

@@ -1,4 +1,4 @@
-"""Finished cells that are used again: taken from the store, saved where the user wants that, and put into it."""
+"""Reuses finished cells: takes them from the store, saves them if the user wants that, and stores new ones."""
 
 from __future__ import annotations
 
@@ -33,76 +33,75 @@ LISTS = (
 """Attributes of a batch that have an entry for each picture."""
 
 NOT_NEEDED = ("c", "uc", "hr_c", "hr_uc", "sampler", "rng")
-"""Attributes of a finished batch that take memory, beside tensors and pictures."""
+"""Attributes of a finished batch that take memory, besides tensors and pictures."""
 
 
 def take_finished(job: Processing, cells: Sequence[SweepCell], store: CellStore) -> Done:
     """The `cells` that are in `store`; they are saved like new ones, unless their files still exist."""
     sweep, done = sweep_job(job), Done()
     for cell in cells:
-        found = store.get(sweep.identities.get(cell))
-        if found is None:
+        finished = store.get(sweep.identities.get(cell))
+        if finished is None:
             continue
         if sweep.last is None:
-            sweep.last = batch_of_one(job, found)
-        save_again(job, found)
-        done[cell] = found.picture, found.infotext
+            sweep.last = batch_of_one(job, finished)
+        save_again(job, finished)
+        done[cell] = finished.picture, finished.infotext
     sweep.reused = len(done)
     return done
 
 
-def batch_of_one(job: Processing, found: FinishedCell) -> Processing:
-    """The batch of `found`, with this picture alone; what the user was warned of then is shown again."""
-    p: Processing = copy(found.batch)
+def batch_of_one(job: Processing, cell: FinishedCell) -> Processing:
+    """The batch of `cell`, with this picture alone; its warnings are shown again."""
+    p: Processing = copy(cell.batch)
     for name in LISTS:
         values = getattr(p, name, None)
         if values:
-            setattr(p, name, [values[found.index]])
+            setattr(p, name, [values[cell.index]])
     p.extra_generation_params = {
-        key: value[found.index] if isinstance(value, list) else value
-        for key, value in p.extra_generation_params.items()
+        key: value[cell.index] if isinstance(value, list) else value for key, value in p.extra_generation_params.items()
     }
     p.comments = getattr(job, "comments", {})
-    p.clip_skip_state = State(panels=state_of(found.batch).panels)
-    generation.warn(p, state_of(found.batch).warnings, whole=True)
+    p.clip_skip_state = State(panels=state_of(cell.batch).panels)
+    generation.warn(p, state_of(cell.batch).warnings, whole=True)
     return p
 
 
-def save_again(job: Processing, found: FinishedCell) -> None:
+def save_again(job: Processing, cell: FinishedCell) -> None:
     """Saves the picture as the host saves those of a batch."""
     if job.do_not_save_samples or not getattr(shared.opts, "samples_save", True):
         return
-    file = getattr(found.picture, "already_saved_as", None)
+    file = getattr(cell.picture, "already_saved_as", None)
     folder = os.path.join(os.path.abspath(job.outpath_samples), "")
     if file and os.path.isfile(file) and os.path.abspath(file).startswith(folder):
         return
     images.save_image(
-        found.picture,
+        cell.picture,
         job.outpath_samples,
         "",
-        seed=found.batch.all_seeds[found.index],
-        prompt=found.batch.all_prompts[found.index],
+        seed=cell.batch.all_seeds[cell.index],
+        prompt=cell.batch.all_prompts[cell.index],
         extension=shared.opts.samples_format,
-        info=found.infotext,
-        p=found.batch,
+        info=cell.infotext,
+        p=cell.batch,
     )
 
 
-def keep_batch(job: Processing, made: Mapping[SweepCell, tuple[Image.Image, str]], store: CellStore) -> None:
+def keep_batch(job: Processing, cells: Mapping[SweepCell, tuple[Image.Image, str]], store: CellStore) -> None:
     """Puts the cells of the last batch into `store`.
 
-    A cell whose texts another extension has changed is not kept: what that extension reads, a file of wildcards for
-    example, is not in the cell's identity.
+    A cell whose texts another extension has changed is not kept, because that extension's own files, such as wildcards,
+    are not in the cell's identity.
     """
     sweep, last = sweep_job(job), last_processing(job)
     batch = state_of(last).batch
     if batch is None or batch.texts_changed:
         return
-    kept = copy(last)
-    kept.clip_skip_state = copy(state_of(last))
-    kept.clip_skip_state.warnings = list(kept.clip_skip_state.warnings)
-    for index, (cell, (picture, infotext)) in enumerate(made.items()):
-        store.put(sweep.identities.get(cell), FinishedCell(picture, infotext, kept, index))
+    batch_copy = copy(last)
+    batch_copy.clip_skip_state = copy(state_of(last))
+    batch_copy.clip_skip_state.warnings = list(batch_copy.clip_skip_state.warnings)
+    for index, (cell, (picture, infotext)) in enumerate(cells.items()):
+        store.put(sweep.identities.get(cell), FinishedCell(picture, infotext, batch_copy, index))
 
 
 def distinct_cells(job: Processing, cells: Iterable[SweepCell]) -> list[SweepCell]:
@@ -122,7 +121,7 @@ def fill_twins(job: Processing, cells: Iterable[SweepCell], done: Done) -> None:
 
 
 def release_memory(p: Processing) -> None:
-    """Takes from a finished batch everything that takes memory and is in no infotext."""
+    """Removes everything large from a finished batch that no infotext needs."""
     for name, value in list(vars(p).items()):
         if name in NOT_NEEDED or is_large(value):
             setattr(p, name, None)

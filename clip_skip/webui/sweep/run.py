@@ -53,7 +53,7 @@ def run_sweep(
     """Makes every cell and a grid for each seed; returns the host's Processed: grids, report, cells.
 
     remember: keeps the encodings at the given clip skips while it is open.
-    store: has the finished cells of all sweeps; those that are wanted are used, and the new ones are put into it.
+    store: the finished cells of all sweeps; matching ones are reused, and new ones are added.
     ClipSkip names the field that is wrong, before anything is made; on a page that does not show errors its message
     is shown instead of pictures.
     """
@@ -86,7 +86,7 @@ def run_sweep(
 
 
 def make_temporary_folder() -> None:
-    """Makes the folder into which the host puts pictures for the page: Forge Neo expects it to be there."""
+    """Creates the folder into which the host puts pictures for the page, because Forge Neo expects it to exist."""
     folder = getattr(shared.opts, "temp_dir", "")
     try:
         if folder:
@@ -96,7 +96,7 @@ def make_temporary_folder() -> None:
 
 
 def take_finished_cells(job: Processing, plan: SweepPlan, store: CellStore) -> Done:
-    """The cells of one grid that are finished already; a disk that is full is reported with the results."""
+    """The cells of one grid that are finished already; a full disk is reported with the results."""
     try:
         return take_finished(job, plan.cells, store)
     except OSError as error:
@@ -157,7 +157,7 @@ def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, done: Do
     """Makes the `cells` of one grid and puts them into `done` and `store`, until the user stops it.
 
     If it turns out that some must not share a batch, the remaining ones are made in separate batches.
-    If they cannot be saved (a full disk), they are made without saving.
+    If they cannot be saved (a full disk), they are made without being saved.
     """
 
     def halved(size: int) -> None:
@@ -181,16 +181,16 @@ def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, done: Do
         for batch, pictures in run_batches(group, limit, make, is_out_of_memory, halved):
             if any(batch.must_be_split for batch in last_batch(job)):
                 break
-            made = dict(zip(batch, pictures))
-            keep_batch(job, made, store)
-            done.update(made)
+            new_cells = dict(zip(batch, pictures))
+            keep_batch(job, new_cells, store)
+            done.update(new_cells)
             if stopped():
                 return
         if any(batch.must_be_split for batch in last_batch(job)):
             missing = [cell for cell in cells if cell not in done]
-            planned = count_batches(job, missing, limit)
+            count = count_batches(job, missing, limit)
             merge_findings(sweep_job(job), last_batch(job))
-            more_batches(job, 1 + count_batches(job, missing, limit) - planned)
+            more_batches(job, 1 + count_batches(job, missing, limit) - count)
             if not stopped():
                 make_cells(job, missing, limit, done, store)
             return
@@ -223,7 +223,7 @@ def make_batch(job: Processing, cells: tuple[SweepCell, ...]) -> list[tuple[Imag
     if plan.rows.kind == CFG:
         scales = [float(cell.value) for cell in cells]
         p.cfg_scale = scales[0]
-        if len(set(scales)) > 1:  # 1 has a way of its own in the hosts, and 0 no multiple
+        if len(set(scales)) > 1:  # hosts treat 1 specially, and 0 can't be scaled
             p.cfg_scale = next((scale for scale in scales if scale not in (0, 1)), 2.0)
             batch.cfg_scales = scales
         p.extra_generation_params = {**job.extra_generation_params, "CFG scale": [cfg_text(scale) for scale in scales]}

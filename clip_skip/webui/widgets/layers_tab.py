@@ -55,39 +55,41 @@ def build_layers_tab() -> None:
     picture = gr.Image(
         label=LAYERS, show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
     )
-    wanted = gr.Textbox(label=WORDS_TO_SHOW, elem_id="clip_skip_layers_words")
+    compared_words = gr.Textbox(label=WORDS_TO_SHOW, elem_id="clip_skip_layers_words")
     dark = gr.Checkbox(visible=False)  # set by IS_DARK
     listen(take.click, lambda text: text, [prompt], [prompt], FROM_TXT2IMG)
-    for event in (button.click, wanted.submit):
-        listen(event, show, [prompt, tower, wanted, dark], [sentence, picture, tower], ADD_THEME)
+    for event in (button.click, compared_words.submit):
+        listen(event, show, [prompt, tower, compared_words, dark], [sentence, picture, tower], ADD_THEME)
 
 
-def show(prompt: str, tower: str, wanted: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
-    """The findings in sentences, and the picture; only a sentence where there is nothing to show.
+def show(prompt: str, tower: str, compared_words: str, dark: bool) -> tuple[str, Image | None, dict[str, Any]]:
+    """The findings in sentences, and the picture; only a sentence if there is nothing to show.
 
-    wanted: words of the prompt whose curves are drawn; "" for those that change most
+    compared_words: words of the prompt whose curves are drawn; "" for those that change most
 
-    The choice of an encoder is in sight where there are two.
+    The choice of an encoder is visible if there are two.
     """
     with queue_lock:
-        measured = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
-    described = describe_model(shared.sd_model)
-    choices = [TOWER_NAMES[host.encoder.tower] for host in described.hosts] + [NAMED] * bool(described.named)
+        result = on_main_thread(measure_or_say, prompt, TOWER_OF_CHOICE.get(tower, "l"))
+    model_encoders = describe_model(shared.sd_model)
+    choices = [TOWER_NAMES[host.encoder.tower] for host in model_encoders.hosts] + [NAMED] * bool(
+        model_encoders.named_encoders
+    )
     several = gr.update(choices=choices or list(TOWER_OF_CHOICE), visible=len(choices) > 1)
-    if not isinstance(measured, Layers):
-        return translate(measured or FAILED), None, several
+    if not isinstance(result, Layers):
+        return translate(result or FAILED), None, several
     try:
-        tokens = measured.find_tokens(wanted)
+        tokens = result.find_tokens(compared_words)
     except LayersError as error:
         return translate(error.message), None, several
-    from clip_skip.layers.figure import draw_layers  # only here: matplotlib would slow down the start of the host
+    from clip_skip.layers.figure import draw_layers  # not at the top: matplotlib would slow down the host's start
 
-    picture = draw_layers(measured, dark, translate, tokens)
-    return "\n".join(map(translate, measured.sentences())), picture, several
+    picture = draw_layers(result, dark, translate, tokens)
+    return "\n".join(map(translate, result.sentences())), picture, several
 
 
 def measure_or_say(prompt: str, tower: str) -> Layers | Message | str:
-    """The layers, or why there are none: Forge's thread loses what is raised on it."""
+    """The layers, or why there are none, as a return value: exceptions on Forge's thread are lost."""
     try:
         return measure_prompt_on_page(prompt, tower)
     except MessageError as error:
@@ -104,12 +106,12 @@ def measure_prompt_on_page(prompt: str, tower: str) -> Layers:
     model = shared.sd_model
     if model is None:
         raise MessageError(NO_MODEL)
-    described = describe_model(model)
-    hosts = {host.encoder.tower: host for host in described.hosts}
-    if described.named and (tower == NAMED or not hosts):
-        return measure_named(model, described.named[0], prompt)
+    model_encoders = describe_model(model)
+    hosts = {host.encoder.tower: host for host in model_encoders.hosts}
+    if model_encoders.named_encoders and (tower == NAMED or not hosts):
+        return measure_named(model, model_encoders.named_encoders[0], prompt)
     if not hosts:
-        raise MessageError(NOTHING_TO_SHOW(model=described.name))
+        raise MessageError(NOTHING_TO_SHOW(model=model_encoders.name))
     host = hosts.get(tower) or next(iter(hosts.values()))
     text, parts, changes = first_text(prompt)
     chunks = host.module.tokenize_line(text)[0]
@@ -124,17 +126,17 @@ def measure_prompt_on_page(prompt: str, tower: str) -> Layers:
         )
 
 
-def measure_named(model: Model, named: NamedEncoder, prompt: str) -> Layers:
-    """The same for a text encoder that is not CLIP, whose engine is called by itself: the model's own function takes
-    what it was given for the next picture."""
+def measure_named(model: Model, encoder: NamedEncoder, prompt: str) -> Layers:
+    """The same for a text encoder other than CLIP. Its engine is called directly, because the model's own function
+    remembers its input for the next picture."""
     load_on_device(model)
     text, parts, changes = first_text(prompt)
     texts = prompt_parser.SdConditioning([text])
     with torch.no_grad(), devices.autocast():
         return measure_layers(
-            replace(named.encoder, incomplete=0),
-            lambda: named.engine(texts),
-            token_texts(named.engine, texts),
+            replace(encoder.encoder, incomplete=0),
+            lambda: encoder.engine(texts),
+            token_texts(encoder.engine, texts),
             notes=notes_on_prompt(1, parts, changes, not text.strip()),
         )
 
@@ -150,12 +152,12 @@ def first_text(prompt: str) -> tuple[str, int, bool]:
 def words(host: HostEncoder, chunk: Chunk) -> list[str]:
     """The vocabulary's entry for each token of `chunk` up to its end; an embedding's tokens have its name."""
     length = chunk.tokens.index(host.module.id_end) + 1
-    found = [token_text(host.module, token) for token in chunk.tokens[:length]]
+    labels = [token_text(host.module, token) for token in chunk.tokens[:length]]
     for offset, embedding in chunk.fixes:
         first = offset + 1
         vectors = range(first, min(first + int(embedding.vectors), length - 1))
-        found[first : first + len(vectors)] = [f"{embedding.name}</w>"] * len(vectors)
-    return found
+        labels[first : first + len(vectors)] = [f"{embedding.name}</w>"] * len(vectors)
+    return labels
 
 
 def token_text(module: EncoderModule, token: int) -> str:

@@ -58,8 +58,8 @@ def build_made_for_tab() -> None:
 
 def widths() -> dict[str, list[str]]:
     """The columns' widths, if this gradio has the parameter; 3.41 fits columns to their texts."""
-    known = inspect.signature(gr.Dataframe.__init__).parameters
-    return {"column_widths": [*made_for.COLUMN_WIDTHS]} if "column_widths" in known else {}
+    parameters = inspect.signature(gr.Dataframe.__init__).parameters
+    return {"column_widths": [*made_for.COLUMN_WIDTHS]} if "column_widths" in parameters else {}
 
 
 def queued() -> bool:
@@ -88,8 +88,8 @@ def show_file(file: str | None, base: str | None, dark: bool) -> tuple[str, Any]
 
 
 def all_loras(progress: Any = PROGRESS) -> tuple[Any, str]:
-    """A row for each LoRA of the host, and a link to have them as a file."""
-    return all_at_once(lambda found: progress.tqdm(found, unit="LoRAs"))
+    """A row for each LoRA of the host, and a link to download the table."""
+    return all_at_once(lambda loras: progress.tqdm(loras, unit="LoRAs"))
 
 
 def all_at_once(each: made_for.Each = list) -> tuple[Any, str]:

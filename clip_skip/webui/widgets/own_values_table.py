@@ -22,7 +22,7 @@ FORGOTTEN = Template("Forgotten: {name}.")
 CHOOSE = Template("Choose a checkpoint for which a value is remembered.")
 
 Remember = Callable[[str, "int | None"], None]
-"""Remembers a value for the checkpoint at a path, or forgets it where it is None. Raises MessageError."""
+"""Remembers a value for the checkpoint at a path, or forgets it if it is None. Raises MessageError."""
 
 
 class OwnValuesTable:
@@ -32,7 +32,7 @@ class OwnValuesTable:
     def build(self) -> None:
         with gr.Row():
             every = gr.Button("All checkpoints", elem_id="clip_skip_own_all")
-            look = gr.Button("Remember all that are said", elem_id="clip_skip_own_look")
+            look = gr.Button("Remember all recommended values", elem_id="clip_skip_own_look")
             write = gr.Button("Remember these", variant="primary", visible=False, elem_id="clip_skip_own_write")
         summary = gr.Textbox(
             label="Remembered values", interactive=False, visible=False, elem_id="clip_skip_own_summary"
@@ -58,19 +58,19 @@ class OwnValuesTable:
         return own_values.list_values(model_files.checkpoints(), own_store(), loading.selected_checkpoint())
 
     def show(self, message: Message | str = "", can_write: bool = False) -> list[Any]:
-        """The table as it is now, the choice of what can be forgotten, and `message` above it."""
+        """The current table, the choice of checkpoints to forget, and `message` above it."""
         values = self.values()
-        kept = [one.name for one in values if one.remembered]
+        remembered = [one.name for one in values if one.remembered]
         return [
             gr.update(value=own_values.table(values, translate), visible=bool(values)),
-            gr.update(choices=kept, value=None, visible=bool(kept)),
-            gr.update(visible=bool(kept)),
+            gr.update(choices=remembered, value=None, visible=bool(remembered)),
+            gr.update(visible=bool(remembered)),
             gr.update(value=translate(message), visible=bool(message)),
             gr.update(visible=can_write),
         ]
 
     def preview(self) -> list[Any]:
-        """What would be remembered, to be looked at before it is written."""
+        """The values that would be remembered, for the user to check before they are written."""
         values = self.values()
         return self.show(own_values.preview(values), bool(own_values.to_remember(values)))
 
@@ -79,7 +79,7 @@ class OwnValuesTable:
         waiting = own_values.to_remember(self.values())
         for one in waiting:
             with collected(problems):
-                self.remember(one.path, one.said)
+                self.remember(one.path, one.recommendation)
         return self.show(join([DONE(count=len(waiting) - len(problems)), *problems], "\n"))
 
     def forget(self, name: str | None) -> list[Any]:

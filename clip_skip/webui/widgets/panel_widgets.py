@@ -27,7 +27,7 @@ def build_panel(script: Script) -> tuple[gr.Component, list[gr.Component]]:
         sliders: list[gr.Component] = [
             gr.Slider(
                 minimum=field.minimum,
-                maximum=field.shown,
+                maximum=field.slider_end,
                 step=0.1,
                 value=start[field.name],
                 label=field.label,
@@ -51,7 +51,7 @@ def ends() -> list[float]:
     """The maximum of each slider: the layers of the loaded model's encoders."""
     layers = describe_model(shared.sd_model).towers
     main = layers.get("l") or layers.get("h") or layers.get("g")
-    return [float(main or field.shown) if field.name != "clip_g" else field.shown for field in panel.FIELDS]
+    return [float(main or field.slider_end) if field.name != "clip_g" else field.slider_end for field in panel.FIELDS]
 
 
 def restored(enabled: gr.Component, sliders: list[gr.Component]) -> list[PasteField]:

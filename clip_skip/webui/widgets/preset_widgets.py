@@ -25,7 +25,7 @@ NOT_SAVED = Template("The settings could not be saved.")
 
 
 class Presets:
-    """The widgets, made before the sweep's own; `connect` follows when these are there."""
+    """The widgets, built before the sweep's own; `connect` is called when those exist."""
 
     def __init__(self, script: Any) -> None:
         with gr.Row(elem_classes=["clip-skip-presets"]):
@@ -48,10 +48,10 @@ class Presets:
         names = [field.name for field in fields(SweepSettings)]
 
         def apply(name: str | None) -> list[Any]:
-            chosen = known_presets().get(name or "")
-            if chosen is None:
+            settings = known_presets().get(name or "")
+            if settings is None:
                 return [gr.update() for _ in names]
-            return [page_value(field, value) for field, value in asdict(chosen).items()]
+            return [page_value(field, value) for field, value in asdict(settings).items()]
 
         quiet = {"show_progress": False}
         event = getattr(self.name, "input", self.name.change)
@@ -60,12 +60,12 @@ class Presets:
         self.delete.click(delete_preset, inputs=[self.name], outputs=[self.name, self.message], **quiet)
 
 
-def offer_when_loaded(page: gr.Blocks, shown: Sequence[Presets]) -> None:
-    """Offers in every list what is saved at the time when the page is loaded, not when it was made.
+def offer_when_loaded(page: gr.Blocks, lists: Sequence[Presets]) -> None:
+    """Fills every list with the presets saved when the page is loaded, not when it was built.
 
-    page: the Blocks that are being made, after those of all `shown`.
+    page: the Blocks being built, after those of all `lists`.
     """
-    for one in shown:
+    for one in lists:
         page.load(lambda: gr.update(choices=[*known_presets()]), outputs=[one.name], show_progress=False)
 
 

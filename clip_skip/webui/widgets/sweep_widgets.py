@@ -23,7 +23,7 @@ from clip_skip.webui.widgets.preset_widgets import Presets
 __all__ = ["build_sweep_widgets", "count_text"]
 
 UNDER_MORE = ("columns", "apply_to")
-"""Choices that are out of sight while "More" is closed; the line of the count names those that are not the default."""
+"""Choices that are hidden while "More" is closed; the line with the count names those that differ from the default."""
 
 ONE_PICTURE = Template("1 picture")
 PICTURE_COUNT = Template("{count} pictures ({columns} × {rows})")
@@ -48,12 +48,12 @@ def build_sweep_widgets(
     host: the host's own components of this tab by their elem_id, for the example. presets: those of this tab.
     """
     builtin, default = SweepSettings(), sweep_starts_with()
-    made: dict[str, gr.Component] = {}
+    widgets: dict[str, gr.Component] = {}
 
     def add(kind: type[gr.Component], name: str, **more: Any) -> None:
         more.setdefault("value", getattr(default, name))
         component = kind(label=LABELS[name], elem_id=script.elem_id(name), **more)
-        made[name] = set_start(component, page_value(name, getattr(builtin, name)))
+        widgets[name] = set_start(component, page_value(name, getattr(builtin, name)))
 
     def choose(kind: type[gr.Component], name: str, without: str = "") -> None:
         labels = [label for value, label in CHOICES[name].items() if value != without]
@@ -75,15 +75,15 @@ def build_sweep_widgets(
             add(gr.Checkbox, name)
         add(gr.Slider, "margin", minimum=0, maximum=500, step=2, visible=False)  # only the API's
         names = ("clip_skips", "cfg_scales", "apply_to", "rows", "columns")
-        add_example_buttons(script, {made[name]: page_value(name, getattr(builtin, name)) for name in names}, host)
+        add_example_buttons(script, {widgets[name]: page_value(name, getattr(builtin, name)) for name in names}, host)
     add_off_button(script, host.get("script_list"))
-    boxes = [made[kind.field] for kind in ROW_KINDS.values()]
-    made["rows"].change(row_box_updates, inputs=[made["rows"]], outputs=boxes, show_progress=False)
-    made["rows"].init_field = lambda label: show_row_box(label, boxes)
-    components = [made[field.name] for field in fields(SweepSettings)]
+    boxes = [widgets[kind.field] for kind in ROW_KINDS.values()]
+    widgets["rows"].change(row_box_updates, inputs=[widgets["rows"]], outputs=boxes, show_progress=False)
+    widgets["rows"].init_field = lambda label: show_row_box(label, boxes)
+    components = [widgets[field.name] for field in fields(SweepSettings)]
     keep_count_current(components, host.get(f"{host_tab(script)}_batch_count"), count)
     presets.connect(components, page_value)
-    return components, [PasteField(made[name], partial(pasted_value, name)) for name in PASTED]
+    return components, [PasteField(widgets[name], partial(pasted_value, name)) for name in PASTED]
 
 
 def show_row_box(label: str, boxes: list[gr.Component]) -> None:
@@ -125,8 +125,8 @@ def add_example_buttons(script: Script, axes: dict[gr.Component, object], host: 
         return [*everything.values(), list(values), gr.update(interactive=True)]
 
     def restore(values: list[object] | None) -> list[object]:
-        kept: list[object] = [gr.update() for _ in everything] if values is None else values
-        return [*kept, None, gr.update(interactive=False)]
+        contents: list[object] = [gr.update() for _ in everything] if values is None else values
+        return [*contents, None, gr.update(interactive=False)]
 
     quiet = {"show_progress": False}
     example.click(replace, inputs=list(everything), outputs=[*everything, before, back], **quiet)
@@ -134,7 +134,7 @@ def add_example_buttons(script: Script, axes: dict[gr.Component, object], host: 
 
 
 def add_off_button(script: Script, scripts: gr.Component | None) -> None:
-    """The page clicks it to choose no script; a list of gradio's cannot be set from there.
+    """A button that the page clicks to select no script, because it cannot set gradio's list itself.
 
     scripts: the host's list of scripts
     """
@@ -148,7 +148,7 @@ def host_tab(script: Script) -> str:
 
 
 def keep_count_current(components: list[gr.Component], grids: gr.Component | None, count: gr.Component) -> None:
-    """Counts again whenever a field changes that the count depends on."""
+    """Updates the count whenever one of its fields changes."""
     inputs = [*components, *([grids] if grids is not None else [])]
     names = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows", *UNDER_MORE}
     watched = [one for one, field in zip(components, fields(SweepSettings)) if field.name in names]
@@ -163,7 +163,7 @@ def count_text(*values: Any) -> str:
     """
     count = len(fields(SweepSettings))
     model = describe_model(sd_models.model_data.sd_model)
-    encoders = [*(host.encoder for host in model.hosts), *(named.encoder for named in model.named)]
+    encoders = [*(host.encoder for host in model.hosts), *(one.encoder for one in model.named_encoders)]
     towers = {encoder.tower: encoder for encoder in encoders}
     try:
         settings = SweepSettings.from_args(values[:count])

@@ -18,7 +18,7 @@ __all__ = ["build_tab"]
 def build_tab(presets: Sequence[Presets] = (), remember: Remember | None = None) -> list[tuple[Any, str, str]]:
     """The tab, as the host wants it. presets: those of the other tabs, which are made before.
 
-    remember: keeps a checkpoint's own value
+    remember: saves a checkpoint's own value
     """
     with gr.Blocks(analytics_enabled=False) as tab:
         with gr.Tabs(elem_id="clip_skip_parts"):

@@ -21,8 +21,8 @@ __all__ = ["add_axes"]
 
 NO_NAMED = Template("{model} has no text encoder that a tag reaches by its name (T5, Qwen, Gemma, Ministral)")
 
-NAMED = ("named", "named_negative")
-"""The parts for the loaded model's text encoder that only a tag with its name reaches."""
+NAMED = ("named_prompt", "named_negative")
+"""The fields for the loaded model's text encoder that only a tag with its name reaches."""
 
 AXES = {
     "[Clip Skip] Prompt and negative": ("prompt", "negative"),
@@ -69,7 +69,7 @@ def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
 
     def choices() -> list[str]:
         model = describe_model(shared.sd_model)
-        first = model.named[0].encoder.native if names == NAMED and model.named else 1
+        first = model.named_encoders[0].encoder.native if names == NAMED and model.named_encoders else 1
         return [str(value) for value in range(first, (deepest_of(model, names) or 12) + 1)]
 
     return axis_option(label, float, apply, format_value=show, confirm=confirm, choices=choices)
@@ -79,7 +79,7 @@ def deepest_of(model: ModelEncoders, names: tuple[str, ...]) -> int | None:
     """The deepest clip skip of the text encoders that an axis acts on; None where `model` has none of them."""
     if names != NAMED:
         return model.layers
-    return max((one.encoder.deepest for one in model.named), default=None)
+    return max((one.encoder.deepest for one in model.named_encoders), default=None)
 
 
 def problem_of(value: float, layers: int | None) -> Message | str | None:
