@@ -39,6 +39,8 @@ def test_a_value_that_follows_another_anyway_is_left_out():
 def test_the_tag_of_clip_l_counts_for_the_side_that_stays():
     assert made(Override(negative=2), "<clipskip:4:l=3>a") == Panel(True, 3, 2)
     assert made(Override(prompt=2), "<clipskip:4:l=3>a") == Panel(True, 2, 3)
+    assert made(Override(negative=2), "<clipskip:4:hires=5>a") == Panel(True, 4, 2, 5)
+    assert made(Override(prompt=2), "<clipskip:4:hires=5>a") == Panel(True, 2, 4, 5)
 
 
 @pytest.mark.parametrize(
