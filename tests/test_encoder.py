@@ -356,3 +356,17 @@ def test_an_encoder_that_is_not_loaded_is_as_deep_as_the_full_tower():
     assert not_loaded("l", 12, 1) == TextEncoder("CLIP ViT-L/14", "l", (), None, 1, missing=12)
     assert not_loaded("h", 23, 2).layers == 24
     assert not_loaded("g", 23, 2).layers == 23
+
+
+def test_clip_of_both_libraries_is_described_by_its_parts(model):
+    text = getattr(model, "text_model", model)
+    blocks = tuple(text.encoder.layers)
+    assert from_transformers(model) == TextEncoder("CLIP ViT-L/14", "l", blocks, text.final_layer_norm, 1)
+    assert from_transformers(model, "a name", "g", 2, False) == TextEncoder("a name", "g", blocks, None, 2)
+    tower = open_clip_tower(2)
+    first = not tower.transformer.batch_first
+    blocks = tuple(tower.transformer.resblocks)
+    described = TextEncoder("OpenCLIP ViT-H/14", "h", blocks, tower.ln_final, 2, sequence_first=first)
+    assert from_open_clip(tower) == described
+    described = TextEncoder("a name", "g", blocks, None, 3, sequence_first=True)
+    assert from_open_clip(tower, "a name", "g", 3, False, sequence_first=True) == described
