@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from clip_skip.messages.message import reason
 from clip_skip.panel import Panel
 from clip_skip.prompt import markers, parsed, precedence, recent, tags, writing
+from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt, read_marked
 from clip_skip.skip import Skip, shorten
 
@@ -404,9 +405,15 @@ def test_the_weight_at_the_end_of_a_sub_prompt(part, text):
     assert without_weight(part) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "without"), [("a # b\nc", "a \nc"), ("#a\nb", "\nb"), ("a\n#b", "a\n"), ("a # b", "a \n"), ("a", "a")]
+)
+def test_comments(text, without):
+    assert strip_comments(text) == without
+
+
 def everything(text):
     """All that a prompt can be asked for, as for one that is not kept."""
-    from clip_skip.prompt.comments import strip_comments
     from clip_skip.prompt.sub_prompts import split_sub_prompts
 
     strip_comments(text)
@@ -456,6 +463,9 @@ def test_texts_of_strangers_do_not_fill_the_memory():
         assert function(text) == len(text)
     assert len(calls) == 3
     assert function("c" * (recent.LONGEST_TEXT + 1)) and len(calls) == 4
+    for text in ("d", *map(str, range(512)), "d"):
+        function(text)
+    assert calls.count("d") == 2  # only the last 512 are kept
 
 
 @pytest.mark.parametrize("values", [{"t5": 3.0}, {"qwen": 1.5, "gemma": 2.0, "ministral": 36.0, "l": 2.0}])

@@ -81,9 +81,7 @@ class Prompt:
         """The text without its bad tags; the good ones stay where they are."""
         return with_tags(self.clean, [tag for tag in self.tags if tag.skip])
 
-    def values(
-        self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS
-    ) -> list[Values]:
+    def values(self, follows: Sequence[Skip], hires: bool, towers: Collection[str]) -> list[Values]:
         """The values of each sub-prompt as a whole, and then of each tag in its brackets; parameters as in `mark`."""
         tags = [tag for part in self.parts for tag in (part.whole, *part.inner)]
         return [resolve_values([tag.skip if tag else None, *follows], hires, towers) for tag in tags]
