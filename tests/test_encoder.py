@@ -1,6 +1,7 @@
 """The tap against an independent reference: `output_hidden_states=True` and the norm."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -333,6 +334,13 @@ def test_incomplete_layers_are_not_taken():
     assert described.clamp(4) == 1 and described.deepest == 1
     assert described.too_deep(2) == [SKIP_TOO_DEEP(value="2", layers=4, name="Qwen3-VL", used=1)]
     assert not described.too_deep(1)
+
+
+def test_blocks_that_work_on_the_sequence_first():
+    stack, start = Stack(), torch.arange(12.0).view(2, 2, 3)  # (L, B, D)
+    described = replace(from_stack(stack, "T5", "t5", 1, True), sequence_first=True)
+    made = conditionings(described, lambda: stack(start), [3])[3]
+    assert torch.equal(made, stack.encoder.final_layer_norm(states_of(start)[-3].transpose(0, 1)))
 
 
 def test_above_the_published_layer():

@@ -122,6 +122,7 @@ def test_near_misses_are_told_in_order(text, told):
         ("a AND <clipskip:5> b", "<clipskip:2>", False, "a <clipskip:2> AND <clipskip:5> b"),
         ("a AND <clipskip:5> b", "<clipskip:2>", True, "a AND <clipskip:2> b"),
         ("a AND b", "<clipskip:2>", True, "a AND b <clipskip:2>"),
+        ("(a)AND b", "<clipskip:2>", False, "(a) <clipskip:2> AND b"),
         ("[<clipskip:1>:x:0.5]", "<clipskip:2>", False, "[<clipskip:1>:x:0.5] <clipskip:2>"),
         ("<clip<clipskip:2>skip:3> a", "<clipskip:4>", False, "<clip<clipskip:2>skip:3> a <clipskip:4>"),
         ("a <clipskip:2> cow", "", True, "a cow"),
@@ -166,6 +167,7 @@ def test_warnings_are_counted_not_listed_without_end():
         ("a cow :1.2 <clipskip:2>", "", "{2}a cow :1.2 ", "{2}"),
         ("[<clipskip:1>:<clipskip:3>:0.5] cow", "bad", "[{1}:{3}:0.5] cow", "bad"),
         ("[<clipskip:1>|<clipskip:3>] cow", "bad", "[{1}|{3}] cow", "bad"),
+        ("[<clipskip:3><clipskip:1>a::0.5] cow", "bad", "[{3}{1}a::0.5] cow", "bad"),
         ("<clipskip:2>[<clipskip:3>::0.5]", "bad", "{2}[{3}::0.5]", "{2}bad"),
         ("[<clipskip:3>::0.5]<clipskip:2>", "bad", "{2}[::0.5]", "{2}bad"),
         ("[a:b:0.5<clipskip:2>] cow", "", "{2}[a:b:0.5] cow", "{2}"),
@@ -230,6 +232,7 @@ def test_all_values_of_a_pass():
     both = lambda value: {"l": value, "g": value}
     assert texts(False).values() == [both(2), both(4), both(5), {"l": 2, "g": 6}]
     assert texts(True).values() == [both(3), both(4), both(5), both(7)]
+    assert precedence.Texts("a", "b", Skip(4), Skip(5), towers="l").values() == [{"l": 4}, {"l": 5}]
 
 
 def test_read():
