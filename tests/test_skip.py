@@ -95,3 +95,9 @@ def test_skip_by_tower_and_pass():
     assert [mixed.at(tower, False) for tower in "lgh"] == [3, 4, 2]
     assert [mixed.at(tower, True) for tower in "lgh"] == [5, 5, 5]
     assert Skip(g=4).at("l", False) is None
+
+
+def test_what_is_set_for_clip_and_what_for_language_models():
+    assert Skip(2, l=3, g=4, hires=5, t5=6).without_clip == Skip(t5=6)
+    assert all(Skip(**{name: 2.0}).acts_on_clip for name in ("value", "l", "g", "hires"))
+    assert not Skip(t5=2.0).acts_on_clip

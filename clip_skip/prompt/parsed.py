@@ -59,7 +59,6 @@ class Prompt:
     parts: its sub-prompts, at least one; a negative prompt has exactly one, since AND is a word there
     """
 
-    text: str
     clean: str
     tags: tuple[Tag, ...]
     parts: tuple[SubPrompt, ...]
@@ -122,14 +121,14 @@ class Prompt:
 @keep_recent
 def parse_prompt(text: str) -> Prompt:
     clean, tags = scan(text)
-    return Prompt(text, clean, tags, tuple(sub_prompts(clean, tags)))
+    return Prompt(clean, tags, tuple(sub_prompts(clean, tags)))
 
 
 @keep_recent
 def parse_negative(text: str) -> Prompt:
     """A negative prompt, in which AND is a word."""
     clean, tags = scan(text)
-    return Prompt(text, clean, tags, tuple(sub_prompts(clean, tags, single=True)))
+    return Prompt(clean, tags, tuple(sub_prompts(clean, tags, single=True)))
 
 
 def find_warnings(prompts: Iterable[Prompt], networks: Collection[str] = ()) -> list[Message]:
