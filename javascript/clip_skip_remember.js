@@ -11,6 +11,7 @@
     let key;
     let apart; // where slider and header differ: their values, and since when
     let pressed = false;
+    let moved; // the value to which the page has moved the slider, until the user does
     let problem = "";
 
     const wanted = () => clipSkip.wanted("follow") && known.on && known.checkpoint && known.acts !== false;
@@ -64,6 +65,7 @@
         known = answer;
         if (moves) {
             apart = undefined;
+            moved = Number(answer.header);
             clipSkip.write(input, answer.header);
             clipSkip.changed();
         }
@@ -102,6 +104,13 @@
 
     clipSkip.remember = send;
 
+    /** Whether it was not the page that has changed the slider to `value`: then Forge's option is set to it. */
+    clipSkip.movedByHand = (value) => {
+        if (value === moved) return false;
+        moved = undefined;
+        return true;
+    };
+
     /** What tells that the host may have loaded another checkpoint, or that somebody has moved the header. */
     function change() {
         const made = clipSkip.tabs().map((tab) => clipSkip.find(`#generation_info_${tab} textarea`)?.value);
@@ -116,9 +125,14 @@
 
     onUiLoaded(() => {
         change();
-        document.addEventListener("input", show, true);
+        const input = (event) => {
+            if (event.isTrusted) moved = undefined;
+            show();
+        };
+        document.addEventListener("input", input, true);
         const press = (event) => {
             pressed = event.type === "pointerdown" && Boolean(clipSkip.slider()?.contains(event.target));
+            if (pressed) moved = undefined;
         };
         for (const name of ["pointerdown", "pointerup", "pointercancel"]) document.addEventListener(name, press, true);
         window.addEventListener("focus", ask);

@@ -5,6 +5,7 @@ In names, in order and in what they restore they follow `modules/sd_models.py`, 
 """
 
 import sys
+from copy import copy
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -149,6 +150,16 @@ class A1111(Host):
     def load_second(self, name):
         self.sd_models.reload_model_weights(info=name)
 
+    def plot(self, names):
+        """An X/Y/Z plot over checkpoints: the cells share their overrides."""
+        p = Generation()
+        for name in names:
+            cell = copy(p)
+            cell.override_settings[CHECKPOINT] = name
+            self.process_images(cell)
+        self.sd_models.reload_model_weights()
+        return p
+
     def process_images(self, p):
         self.header.prepare(p)
         stored = {key: self.opts[key] for key in p.override_settings if key in self.opts}
@@ -174,14 +185,14 @@ class Forge(Host):
         sys.modules["modules_forge"] = ModuleType("modules_forge")
         sys.modules["modules_forge"].main_entry = sys.modules["modules_forge.main_entry"] = self.entry
         self.entry.refresh_model_loading_parameters = self.refresh_model_loading_parameters
+        self.sd_models.reload_model_weights = lambda sd_model=None, info=None: None  # in Forge f2.0.1, not in Neo
         self.sd_models.model_data.forge_loading_parameters = {}
         self.refresh_model_loading_parameters()
 
     def refresh_model_loading_parameters(self, *, refresh=True):
         if not refresh:
             return
-        info = self.sd_models.checkpoints_list[self.opts[CHECKPOINT]]
-        self.sd_models.model_data.forge_loading_parameters = {"checkpoint_info": info}
+        self.select(self.opts[CHECKPOINT])
 
     def checkpoint_change(self, name, refresh=True):
         if name == self.opts[CHECKPOINT]:
@@ -225,3 +236,23 @@ class Forge(Host):
         finally:
             if p.override_settings_restore_afterwards:
                 self.set_config(stored)
+
+    def plot(self, names):
+        """An X/Y/Z plot over checkpoints: `apply_checkpoint`, and what follows the last cell, in `scripts/xyz_grid.py`.
+
+        Both select without `refresh_model_loading_parameters`.
+        """
+        p = Generation()
+        for name in names:
+            cell = copy(p)
+            if name != cell.override_settings.get(CHECKPOINT):
+                cell.override_settings[CHECKPOINT] = name
+                self.select(name)
+            self.process_images(cell)
+        self.sd_models.reload_model_weights()
+        self.select(self.opts[CHECKPOINT])
+        return p
+
+    def select(self, name):
+        info = self.sd_models.checkpoints_list[name]
+        self.sd_models.model_data.forge_loading_parameters = {"checkpoint_info": info}

@@ -147,6 +147,15 @@ def test_an_axis_puts_one_checkpoint_after_the_other_into_the_same_overrides(rem
     assert host.shown == 1
 
 
+def test_a_plot_over_checkpoints_leaves_the_header_as_it_was(remembering):
+    host = remembering
+    for selected in ("none", "two"):
+        host.choose(selected)
+        p = host.plot(["two", "two", "none", "three"])
+        assert p.used == [(name, VALUES[name]) for name in ("two", "two", "none", "three")]
+        assert (host.opts[CHECKPOINT], host.shown, saved(host)) == (selected, VALUES[selected], 1)
+
+
 def test_a_script_may_use_one_generation_for_several_checkpoints(remembering):
     host = remembering
     p = host.make(overrides={CHECKPOINT: "two"})

@@ -275,7 +275,15 @@ def forge_header(standins, monkeypatch):
     def on_preset_change(preset=None):
         return [{"visible": True}, {"visible": preset == "sd", "value": 1}, {"visible": False, "value": 1}]
 
-    module = SimpleNamespace(ui_clip_skip=None, on_preset_change=on_preset_change)
+    def bind_to_opts(comp, k, save=False, callback=None):
+        from modules import shared
+
+        def on_change(v):
+            shared.opts.data[k] = v
+
+        comp.change(on_change, inputs=[comp], queue=False, show_progress=False)
+
+    module = SimpleNamespace(ui_clip_skip=None, on_preset_change=on_preset_change, bind_to_opts=bind_to_opts)
     monkeypatch.setitem(sys.modules, "modules_forge", SimpleNamespace(main_entry=module))
     monkeypatch.setitem(sys.modules, "modules_forge.main_entry", module)
     return module
@@ -299,6 +307,29 @@ def test_forges_slider_keeps_its_value_and_stays_in_sight(forge_header):
     opts = shared.Options()
     header.add_slider(opts, forge.has_slider())
     assert opts.quicksettings_list is shared.DEFAULT_QUICKSETTINGS
+
+
+def test_forges_slider_sets_its_option_only_where_it_was_moved_by_hand(forge_header):
+    """The page's own moves come as None, by the event's JavaScript."""
+    from modules import shared
+
+    from clip_skip.webui.hosts import forge
+
+    class Slider:
+        def change(self, function, inputs, **settings):
+            self.function, self.inputs, self.settings = function, inputs, settings
+
+    slider, other = Slider(), Slider()
+    original = forge_header.bind_to_opts
+    put_back = forge.keep_slider()
+    forge_header.bind_to_opts(slider, "CLIP_stop_at_last_layers", save=True)
+    forge_header.bind_to_opts(other, "forge_unet_storage_dtype", save=True, callback=print)
+    assert slider.inputs == [slider] and slider.settings.pop("js") and slider.settings == other.settings
+    slider.function(3)
+    slider.function(None)
+    assert shared.opts.data["CLIP_stop_at_last_layers"] == 3
+    put_back()
+    assert forge_header.bind_to_opts is original
 
 
 @pytest.fixture

@@ -277,3 +277,9 @@ def test_the_negative_prompt_may_have_its_own_value():
     shot = Shot("a cow", "dark", 2, 7, 1, negative_clip_skip=4)
     assert shot.clip_skips() == (2, 4)
     assert shot.texts() == Shot("<clipskip:2>a cow", "<clipskip:4>dark", None, 7, 1).texts()
+
+
+def test_white_space_that_float_does_not_know_is_white_space():
+    """`\\s` and `str.strip` take the separators U+001C to U+001F for white space, `float` does not."""
+    assert sub_prompts("a :\x1d1.5\x1f") == [(1.5, "a")]
+    assert emphasis.pieces("(a:\x1c1.5\x1e)") == emphasis.pieces("(a:1.5)")

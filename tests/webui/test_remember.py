@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import infotext, pixels, same
+from .conftest import HIRES, infotext, pixels, same
 from .test_page import page as browser_page  # noqa: F401
 from .test_page import sync_api
 
@@ -94,7 +94,7 @@ def remembered(webui, wanted):
     assert answer(webui)["header"] == 1
     yield wanted
     choose(webui, NAMES[2])
-    webui.call("/sdapi/v1/options", {OPTION: 1, "clip_skip_follow": True})
+    webui.call("/sdapi/v1/options", {OPTION: 1, "clip_skip_follow": True, "disable_weights_auto_swap": True})
 
 
 def value_of(name, own_value=1):
@@ -151,24 +151,26 @@ def test_overrides_tags_and_the_panel_win(webui, remembered):
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
 
 
+def plot(webui, cells, x, xs, y="Nothing", ys=""):
+    """The pictures of an X/Y/Z plot. The script's arguments differ between the hosts, in number and in order."""
+    scripts = webui.call("/sdapi/v1/script-info")
+    inputs = next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
+    axes = inputs[0]["choices"]
+    chosen = {"X type": axes.index(x), "Y type": axes.index(y), "Z type": axes.index("Nothing")}
+    chosen |= {"X values": xs, "Y values": ys, "Include Sub Images": True, "Use text inputs instead of dropdowns": True}
+    arguments = [chosen.pop(one["label"], one["value"]) for one in inputs]
+    assert not chosen
+    return webui.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments)["images"][-cells:]
+
+
 def test_an_axis_of_checkpoints(webui, remembered):
     """X/Y/Z plot: each checkpoint at its own, and at those of the host's own axis where that is the other one."""
     choose(webui, NAMES[2])
-    axes = {"Checkpoint name": None, "Clip skip": None, "Nothing": None}
-    scripts = webui.call("/sdapi/v1/script-info")
-    labels = next(one["args"][0]["choices"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
-    index = {name: labels.index(name) for name in axes}
     order = [NAMES[turn] for turn in (0, 2, 1, 2, 0)]
-
-    def plot(cells, x, xs, y=("Nothing", "")):
-        args = [index[x], xs, [], index[y[0]], y[1], [], index["Nothing"], "", []]
-        arguments = [*args, True, True, True, False, False, False, False]  # what follows differs between the hosts
-        return webui.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments)["images"][-cells:]
-
-    made = plot(5, "Checkpoint name", ", ".join(order))
+    made = plot(webui, 5, "Checkpoint name", ", ".join(order))
     for name, image in zip(order, made):
         check(webui, image, remembered, name, value_of(name))
-    made = plot(6, "Checkpoint name", ", ".join(order[:3]), ("Clip skip", "5, 1"))
+    made = plot(webui, 6, "Checkpoint name", ", ".join(order[:3]), "Clip skip", "5, 1")
     cells = [(name, skip) for skip in (5, 1) for name in order[:3]]
     for (name, skip), image in zip(cells, made):
         check(webui, image, remembered, name, skip)
@@ -181,20 +183,24 @@ def test_a_moved_slider_and_the_users_own(webui, remembered):
     choose(webui, NAMES[0])
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
     webui.call("/sdapi/v1/options", {OPTION: 3})
-    check(webui, webui.answer(PROMPT, n_iter=2)["images"][1], remembered, NAMES[0], 3)
+    made = webui.answer(PROMPT, n_iter=2)
+    check(webui, made["images"][made["info"]["index_of_first_image"]], remembered, NAMES[0], 3)
     choose(webui, NAMES[2])
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[2], 5)
 
 
-def test_a_pasted_clip_skip_wins(webui, remembered):
+@pytest.mark.parametrize("swaps", [True, False], ids=["with its checkpoint", "without"])
+def test_a_pasted_clip_skip_wins(webui, remembered, swaps):
+    """swaps: whether the host takes the checkpoint from an infotext too, which it does not unless told so."""
     webui.check_clip_skip_is_pasted()
+    webui.call("/sdapi/v1/options", {"disable_weights_auto_swap": not swaps})
     choose(webui, NAMES[0])
     image = webui.answer(PROMPT, override_settings={OPTION: 1})["images"][0]
     other = webui.answer(PROMPT, override_settings={CHECKPOINT: NAMES[1], OPTION: 2})["images"][0]
     for selected in (2, 0, 1):
         choose(webui, NAMES[selected])
-        check(webui, webui.pasted(infotext(image)), remembered, NAMES[0], 1)
-        check(webui, webui.pasted(infotext(other)), remembered, NAMES[1], 2)
+        check(webui, webui.pasted(infotext(image)), remembered, NAMES[0 if swaps else selected], 1)
+        check(webui, webui.pasted(infotext(other)), remembered, NAMES[1 if swaps else selected], 2)
 
 
 def test_a_refiner_and_a_hires_checkpoint(webui, remembered):
@@ -205,6 +211,28 @@ def test_a_refiner_and_a_hires_checkpoint(webui, remembered):
         assert "Clip skip: 2" in infotext(image)
     assert option(webui, OPTION) == 2 and own(webui) == 1
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
+
+
+SECOND = re.compile(r"Second checkpoint clip skip: (\d+)")
+
+
+def test_a_hires_checkpoint_at_its_own(webui, remembered):
+    """The Forge family encodes for it with the settings of the first one, which it selects again before."""
+    follows = "forge_preset" not in webui.call("/sdapi/v1/options")
+    for first, second in ((0, 1), (0, 2), (2, 1)):
+        choose(webui, NAMES[first])
+        hires = {**HIRES, "hr_checkpoint_name": NAMES[second]}
+        main, other = value_of(NAMES[first]), value_of(NAMES[second])
+        by_tag = {
+            value: webui.picture(f"<clipskip:{main}:hires={value}>{PROMPT}", **hires) for value in (main, other, 5)
+        }
+        assert len({picture.tobytes() for picture in by_tag.values()}) == 3
+        for overrides, used in (({}, other if follows else main), ({OPTION: main}, main)):
+            made = webui.answer(PROMPT, override_settings=overrides, **hires)["images"][0]
+            assert same(pixels(made), by_tag[used]), (first, second, overrides)
+            said, noted = re.search(r" Clip skip: (\d+)", infotext(made)), SECOND.search(infotext(made))
+            assert (int(said[1]) if said else 1) == main and (int(noted[1]) if noted else main) == used
+            assert option(webui, OPTION) == answer(webui)["header"] == main and own(webui) == 1
 
 
 def test_remember_is_refused_for_what_it_cannot_be(webui, remembered):
@@ -245,8 +273,12 @@ def slider(page):
     return own if own.count() else page.get_by_label("number input for Clip skip", exact=True).first
 
 
+CHECKPOINTS = "#setting_sd_model_checkpoint, #quicksettings .model_selection"
+"""The Forge family has a list of its own in the header."""
+
+
 def choose_on_page(page, name):
-    choose = page.locator("#setting_sd_model_checkpoint input")
+    choose = page.locator(CHECKPOINTS).locator("input").first
     choose.click()
     choose.fill(name)
     page.locator("#setting_sd_model_checkpoint li, ul.options li", has_text=name).first.click()
@@ -282,7 +314,8 @@ def test_the_slider_is_seen_to_move(webui, remembered, browser_page):  # noqa: F
     other = page.context.new_page()  # a second window
     other.goto(webui.url)
     sync_api.expect(other.locator(ROW)).to_be_visible(timeout=90_000)
-    fill(page, "#txt2img_steps input[type=number]", 1)
+    for place, value in (("steps", 1), ("width", 64), ("height", 64)):
+        fill(page, f"#txt2img_{place} input[type=number]", value)
     page.locator("#txt2img_prompt textarea").fill(PROMPT)
     for number, turn in enumerate(TURNS):
         name = NAMES[turn]
@@ -297,6 +330,30 @@ def test_the_slider_is_seen_to_move(webui, remembered, browser_page):  # noqa: F
         expect_slider(other, value_of(name))
     assert own(webui) == 1
     other.close()
+
+
+def test_a_slow_page_does_not_move_the_header_back(webui, remembered, browser_page):  # noqa: F811
+    """Forge sets its option whenever the slider changes, also where the page has moved it after the header."""
+    page, held = browser_page, []
+    choose(webui, NAMES[1])
+    page.bring_to_front()
+    expect_slider(page, 3)
+    page.route("**/run/**", lambda route: held.append(route))
+    choose(webui, NAMES[0])
+    expect_slider(page, 2)
+    page.wait_for_timeout(1000)
+    choose(webui, NAMES[2])
+    for route in list(held):
+        with page.expect_response(lambda response, route=route: response.request == route.request):
+            route.continue_()
+    page.unroute("**/run/**")
+    assert answer(webui)["header"] == option(webui, OPTION) == 1 and own(webui) == 1
+    expect_slider(page, 1)
+    number = slider(page)
+    number.fill("2")  # by hand
+    number.press("Enter")
+    number.blur()
+    page.wait_for_function("async () => (await clipSkip.fetch('remembered')).header === 2", timeout=60_000)
 
 
 def test_the_button_remembers_and_forgets(webui, remembered, browser_page):  # noqa: F811

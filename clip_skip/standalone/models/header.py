@@ -82,8 +82,8 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, dict[str, str], Sizes]]:
 
 def count_weights(path: Path) -> tuple[Sizes, int]:
     """The sizes of the model in `path`, and how many numbers its weights are. Raises as `inspect`."""
-    with open_checkpoint(path) as (file, wanted, sizes):
-        return sizes, sum(math.prod(file.get_slice(name).get_shape()) for name in wanted.values())
+    with open_checkpoint(path) as (file, weight_names, sizes):
+        return sizes, sum(math.prod(file.get_slice(name).get_shape()) for name in weight_names.values())
 
 
 def digest(path: Path) -> str:

@@ -170,5 +170,5 @@ def weight_and_text(part: str) -> tuple[float, str]:
     part = part.rstrip()
     text, colon, weight = part.rpartition(":")
     if colon and _WEIGHT.fullmatch(weight.lstrip()):
-        return float(weight), text.rstrip()
+        return float(weight.strip()), text.rstrip()
     return 1.0, part

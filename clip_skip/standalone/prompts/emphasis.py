@@ -83,7 +83,7 @@ def factor_of(kind: str, token: str) -> float:
     if kind != "WEIGHT":
         return FACTOR if token == ")" else 1 / FACTOR
     try:
-        return float(token[1:-1])
+        return float(token[1:-1].strip())
     except ValueError:
         return math.nan
 

@@ -13,12 +13,16 @@ from torch import Tensor
 
 from clip_skip.encoder import TOWER_NAMES, from_transformers
 from clip_skip.webui.host_types import Engine, ForgeModel, Processing
-from clip_skip.webui.hosts.header_option import header_option
+from clip_skip.webui.hosts.header_option import OPTION, header_option
 from clip_skip.webui.hosts.host_encoder import HostEncoder
+from clip_skip.webui.hosts.host_functions import wrap_with
 
 __all__ = ["encoders", "has_slider", "keep_slider", "loses_errors", "on_main_thread", "set_cfg_scales"]
 
 Result = TypeVar("Result")
+
+MOVED_BY_HAND = "(value) => window.clipSkip?.movedByHand?.(value) ?? true ? value : null"
+"""In JavaScript: the slider's value, or null where the page has moved it."""
 
 ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
@@ -125,19 +129,44 @@ def keep_slider() -> Callable[[], None]:
         return lambda: None
     from modules_forge import main_entry
 
-    original = main_entry.on_preset_change
-
-    def on_preset_change(*args: object, **kwargs: object) -> list[object]:
-        updates = original(*args, **kwargs)
-        slider = updates[1]
-        if isinstance(slider, dict) and slider.get("value") == 1:
-            updates[1] = {**slider, "visible": True, "value": header_option()}
-        return updates
-
-    main_entry.on_preset_change = on_preset_change
+    undo = [
+        wrap_with(main_entry, "on_preset_change", keep_value),
+        wrap_with(main_entry, "bind_to_opts", set_by_hand),
+    ]
 
     def put_back() -> None:
-        if main_entry.on_preset_change is on_preset_change:
-            main_entry.on_preset_change = original
+        for function in undo:
+            function()
 
     return put_back
+
+
+def keep_value(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    updates = original(*args, **kwargs)
+    slider = updates[1]
+    if isinstance(slider, dict) and slider.get("value") == 1:
+        updates[1] = {**slider, "visible": True, "value": header_option()}
+    return updates
+
+
+def set_by_hand(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if len(args) > 1 and args[1] == OPTION:
+        args = (MovedByHand(args[0]), *args[1:])
+    return original(*args, **kwargs)
+
+
+class MovedByHand:
+    """Stands for Forge's slider where Forge sets its option whenever the slider changes.
+
+    The page moves the slider after the header has moved. From a page that is slow, the change would come after the next
+    checkpoint was chosen, and set that one's option: so it is left out, and the page says which change it was.
+    """
+
+    def __init__(self, slider: Any) -> None:
+        self.slider = slider
+
+    def change(self, function: Callable[[Any], object], inputs: object = None, **settings: Any) -> Any:
+        def set_option(value: Any) -> object:
+            return None if value is None else function(value)
+
+        return self.slider.change(set_option, inputs=[self.slider], js=MOVED_BY_HAND, **settings)

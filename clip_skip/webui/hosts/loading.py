@@ -8,7 +8,6 @@ in memory, and restores the former one if loading fails. The Forge family select
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from modules import infotext_utils, processing, sd_models, shared
 
 from clip_skip.webui.follow import Header
 from clip_skip.webui.host_types import Processing
+from clip_skip.webui.hosts.host_functions import Wrap, wrap_with
 
 __all__ = ["find_checkpoint", "install", "selected_checkpoint"]
 
@@ -58,11 +58,11 @@ def install(header: Header) -> Callable[[], None]:
 
 
 def loaders() -> list[tuple[Any, str, Callable[[], str | None]]]:
-    candidates: list[tuple[Any, str, Callable[[], str | None]]] = [
-        (sd_models, "reload_model_weights", loaded_checkpoint),
-        (forge_entry(), "refresh_model_loading_parameters", selected_checkpoint),
-    ]
-    return [one for one in candidates if hasattr(one[0], one[1])]
+    """Forge has `reload_model_weights` too, which does nothing there: what is loaded may be no longer selected."""
+    entry = forge_entry()
+    if hasattr(entry, "refresh_model_loading_parameters"):
+        return [(entry, "refresh_model_loading_parameters", selected_checkpoint)]
+    return [(sd_models, "reload_model_weights", loaded_checkpoint)]
 
 
 def forge_entry() -> ModuleType | None:
@@ -71,34 +71,6 @@ def forge_entry() -> ModuleType | None:
     except ImportError:
         return None
     return main_entry
-
-
-Wrap = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-"""Called in place of a function, with the function and its arguments."""
-
-
-def wrap_with(owner: Any, name: str, wrap: Wrap) -> Callable[[], None]:
-    """Wraps a function of the host, if it has it; returns a function that restores it.
-
-    If another extension has wrapped ours by then, ours becomes a pass-through.
-    """
-    original = getattr(owner, name, None)
-    if original is None:
-        return lambda: None
-    state = {"is_on": True}
-
-    @wraps(original)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return wrap(original, args, kwargs) if state["is_on"] else original(*args, **kwargs)
-
-    setattr(owner, name, wrapper)
-
-    def put_back() -> None:
-        state["is_on"] = False
-        if getattr(owner, name, None) is wrapper:
-            setattr(owner, name, original)
-
-    return put_back
 
 
 def after(header: Header, path: Callable[[], str | None]) -> Wrap:
