@@ -162,7 +162,7 @@ def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host
     p.make.before = lambda: setattr(host.shared.state, "stopping_generation", True)
     result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "7"})
     host.shared.state.stopping_generation = False
-    assert len(p.make.made) == 1 and result.images == []  # what is wrong is not shown
+    assert len(p.make.made) == 1 and result.images == [] and (result.info, result.seed) == ("", p.seed)  # not shown
 
 
 def test_out_of_memory_halves_the_batch(host):
