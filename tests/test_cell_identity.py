@@ -290,6 +290,27 @@ def test_tags_that_a_cell_replaces_do_not_count_and_others_do(host):
         assert identity(prompt=text) != identity(prompt="[::0.5]a cow")
 
 
+def test_the_hires_pass_counts_where_there_is_one(host):
+    def of(tag, hr_prompt="", **more):
+        return identity(prompt=f"{tag}a cow", hr_prompt=hr_prompt, **more)
+
+    hires = {"enable_hr": True}
+    assert of("<clipskip:9:hires=3>") == of("<clipskip:9:hires=4>") == of("")
+    assert len({of("", **hires), of("<clipskip:9:hires=3>", **hires), of("<clipskip:9:hires=4>", **hires)}) == 3
+    assert len({of("", f"b AND <clipskip:{skip}>c", **hires) for skip in (3, 4)}) == 2
+
+
+def test_a_request_whose_panel_cannot_be_used_is_comparable_with_none(host):
+    def of(values, **more):
+        p = StableDiffusionProcessing()
+        p.scripts_value, p.is_api = SimpleNamespace(alwayson_scripts=[script(TITLE, 0, 1)]), True
+        p.script_args_value = values
+        return identity(p, settings=SweepSettings(clip_skips="2", cfg_scales="7", apply_to="prompt"), **more)
+
+    assert of([{"clip_skip": 99}]) is None
+    assert len({of([{"enabled": True, "clip_skip": skip}]) for skip in (3, 4)}) == 2
+
+
 def test_sdxl_has_one_picture_for_1_and_2(host):
     host.shared.sd_model = MODELS["A1111 SDXL"]()
     towers = {"l": 12, "g": 32}

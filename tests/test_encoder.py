@@ -1,6 +1,7 @@
 """The tap against an independent reference: `output_hidden_states=True` and the norm."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,12 +9,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from clip_skip.encoder import (
     SKIP_TOO_DEEP,
+    TOO_SHALLOW,
     TextEncoder,
     conditionings,
     encode,
     from_open_clip,
     from_stack,
     from_transformers,
+    not_loaded,
     stop_at,
 )
 
@@ -256,6 +259,10 @@ def test_big_g_of_transformers(tokens):
     assert torch.equal(pooled[0], outputs.text_embeds)
 
 
+DIRECTION = torch.tensor([1.0, -2.0, 4.0])
+"""What the blocks add; the same amount in every channel would vanish in the norm."""
+
+
 class InPlace(torch.nn.Module):
     """T5's way to add: what a block was given is changed by it, and returned."""
 
@@ -264,7 +271,7 @@ class InPlace(torch.nn.Module):
         self.amount = amount
 
     def forward(self, state):
-        state += self.amount
+        state += self.amount * DIRECTION
         return state, None
 
 
@@ -286,7 +293,7 @@ class Stack(torch.nn.Module):
 
 def states_of(start, layers=4):
     """h[1] to h[N], by hand."""
-    return [start + sum(10.0**index for index in range(count)) for count in range(1, layers + 1)]
+    return [start + sum(10.0**index for index in range(count)) * DIRECTION for count in range(1, layers + 1)]
 
 
 def test_states_that_are_added_to_in_place_are_kept_as_they_were():
@@ -327,3 +334,47 @@ def test_incomplete_layers_are_not_taken():
     assert described.clamp(4) == 1 and described.deepest == 1
     assert described.too_deep(2) == [SKIP_TOO_DEEP(value="2", layers=4, name="Qwen3-VL", used=1)]
     assert not described.too_deep(1)
+
+
+def test_blocks_that_work_on_the_sequence_first():
+    stack, start = Stack(), torch.arange(12.0).view(2, 2, 3)  # (L, B, D)
+    described = replace(from_stack(stack, "T5", "t5", 1, True), sequence_first=True)
+    made = conditionings(described, lambda: stack(start), [3])[3]
+    assert torch.equal(made, stack.encoder.final_layer_norm(states_of(start)[-3].transpose(0, 1)))
+
+
+def test_above_the_published_layer():
+    described = from_stack(Stack(), "T5", "t5", 2, False)
+    assert described.too_shallow(1.5) == [TOO_SHALLOW(value="1.5", name="T5", used=2)]
+    assert described.too_shallow(2) == [] == described.too_shallow(3)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with its head", "alone"])
+def test_a_decoder_only_model_is_described_by_its_parts(whole):
+    inner = torch.nn.Module()
+    inner.layers, inner.norm = torch.nn.ModuleList([torch.nn.Identity() for _ in range(3)]), torch.nn.LayerNorm(3)
+    model = torch.nn.Module()
+    model.model = inner
+    described = from_stack(model if whole else inner, "Qwen3", "qwen", 2, True)
+    assert described == TextEncoder("Qwen3", "qwen", tuple(inner.layers), inner.norm, 2)
+    assert from_stack(inner, "Qwen3", "qwen", 2, False).norm is None
+
+
+def test_an_encoder_that_is_not_loaded_is_as_deep_as_the_full_tower():
+    assert not_loaded("l", 12, 1) == TextEncoder("CLIP ViT-L/14", "l", (), None, 1, missing=12)
+    assert not_loaded("h", 23, 2).layers == 24
+    assert not_loaded("g", 23, 2).layers == 23
+
+
+def test_clip_of_both_libraries_is_described_by_its_parts(model):
+    text = getattr(model, "text_model", model)
+    blocks = tuple(text.encoder.layers)
+    assert from_transformers(model) == TextEncoder("CLIP ViT-L/14", "l", blocks, text.final_layer_norm, 1)
+    assert from_transformers(model, "a name", "g", 2, False) == TextEncoder("a name", "g", blocks, None, 2)
+    tower = open_clip_tower(2)
+    first = not tower.transformer.batch_first
+    blocks = tuple(tower.transformer.resblocks)
+    described = TextEncoder("OpenCLIP ViT-H/14", "h", blocks, tower.ln_final, 2, sequence_first=first)
+    assert from_open_clip(tower) == described
+    described = TextEncoder("a name", "g", blocks, None, 3, sequence_first=True)
+    assert from_open_clip(tower, "a name", "g", 3, False, sequence_first=True) == described

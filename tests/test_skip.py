@@ -55,6 +55,16 @@ def test_format_and_parse_round_trip(value):
     assert skip.format_skip(skip.parse_skip(skip.format_skip(checked))) == skip.format_skip(checked)
 
 
+def test_a_value_in_a_message_is_exact_unless_it_is_absurdly_large():
+    assert [skip.shorten_skip(value) for value in (2.0, 1234.5, 1e6, 3e9)] == ["2", "1234.5", "1e+06", "3e+09"]
+
+
+def test_a_quoted_text_is_cut_and_printable():
+    assert skip.shorten("a" * 40) == f'"{"a" * 40}"'
+    assert skip.shorten("a" * 41) == f'"{"a" * 40}…"'
+    assert skip.shorten("a\x1b\n") == '"a\ufffd\ufffd"'
+
+
 @pytest.mark.parametrize("value", [None, "2", True, [2], float("nan"), float("inf"), 10**400, 0, 0.99])
 def test_check_refuses(value):
     with pytest.raises(ValueError):
@@ -85,3 +95,9 @@ def test_skip_by_tower_and_pass():
     assert [mixed.at(tower, False) for tower in "lgh"] == [3, 4, 2]
     assert [mixed.at(tower, True) for tower in "lgh"] == [5, 5, 5]
     assert Skip(g=4).at("l", False) is None
+
+
+def test_what_is_set_for_clip_and_what_for_language_models():
+    assert Skip(2, l=3, g=4, hires=5, t5=6).without_clip == Skip(t5=6)
+    assert all(Skip(**{name: 2.0}).acts_on_clip for name in ("value", "l", "g", "hires"))
+    assert not Skip(t5=2.0).acts_on_clip

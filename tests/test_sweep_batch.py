@@ -75,11 +75,13 @@ def test_what_is_asked_of_single_pictures_stays_on_this_machine(host):
 
     titles = lambda p: [script.title() for script in p.scripts.alwayson_scripts]
     runner = SimpleNamespace(
-        alwayson_scripts=[SimpleNamespace(title=lambda: "Clip Skip"), SimpleNamespace(title=lambda: "Distribute")]
+        alwayson_scripts=[SimpleNamespace(title=lambda: "Clip Skip"), SimpleNamespace(title=lambda: "Distribute")],
+        callback_map={"process": "of both"},
     )
     p = job(host, scripts=runner)
     host.sweep_script.run(p, {"clip_skips": "1, 3", "cfg_scales": "7"})
     assert titles(p.make.made[0][0]) == ["Clip Skip"] and titles(p) == ["Clip Skip", "Distribute"]
+    assert p.make.made[0][0].scripts.callback_map == {} and runner.callback_map == {"process": "of both"}
     plot = SimpleNamespace(axis_options=[], AxisOption=AxisOption)
     script = type("Script", (), {"__module__": "xyz_grid.py"})
     scripts.scripts_data[:] = [SimpleNamespace(script_class=script, module=plot)]

@@ -162,7 +162,7 @@ def test_cells_share_no_batch_where_another_extension_cuts_the_prompt_apart(host
     p.make.before = lambda: setattr(host.shared.state, "stopping_generation", True)
     result = host.sweep_script.run(p, {"clip_skips": "1-3", "cfg_scales": "7"})
     host.shared.state.stopping_generation = False
-    assert len(p.make.made) == 1 and result.images == []  # what is wrong is not shown
+    assert len(p.make.made) == 1 and result.images == [] and (result.info, result.seed) == ("", p.seed)  # not shown
 
 
 def test_out_of_memory_halves_the_batch(host):
@@ -514,11 +514,89 @@ def test_batch_count_makes_grids(host):
     assert [re.search(r"Seed: (\d+)", text)[1] for text in result.infotexts[:3]] == ["10", "11", "12"]
 
 
+@pytest.mark.parametrize("strength", [0, 0.5])
+def test_the_grids_of_the_batch_count_have_the_seeds_of_the_hosts_batches(host, strength):
+    p = job(host, n_iter=3, seed=10, subseed_strength=strength)
+    host.sweep_script.run(p, {"clip_skips": "2", "cfg_scales": "7"})
+    seeds = [done.all_seeds + done.all_subseeds for _, done in p.make.made]
+    assert seeds == [[10 if strength else 10 + number, 7 + number] for number in range(3)]
+    assert p.n_iter == 3 and p.seed == 10
+
+
+@pytest.mark.parametrize(("hires", "passes", "steps"), [({}, 1, 4), ({"hr_second_pass_steps": 3}, 2, 7), ({}, 2, 8)])
+def test_the_hosts_progress_is_of_all_batches_and_both_passes(host, monkeypatch, hires, passes, steps):
+    totals = []
+    monkeypatch.setattr(host.shared.total_tqdm, "updateTotal", totals.append)
+    p = job(host, **{"enable_hr": passes == 2, "hr_second_pass_steps": 0, **hires})
+    host.sweep_script.run(p, {"clip_skips": "1-4", "cfg_scales": "7", "cells_per_batch": 2})
+    assert totals == [2 * steps] and host.shared.state.job_count == 2 * passes
+    assert host.shared.state.processing_has_refined_job_count
+    p = job(host, **{"enable_hr": passes == 2, "hr_second_pass_steps": 0, **hires, "seed": 6})
+    p.make.fail_above = 2
+    host.sweep_script.run(p, {"clip_skips": "1-4", "cfg_scales": "7"})
+    assert host.shared.state.job_count == 2 * passes  # one, and one more because the batch was halved
+
+
+def test_a_batch_of_several_cfg_scales_runs_as_a_scale_that_can_be_multiplied(host):
+    for seed, (text, scale) in enumerate((("1, 0, 7", 7), ("1, 0", 2), ("1", 1), ("4, 1", 4))):
+        p = job(host, seed=seed)
+        host.sweep_script.run(p, {"clip_skips": "2", "cfg_scales": text})
+        ((batch, _),) = p.make.made
+        assert batch.cfg_scale == scale
+        assert batch.clip_skip_state.batch.cfg_scales == (None if text == "1" else [*map(float, text.split(","))])
+
+
+@pytest.mark.parametrize(
+    "shown", [("return_mask",), ("return_mask_composite",), ("return_mask", "return_mask_composite")]
+)
+def test_the_masks_between_the_hosts_pictures_are_no_cells(host, shown):
+    p = job(host)
+    made, mask = p.make, Image.new("L", (8, 8))
+
+    def with_masks(batch):
+        batch.mask_for_overlay = mask
+        done = made(batch)
+        done.images = [one for picture in done.images for one in (picture, *[mask] * len(shown))]
+        return done
+
+    p.make = with_masks
+    host.shared.opts.data.update(dict.fromkeys(shown, True))
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "4, 7"})
+    assert [picture.size for picture in result.images[1:]] == [(16, 16)] * 4
+
+
 def test_samplers_across_the_batch_go_one_at_a_time(host):
+    arguments = {"clip_skips": "1, 2", "cfg_scales": "7"}
     p = job(host, sampler_name="DPM adaptive")
-    host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "7"})
+    host.sweep_script.run(p, arguments)
     assert [batch.batch_size for batch, _ in p.make.made] == [1, 1]
     assert "DPM adaptive looks across the batch" in next(iter(p.comments))
+    for asked in ({"cells_per_batch": 1}, {"clip_skips": "3"}):
+        p = job(host, sampler_name="DPM adaptive", seed=6)
+        host.sweep_script.run(p, {**arguments, **asked})
+        assert not p.comments
+
+
+def test_the_cells_of_a_batch_follow_from_the_free_memory(host, monkeypatch):
+    import psutil
+    from modules import devices
+
+    from clip_skip.webui.sweep.batch_size import batch_limit
+
+    picture = 16 * 16 * 5000  # bytes, in float32
+    free = SimpleNamespace(available=10.5 * picture / 0.4)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    limit = lambda cells=100, wanted=0, **more: batch_limit(job(host, **more), cells, wanted)
+    assert (limit(), limit(4), limit(100, 3), limit(4, 30)) == (10, 4, 3, 4)
+    assert limit(enable_hr=True, hr_scale=2) == 2 and limit(hr_scale=2) == limit(enable_hr=True) == 10
+    assert limit(width=1600, height=1600) == 1
+    monkeypatch.setattr(devices, "dtype_unet", torch.float16)
+    assert limit() == 21
+    monkeypatch.setattr(host.model, "is_sdxl", True, raising=False)
+    assert limit() == 10
+    monkeypatch.setattr(devices, "device", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20.5 * picture / 0.8, 10**12))
+    assert limit() == 20
 
 
 def test_size_is_checked_first(host):
@@ -526,6 +604,20 @@ def test_size_is_checked_first(host):
     with pytest.raises(ValueError, match="Clip skips, CFG scales: the grid would be too large"):
         host.sweep_script.run(p, {})
     assert p.make.made == []
+
+
+@pytest.mark.parametrize(
+    ("hires", "megapixels"), [({}, 2), ({"enable_hr": True, "hr_scale": 2}, 8), ({"hr_scale": 2}, 2)]
+)
+def test_a_grid_may_be_as_large_as_the_host_allows(host, monkeypatch, hires, megapixels):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    size = {"width": 1000, "height": 1000, "hr_second_pass_steps": 0, **hires}
+    host.shared.opts.data["img_max_size_mp"] = megapixels
+    with pytest.raises(ValueError, match=f"{megapixels} megapixels; the settings allow {megapixels}"):
+        host.sweep_script.run(job(host, **size), {"clip_skips": "1, 2", "cfg_scales": "7"})
+    host.shared.opts.data["img_max_size_mp"] = megapixels + 1
+    assert host.sweep_script.run(job(host, **size), {"clip_skips": "1, 2", "cfg_scales": "7"}).images
+    assert Image.MAX_IMAGE_PIXELS is None
 
 
 @pytest.mark.parametrize(
@@ -780,8 +872,32 @@ def test_saved_like_the_hosts_grids(host):
     host.sweep_script.run(job(host), {"clip_skips": "1, 2", "cfg_scales": "7", "include_cells": False})
     ((path, name, settings),) = images.saved
     assert (path, name, settings["grid"], settings["extension"]) == ("grids", "clip_skip_sweep", True, "png")
-    host.sweep_script.run(job(host, do_not_save_grid=True), {"clip_skips": "1, 2", "cfg_scales": "7"})
+    assert (settings["prompt"], settings["seed"], settings["short_filename"]) == ("a cow", 1234, True)
+    p = job(host, do_not_save_grid=True)
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "7"})
     assert len(images.saved) == 1
+    assert settings["info"] == result.info == result.infotexts[0] == result.images[0].info["parameters"]
+    host.shared.opts.data["enable_pnginfo"] = False
+    result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": "7"})
+    assert "parameters" not in result.images[0].info
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values"),
+    [
+        ({}, [1, 12, None]),
+        ({"apply_to": "prompt"}, [None] * 3),
+        ({"rows": "negative", "row_values": "2"}, [None] * 3),
+        ({"rows": "seed", "row_values": "5"}, [1, 12, None]),
+    ],
+)
+def test_the_pages_viewer_knows_which_columns_the_header_alone_makes(host, arguments, values):
+    p = job(host)
+    result = host.sweep_script.run(p, {"clip_skips": "1, 12, 1.5", "cfg_scales": "4, 7"} | arguments)
+    (grid,) = json.loads(result.js())["clip_skip_cells"]
+    assert grid["header_values"] == values and grid["size"] == 16 and grid["reference"] == 0
+    assert grid["cells"] == [[index % 3, index // 3, 1 + index] for index in range(len(result.images) - 1)]
+    assert json.loads(host.sweep_script.run(job(host, is_api=True), {"clip_skips": "1"}).js()) == {}
 
 
 def test_the_viewer_beside_the_saved_grid(host, tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from clip_skip.messages.message import reason
 from clip_skip.panel import Panel
 from clip_skip.prompt import markers, parsed, precedence, recent, tags, writing
+from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt, read_marked
 from clip_skip.skip import Skip, shorten
 
@@ -102,6 +103,7 @@ def test_not_our_tags():
         ("a <clipskip:2 cow", ['"<clipskip:2 cow" is not a tag: the closing > is missing.']),
         ("<clip_skip:2><clip-skip:2><Clip Skip:2>", ["<clip_skip:2>", "<clip-skip:2>", "<Clip Skip:2>"]),
         ("<clipskip:2 a <lora:x:1> <clipskip:y>", ['"<clipskip:2 a" is not a tag', '"<clipskip:y>" was ignored']),
+        ("<clipskip:y><clipskip:x>", ['"<clipskip:y>" was ignored', '"<clipskip:x>" was ignored']),
         ("<lora:clip_skip:1> clipskip:2 <clipskipper:2> <clip>", []),
     ],
 )
@@ -119,6 +121,8 @@ def test_near_misses_are_told_in_order(text, told):
         ("<clipskip:4> a AND <clipskip:5> b", "<clipskip:2>", False, "<clipskip:2> a AND <clipskip:5> b"),
         ("a AND <clipskip:5> b", "<clipskip:2>", False, "a <clipskip:2> AND <clipskip:5> b"),
         ("a AND <clipskip:5> b", "<clipskip:2>", True, "a AND <clipskip:2> b"),
+        ("a AND b", "<clipskip:2>", True, "a AND b <clipskip:2>"),
+        ("(a)AND b", "<clipskip:2>", False, "(a) <clipskip:2> AND b"),
         ("[<clipskip:1>:x:0.5]", "<clipskip:2>", False, "[<clipskip:1>:x:0.5] <clipskip:2>"),
         ("<clip<clipskip:2>skip:3> a", "<clipskip:4>", False, "<clip<clipskip:2>skip:3> a <clipskip:4>"),
         ("a <clipskip:2> cow", "", True, "a cow"),
@@ -163,6 +167,7 @@ def test_warnings_are_counted_not_listed_without_end():
         ("a cow :1.2 <clipskip:2>", "", "{2}a cow :1.2 ", "{2}"),
         ("[<clipskip:1>:<clipskip:3>:0.5] cow", "bad", "[{1}:{3}:0.5] cow", "bad"),
         ("[<clipskip:1>|<clipskip:3>] cow", "bad", "[{1}|{3}] cow", "bad"),
+        ("[<clipskip:3><clipskip:1>a::0.5] cow", "bad", "[{3}{1}a::0.5] cow", "bad"),
         ("<clipskip:2>[<clipskip:3>::0.5]", "bad", "{2}[{3}::0.5]", "{2}bad"),
         ("[<clipskip:3>::0.5]<clipskip:2>", "bad", "{2}[::0.5]", "{2}bad"),
         ("[a:b:0.5<clipskip:2>] cow", "", "{2}[a:b:0.5] cow", "{2}"),
@@ -207,6 +212,27 @@ def test_hires_pass():
     assert resolved("cow", "bad", hires=True, first_pass="<clipskip:2:hires=1>x") == ("{1}cow", "{1}bad")
     assert resolved("<clipskip:3>cow", "bad", hires=True, first_pass="<clipskip:2:hires=1>x") == ("{3}cow", "{3}bad")
     assert resolved("<clipskip:2>cow", "", panel=Skip(3, hires=1), hires=True) == ("{2}cow", "{2}")
+
+
+def test_a_piece_without_a_marker_has_the_values_of_its_prompt():
+    texts = lambda negative, **more: precedence.Texts("<clipskip:2:hires=3>a", negative, **more)
+    for hires, value in ((False, 2), (True, 3)):
+        assert texts("b", hires=hires).unmarked(False) == dict.fromkeys("lgh", value)
+        assert texts("b", hires=hires).unmarked(True) == dict.fromkeys("lgh", value)
+        assert texts("b<clipskip:5>", hires=hires, towers="l").unmarked(True) == {"l": 5}
+    panels = {"panel": Skip(4), "panel_negative": Skip(5)}
+    plain = precedence.Texts("a", "b", **panels, towers="l")
+    assert (plain.unmarked(False), plain.unmarked(True)) == ({"l": 4}, {"l": 5})
+
+
+def test_all_values_of_a_pass():
+    texts = lambda hires: precedence.Texts(
+        "<clipskip:2:hires=3>a AND <clipskip:4>[<clipskip:5>::0.5]", "b<clipskip:g=6:hires=7>", hires=hires, towers="lg"
+    )
+    both = lambda value: {"l": value, "g": value}
+    assert texts(False).values() == [both(2), both(4), both(5), {"l": 2, "g": 6}]
+    assert texts(True).values() == [both(3), both(4), both(5), both(7)]
+    assert precedence.Texts("a", "b", Skip(4), Skip(5), towers="l").values() == [{"l": 4}, {"l": 5}]
 
 
 def test_read():
@@ -382,9 +408,15 @@ def test_the_weight_at_the_end_of_a_sub_prompt(part, text):
     assert without_weight(part) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "without"), [("a # b\nc", "a \nc"), ("#a\nb", "\nb"), ("a\n#b", "a\n"), ("a # b", "a \n"), ("a", "a")]
+)
+def test_comments(text, without):
+    assert strip_comments(text) == without
+
+
 def everything(text):
     """All that a prompt can be asked for, as for one that is not kept."""
-    from clip_skip.prompt.comments import strip_comments
     from clip_skip.prompt.sub_prompts import split_sub_prompts
 
     strip_comments(text)
@@ -434,6 +466,9 @@ def test_texts_of_strangers_do_not_fill_the_memory():
         assert function(text) == len(text)
     assert len(calls) == 3
     assert function("c" * (recent.LONGEST_TEXT + 1)) and len(calls) == 4
+    for text in ("d", *map(str, range(512)), "d"):
+        function(text)
+    assert calls.count("d") == 2  # only the last 512 are kept
 
 
 @pytest.mark.parametrize("values", [{"t5": 3.0}, {"qwen": 1.5, "gemma": 2.0, "ministral": 36.0, "l": 2.0}])

@@ -45,6 +45,7 @@ class Host:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         self.script, self.sweep_script = module.ClipSkipScript(), module.ClipSkipSweepScript()
+        self.conditioning = module.conditioning
 
     def generate(self, prompts, negatives=("",), args=(False,), overrides_of=None, **more):
         """The conditionings (prompt, negative) of one batch, and `p`."""
@@ -198,6 +199,40 @@ def test_pieces_that_another_extension_encodes_follow_the_prompt(host):
         host.generate(["<clipskip:3>a cow"], while_sampling=lambda: 1 / 0)
     assert host.model.__dict__ == before
     assert torch.equal(by_the_model()[0], host.stage(pieces)[0])
+
+
+def test_nothing_follows_a_generation_that_has_ended(host):
+    """Although the host keeps its object: other scripts encode texts between generations."""
+    kept = host.generate(["<clipskip:3>a cow"])
+    made = host.parser.get_learned_conditioning(host.model, host.parser.SdConditioning(["a hen"]), 20)
+    assert torch.equal(made[0][0], host.at(1, "a hen")) and kept.clip_skip_state.unmarked
+    original, host.model.get_learned_conditioning = host.model.get_learned_conditioning, lambda texts: 1 / 0
+    with pytest.raises(ZeroDivisionError) as error:
+        host.generate(["<clipskip:3>a cow"])
+    host.model.get_learned_conditioning = original
+    assert torch.equal(conditioning(host.generate(["a hen"])), host.at(1, "a hen")) and error.tb
+
+
+def test_encodings_are_remembered_for_one_checkpoint_and_its_networks(host):
+    """While a sweep runs: its hires pass may have another checkpoint, its rows other weights of a LoRA."""
+
+    def encode(checkpoint, weight):
+        networks = {"lora": [SimpleNamespace(items=["x", weight])]} if weight else {}
+        host.model.sd_checkpoint_info = SimpleNamespace(filename=checkpoint)
+        host.script.after_extra_networks_activate(None, False, extra_network_data=networks)
+        host.stage.encoded.clear()
+        made = host.parser.get_learned_conditioning(host.model, ["<clipskip:3>a cow"], 20)[0][0]
+        return made, len(host.stage.encoded)
+
+    with host.conditioning.remember({}):
+        assert encode("a", None)[1] == 1 and encode("a", None)[1] == 0
+        for checkpoint, weight in (("b", None), ("b", "1"), ("b", "0.5")):
+            for parameter in host.stage.wrapped.transformer.parameters():
+                parameter *= 1.1
+            made, runs = encode(checkpoint, weight)
+            assert torch.equal(made, host.at(3, "a cow")) and runs == 1
+            assert encode(checkpoint, weight)[1] == 0
+    assert encode("b", "0.5")[1] == 1
 
 
 def test_each_generation_has_a_state_of_its_own(host):
@@ -362,6 +397,24 @@ def test_hires_prompts(host):
     assert p.all_hr_prompts == ["a dog"]
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_hires_prompts_of_a_later_batch_are_as_they_were_written(host, changed):
+    written = ["<clipskip:3>x", "<clipskip:4>y", "<clipskip:5>z"]
+    hires = {"enable_hr": True, "all_hr_prompts": list(written), "all_hr_negative_prompts": ["bad"] * 3}
+    p = host.generate(["a"], ["bad"], **hires)
+    p.all_prompts, p.all_negative_prompts = ["a", "b", "c"], ["bad"] * 3
+    p.iteration, p.prompts, p.negative_prompts = 1, ["b"], ["bad"]
+    host.script.before_process_batch(p)
+    assert [p.all_hr_prompts[0], p.all_hr_prompts[2]] == [written[0], written[2]]
+    hr = host.parser.get_multicond_learned_conditioning(host.model, host.parse(p.all_hr_prompts[1:2]), 20)
+    assert torch.equal(hr[0][0][0], host.at(4, "y"))
+    if changed:
+        p.all_hr_prompts[1] = "of another extension"
+    host.script.process_batch(p)
+    assert p.all_hr_prompts == [written[0], "of another extension" if changed else written[1], written[2]]
+    assert p.all_hr_negative_prompts == ["bad"] * 3
+
+
 def test_an_empty_prompt_is_empty_again(host):
     seen = []
     host.model.get_learned_conditioning = lambda texts: seen.append(list(texts)) or host.stage(texts)
@@ -384,7 +437,9 @@ def test_models_without_an_encoder_of_ours(host):
     host.model.is_sd1, host.model.is_sd3 = False, True
     p = host.generate(["<clipskip:2>a cow"], ["<clipskip:3>bad"])
     assert p.prompts == ["a cow"] and p.negative_prompts == ["bad"]
-    assert p.comments == [f"⚠ {generation.MESSAGE(message=generation.MODEL_WITHOUT_CLIP_SKIP(model='SD3'))}"]
+    warning = f"⚠ {generation.MESSAGE(message=generation.MODEL_WITHOUT_CLIP_SKIP(model='SD3'))}"
+    assert p.comments == [warning] == host.generate(["a cow"], args=(True, 2)).comments
+    assert host.generate(["a cow"]).comments == []
 
 
 def test_warnings_reach_the_user_once_and_the_api(host, caplog):

@@ -59,7 +59,6 @@ class Prompt:
     parts: its sub-prompts, at least one; a negative prompt has exactly one, since AND is a word there
     """
 
-    text: str
     clean: str
     tags: tuple[Tag, ...]
     parts: tuple[SubPrompt, ...]
@@ -81,9 +80,7 @@ class Prompt:
         """The text without its bad tags; the good ones stay where they are."""
         return with_tags(self.clean, [tag for tag in self.tags if tag.skip])
 
-    def values(
-        self, follows: Sequence[Skip] = (), hires: bool = False, towers: Collection[str] = TOWERS
-    ) -> list[Values]:
+    def values(self, follows: Sequence[Skip], hires: bool, towers: Collection[str]) -> list[Values]:
         """The values of each sub-prompt as a whole, and then of each tag in its brackets; parameters as in `mark`."""
         tags = [tag for part in self.parts for tag in (part.whole, *part.inner)]
         return [resolve_values([tag.skip if tag else None, *follows], hires, towers) for tag in tags]
@@ -124,14 +121,14 @@ class Prompt:
 @keep_recent
 def parse_prompt(text: str) -> Prompt:
     clean, tags = scan(text)
-    return Prompt(text, clean, tags, tuple(sub_prompts(clean, tags)))
+    return Prompt(clean, tags, tuple(sub_prompts(clean, tags)))
 
 
 @keep_recent
 def parse_negative(text: str) -> Prompt:
     """A negative prompt, in which AND is a word."""
     clean, tags = scan(text)
-    return Prompt(text, clean, tags, tuple(sub_prompts(clean, tags, single=True)))
+    return Prompt(clean, tags, tuple(sub_prompts(clean, tags, single=True)))
 
 
 def find_warnings(prompts: Iterable[Prompt], networks: Collection[str] = ()) -> list[Message]:

@@ -46,7 +46,7 @@ def mark(p: Processing) -> None:
     if not acts and any(prompt.tags for prompt in (*prompts, *negatives)):
         log.warning(TAGS_WITHOUT_EFFECT)
     for index, (prompt, negative) in enumerate(zip(prompts, negatives)):
-        tag = parse_prompt(prompt.text).tag
+        tag = parse_prompt(p.prompts[index]).tag
         follows = [tag] if tag else []
         p.prompts[index] = prompt.mark() if acts else prompt.clean
         p.negative_prompts[index] = negative.mark(follows) if acts else negative.clean
