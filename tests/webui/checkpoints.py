@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder
@@ -197,6 +199,24 @@ def small_checkpoints(folder: Path) -> None:
         write_config(folder / f"{name}.yaml", config)
 
 
+REMEMBERED = ("remember-two", "remember-three", "remember-none")
+
+
+def demo_variants(folder: Path) -> None:
+    """The demo model with other weights in its text encoder, for test_remember.py; the demo model is in `folder`."""
+    with safe_open(CHECKPOINT, "pt") as file:
+        metadata = file.metadata()
+    for seed, name in enumerate(REMEMBERED):
+        generator = torch.Generator().manual_seed(seed)
+        state = load_file(CHECKPOINT)
+        for key, value in state.items():
+            if key.startswith("cond_stage_model.") and value.is_floating_point():
+                noise = torch.randn(value.shape, generator=generator)
+                state[key] = (value + 0.1 * noise * value.float().std(unbiased=False)).to(value.dtype)
+        save_file(state, folder / f"{name}.safetensors", metadata)
+        shutil.copy(folder / f"{CHECKPOINT.stem}.yaml", folder / f"{name}.yaml")
+
+
 def lora(shapes: dict[str, tuple[int, int]], path: Path) -> None:
     """shapes: outputs and inputs of each layer, by the names of kohya's scripts."""
     generator = torch.Generator().manual_seed(len(shapes))
@@ -250,6 +270,9 @@ def main(*given: str) -> None:
     else:
         prefix, sd1, sdxl = "tiny", inspect(CHECKPOINT), TINY_SDXL
         small_checkpoints(folder)
+        if (folder / f"{CHECKPOINT.stem}.yaml").is_file():
+            demo_variants(folder)
+            print(f"CLIP_SKIP_REMEMBER={','.join(REMEMBERED)}")
         print(f"CLIP_SKIP_SD2_V={prefix}-sd2-v CLIP_SKIP_REFINER={prefix}-sdxl-refiner")
     write_loras(models / "Lora", sd1, sdxl, prefix)
     write_embedding(models.parent / "embeddings" / f"{prefix}ti.safetensors", sd1.text)

@@ -98,6 +98,7 @@ def main() -> int:
         server(webui, python, "without", "--disable-extra-extensions", *extra) as without,
     ):
         variables = {**os.environ, **names, "CLIP_SKIP_WEBUI_URL": with_it, "CLIP_SKIP_PLAIN_URL": without}
+        variables["CLIP_SKIP_CONFIG"] = str(webui / "with-clip-skip-config.json")
         tests = sys.argv[2:] or ["tests/webui"]
         return subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=ROOT, env=variables).returncode
 
