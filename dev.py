@@ -6,7 +6,7 @@
     python dev.py check     the quick ones of these, without pytest
     python dev.py app       the page in the browser: pictures, sweeps, layers, and what LoRAs were made for
     python dev.py pictures  those of the README and the guides, anew
-    python dev.py release-notes 0.2.0   what CHANGELOG.md says of that version
+    python dev.py release-notes 0.3.0   what CHANGELOG.md says of that version
     python dev.py run ...   any command in the environment, as in: python dev.py run clip-skip --help
 
 The environment is made in .venv on first use.

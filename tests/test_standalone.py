@@ -3,9 +3,11 @@
 import json
 import os
 import random
+import re
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -601,8 +603,10 @@ def test_a_replaced_tag_is_told(model, tmp_path, capsys):
 
 def test_help_and_version(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.*)"', project, re.MULTILINE)[1]
     for arguments, told in (
-        (["--version"], "clip-skip 0.2.0"),
+        (["--version"], f"clip-skip {version}"),
         (["sweep", "--help"], "one of DPM++ 2M Karras, DPM++ 2M, DPM++ 2M Uniform, "),
         (["sweep", "--help"], "default: 4, 7, 11"),
         (["sweep", "--help"], "examples:"),
