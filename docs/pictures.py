@@ -2,15 +2,18 @@
 
     python dev.py pictures                                              the demo's, the viewer's, the standalone page's
     python dev.py pictures --webui http://127.0.0.1:7860 --loras DIR    those of a WebUI's page
+    python dev.py pictures --webui http://127.0.0.1:7860 --models DIR   checkpoints at their own clip skips
     python dev.py pictures --study DIR                                  that of a study, which DIR has or is to have
 
-The WebUI runs with `--api`, this extension and the bundled demo model; DIR is its folder of LoRAs. The pictures of
-docs/demo-model.md come from `training/evaluate.py`.
+The WebUI runs with `--api`, this extension and the bundled demo model; DIR is its folder of LoRAs or of checkpoints.
+The pictures of docs/demo-model.md come from `training/evaluate.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import copy
 import io
 import shutil
 import subprocess
@@ -19,15 +22,22 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from clip_skip.standalone.demo.model import CHECKPOINT
+from clip_skip.standalone.prompts import tokens
 from tests.conftest import CHROMIUM
-from tests.trained import lycoris_adapter
+from tests.trained import TEXT, lycoris_adapter
+from tests.trained import demo as demo_encoder
 from tests.webui.conftest import WebUI
+from training.random_scenes import caption, random_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -194,6 +204,68 @@ def webui(browser: Browser, url: str, folder: Path) -> None:
             call("/sdapi/v1/refresh-loras", {})
 
 
+def checkpoints(url: str, folder: Path) -> None:
+    """checkpoints.png: an X/Y/Z plot over the demo model, and a second one that was made for clip skip 3."""
+    call = WebUI(url).call
+    path = folder / "made-for-3.safetensors"
+    if path.exists():
+        sys.exit(f"{path} is there already")
+    try:
+        save_distilled(path, 3)
+        shutil.copy(folder / f"{CHECKPOINT.stem}.yaml", path.with_suffix(".yaml"))
+        call("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": CHECKPOINT.stem})
+        call("/sdapi/v1/refresh-checkpoints", {})
+        call("/clip-skip/v1/remember", {"clip_skip": 3, "checkpoint": path.name})
+        names = f"{CHECKPOINT.stem}, {path.stem}"
+        settings = {"width": 128, "height": 128, "steps": 20, "sampler_name": "DPM++ 2M", "scheduler": "Karras"}
+        axes = {"X type": "Checkpoint name", "X values": names, "Y type": "Seed", "Y values": "1, 2, 3"}
+        picture = plot(WebUI(url), PROMPT, axes, **settings)
+        picture.save(IMAGES / "checkpoints.png")
+        print(IMAGES / "checkpoints.png", flush=True)
+    finally:
+        for file in folder.glob(f"{path.stem}.*"):
+            file.unlink()
+        call("/sdapi/v1/refresh-checkpoints", {})
+
+
+def plot(client: WebUI, prompt: str, axes: dict[str, str], **settings: Any) -> Image.Image:
+    """The grid of an X/Y/Z plot with these `axes`."""
+    scripts = client.call("/sdapi/v1/script-info")
+    inputs = next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
+    values: dict[str, Any] = {"Use text inputs instead of dropdowns": True, "Z type": "Nothing", **axes}
+    kinds = inputs[0]["choices"]
+    values = {name: kinds.index(value) if name.endswith("type") else value for name, value in values.items()}
+    arguments = [values.get(one["label"], one["value"]) for one in inputs]
+    images = client.answer(prompt, script_name="X/Y/Z plot", script_args=arguments, **settings)["images"]
+    return Image.open(io.BytesIO(base64.b64decode(images[0])))
+
+
+def save_distilled(path: Path, clip_skip: int, steps: int = 300) -> None:
+    """Saves a checkpoint whose text encoder gives at `clip_skip` what the demo model's gives at 1.
+
+    The blocks above are the demo model's own, as those of a model are that was trained at a clip skip.
+    """
+    (teacher, student), rng = (copy.deepcopy(demo_encoder()) for _ in range(2)), Random(0)
+    norms = [getattr(module, "text_model", module).final_layer_norm for module in (teacher, student)]
+    optimizer = torch.optim.AdamW(student.requires_grad_(True).parameters(), 1e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
+    for _ in range(steps):
+        texts = [*(caption(random_scene(rng), rng) for _ in range(15)), ""]
+        rows = torch.cat([tokens.chunks(tokens.tokenizer(), text)[:1] for text in texts])
+        with torch.no_grad():
+            target = norms[0](teacher(rows, output_hidden_states=True).hidden_states[-1])
+        states = student(rows, output_hidden_states=True).hidden_states
+        (norms[1](states[-clip_skip]) - target).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    with safe_open(CHECKPOINT, "pt") as file:
+        metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    trained = getattr(student, "text_model", student).state_dict()
+    state |= {TEXT + name: value.detach() for name, value in trained.items() if TEXT + name in state}
+    save_file({name: value.contiguous() for name, value in state.items()}, path, metadata)
+
+
 def speak(page: Page, language: str) -> None:
     """The page in `language`, as the host builds it at its start: with the texts in it."""
     words = (ROOT / "localizations" / f"{language}.json").read_text(encoding="utf-8")
@@ -229,10 +301,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--webui", metavar="URL")
     parser.add_argument("--loras", metavar="DIR", type=Path)
+    parser.add_argument("--models", metavar="DIR", type=Path)
     parser.add_argument("--study", metavar="DIR", type=Path)
     arguments = parser.parse_args()
-    if bool(arguments.webui) != bool(arguments.loras):
-        parser.error("--webui and --loras go together")
+    if bool(arguments.webui) != bool(arguments.loras or arguments.models):
+        parser.error("--webui goes with --loras or --models")
+    if arguments.models:
+        checkpoints(arguments.webui.rstrip("/"), arguments.models)
+        return
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         if arguments.webui:

@@ -84,7 +84,7 @@ def test_each_picture_of_a_batch_has_its_own(webui, batch):
     assert all(same(one, other, within=2 if batch > 1 else 0) for one, other in zip(singles, pictures))
 
 
-def test_each_prompt_of_a_list_has_its_own(webui, stock):
+def test_each_prompt_of_a_list_has_its_own(webui):
     """The host's script copies the processing object for each line."""
     both = f"--prompt '{PROMPT} <clipskip:5>' --negative_prompt '<clipskip:1>{NEGATIVE}'"
     lines = "\n".join((f"<clipskip:2> {PROMPT}", PROMPT, both))
@@ -92,7 +92,7 @@ def test_each_prompt_of_a_list_has_its_own(webui, stock):
     pictures = webui.pictures("", "", **script)
     assert len(pictures) == 3
     assert same(pictures[0], webui.at(2, PROMPT))
-    assert same(pictures[1], stock.picture(PROMPT))
+    assert same(pictures[1], webui.at(1, PROMPT))
     assert same(pictures[2], webui.picture(f"{PROMPT} <clipskip:5>", f"<clipskip:1>{NEGATIVE}"))
 
 
