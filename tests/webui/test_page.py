@@ -288,6 +288,28 @@ def test_a_tag_that_is_being_completed_is_not_wrong_yet(page):
     expect(page, "the closing > is missing", WARNINGS)
 
 
+QWEN = {"name": "Qwen3 4B", "tower": "qwen", "layers": 36, "native": 2, "deepest": 36, "header": None}
+
+
+def test_the_readout_of_a_model_without_clip(page):
+    """The server's answer is that of Z-Image; what is done with it on the page is real."""
+    real = page.evaluate("fetch('./clip-skip/v1/encoders').then(answer => answer.json())")
+    answer = {**real, "model": "Z-Image", "encoders": [], "named": [{**QWEN, "example": "<clipskip:qwen=3>"}]}
+    page.route("**/clip-skip/v1/encoders*", lambda route: route.fulfill(json=answer))
+    page.reload()
+    page.wait_for_selector(READOUT, timeout=90_000)
+    expect(page, "No effect on Z-Image: its text encoder is not CLIP.")
+    expect(page, "Qwen3 4B: 36 layers, as published 2; <clipskip:qwen=3> stops earlier")
+    dimmed(page)
+    page.locator(PROMPT).fill("a cow <clipskip:qwen=5>")
+    expect(page, "set by the prompt's tags: stops after layer 32 of 36 (Qwen3 4B)")
+    dimmed(page)
+    answer |= {"model": "Flux.2", "named": [], "several_layers": True}
+    page.reload()
+    page.wait_for_selector(READOUT, timeout=90_000)
+    expect(page, "no effect on Flux.2, which uses several layers of its text encoder at once")
+
+
 def test_the_readout_says_who_decides_what(page):
     set_number(page, header(page), 12)
     page.locator(PROMPT).fill("[<clipskip:1>:<clipskip:3>:0.5] a red circle AND <clipskip:4> a blue square")
