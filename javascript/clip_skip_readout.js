@@ -53,7 +53,7 @@
         }
         const lines = encoders.map(named).join("; ");
         if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("set by the prompt's tags: {stops}", {stops: lines}), ""];
-        return [tr("No effect on {model}: its text encoder is not CLIP.", {model}), lines];
+        return [`${tr("No effect on {model}: its text encoder is not CLIP.", {model})} ${lines}`, ""];
     }
 
     const headerActs = () => clipSkip.encoders().some((encoder) => encoder.header);
