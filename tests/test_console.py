@@ -132,6 +132,7 @@ def test_ctrl_c_ends_in_a_line(reached, tmp_path):
     code = f"""
 import builtins, os, signal, sys
 from clip_skip.standalone.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 real, at = builtins.__import__, {reached.removeprefix("import ")!r}
 def hooked(name, *args, **more):
     if name == at and not done:

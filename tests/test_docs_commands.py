@@ -38,7 +38,8 @@ def blocks(text):
 def commands(text):
     """The arguments of `clip-skip` in each command, of the blocks of code and of the sentences."""
     inline = (one.replace("\n", " ") for one in re.findall(r"(?<!`)`((?:python|clip-skip) [^`]+)`(?!`)", text))
-    for line in (*blocks(text), *inline):
+    with_arguments = (one for one in inline if not re.fullmatch(r"clip-skip \S+", one))  # else it names the command
+    for line in (*blocks(text), *with_arguments):
         words = shlex.split(line, comments=True) if re.match("python|clip-skip", line) else []
         for start, arguments in AS_DEV_PY.items():
             if tuple(words[: len(start)]) == start and [*arguments, *words[len(start) :]]:

@@ -33,7 +33,7 @@ from clip_skip.standalone.models.sizes import Sizes  # noqa: E402
 from clip_skip.standalone.prompts import tokens  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.settings import SIZE_TOO_LARGE, Settings  # noqa: E402
-from clip_skip.standalone.sweep.folder import SweepFolder  # noqa: E402
+from clip_skip.standalone.sweep.folder import NO_RECORD, SweepFolder  # noqa: E402
 from clip_skip.standalone.sweep.job import SweepJob  # noqa: E402
 from clip_skip.sweep.axis import COLUMN_TOO_DEEP  # noqa: E402
 from clip_skip.sweep.plan import SweepPlan  # noqa: E402
@@ -555,7 +555,7 @@ def test_another_sweep_never_takes_the_folder_unasked(model, tmp_path, capsys):
     (tmp_path / "b" / "index.html").write_text("a stranger's")
     with pytest.raises(SystemExit):
         main(sweep(model, tmp_path / "b", *arguments))
-    assert "has index.html in it, and no sweep.json" in capsys.readouterr().err
+    assert str(NO_RECORD(folder=str(tmp_path / "b"), found="index.html")) in capsys.readouterr().err
     assert (tmp_path / "b" / "index.html").read_text() == "a stranger's"
 
 
