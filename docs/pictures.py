@@ -245,13 +245,14 @@ def save_distilled(path: Path, clip_skip: int, steps: int = 300) -> None:
 
     The blocks above are the demo model's own, as those of a model are that was trained at a clip skip.
     """
-    (teacher, student), rng = (copy.deepcopy(demo_encoder()) for _ in range(2)), Random(0)
+    teacher, student = (copy.deepcopy(demo_encoder()) for _ in range(2))
+    tokenizer, rng = tokens.tokenizer(), Random(0)
     norms = [getattr(module, "text_model", module).final_layer_norm for module in (teacher, student)]
     optimizer = torch.optim.AdamW(student.requires_grad_(True).parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
     for _ in range(steps):
         texts = [*(caption(random_scene(rng), rng) for _ in range(15)), ""]
-        rows = torch.cat([tokens.chunks(tokens.tokenizer(), text)[:1] for text in texts])
+        rows = torch.cat([tokens.chunks(tokenizer, text)[:1] for text in texts])
         with torch.no_grad():
             target = norms[0](teacher(rows, output_hidden_states=True).hidden_states[-1])
         states = student(rows, output_hidden_states=True).hidden_states
