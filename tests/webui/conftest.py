@@ -173,7 +173,6 @@ def client(variable):
     webui = WebUI(os.environ[variable])
     # v1.10.1 does not take back the first override of an option that was never set
     unset = {"CLIP_stop_at_last_layers": 1, "emphasis": "Original", "use_old_emphasis_implementation": False}
-    unset |= {"clip_skip_finished_cells": 0}  # every test makes its own cells
     known = webui.call("/sdapi/v1/options")  # Forge Neo has no old emphasis, and fails at options that it has not
     webui.call("/sdapi/v1/options", {name: value for name, value in unset.items() if name in known})
     return webui
@@ -181,7 +180,10 @@ def client(variable):
 
 @pytest.fixture(scope="session")
 def webui():
-    return client("CLIP_SKIP_WEBUI_URL")
+    webui = client("CLIP_SKIP_WEBUI_URL")
+    # Every test makes its own cells. Forge Neo's API takes the options of extensions, although it does not list them.
+    webui.call("/sdapi/v1/options", {"clip_skip_finished_cells": 0})
+    return webui
 
 
 @pytest.fixture(scope="session")
