@@ -36,7 +36,7 @@ from clip_skip.standalone.prompts import tokens
 from tests.conftest import CHROMIUM
 from tests.trained import TEXT, lycoris_adapter
 from tests.trained import demo as demo_encoder
-from tests.webui.conftest import WebUI
+from tests.webui.conftest import WebUI, plot_arguments
 from training.random_scenes import caption, random_scene
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -218,26 +218,16 @@ def checkpoints(url: str, folder: Path) -> None:
         call("/clip-skip/v1/remember", {"clip_skip": 3, "checkpoint": path.name})
         names = f"{CHECKPOINT.stem}, {path.stem}"
         settings = {"width": 128, "height": 128, "steps": 20, "sampler_name": "DPM++ 2M", "scheduler": "Karras"}
-        axes = {"X type": "Checkpoint name", "X values": names, "Y type": "Seed", "Y values": "1, 2, 3"}
-        picture = plot(WebUI(url), PROMPT, axes, **settings)
-        picture.save(IMAGES / "checkpoints.png")
+        client = WebUI(url)
+        axes = ("Checkpoint name", names, "Seed", "1, 2, 3")
+        arguments = plot_arguments(client.plot_inputs(), *axes, legend=True, cells=False)
+        images = client.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments, **settings)["images"]
+        Image.open(io.BytesIO(base64.b64decode(images[0]))).save(IMAGES / "checkpoints.png")
         print(IMAGES / "checkpoints.png", flush=True)
     finally:
         for file in folder.glob(f"{path.stem}.*"):
             file.unlink()
         call("/sdapi/v1/refresh-checkpoints", {})
-
-
-def plot(client: WebUI, prompt: str, axes: dict[str, str], **settings: Any) -> Image.Image:
-    """The grid of an X/Y/Z plot with these `axes`."""
-    scripts = client.call("/sdapi/v1/script-info")
-    inputs = next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
-    values: dict[str, Any] = {"Use text inputs instead of dropdowns": True, "Z type": "Nothing", **axes}
-    kinds = inputs[0]["choices"]
-    values = {name: kinds.index(value) if name.endswith("type") else value for name, value in values.items()}
-    arguments = [values.get(one["label"], one["value"]) for one in inputs]
-    images = client.answer(prompt, script_name="X/Y/Z plot", script_args=arguments, **settings)["images"]
-    return Image.open(io.BytesIO(base64.b64decode(images[0])))
 
 
 def save_distilled(path: Path, clip_skip: int, steps: int = 300) -> None:

@@ -43,17 +43,17 @@
         return clipSkip.stops([encoder], () => values[0]);
     }
 
-    /** The line on a model without CLIP, and what there is to say beyond it. */
+    /** The line on a model without CLIP. */
     function withoutClip(model) {
         const encoders = clipSkip.named();
         if (!encoders.length) {
             const several = tr("no effect on {model}, which uses several layers of its text encoder at once", {model});
             const none = tr("no effect on {model}; tags and the panel have none either", {model});
-            return [clipSkip.known.several_layers ? several : none, ""];
+            return clipSkip.known.several_layers ? several : none;
         }
         const lines = encoders.map(named).join("; ");
-        if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return [tr("set by the prompt's tags: {stops}", {stops: lines}), ""];
-        return [`${tr("No effect on {model}: its text encoder is not CLIP.", {model})} ${lines}`, ""];
+        if (encoders.some((encoder) => clipSkip.decidedByName(encoder).tagged)) return tr("set by the prompt's tags: {stops}", {stops: lines});
+        return `${tr("No effect on {model}: its text encoder is not CLIP.", {model})} ${lines}`;
     }
 
     const headerActs = () => clipSkip.encoders().some((encoder) => encoder.header);
@@ -72,15 +72,15 @@
             const later = tr("the model is not loaded yet: the WebUI loads it with the first picture");
             return [loads_later ? later : tr("the model is not loaded yet"), "", false];
         }
-        if (!encoders.length) return [...withoutClip(model), true];
+        if (!encoders.length) return [withoutClip(model), "", true];
         const sweep = clipSkip.sweep(tab);
         const ofSweep = tr("clip skip {values}", sweep);
         const {prompt, others, byHeader} = clipSkip.decided(tab);
         const idle = !headerActs() || !byHeader;
         if (sweep.values && sweep.ofPrompt) return [tr("set by the sweep: {stops}", {stops: ofSweep}), "", idle || sweep.ofBoth];
-        const severally = !headerActs() || clipSkip.panelOn(tab);
-        if (clipSkip.matrixOfTags(tab)) return [tr("set by the tags of the prompt matrix, for each picture by its own"), "", severally];
-        if (clipSkip.listOfTags(tab)) return [tr("set by the tags of the list of prompts, for each picture by its own"), "", severally];
+        const headerIdle = !headerActs() || clipSkip.panelOn(tab);
+        if (clipSkip.matrixOfTags(tab)) return [tr("set by the tags of the prompt matrix, for each picture by its own"), "", headerIdle];
+        if (clipSkip.listOfTags(tab)) return [tr("set by the tags of the list of prompts, for each picture by its own"), "", headerIdle];
         const deep = tooDeep(byHeader);
         if (deep) return [tr("{value} is too deep: the loaded model has {layers} layers", {value: deep, layers: encoders[0].layers}), "", Boolean(clipSkip.overridden())];
         if (sweep.values) others.splice(0, others.length, tr("negative prompt: {skips}", {skips: ofSweep}));

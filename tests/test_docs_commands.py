@@ -30,16 +30,16 @@ QUICK = {
 
 
 def blocks(text):
-    """The lines of the blocks of code, each with what follows a backslash at its end."""
+    """The blocks of code, each line with what follows a backslash at its end."""
     for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        yield from block.replace("\\\n", " ").splitlines()
+        yield block.replace("\\\n", " ")
 
 
 def commands(text):
     """The arguments of `clip-skip` in each command, of the blocks of code and of the sentences."""
     inline = (one.replace("\n", " ") for one in re.findall(r"(?<!`)`((?:python|clip-skip) [^`]+)`(?!`)", text))
     with_arguments = (one for one in inline if not re.fullmatch(r"clip-skip \S+", one))  # else it names the command
-    for line in (*blocks(text), *with_arguments):
+    for line in (*"\n".join(blocks(text)).splitlines(), *with_arguments):
         words = shlex.split(line, comments=True) if re.match("python|clip-skip", line) else []
         for start, arguments in AS_DEV_PY.items():
             if tuple(words[: len(start)]) == start and [*arguments, *words[len(start) :]]:
@@ -57,7 +57,7 @@ def test_there_are_commands_of_every_kind():
 def test_a_block_says_what_a_newcomer_can_type(document):
     """`clip-skip` alone is there only where the block installs it, from this folder: it is on no package index."""
     text = document.read_text("utf8")
-    for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    for block in blocks(text):
         assert not re.search(r"^clip-skip", block, re.MULTILINE) or 'pip install ".[' in block, block
     assert not re.search(r"pip install \S*clip-skip", text)
 

@@ -63,5 +63,5 @@ def apply_overrides(p: Processing, panel: Panel, overrides: Sequence[Override]) 
     infotexts = [] if by_header and is_pasted() else [one.infotext() for one in panels]
     keys = {key: None for infotext in infotexts for key in infotext}
     entries: dict[str, Any] = {key: [infotext.get(key) for infotext in infotexts] for key in keys}
-    entries[KEY] = [header_entry(int(value or 1)) for value in header_values] if by_header else None
+    entries[KEY] = [header_entry(value) for value in header_values if value] if by_header else None
     return entries if len(overrides) > 1 else {key: value and value[0] for key, value in entries.items()}

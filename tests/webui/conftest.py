@@ -62,6 +62,11 @@ class WebUI:
         answer["info"] = json.loads(answer["info"])
         return answer
 
+    def plot_inputs(self):
+        """The inputs of the host's X/Y/Z plot, which differ between the hosts in number and in order."""
+        scripts = self.call("/sdapi/v1/script-info")
+        return next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
+
     def installed(self, name):
         """The folder of the extension that has `name` in its own, or None where none is on."""
         extensions = self.call("/sdapi/v1/extensions")
@@ -148,6 +153,16 @@ class WebUI:
             self.pasted("a cow\nSteps: 1, Sampler: Euler, Seed: 1, Size: 64x64")
         except urllib.error.HTTPError as error:
             pytest.skip(f"the API of this WebUI takes no infotext: status {error.code} without anything of ours in it")
+
+
+def plot_arguments(inputs, x, xs, y, ys, legend=False, cells=True):
+    """The arguments of the X/Y/Z plot with these `inputs`, for two axes and their values."""
+    place = inputs[0]["choices"].index
+    values = {"x type": place(x), "y type": place(y), "z type": 0, "draw legend": legend}
+    values |= {"include sub images": cells, "use text inputs instead of dropdowns": True}
+    texts = {"x values": xs, "y values": ys, "z values": ""}  # each is there twice: as a text, and as a dropdown
+    labels = [(one["label"].lower(), one["value"]) for one in inputs]
+    return [texts.pop(name, []) if " values" in name else values.get(name, value) for name, value in labels]
 
 
 def pixels(encoded):

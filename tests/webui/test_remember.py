@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import HIRES, infotext, pixels, same
+from .conftest import HIRES, infotext, pixels, plot_arguments, same
 from .test_page import page as browser_page  # noqa: F401
 from .test_page import sync_api
 
@@ -152,14 +152,8 @@ def test_overrides_tags_and_the_panel_win(webui, remembered):
 
 
 def plot(webui, cells, x, xs, y="Nothing", ys=""):
-    """The pictures of an X/Y/Z plot. The script's arguments differ between the hosts, in number and in order."""
-    scripts = webui.call("/sdapi/v1/script-info")
-    inputs = next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
-    axes = inputs[0]["choices"]
-    chosen = {"X type": axes.index(x), "Y type": axes.index(y), "Z type": axes.index("Nothing")}
-    chosen |= {"X values": xs, "Y values": ys, "Include Sub Images": True, "Use text inputs instead of dropdowns": True}
-    arguments = [chosen.pop(one["label"], one["value"]) for one in inputs]
-    assert not chosen
+    """The pictures of an X/Y/Z plot."""
+    arguments = plot_arguments(webui.plot_inputs(), x, xs, y, ys, legend=True)
     return webui.answer(PROMPT, script_name="X/Y/Z plot", script_args=arguments)["images"][-cells:]
 
 

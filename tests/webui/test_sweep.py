@@ -8,7 +8,7 @@ import pytest
 
 from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 
-from .conftest import HIRES, infotext, pixels, same
+from .conftest import HIRES, infotext, pixels, plot_arguments, same
 
 PROMPT, NEGATIVE = "a red cow on a green field", "blurry"
 SMALL = {"clip_skips": "1, 2, 12", "cfg_scales": "4, 7"}
@@ -17,21 +17,12 @@ SMALL = {"clip_skips": "1, 2, 12", "cfg_scales": "4, 7"}
 @pytest.fixture(scope="module")
 def axes(webui):
     """The fields of the X/Y/Z plot for txt2img; the first has the names of all axes. Each fork has others."""
-    scripts = webui.call("/sdapi/v1/script-info")
-    return next(one for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])["args"]
+    return webui.plot_inputs()
 
 
 def plot(webui, axes, x, xs, y="CFG Scale", ys="4, 7", **settings):
     """The cells of the host's X/Y/Z plot, row by row, and their infotexts."""
-    place = axes[0]["choices"].index
-    chosen = {"x type": place(x), "y type": place(y), "z type": 0, "draw legend": False}
-    chosen |= {"include sub images": True, "use text inputs instead of dropdowns": True}
-    texts = {"x values": xs, "y values": ys, "z values": ""}  # each is there twice: as a text, and as a dropdown
-    labels = [one["label"].lower() for one in axes]
-    args = [
-        texts.pop(name, []) if " values" in name else chosen.get(name, axes[i]["value"])
-        for i, name in enumerate(labels)
-    ]
+    args = plot_arguments(axes, x, xs, y, ys)
     answer = webui.answer(PROMPT, NEGATIVE, script_name="x/y/z plot", script_args=args, **settings)
     return [pixels(image) for image in answer["images"][1:]], answer["info"]["infotexts"][1:]
 
