@@ -357,14 +357,17 @@ def test_the_routes_answer_as_the_extensions_do(client):
     assert client.post("/clip-skip/v1/put", json=texts).json() == {"text": "a red <clipskip:2> circle"}
 
 
-def test_the_routes_show_a_sweeps_viewer_and_nothing_else(client, studio):
+def test_the_routes_show_a_sweeps_viewer_and_grid_and_nothing_else(client, studio):
     made = sweep(studio, settings(studio), SweepSettings("1", "7"))
     place = f"/clip-skip/v1/sweeps/{made.folder.name}"
     answer = client.get(f"{place}/index.html")
     assert answer.text == (made.folder / "index.html").read_text(encoding="utf8")
     assert answer.headers["cache-control"] == "no-cache"
+    assert client.get(f"{place}/{made.grid.name}").content == made.grid.read_bytes()
     (studio.out / "index.html").write_text("a file outside")
-    for path in (f"{place}/grid.png", "/clip-skip/v1/sweeps/%2e%2e/index.html", "/clip-skip/v1/sweeps/aaaa/index.html"):
+    (studio.out / "grid.png").write_bytes(made.grid.read_bytes())
+    others = (f"{place}/sweep.json", f"{place}/lock.png", f"{place}/%2e%2e%2fgrid.png", f"{place}/grid-2.png")
+    for path in (*others, *(f"/clip-skip/v1/sweeps/{name}" for name in ("%2e%2e/index.html", "aaaa/index.html", "%2e%2e/grid.png"))):
         assert client.get(path).status_code == 404, path
 
 

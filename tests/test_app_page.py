@@ -32,7 +32,7 @@ READOUT, WARNINGS, COMPLETION = "#clip_skip_readout", "#txt2img_clip_skip_warnin
 STEPS, CHECKPOINT = "#txt2img_steps input[type=number]", "#clip_skip_app_checkpoint input"
 GENERATE, SWEEP, SHOW = "#clip_skip_app_generate", "#clip_skip_app_sweep", "#clip_skip_app_show_layers"
 VIEWER = "iframe.clip-skip-viewer"
-GRID, LINKS, NOTES = "#clip_skip_app_grid img", "#clip_skip_app_links", "#clip_skip_app_notes"
+LINKS, NOTES = "#clip_skip_app_links", "#clip_skip_app_notes"
 
 
 @pytest.fixture(scope="module")
@@ -251,8 +251,13 @@ def test_a_sweep_with_its_grid_its_page_and_its_report(page):
     field(page, "Report").check()
     page.locator(SWEEP).click()
     expect(page, "6 of 6 cells are done, 6 of them now", LINKS, seconds=60)
-    assert page.locator(GRID).evaluate("image => image.naturalWidth") > 3 * 128
-    sync_api.expect(page.locator("#clip_skip_app_figure img")).to_be_visible()
+    assert grid_width(page) > 3 * 128
+    figure = page.locator("#clip_skip_app_figure img")
+    sync_api.expect(figure).to_be_visible()
+    sync_api.expect(page.frame_locator(VIEWER).locator("#grid img")).to_have_count(6)
+    assert page.locator(f"{LINKS} img").count() == 0, "the pictures are shown twice"
+    tops = [page.locator(part).bounding_box()["y"] for part in (f"{LINKS} a >> nth=0", VIEWER)]
+    assert tops == sorted(tops) and tops[-1] < figure.bounding_box()["y"]
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Compare the pictures").click()
     viewer = opened.value
@@ -284,7 +289,7 @@ def test_progress_interrupt_and_going_on(page):
     page.locator(f"{SWEEP}_interrupt").click()
     expect(page, "Interrupted. Run the same sweep again with its seed to finish the rest.", LINKS, seconds=60)
     expect(page, "12 of 36 cells are done, 12 of them now", LINKS)
-    sync_api.expect(page.locator(GRID)).to_be_visible()
+    sync_api.expect(page.locator(VIEWER)).to_be_visible()
     field(page, "CFG scales").fill("4")
     page.locator(SWEEP).click()
     expect(page, "all 12 cells were there already", LINKS, seconds=60)
@@ -321,7 +326,7 @@ def test_a_reload_finds_the_running_sweep_again(browser, serve, open_page):
     sync_api.expect(page.locator(PROMPT)).to_have_value("a blue star", timeout=60_000)
     sync_api.expect(field(page, "CFG scales")).to_have_value("5, 6")
     expect(page, "24 of 24 cells are done", LINKS, seconds=120)
-    sync_api.expect(page.locator(GRID)).to_be_visible()
+    sync_api.expect(page.locator(VIEWER)).to_be_visible()
     other = open_page()
     other.wait_for_timeout(1500)
     assert other.locator(PROMPT).input_value() != "a blue star"
@@ -398,7 +403,13 @@ def test_the_keyboard_alone_makes_a_picture_and_a_sweep(page):
     reach(page, "Sweep")
     page.keyboard.press("Enter")
     expect(page, "sweeps/", LINKS, seconds=60)
-    assert page.locator(GRID).evaluate("image => image.naturalWidth") < 4 * 128
+    assert grid_width(page) < 4 * 128
+
+
+def grid_width(page):
+    """The width in pixels of the sweep's grid, which a link opens."""
+    link = page.locator(LINKS).get_by_role("link", name="Grid")
+    return link.evaluate("async link => (await createImageBitmap(await (await fetch(link.href)).blob())).width")
 
 
 def reach(page, text):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 
 from clip_skip.made_for.suggestions import NOW, File, suggest
 from clip_skip.messages.message import Translate
@@ -34,6 +34,8 @@ VIEWER_HEADERS = {
     "Content-Security-Policy": content_policy(),
     "X-Content-Type-Options": "nosniff",
 }
+
+GRID_FILE = re.compile(r"grid(-[0-9]+)?\.png")
 
 
 def add_routes(
@@ -61,9 +63,14 @@ def add_routes(
         )
         return {**answers.read_prompts(request, host), **suggestions_on(of, request, loras, translate)}
 
+    def grid(name: str, file: str) -> FileResponse:
+        path = sweeps / name / file
+        if not (is_sweep(name) and GRID_FILE.fullmatch(file) and path.is_file()):
+            raise HTTPException(404)
+        return FileResponse(path, headers={**VIEWER_HEADERS})
+
     def viewer(name: str) -> HTMLResponse:
-        path = sweeps / name / "index.html"
-        page = read_page(path) if re.fullmatch("[0-9a-f]+", name) else None
+        page = read_page(sweeps / name / "index.html") if is_sweep(name) else None
         if page is None:
             raise HTTPException(404)
         return HTMLResponse(page, headers={**VIEWER_HEADERS})
@@ -77,8 +84,14 @@ def add_routes(
         ("put", "POST", answers.put_tag_into),
         ("loras", "GET", names),
         ("sweeps/{name}/index.html", "GET", viewer),
+        ("sweeps/{name}/{file}", "GET", grid),
     ):
         app.add_api_route(f"{ROUTE_PREFIX}/{path}", answer, methods=[method], response_model=None)
+
+
+def is_sweep(name: str) -> bool:
+    """Whether `name` is one that a sweep's folder may have."""
+    return re.fullmatch("[0-9a-f]+", name) is not None
 
 
 def read_page(path: Path) -> str | None:

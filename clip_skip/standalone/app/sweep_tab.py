@@ -29,7 +29,7 @@ CELLS_DONE = Template("Seed {seed}: {done} of {cells} cells are done, {now} of t
 ALL_THERE = Template("Seed {seed}: all {cells} cells were there already, in {folder}")
 WAITING = Template("This window's sweep waits.")
 
-SHOWN = ("grid", "links", "figure")
+SHOWN = ("links", "figure")
 """The output of a sweep, by the names in `SweepTab.at`."""
 
 
@@ -58,10 +58,9 @@ class SweepTab:
         listen(rows.change, show, [rows], texts, queue=False)
         report = gr.Checkbox(False, label=voice.tr(LABELS["report"]), elem_id="clip_skip_app_report")
         started = start_button("Sweep", "sweep", "clip_skip_app_sweep")
-        grid = image(voice.tr("Grid"), "clip_skip_app_grid")
         links = gr.HTML(elem_id="clip_skip_app_links")
         figure = image(voice.tr("Report"), "clip_skip_app_figure", visible=False)
-        self.at |= {"rows": rows, "report": report, "grid": grid, "links": links, "figure": figure}
+        self.at |= {"rows": rows, "report": report, "links": links, "figure": figure}
         self.all = {**fields, **self.at}
         inputs = {widget for name, widget in self.all.items() if name not in SHOWN}
         listen(started, self.sweep, inputs, {self.at[name] for name in SHOWN})
@@ -84,7 +83,7 @@ class SweepTab:
         ]
 
     def sweep(self, inputs: dict[Any, Any], progress: Any = PROGRESS) -> dict[Any, Any]:
-        """The grid's path, links to the sweep's page, and the report's picture."""
+        """What was made, with links to it and the place of its viewer, and the report's picture."""
         values = {name: inputs[widget] for name, widget in self.all.items() if widget in inputs}
         checkpoint = self.voice.show_errors(self.studio.checkpoints.find, values["checkpoint"])
         settings = self.voice.show_errors(reading.read_settings, values, checkpoint)
@@ -121,17 +120,18 @@ class SweepTab:
     def _output(self, sweep: Sweep, seed: int) -> dict[str, Any]:
         figure = gr.update(value=sweep.report and str(sweep.report), visible=sweep.report is not None)
         now, before = sweep.figures["cells_made"], sweep.figures["cells_kept"]
-        grid = {"grid": str(sweep.grid)} if now + before else {}
         common: dict[str, Any] = {"seed": seed, "cells": sweep.cells, "folder": str(sweep.folder)}
         summary = ALL_THERE(**common) if before == sweep.cells else CELLS_DONE(**common, done=now + before, now=now)
-        pages = self._pages(sweep) if grid else ""
-        return {**grid, "links": pages + self.voice.notes([summary, *sweep.notes]), "figure": figure}
+        pages = self._pages(sweep) if now + before else ""
+        return {"links": self.voice.notes([summary, *sweep.notes]) + pages, "figure": figure}
 
     def _pages(self, sweep: Sweep) -> str:
-        """The viewer's place, which app.js fills, and a link to it."""
-        address = f".{ROUTE_PREFIX}/sweeps/{sweep.folder.name}/index.html"
-        link = f'<a href="{address}" target="_blank">{html.escape(self.voice.tr("Compare the pictures"))}</a>'
-        return f'<div class="clip-skip-viewer-here" data-source="{address}"></div><div>{link}</div>'
+        """Links to the viewer's page and to the grid, above the viewer's place, which app.js fills: so it moves neither."""
+        folder = f".{ROUTE_PREFIX}/sweeps/{sweep.folder.name}"
+        viewer = f"{folder}/index.html"
+        links = {viewer: self.voice.tr("Compare the pictures"), f"{folder}/{sweep.grid.name}": self.voice.tr("Grid")}
+        anchors = [f'<a href="{url}" target="_blank">{html.escape(text)}</a>' for url, text in links.items()]
+        return f'<div>{" · ".join(anchors)}</div><div class="clip-skip-viewer-here" data-source="{viewer}"></div>'
 
 
 def whole_range(checkpoint: Checkpoint) -> str:
