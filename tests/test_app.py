@@ -367,7 +367,10 @@ def test_the_routes_show_a_sweeps_viewer_and_grid_and_nothing_else(client, studi
     (studio.out / "index.html").write_text("a file outside")
     (studio.out / "grid.png").write_bytes(made.grid.read_bytes())
     others = (f"{place}/sweep.json", f"{place}/lock.png", f"{place}/%2e%2e%2fgrid.png", f"{place}/grid-2.png")
-    for path in (*others, *(f"/clip-skip/v1/sweeps/{name}" for name in ("%2e%2e/index.html", "aaaa/index.html", "%2e%2e/grid.png"))):
+    for path in (
+        *others,
+        *(f"/clip-skip/v1/sweeps/{name}" for name in ("%2e%2e/index.html", "aaaa/index.html", "%2e%2e/grid.png")),
+    ):
         assert client.get(path).status_code == 404, path
 
 

@@ -450,8 +450,9 @@ SHAPES = {
     SHAPES.values(),
     ids=[ascii(name)[:30] if MARKER[:12] not in name else f"marker {len(name)}" for name in SHAPES],
 )
-def test_time_is_linear(shape):
+def test_time_is_linear(shape, monkeypatch):
     """Ten times the text takes well under a hundred times the time, the mark of a quadratic parser."""
+    monkeypatch.setattr(recent, "LONG", 0)
     gc.disable()  # its full collections are not linear
     try:
         assert growth(everything, shape) < 4
@@ -462,10 +463,17 @@ def test_time_is_linear(shape):
 def test_texts_of_strangers_do_not_fill_the_memory():
     calls = []
     function = recent.keep_recent(lambda text: calls.append(text) or len(text))
-    for text in ("a", "a", "b" * recent.LONGEST_TEXT, "b" * recent.LONGEST_TEXT, "c" * (recent.LONGEST_TEXT + 1)):
+    for text in ("a", "a", "b" * recent.SHORT, "b" * recent.SHORT, "c" * recent.LONG, "c" * recent.LONG):
         assert function(text) == len(text)
     assert len(calls) == 3
-    assert function("c" * (recent.LONGEST_TEXT + 1)) and len(calls) == 4
+    for text in ("d" * (recent.LONG + 1),) * 2:
+        function(text)
+    assert len(calls) == 5
+    for number in range(8):
+        function("c" * (recent.SHORT + 1 + number))
+    function("c" * recent.LONG)
+    assert len(calls) == 14, "long texts are kept for ever"
+    calls.clear()
     for text in ("d", *map(str, range(512)), "d"):
         function(text)
     assert calls.count("d") == 2  # only the last 512 are kept

@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from clip_skip.encoder import TextEncoder
-from clip_skip.messages.message import Message, Translate
+from clip_skip.messages.message import Message, Template, Translate
 from clip_skip.messages.safe_text import well_formed
+from clip_skip.page.by_step import Parts, TooMuchPromptEditing
 from clip_skip.page.named_encoders import example
 from clip_skip.page.remarks import remarks
 from clip_skip.prompt import writing
-from clip_skip.prompt.parsed import TOWERS, Values, parse_negative, parse_prompt, read_marked
+from clip_skip.prompt.parsed import TOWERS, parse_negative, parse_prompt
 from clip_skip.prompt.precedence import Texts
 
 __all__ = [
     "BOXES",
-    "DEFAULT_STEPS",
     "Host",
-    "Parts",
     "describe_encoder",
     "describe_named",
     "put_tag_into",
     "read_prompts",
-    "step_count",
     "styled_prompt",
-    "values_by_step",
 ]
 
 BOXES = ("prompt", "negative", "hires_prompt", "hires_negative")
 """The boxes that a person writes in; an empty hires box means the text of the first pass."""
 
-Parts = list[list[Values]]
-"""For each sub-prompt its values by tower, from step to step; towers without a tag are omitted."""
+MOST_LETTERS = 20_000
+"""Characters of a box that are read at each key."""
 
-DEFAULT_STEPS = 20
-"""The number of steps if the page does not send it."""
-
-MOST_STEPS = 1000
-MOST_CHANGES = 12
-
-
-def step_count(value: Any) -> int:
-    """`value` as a number of steps; 0 if it is not one."""
-    valid = isinstance(value, (int, float)) and 1 <= value <= MOST_STEPS
-    return int(value) if valid else 0
-
-
-def values_by_step(schedules: Iterable[Iterable[tuple[int, str]]]) -> Parts:
-    """The values of each of `schedules` (last steps and marked texts); consecutive equal ones count once."""
-    values = [[read_marked(text).values or {} for _, text in schedule] for schedule in schedules]
-    return [[value for value, _ in groupby(changes)][:MOST_CHANGES] for changes in values]
+TOO_LONG = Template(
+    "The text has more than {most} characters, so its tags are not shown while you type. They act all the same."
+)
+TOO_MUCH_EDITING = Template(
+    "There is too much prompt editing to show the clip skip of each step. The tags act all the same."
+)
 
 
 @dataclass(frozen=True)
@@ -98,17 +83,31 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
     warnings: all of these
     passes:   the parts of "prompt" and "negative" in the "first" pass and in the "hires" pass
     """
-    texts_in_boxes = box_texts(request)
-    texts = add_styles(texts_in_boxes, style_names(request), host)
+    typed = box_texts(request)
+    too_long = [box for box, text in typed.items() if len(text) > MOST_LETTERS]
+    texts_in_boxes = {**typed, **dict.fromkeys(too_long, "")}
+    styles = style_names(request)
+    texts = add_styles(texts_in_boxes, styles, host)
     tag = parse_prompt(texts["prompt"]).tag
     values = {tower: tag.at(tower, False) for tower in TOWERS} if tag else {}
     first = Texts(texts["prompt"], texts["negative"])
     second = Texts(texts["hires_prompt"], texts["hires_negative"], hires=True, first_pass=texts["prompt"])
+    passes: dict[str, dict[str, Parts]] = {}
     messages = {box: remarks_on(box, text, host) for box, text in texts_in_boxes.items()}
+    for box in too_long:
+        messages[box].append(TOO_LONG(most=MOST_LETTERS))
+    for name, prefix, pair in (("first", "", first), ("hires", "hires_", second)):
+        passes[name] = {}
+        for box in ("prompt", "negative"):
+            try:
+                passes[name][box] = host.parts(pair, box == "negative")
+            except TooMuchPromptEditing:
+                passes[name][box] = [[pair.unmarked(box == "negative")]]
+                messages[prefix + box].append(TOO_MUCH_EDITING())
     of_styles = (
         remark
         for box in ("prompt", "negative")
-        for remark in remarks_on(box, texts[box], host)
+        for remark in (remarks_on(box, texts[box], host) if styles else ())
         if remark not in messages[box]
     )
     messages["styles"] = list(dict.fromkeys(of_styles))
@@ -119,10 +118,7 @@ def read_prompts(request: Mapping[str, Any], host: Host) -> dict[str, Any]:
         "values": {tower: value for tower, value in values.items() if value is not None},
         "boxes": boxes,
         "warnings": list(dict.fromkeys(text for some in boxes.values() for text in some)),
-        "passes": {
-            name: {"prompt": host.parts(pair, False), "negative": host.parts(pair, True)}
-            for name, pair in (("first", first), ("hires", second))
-        },
+        "passes": passes,
     }
 
 

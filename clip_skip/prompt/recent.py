@@ -10,16 +10,19 @@ __all__ = ["keep_recent"]
 
 ParseResult = TypeVar("ParseResult")
 
-LONGEST_TEXT = 4000
-"""Characters; longer texts are not cached, so that requests cannot fill the memory."""
+SHORT, LONG = 4000, 20_000
+"""Characters. Of texts longer than `SHORT` only a few are cached, of those longer than `LONG` none, so that requests
+cannot fill the memory."""
 
 
 def keep_recent(function: Callable[[str], ParseResult]) -> Callable[[str], ParseResult]:
-    """`function`, a pure function of a text, with a cache of the last 512 texts."""
-    cached = lru_cache(maxsize=512)(function)
+    """`function`, a pure function of a text, with a cache of the last 512 short texts and of the last 8 long ones."""
+    short, long = lru_cache(maxsize=512)(function), lru_cache(maxsize=8)(function)
 
     @wraps(function)
     def from_cache(text: str) -> ParseResult:
-        return cached(text) if len(text) <= LONGEST_TEXT else function(text)
+        if len(text) <= SHORT:
+            return short(text)
+        return long(text) if len(text) <= LONG else function(text)
 
     return from_cache

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from clip_skip.made_for.suggestions import NOW, File, suggest
 from clip_skip.messages.message import Translate
 from clip_skip.page import answers
+from clip_skip.page.by_step import Parts, step_counts, values_by_step
 from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.precedence import Texts, prompt_values
 from clip_skip.prompt.tags import strip
@@ -138,11 +139,9 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"model": checkpoint.family, "checkpoint": checkpoint.name, "header_acts": True, "encoders": encoders}
 
 
-def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> answers.Parts:
-    """The values of each sub-prompt from step to step. request: may have the "steps" and the "hires_steps"."""
-    text = texts.marked()[negative]
-    steps = answers.step_count(request.get("steps")) or answers.DEFAULT_STEPS
-    first = steps if texts.hires else 0
-    steps = (answers.step_count(request.get("hires_steps")) or steps) if texts.hires else steps
-    cut = [text] if negative else [part for _, part in sub_prompts(text)]
-    return answers.values_by_step(schedule(part, steps, first) for part in cut)
+def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
+    """The values of each sub-prompt from step to step, see `step_counts`. Raises `TooMuchPromptEditing`."""
+    first, hires = step_counts(request, texts.hires)
+    steps, before = (hires, first) if hires else (first, 0)
+    cut = lambda marked: [part for _, part in sub_prompts(marked)]
+    return values_by_step(texts, negative, steps, cut, lambda parts: (schedule(part, steps, before) for part in parts))

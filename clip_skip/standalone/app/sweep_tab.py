@@ -126,7 +126,7 @@ class SweepTab:
         return {"links": self.voice.notes([summary, *sweep.notes]) + pages, "figure": figure}
 
     def _pages(self, sweep: Sweep) -> str:
-        """Links to the viewer's page and to the grid, above the viewer's place, which app.js fills: so it moves neither."""
+        """Links to the viewer's page and to the grid, and below them the place of the viewer, which app.js fills."""
         folder = f".{ROUTE_PREFIX}/sweeps/{sweep.folder.name}"
         viewer = f"{folder}/index.html"
         links = {viewer: self.voice.tr("Compare the pictures"), f"{folder}/{sweep.grid.name}": self.voice.tr("Grid")}

@@ -8,7 +8,8 @@ from typing import Any
 
 from modules import extra_networks, prompt_parser, shared
 
-from clip_skip.page.answers import BOXES, DEFAULT_STEPS, Parts, step_count, values_by_step
+from clip_skip.page.answers import BOXES
+from clip_skip.page.by_step import Parts, TooMuchPromptEditing, step_counts, values_by_step
 from clip_skip.prompt import comments
 from clip_skip.prompt.precedence import Texts
 from clip_skip.prompt.sub_prompts import split_sub_prompts
@@ -42,16 +43,16 @@ def styled(text: str, negative: bool, styles: list[str]) -> str:
 def parts_by_step(texts: Texts, negative: bool, request: Mapping[str, Any]) -> Parts:
     """The values of each sub-prompt from step to step, by the host's own parser.
 
-    request: may have the "steps" of the first and the "hires_steps" of the hires pass.
+    request: as `step_counts` takes it. Raises `TooMuchPromptEditing`.
     """
-    text = texts.marked()[negative]
-    steps = step_count(request.get("steps")) or DEFAULT_STEPS
-    hires = (step_count(request.get("hires_steps")) or steps) if texts.hires else None
+    steps, hires = step_counts(request, texts.hires)
+    old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
+    cut = lambda marked: split_sub_prompts(extra_networks.parse_prompt(marked)[0])
+    schedules = lambda parts: prompt_parser.get_learned_conditioning_prompt_schedules(parts, steps, hires, **old)
     try:
-        text = extra_networks.parse_prompt(text)[0]
-        cut = [text] if negative else split_sub_prompts(text)
-        old = {"use_old_scheduling": True} if getattr(shared.opts, "use_old_scheduling", False) else {}  # not in Neo
-        return values_by_step(prompt_parser.get_learned_conditioning_prompt_schedules(cut, steps, hires, **old))
+        return values_by_step(texts, negative, hires or steps, cut, schedules)
+    except TooMuchPromptEditing:
+        raise
     except Exception:  # half-written prompts may not be parseable
-        log.debug("Clip skip: the host cannot read the prompt %r", text, exc_info=True)
+        log.debug("Clip skip: the host cannot read a prompt that is being written", exc_info=True)
         return [[texts.unmarked(negative)]]
