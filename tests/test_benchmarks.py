@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,7 +36,7 @@ def run(benchmark, monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
 def test_a_benchmark_can_be_imported(benchmark, name):
-    if name == "page":
+    if name in ("page", "viewer_page"):
         pytest.importorskip("playwright")
     assert benchmark(name).__doc__
 
@@ -54,6 +55,12 @@ def test_every_start_that_is_measured_runs(benchmark, tmp_path, monkeypatch):
         else:
             assert arguments[:2] == ["-m", "clip_skip"]
             assert main(arguments[2:]) == 0
+
+
+def test_the_page_of_many_pictures(browser):
+    command = [sys.executable, str(FOLDER / "viewer_page.py"), "--pictures", "12", "24", "48"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "its tab's memory" in printed.stdout, printed.stderr
 
 
 def test_the_encoder(run, capsys):
@@ -132,7 +139,7 @@ def test_what_weights_say(benchmark, tmp_path):
 
 @pytest.mark.parametrize("name", ["full_size", "inspect_weights", "page", "webui"])
 def test_those_that_need_a_server_or_full_sizes_read_their_arguments(run, name):
-    if name == "page":
+    if name in ("page", "viewer_page"):
         pytest.importorskip("playwright")
     with pytest.raises(SystemExit) as end:
         run(name, "--help")
