@@ -128,6 +128,7 @@ else:
     def before_ui() -> None:
         header_slider.add_slider(shared.opts, forge.has_slider())
         xyz_axes.add_axes()
+        undo.extend(loading.follow_plots(remembering.header))
         remembering.header.settle()
 
     def ui_settings() -> None:
@@ -142,13 +143,11 @@ else:
         remembering.add_routes(demo, app)
 
     def put_back() -> None:
-        conditioning.remove()
-        give_slider_back()
-        stop_following()
+        for function in reversed(undo):
+            function()
 
     conditioning.install()
-    give_slider_back = forge.keep_slider()
-    stop_following = loading.install(remembering.header)
+    undo = [conditioning.remove, forge.keep_slider(), loading.install(remembering.header)]
     script_callbacks.on_script_unloaded(put_back)
     script_callbacks.on_before_ui(before_ui)
     script_callbacks.on_ui_settings(ui_settings)

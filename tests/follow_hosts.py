@@ -1,4 +1,4 @@
-"""Two hosts of checkpoints, on the stand-ins: how AUTOMATIC1111 v1.10.1 and Forge Neo load them and take overrides.
+"""Hosts of checkpoints, on the stand-ins: how AUTOMATIC1111 v1.10.1, Forge and Neo load them and take overrides.
 
 In names, in order and in what they restore they follow `modules/sd_models.py`, `modules/processing.py`,
 `modules/options.py` and, of the Forge family, `modules/sysinfo.py` and `modules_forge/main_entry.py`.
@@ -28,8 +28,9 @@ class Host:
     """A host with four checkpoints in `folder`; `none` is selected."""
 
     def __init__(self, folder: Path):
-        from modules import infotext_utils, processing, sd_models, shared
+        from modules import infotext_utils, processing, scripts, sd_models, shared
 
+        self.scripts = scripts
         self.folder, self.shared, self.sd_models, self.processing = folder, shared, sd_models, processing
         self.infotext_utils = infotext_utils
         infos = {name: SimpleNamespace(name=name, filename=str(folder / f"{name}.safetensors")) for name in NAMES}
@@ -50,7 +51,11 @@ class Host:
 
         self.remembering = Remembering()
         self.header = self.remembering.header
-        self.stop = loading.install(self.header)
+        self.xyz_grid = SimpleNamespace(refresh_loading_params_for_xyz_grid=lambda: self.select(self.opts[CHECKPOINT]))
+        script = type("Script", (), {"__module__": "xyz_grid.py"})
+        self.scripts.scripts_data[:] = [SimpleNamespace(script_class=script, module=self.xyz_grid)]
+        undo = [loading.install(self.header), *loading.follow_plots(self.header)]
+        self.stop = lambda: [function() for function in undo]
         self.header.settle()
 
     def path(self, name):
@@ -245,14 +250,30 @@ class Forge(Host):
         p = Generation()
         for name in names:
             cell = copy(p)
-            if name != cell.override_settings.get(CHECKPOINT):
-                cell.override_settings[CHECKPOINT] = name
-                self.select(name)
+            self.apply_checkpoint(cell, name)
             self.process_images(cell)
         self.sd_models.reload_model_weights()
-        self.select(self.opts[CHECKPOINT])
+        self.xyz_grid.refresh_loading_params_for_xyz_grid()
         return p
+
+    def apply_checkpoint(self, p, name):
+        """The plot's for a cell, which shares its overrides with the others."""
+        if name == p.override_settings.get(CHECKPOINT):
+            return
+        p.override_settings[CHECKPOINT] = name
+        before, self.opts[CHECKPOINT] = self.opts[CHECKPOINT], name
+        self.xyz_grid.refresh_loading_params_for_xyz_grid()
+        self.opts[CHECKPOINT] = before
 
     def select(self, name):
         info = self.sd_models.checkpoints_list[name]
         self.sd_models.model_data.forge_loading_parameters = {"checkpoint_info": info}
+
+
+class Neo(Forge):
+    """Its plot selects a checkpoint, and overrides nothing."""
+
+    def apply_checkpoint(self, p, name):
+        before, self.opts[CHECKPOINT] = self.opts[CHECKPOINT], name
+        self.xyz_grid.refresh_loading_params_for_xyz_grid()
+        self.opts[CHECKPOINT] = before

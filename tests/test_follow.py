@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
-from .follow_hosts import A1111, CHECKPOINT, OPTION, Forge, Generation
+from .follow_hosts import A1111, CHECKPOINT, OPTION, Forge, Generation, Neo
 
 VALUES = {"two": 2, "three": 3, "none": 1, "other": 1}
 
 
-@pytest.fixture(params=[A1111, Forge], ids=lambda host: host.__name__)
+@pytest.fixture(params=[A1111, Forge, Neo], ids=lambda host: host.__name__)
 def host(request, standins, tmp_path):
     import modules.shared
 

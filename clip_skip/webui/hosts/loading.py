@@ -2,7 +2,8 @@
 
 AUTOMATIC1111 and reForge load with `sd_models.reload_model_weights`, which also brings back checkpoints that are still
 in memory, and restores the former one if loading fails. The Forge family selects with
-`main_entry.refresh_model_loading_parameters`, and loads with the next picture.
+`main_entry.refresh_model_loading_parameters`, and loads with the next picture; its X/Y/Z plot has a function of its own
+for that, and in Neo the option stays as it was.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from modules import infotext_utils, processing, sd_models, shared
 from clip_skip.webui.follow import Header
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.host_functions import Wrap, wrap_with
+from clip_skip.webui.hosts.plot import plot_modules
 
-__all__ = ["find_checkpoint", "install", "selected_checkpoint"]
+__all__ = ["find_checkpoint", "follow_plots", "install", "selected_checkpoint"]
 
 
 def path_of(info: object) -> str | None:
@@ -55,6 +57,15 @@ def install(header: Header) -> Callable[[], None]:
         header.give_back()
 
     return put_back
+
+
+def follow_plots(header: Header) -> list[Callable[[], None]]:
+    """Makes `header` follow the checkpoints that X/Y/Z plots select; returns what restores the host's functions.
+
+    Called when the host has loaded its scripts.
+    """
+    follow = after(header, selected_checkpoint)
+    return [wrap_with(plot, "refresh_loading_params_for_xyz_grid", follow) for plot in plot_modules()]
 
 
 def loaders() -> list[tuple[Any, str, Callable[[], str | None]]]:

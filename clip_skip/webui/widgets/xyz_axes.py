@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from modules import scripts, shared
+from modules import shared
 
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, reason
 from clip_skip.prompt.override import Override
@@ -14,6 +14,7 @@ from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from clip_skip.webui.errors import ClipSkip
 from clip_skip.webui.host_types import Processing
 from clip_skip.webui.hosts.encoders import ModelEncoders, describe_model, selected
+from clip_skip.webui.hosts.plot import plot_modules
 from clip_skip.webui.state import State, state_of
 from clip_skip.webui.sweep.batch import keep_on_this_machine
 
@@ -36,12 +37,11 @@ AXES = {
 
 def add_axes() -> None:
     """Adds the axes to every X/Y/Z plot that the host has loaded, unless they are there."""
-    for data in scripts.scripts_data:
-        if data.script_class.__module__ in ("xyz_grid.py", "scripts.xyz_grid") and hasattr(data, "module"):
-            present = {option.label for option in data.module.axis_options}
-            data.module.axis_options.extend(
-                axis(data.module.AxisOption, label, names) for label, names in AXES.items() if label not in present
-            )
+    for plot in plot_modules():
+        present = {option.label for option in plot.axis_options}
+        plot.axis_options.extend(
+            axis(plot.AxisOption, label, names) for label, names in AXES.items() if label not in present
+        )
 
 
 def axis(axis_option: Any, label: str, names: tuple[str, ...]) -> Any:
