@@ -242,7 +242,7 @@ def test_how_much_of_sdxls_unet_moves_at_every_step(monkeypatch, sdxl, gigabytes
     work = sampling_bytes(SDXL, 1024, 1024)
     monkeypatch.setattr(placement, "free_memory", lambda device: free - there())
     used = Placement(sdxl, "meta", low_memory=True)
-    there = lambda: sum(weight.nbytes for own in used._replaced.values() for *_, weight in own)
+    there = lambda: sum(weight.nbytes for own in used._originals.values() for *_, weight in own)
     used.bring("unet", work)
     moving = [
         module for module in sdxl.unet.modules() if isinstance(module, placement.BLOCKS) and module._forward_hooks
