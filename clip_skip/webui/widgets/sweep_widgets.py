@@ -151,8 +151,8 @@ def keep_count_current(components: list[gr.Component], grids: gr.Component | Non
     """Updates the count whenever one of its fields changes."""
     inputs = [*components, *([grids] if grids is not None else [])]
     names = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows", *UNDER_MORE}
-    watched = [one for one, field in zip(components, fields(SweepSettings)) if field.name in names]
-    for component in [*watched, *inputs[len(components) :]]:
+    watched_components = [one for one, field in zip(components, fields(SweepSettings)) if field.name in names]
+    for component in [*watched_components, *inputs[len(components) :]]:
         component.change(count_text, inputs=inputs, outputs=[count], show_progress=False)
 
 
