@@ -91,8 +91,8 @@ def load_language_model(path: Path) -> tuple[TextEncoder, nn.Module]:
         family, module = from_folder(path) if path.is_dir() else from_file(path)
     module = getattr(module, "language_model", module).eval().requires_grad_(False)
     width = int(next(iter(module.parameters())).shape[-1])
-    published = OF_WIDTH.get((family, width), FAMILIES[family])
-    return from_stack(module, published.name, published.tower, published.native, published.normed), module
+    entry = OF_WIDTH.get((family, width), FAMILIES[family])
+    return from_stack(module, entry.name, entry.tower, entry.native, entry.normed), module
 
 
 def load_tokenizer(path: Path, folder: Path | None = None) -> Tokenizer:

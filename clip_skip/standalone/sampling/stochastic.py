@@ -40,8 +40,8 @@ class BrownianTree:
         """The noise for a step from one level to a lower one, of variance 1, (B, C, H, W) on the CPU."""
         with warnings.catch_warnings(), in_brownian_trees(self.source):
             warnings.simplefilter("ignore")  # that an end of the path is exceeded by the last bit
-            walked = torch.stack([path(lower, sigma) for path in self.paths])
-        return -walked / (sigma - lower).sqrt()
+            increments = torch.stack([path(lower, sigma) for path in self.paths])
+        return -increments / (sigma - lower).sqrt()
 
 
 class Scheduler:
@@ -77,8 +77,8 @@ class Scheduler:
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
         """The first latents: noise, in a hires pass added to the latents `picture`."""
-        begun = noise * self.sigmas[0].item()
-        return begun if picture is None else begun + picture
+        latents = noise * self.sigmas[0].item()
+        return latents if picture is None else latents + picture
 
     def scale_model_input(self, sample: Tensor, _time: Tensor) -> Tensor:
         scaled: Tensor = sample / (self.sigmas[self.index].item() ** 2 + 1) ** 0.5
@@ -201,9 +201,9 @@ class LCM(Scheduler):
         return nearest * float(self.SKIPPED) + self.SKIPPED - 1
 
     def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
-        scaled = self.timesteps[self.index].item() * 10
-        c_skip = 0.25 / (scaled**2 + 0.25)
-        following: Tensor = picture * (scaled / (scaled**2 + 0.25) ** 0.5) + sample * c_skip
+        scaled_time = self.timesteps[self.index].item() * 10
+        c_skip = 0.25 / (scaled_time**2 + 0.25)
+        following: Tensor = picture * (scaled_time / (scaled_time**2 + 0.25) ** 0.5) + sample * c_skip
         lower = self.sigmas[self.index + 1].item()
         if lower:
             following = following + lower * stacked(noises, sample.shape[1:]).to(sample)
