@@ -154,8 +154,8 @@ def split_settings(line: str) -> Iterator[tuple[str, str]]:
         assert space
         value, end = None, space.end()
         if line.startswith('"', end):
-            quoted = QUOTED.match(line, end)
-            value, position = (unquote(quoted[0]), quoted.end()) if quoted else (None, position)
+            quotation = QUOTED.match(line, end)
+            value, position = (unquote(quotation[0]), quotation.end()) if quotation else (None, position)
         elif line.startswith(("{", "["), end) and tries:
             length = length_of_json(line, end)
             value, position = (line[end : end + length], end + length) if length else (None, position)
