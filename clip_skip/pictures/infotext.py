@@ -26,7 +26,7 @@ VALUE_NOT_A_SIZE = Template("{value} is not a size such as 512x768")
 STEPS_ENTRY = re.compile(r"(?:^|(?<=[\s,.]))Steps: ?(?=\d)")
 BARE = re.compile(r"[^,:]*")
 SETTING_NAME = re.compile(r"[\w \-/.()+]*")
-QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))')
+QUOTATION = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))')
 SPACE = re.compile(r"\s*")
 AFTERWARDS = ("Template:", "Negative Template:")
 NEGATIVE = "Negative prompt:"
@@ -154,7 +154,7 @@ def split_settings(line: str) -> Iterator[tuple[str, str]]:
         assert space
         value, end = None, space.end()
         if line.startswith('"', end):
-            quotation = QUOTED.match(line, end)
+            quotation = QUOTATION.match(line, end)
             value, position = (unquote(quotation[0]), quotation.end()) if quotation else (None, position)
         elif line.startswith(("{", "["), end) and tries:
             length = length_of_json(line, end)

@@ -67,7 +67,7 @@ WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
 PATH_LIMIT = 259 if sys.platform == "win32" else 4096
 """Letters of a whole path."""
 
-RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+RESERVED_NAME = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever follows the dot."""
 
 NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
@@ -95,7 +95,7 @@ def check_length(folder: Path, names: Iterable[str]) -> None:
 
 def folder_name(text: str) -> str:
     """`text` if it is a valid folder name on every system, else a similar name, always the same for the same text."""
-    if text and len(text) <= LONGEST_NAME and not RESERVED.fullmatch(text) and not NOT_IN_NAMES.search(text):
+    if text and len(text) <= LONGEST_NAME and not RESERVED_NAME.fullmatch(text) and not NOT_IN_NAMES.search(text):
         return text
     return f"{slug(text) or 'folder'}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
 

@@ -19,7 +19,7 @@ __all__ = [
     "COLUMNS",
     "INFOTEXT",
     "LABELS",
-    "PASTED",
+    "PASTED_FIELDS",
     "PLACEHOLDERS",
     "REFERENCE",
     "SWEEP_TITLE",
@@ -264,7 +264,7 @@ class SweepSettings:
 
     @classmethod
     def pasted(cls, infotext: Mapping[str, Any]) -> dict[str, str]:
-        """The fields in `PASTED` that an infotext has; none if it is not a sweep's."""
+        """The fields in `PASTED_FIELDS` that an infotext has; none if it is not a sweep's."""
         if INFOTEXT["clip_skips"] not in infotext:
             return {}
         entries = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
@@ -282,7 +282,7 @@ class SweepSettings:
         return entries if self.columns == SweepSettings.columns else {**entries, INFOTEXT_COLUMNS: self.columns}
 
 
-PASTED = (*INFOTEXT, "rows", "columns", *(kind.field for kind in ROW_KINDS.values() if kind != CFG))
+PASTED_FIELDS = (*INFOTEXT, "rows", "columns", *(kind.field for kind in ROW_KINDS.values() if kind != CFG))
 """The fields that an infotext restores."""
 
 CHOICES = {"apply_to": APPLY_TO, "rows": ROW_LABELS, "columns": COLUMNS}

@@ -30,7 +30,7 @@ from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
 ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
-CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
+NOTIFY_OF_CHOICE = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 WINDOWS = 16
 """The number of events that gradio 3 handles at once; jobs wait for their turn in the `Studio`."""
@@ -136,7 +136,13 @@ class Page:
         """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         checkpoint_fields = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
-        listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], checkpoint_fields, CHOSEN)
+        listen(
+            at["checkpoint"].change,
+            self.choose,
+            [at["checkpoint"], axes["clip_skips"]],
+            checkpoint_fields,
+            NOTIFY_OF_CHOICE,
+        )
         slider_fields = [at["slider"], self.own]
         # not when a picture is dropped
         listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *slider_fields], slider_fields)

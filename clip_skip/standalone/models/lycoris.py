@@ -21,10 +21,10 @@ from clip_skip.standalone.prompts.networks import LoraError
 
 __all__ = ["Adapter", "algorithm_of", "apply_adapters", "read_adapter"]
 
-READ = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "Full", "w_norm": "Norm"}
+SUPPORTED_ALGORITHMS = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "Full", "w_norm": "Norm"}
 """The supported algorithms, by the ends of weights' names; they have LyCORIS's names."""
 
-NOT_READ = {
+OTHER_ALGORITHMS = {
     "oft_blocks": "OFT",
     "oft_diag": "OFT",
     "a1.weight": "GLoRA",
@@ -58,16 +58,16 @@ class Adapter:
 def algorithm_of(names: Iterable[str]) -> str | None:
     """The kind of a file whose weights have these names, if diffusers does not read it."""
     ends = {name.partition(".")[2] for name in names}
-    kind = next((algorithm for end, algorithm in READ.items() if end in ends), None)
+    kind = next((algorithm for end, algorithm in SUPPORTED_ALGORITHMS.items() if end in ends), None)
     if kind and "dora_scale" in ends:
         return DORA
-    return next((algorithm for end, algorithm in NOT_READ.items() if end in ends), kind)
+    return next((algorithm for end, algorithm in OTHER_ALGORITHMS.items() if end in ends), kind)
 
 
 def read_adapter(path: Path, state: Mapping[str, Tensor], models: Models) -> Adapter:
     """The adapter in `state`, the weights of the file at `path`. Raises `LoraError`, or what torch raises."""
     algorithm = algorithm_of(state)
-    if algorithm not in READ.values():
+    if algorithm not in SUPPORTED_ALGORITHMS.values():
         raise LoraError(NOT_SUPPORTED(file=str(path), algorithm=str(algorithm)))
     modules = dict(named_modules(models))
     weights: dict[str, dict[str, Tensor]] = {}

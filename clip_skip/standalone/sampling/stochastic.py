@@ -188,17 +188,17 @@ class DPMppSDE(Brownian):
 class LCM(Scheduler):
     """Latent consistency (Luo et al. 2023): each step goes to the picture, and back up with new noise."""
 
-    SKIPPED = 20
+    STRIDE = 20
     """The distance between the times that the model was distilled at."""
 
     def of_all(self, steps: int) -> Tensor:
-        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED]
+        learnt = training_sigmas()[self.STRIDE - 1 :: self.STRIDE]
         return torch.cat([sigma_at(torch.linspace(len(learnt) - 1, 0, steps), learnt), torch.zeros(1)])
 
     def times(self) -> Tensor:
-        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED].log()
+        learnt = training_sigmas()[self.STRIDE - 1 :: self.STRIDE].log()
         nearest = (self.sigmas[:-1].log()[:, None] - learnt).abs().argmin(1)
-        return nearest * float(self.SKIPPED) + self.SKIPPED - 1
+        return nearest * float(self.STRIDE) + self.STRIDE - 1
 
     def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
         scaled_time = self.timesteps[self.index].item() * 10
