@@ -24,13 +24,13 @@ from safetensors.torch import save_file
 from clip_skip.standalone.engine.engine import Engine
 from clip_skip.standalone.engine.shots import Batch, Shot
 from clip_skip.standalone.models import checkpoint
-from clip_skip.standalone.models.sizes import PUBLISHED
+from clip_skip.standalone.models.sizes import PUBLISHED_SIZES
 from tests.random_model import random_weights
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--family", choices=PUBLISHED, default="SDXL")
+    parser.add_argument("--family", choices=PUBLISHED_SIZES, default="SDXL")
     parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], default="bfloat16")
     parser.add_argument("--pixels", type=int, default=64)
     parser.add_argument("--steps", type=int, default=2)
@@ -41,7 +41,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.safetensors"
-        weights = {name: weight.half() for name, weight in random_weights(PUBLISHED[arguments.family])}
+        weights = {name: weight.half() for name, weight in random_weights(PUBLISHED_SIZES[arguments.family])}
         save_file(weights, path, metadata={"modelspec.prediction_type": "epsilon"})
         del weights
         how = f"{arguments.dtype}, {arguments.pixels} px, {arguments.steps} steps"

@@ -14,14 +14,14 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch.utils.flop_counter import FlopCounterMode
 
 from clip_skip.out_of_memory import is_out_of_memory
-from clip_skip.standalone.engine.engine import Engine, Made, fitting
+from clip_skip.standalone.engine.engine import BatchOutput, Engine, fitting
 from clip_skip.standalone.engine.shots import Batch, Shot
-from clip_skip.standalone.models.sizes import PUBLISHED, Sizes
+from clip_skip.standalone.models.sizes import PUBLISHED_SIZES, Sizes
 from clip_skip.standalone.sampling.samplers import scheduler
 from tests.random_model import SMALL, SMALL_SDXL
 
 SAMPLER = "DPM++ 2M Karras"
-SIZES = {"SD1": PUBLISHED["SD1"], "SDXL": PUBLISHED["SDXL"]}
+SIZES = {"SD1": PUBLISHED_SIZES["SD1"], "SDXL": PUBLISHED_SIZES["SDXL"]}
 TOY_SIZES = {"SD1": SMALL, "SDXL": SMALL_SDXL}
 SHOTS = [
     Shot(PROMPT, NEGATIVE, float(skip), scale, seed)
@@ -42,7 +42,7 @@ class Family:
         self.engine = Engine(self.models, bare)
         self.engine.prepare(SHOTS, steps, SAMPLER)
 
-    def make(self, cells: int, pixels: int, steps: int = 0) -> Made:
+    def make(self, cells: int, pixels: int, steps: int = 0) -> BatchOutput:
         """One batch of ours."""
         return self.engine.make(Batch(tuple(SHOTS[:cells]), steps or self.steps, pixels, pixels, SAMPLER))
 

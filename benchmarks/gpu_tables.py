@@ -16,7 +16,7 @@ from gpu_report import Report, Value
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 
-from clip_skip.standalone.engine.engine import Made
+from clip_skip.standalone.engine.engine import BatchOutput
 
 BATCHES = (1, 4, 12, 36)
 Row = dict[str, Value]
@@ -140,7 +140,7 @@ def saving(report: Report, model: Family, pixels: int, cells: int) -> None:
         return
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(1) as pool:
 
-        def save(batch: Made) -> None:
+        def save(batch: BatchOutput) -> None:
             for index, picture in enumerate(batch.pictures):
                 picture.save(Path(name, f"{index}.png"))
 

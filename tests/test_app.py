@@ -310,12 +310,12 @@ def test_out_of_memory_is_told(studio, monkeypatch):
 
 
 def test_the_encoder_keeps_a_bounded_number_of_texts(studio, monkeypatch):
-    monkeypatch.setattr(conditioning, "KEPT", 32)
+    monkeypatch.setattr(conditioning, "MOST_ENCODINGS", 32)
     conditioner = studio.engine(studio.first, "Original").conditioner
     for number in range(40):
         conditioner.prepare([((f"text {number}", ""), 1, 0)])
         conditioner.prepare([(("in use", ""), 1, 0)])
-    kept, passes = conditioner._kept, conditioner.passes
+    kept, passes = conditioner._states_by_key, conditioner.passes
     conditioner.prepare([(("in use", ""), 1, 0)])
     assert len(kept) == 32 and conditioner.passes == passes
 

@@ -212,7 +212,7 @@ def page(studio):
 
 def drop(page, path):
     """What dropping the file at `path` changes, by the names of the fields, and what is said."""
-    given = {page.dropped: str(path), page.at["checkpoint"]: CHECKPOINT.stem}
+    given = {page.dropped_file: str(path), page.at["checkpoint"]: CHECKPOINT.stem}
     changed = page.like(given)
     names = {widget: name for name, widget in page.at.items()}
     return {names[widget] for widget in changed if widget in names}, changed[page.like_notes]

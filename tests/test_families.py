@@ -29,7 +29,7 @@ from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E4
 from tests.random_weights import shapes  # noqa: E402
 from tests.webui import checkpoints  # noqa: E402
 
-SD2, SDXL = sizes.PUBLISHED["SD2"], sizes.PUBLISHED["SDXL"]
+SD2, SDXL = sizes.PUBLISHED_SIZES["SD2"], sizes.PUBLISHED_SIZES["SDXL"]
 
 HEADS = {
     "SD2": {"clip_skip.unet_head_channels": "16", "clip_skip.text_heads": "4"},

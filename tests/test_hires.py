@@ -13,7 +13,7 @@ from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.sampling.noise import Noise, in_brownian_trees  # noqa: E402
-from clip_skip.standalone.sampling.samplers import KNOWN, in_two, sampler_name, scheduler  # noqa: E402
+from clip_skip.standalone.sampling.samplers import BASE_SAMPLERS, in_two, sampler_name, scheduler  # noqa: E402
 from tests.random_model import random_model  # noqa: E402
 
 HIRES = Hires(1.5, denoising=0.6, steps=3)
@@ -36,7 +36,7 @@ def differ(one, other):
     return abs(one - other).max()
 
 
-@pytest.mark.parametrize("sampler", KNOWN)
+@pytest.mark.parametrize("sampler", BASE_SAMPLERS)
 def test_pictures_together_are_those_made_alone(sampler, engine):
     shots = [Shot("a [cow:horse:0.5]", "dark", skip, 4, seed) for skip, seed in ((1, 3), (5, 4))]
     together = pixels(engine, *shots, sampler=sampler)

@@ -24,7 +24,7 @@ from clip_skip.standalone.engine.placement import Placement, bytes_of, is_short_
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.models.configs import unet_config, vae_config  # noqa: E402
-from clip_skip.standalone.models.sizes import PUBLISHED  # noqa: E402
+from clip_skip.standalone.models.sizes import PUBLISHED_SIZES  # noqa: E402
 from clip_skip.standalone.option_kinds import FieldError  # noqa: E402
 from tests.counted_device import DEVICE, CountedDevice, OnDevice  # noqa: E402
 from tests.random_model import SMALL_SDXL, random_weights  # noqa: E402
@@ -34,7 +34,7 @@ SIZES = replace(SMALL_SDXL, unet=(32, 128, 256))
 """A UNet that takes more than the text encoders, as published ones do."""
 
 SHOT = Shot("a <clipskip:3>cow AND a field", "dark", None, 7, 1)
-SDXL = PUBLISHED["SDXL"]
+SDXL = PUBLISHED_SIZES["SDXL"]
 SDXL_WEIGHTS = sum(prod(shape) for shape in shapes(SDXL).values())
 
 
@@ -225,7 +225,7 @@ def test_without_a_gpu_nothing_is_short():
 def test_whether_sdxl_fits_as_a_whole(monkeypatch, gigabytes, short):
     memory_of(monkeypatch, gigabytes)
     assert is_short_of_memory(torch.device("cuda"), SDXL, SDXL_WEIGHTS, torch.float16) is short
-    assert not is_short_of_memory(torch.device("cuda"), PUBLISHED["SD1"], 1_066_235_307, torch.float16)
+    assert not is_short_of_memory(torch.device("cuda"), PUBLISHED_SIZES["SD1"], 1_066_235_307, torch.float16)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_how_much_of_sdxls_unet_moves_at_every_step(monkeypatch, sdxl, gigabytes
     work = sampling_bytes(SDXL, 1024, 1024)
     monkeypatch.setattr(placement, "free_memory", lambda device: free - there())
     used = Placement(sdxl, "meta", low_memory=True)
-    there = lambda: sum(weight.nbytes for own in used._replaced.values() for *_, weight in own)
+    there = lambda: sum(weight.nbytes for own in used._originals.values() for *_, weight in own)
     used.bring("unet", work)
     moving = [
         module for module in sdxl.unet.modules() if isinstance(module, placement.BLOCKS) and module._forward_hooks

@@ -103,14 +103,14 @@ class Layers:
 
     def sentence(self) -> Message | str:
         """The effect of a clip skip: the first step from the published one, and the largest of all."""
-        published = self.clip_skips.index(max(self.native, self.clip_skips[-1]))
-        steps = self.steps[:published]
+        published_index = self.clip_skips.index(max(self.native, self.clip_skips[-1]))
+        steps = self.steps[:published_index]
         largest = least_similar(steps)
         if largest is None:
             return ONE_LAYER
         first, most = steps[-1], steps[largest]
         digits = distinct(most, *([] if largest == len(steps) - 1 else [first]))
-        from_to = {"first": self.clip_skips[published], "second": self.clip_skips[published - 1]}
+        from_to = {"first": self.clip_skips[published_index], "second": self.clip_skips[published_index - 1]}
         step = f"{first:.{digits}f}"
         if largest == len(steps) - 1:
             return FIRST_IS_LARGEST(**from_to, step=step)

@@ -86,15 +86,15 @@ def adapter_blocks(file: SafetensorsFile, places: Mapping[str, Name], encoder: i
 def combine_blocks(parts: Sequence[Block], combine: Callable[[Iterable[float]], float]) -> Block:
     """The findings on a whole: changed if any part changed; unchanged only if all are known unchanged."""
     notes = {part.note for part in parts}
-    measured = [part for part in parts if part.largest is not None]
-    largest = combine([part.largest or 0.0 for part in measured]) if measured else None
+    measured_parts = [part for part in parts if part.largest is not None]
+    largest = combine([part.largest or 0.0 for part in measured_parts]) if measured_parts else None
     if "broken" in notes or not math.isfinite(largest or 0.0):
         return Block(None, "broken")
     if not largest and "halves" in notes:
         return Block(None, "halves")
     if largest is None:
         return MISSING
-    telling = {part.note for part in measured if part.largest or not largest}
+    telling = {part.note for part in measured_parts if part.largest or not largest}
     return Block(largest, telling.pop() if len(telling) == 1 else "")
 
 
@@ -144,8 +144,8 @@ def multiplied(file: SafetensorsFile, groups: Sequence[tuple[str, ...]], factors
         return Block(0.0, "cleared" if all_zero or not value else "")
     for group in groups:
         for name in group:
-            paired = len(group) == 2 and tensors[name].ndim > 1
-            value *= length(tensors[name], largest[name], name == group[0]) if paired else largest[name]
+            is_pair = len(group) == 2 and tensors[name].ndim > 1
+            value *= length(tensors[name], largest[name], name == group[0]) if is_pair else largest[name]
     tiny = any(file.type(factors[name]) in ("F16", "BF16") and one < TINY for name, one in largest.items())
     return Block(value, "tiny" if tiny else "")
 

@@ -64,8 +64,8 @@ def draw_blocks_figure(findings: Sequence[Finding], dark: bool = False, translat
             x = (column + 0.06) / columns
             axes = figure.add_axes((x, (top - height + 0.3) / total, 0.9 / columns, (HEIGHT - 0.45) / total))
             assert one.weights is not None
-            untouched = (one.weights.untouched or 0) if name == next(iter(one.weights.blocks)) else 0
-            draw_blocks(axes, one.weights.blocks[name], untouched, colours)
+            untouched_count = (one.weights.untouched_blocks or 0) if name == next(iter(one.weights.blocks)) else 0
+            draw_blocks(axes, one.weights.blocks[name], untouched_count, colours)
             for line, text in enumerate(texts[row * columns + column]):
                 size, weight = (9, "bold") if line == 0 else (8, "normal")
                 figure.text(x, (top - LINE * line) / total, text, va="top", fontsize=size, fontweight=weight)
@@ -88,13 +88,13 @@ def heading(finding: Finding, tower: str, say: Translate) -> list[str]:
     ]
 
 
-def draw_blocks(axes: Axes, blocks: Sequence[Block], untouched: int, colours: Colours) -> None:
+def draw_blocks(axes: Axes, blocks: Sequence[Block], untouched_count: int, colours: Colours) -> None:
     """The bars of one text encoder, the lowest block to the left; untouched ones at the top in another colour."""
     highest = max((block.largest or 0.0 for block in blocks), default=0.0) or 1.0
     numbers = range(1, len(blocks) + 1)
     heights = [max((block.largest or 0.0) / highest, LOWEST) if block.largest else 0.0 for block in blocks]
     bars = axes.bar(numbers, heights, color=colours.curve, width=0.75)
-    for bar in bars[len(blocks) - untouched :]:
+    for bar in bars[len(blocks) - untouched_count :]:
         bar.set_facecolor(colours.largest)
     for marker, has_marker in (("o", [b.largest == 0 for b in blocks]), ("x", [b.largest is None for b in blocks])):
         places = [number for number, one in zip(numbers, has_marker) if one]

@@ -87,11 +87,11 @@ def precision_of(file: SafetensorsFile, name: str) -> str:
 
 def differing(pairs: Iterable[Pair], precision: str) -> Block:
     """A block from its tensors and the base's."""
-    largest, rounding, compared = 0.0, True, False
+    largest, rounding, has_pairs = 0.0, True, False
     for ours, theirs in pairs:
         if ours.shape != theirs.shape:
             return Block(None, "sizes")
-        compared = True
+        has_pairs = True
         if np.array_equal(ours, theirs):  # NaNs never are
             continue
         apart = np.abs(ours - theirs)
@@ -101,7 +101,7 @@ def differing(pairs: Iterable[Pair], precision: str) -> Block:
         if value and rounding:
             rounding = within_rounding(apart, theirs, precision)
         largest = max(largest, value)
-    if not compared:
+    if not has_pairs:
         return MISSING
     return Block(largest, "rounding" if largest and rounding else "")
 

@@ -59,7 +59,7 @@ class Finding:
             "weights": weights
             and {
                 "clip_skip": weights.clip_skip,
-                "untouched_blocks": weights.untouched,
+                "untouched_blocks": weights.untouched_blocks,
                 "blocks": {name: [block.largest for block in blocks] for name, blocks in weights.blocks.items()},
             },
             "named": self.named_layer
@@ -78,7 +78,7 @@ def changed_blocks(finding: Finding) -> tuple[int, int] | None:
     if weights is None or not weights.clip_skip:
         return None
     count = len(next(iter(weights.blocks.values())))
-    return count - (weights.untouched or 0), count
+    return count - (weights.untouched_blocks or 0), count
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Examination:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenFile:
     file: SafetensorsFile
     places: Mapping[str, Name]
     kind: FileKind
@@ -184,8 +184,8 @@ def compare(
 
 
 @contextmanager
-def open_weights(path: str) -> Iterator[Opened]:
+def open_weights(path: str) -> Iterator[OpenFile]:
     """The file with its names parsed. Raises Unreadable and OSError."""
     with SafetensorsFile(path) as file:
         places = {name: place for name in file.tensors if (place := parse_tensor_name(name))}
-        yield Opened(file, places, kind_of(file.tensors, places, file.shape, file.metadata))
+        yield OpenFile(file, places, kind_of(file.tensors, places, file.shape, file.metadata))

@@ -75,6 +75,6 @@ def in_header(metadata: Mapping[str, str], file: str) -> Iterator[Recommendation
     if model == "SD2":
         return
     for key in CARDS:
-        recommended = mentioned(metadata.get(key))
-        if recommended:
-            yield Recommendation(recommended, key, file, "recommended", model=model)
+        recommended_skip = mentioned(metadata.get(key))
+        if recommended_skip:
+            yield Recommendation(recommended_skip, key, file, "recommended", model=model)

@@ -107,9 +107,9 @@ def sort_of(names: Collection[str], places: Mapping[str, Name], shape: Shape) ->
     factors: dict[str, str] = {}
     for name in names:
         factors.setdefault(factor_of(name)[1], name)
-    implied = next((FACTORS[factor] for factor in FACTORS if factor in factors), None)
-    if implied:
-        return implied
+    kind = next((FACTORS[factor] for factor in FACTORS if factor in factors), None)
+    if kind:
+        return kind
     if "up" in factors or "down" in factors:
         if "dora_scale" in factors:
             return "DoRA"

@@ -143,9 +143,9 @@ def edit_file(path: str, changes: Mapping[str, object]) -> None:
             with open(target, "rb") as file:
                 before = file.read(LARGEST_JSON + 1)
         except FileNotFoundError:
-            made = {key: value for key, value in changes.items() if value is not None}
-            if made:
-                replace_file(target, json.dumps(made, indent=4).encode())
+            members = {key: value for key, value in changes.items() if value is not None}
+            if members:
+                replace_file(target, json.dumps(members, indent=4).encode())
             return
         if not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
@@ -183,18 +183,18 @@ def edit_members_of(data: bytes, encoding: str, changes: Mapping[str, object]) -
 
 def replace_file(path: str, data: bytes) -> None:
     """Puts `data` in the place of the file at `path` in one step, with the rights that it has."""
-    unfinished = f"{path}.{os.getpid()}.unfinished"
+    unfinished_path = f"{path}.{os.getpid()}.unfinished"
     try:
-        with open(unfinished, "wb") as file:
+        with open(unfinished_path, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if os.path.exists(path):
-            os.chmod(unfinished, os.stat(path).st_mode & 0o7777)
-        os.replace(unfinished, path)
+            os.chmod(unfinished_path, os.stat(path).st_mode & 0o7777)
+        os.replace(unfinished_path, path)
     finally:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
+        if os.path.exists(unfinished_path):
+            os.unlink(unfinished_path)
 
 
 def not_written(path: str, error: OSError) -> Problem:

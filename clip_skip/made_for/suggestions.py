@@ -82,16 +82,16 @@ def suggest(
 
 @dataclass(frozen=True)
 class Basis:
-    """The clip skip that a file was made for, and the source. stated: the metadata's other value."""
+    """The clip skip that a file was made for, and the source. metadata_value: the metadata's other value."""
 
     value: int
     source: str
     template: Template
-    stated: int | None = None
+    metadata_value: int | None = None
 
     def sentence(self, file: Message, comparison: Message) -> Message:
-        stated = {} if self.stated is None else {"stated": self.stated}
-        return self.template(file=file, value=self.value, comparison=comparison, **stated)
+        other = {} if self.metadata_value is None else {"stated": self.metadata_value}
+        return self.template(file=file, value=self.value, comparison=comparison, **other)
 
 
 def of_checkpoint(path: str) -> Basis | None:
@@ -106,8 +106,8 @@ def of_lora(path: str, from_weights: bool = True) -> Basis | None:
 
     None if blocks were changed that, by the metadata, were not trained: one of the two is wrong.
     """
-    if remembered := value_of(path):
-        return Basis(remembered, "remembered", REMEMBERED)
+    if remembered_skip := value_of(path):
+        return Basis(remembered_skip, "remembered", REMEMBERED)
     problem = None
     try:
         metadata = find_recommendation(path)
@@ -120,15 +120,15 @@ def of_lora(path: str, from_weights: bool = True) -> Basis | None:
     except Problem as error:
         weights, problem = None, problem or error
     value = weights.clip_skip if weights else None
-    trained = metadata is not None and metadata.how == "trained"
+    is_training_value = metadata is not None and metadata.how == "trained"
     if value and weights and weights.certainty == "exact":
         if metadata and metadata.value == value:
             return from_metadata(metadata)
-        if metadata and trained:
+        if metadata and is_training_value:
             return Basis(value, "weights", CONTRADICTS, metadata.value)
         return Basis(value, "weights", BY_WEIGHTS)
     if metadata:
-        return None if trained and value and value < metadata.value else from_metadata(metadata)
+        return None if is_training_value and value and value < metadata.value else from_metadata(metadata)
     if value:
         return Basis(value, "weights", IN_PART)
     if problem:

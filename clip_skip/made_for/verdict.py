@@ -79,12 +79,12 @@ Certainty = Literal["exact", "likely", "none"]
 class Weights:
     """The conclusion from the blocks.
 
-    clip_skip: None where they do not show it. untouched: blocks at the top that were not trained. certainty and
-    reason: of that. blocks: those of each text encoder, "l", "h" or "g", from the bottom up.
+    clip_skip: None where they do not show it. untouched_blocks: the number at the top that were not trained. certainty
+    and reason: of that. blocks: those of each text encoder, "l", "h" or "g", from the bottom up.
     """
 
     clip_skip: int | None
-    untouched: int | None
+    untouched_blocks: int | None
     certainty: Certainty
     reason: Message | str
     blocks: Mapping[str, tuple[Block, ...]]
@@ -112,11 +112,13 @@ def weigh(kind: FileKind, blocks: Mapping[str, tuple[Block, ...]]) -> Weights:
     return Weights(value, value and value - 1, certainty, reason, blocks)
 
 
-def judge_blocks(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int | None, Certainty, Message | str]:
+def judge_blocks(
+    blocks: Sequence[Block], adapter: bool, omitted_count: int
+) -> tuple[int | None, Certainty, Message | str]:
     """The clip skip, how surely, and a sentence.
 
-    cut: the number of top blocks that some trainers leave out of the file because they never run them (SD2 stops at
-    its published layer).
+    omitted_count: the number of top blocks that some trainers leave out of the file because they never run them (SD2
+    stops at its published layer).
     """
     problem = unusable(blocks)
     if problem:
@@ -132,7 +134,7 @@ def judge_blocks(blocks: Sequence[Block], adapter: bool, cut: int) -> tuple[int 
     if any(block.largest for block in above):
         share = max(levels[edge:]) / median(level for level in levels[:edge] if level)
         return value, "likely", FAINT_ABOVE(**values, share=f"{100 * share:.2g}%")
-    if any(block.note == "missing" for block in above[: len(above) - cut]):
+    if any(block.note == "missing" for block in above[: len(above) - omitted_count]):
         return value, "likely", MISSING_ABOVE(**values)
     if any(block.note == "cleared" for block in above):
         return value, "likely", CLEARED_ABOVE(**values)
@@ -183,9 +185,9 @@ def judge(
     """The verdict on a file. problem: why its weights show nothing, if that is known already."""
     value, certainty = (weights.clip_skip, weights.certainty) if weights else (None, "none")
     sentence: Message | str = problem or (weights.reason if weights else why_no_verdict(kind))
-    published = published_way(kind, value) if value else None
-    if published:
-        value, certainty, sentence = None, "none", published
+    reason = published_way(kind, value) if value else None
+    if reason:
+        value, certainty, sentence = None, "none", reason
     if metadata is None:
         return Verdict(value, certainty, (sentence,))
     return Verdict(value, certainty, (sentence, metadata_sentence(metadata, value)))

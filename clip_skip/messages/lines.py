@@ -43,17 +43,17 @@ def wrap(text: str, width: float, letter_width: Callable[[str], float] = letter_
         if part.isspace():
             gap = part
             continue
-        needed = sum(map(letter_width, part))
+        part_width = sum(map(letter_width, part))
         spaces = sum(map(letter_width, gap)) if line else 0
-        if line and width_so_far + spaces + needed <= width:
+        if line and width_so_far + spaces + part_width <= width:
             line.append(gap)
             width_so_far += spaces
         elif line:
             lines.append("".join(line))
             line, width_so_far = [], 0
         gap = ""
-        for piece in [part] if width_so_far + needed <= width else part:
-            advance = needed if piece is part else letter_width(piece)
+        for piece in [part] if width_so_far + part_width <= width else part:
+            advance = part_width if piece is part else letter_width(piece)
             if line and width_so_far + advance > width:
                 lines.append("".join(line))
                 line, width_so_far = [], 0

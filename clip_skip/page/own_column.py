@@ -33,9 +33,9 @@ def find_own_column(plan: SweepPlan, path: str | None, store: Store, is_sd1: boo
     """The column of the checkpoint at `path`, if the sweep has it; recommendations in files are for SD1 alone."""
     if path is None or plan.columns != "clip_skip":
         return None
-    remembered = value_of(path, store)
-    if remembered:
-        own = OwnColumn(remembered, REMEMBERED(value=remembered))
+    remembered_value = value_of(path, store)
+    if remembered_value:
+        own = OwnColumn(remembered_value, REMEMBERED(value=remembered_value))
     else:
         try:
             recommendation = find_recommendation(path) if is_sd1 else None

@@ -29,27 +29,27 @@ class OwnValue:
 
     name: str
     path: str
-    remembered: int | None
+    remembered_value: int | None
     recommendation: int | None = None
     file: str = ""
     is_selected: bool = False
     problem: Message | str = ""
 
 
-def list_values(checkpoints: Mapping[str, str], store: Store, selected: str | None) -> list[OwnValue]:
+def list_values(checkpoints: Mapping[str, str], store: Store, selected_path: str | None) -> list[OwnValue]:
     """All of `checkpoints`, paths by their names. selected: the path of the selected one."""
-    return [describe(name, path, store, path == selected) for name, path in checkpoints.items()]
+    return [describe(name, path, store, path == selected_path) for name, path in checkpoints.items()]
 
 
 def describe(name: str, path: str, store: Store, is_selected: bool) -> OwnValue:
-    remembered = value_of(path, store)
+    remembered_value = value_of(path, store)
     try:
         recommendation = find_recommendation(path)
     except Problem as problem:
-        return OwnValue(name, path, remembered, is_selected=is_selected, problem=problem.message)
+        return OwnValue(name, path, remembered_value, is_selected=is_selected, problem=problem.message)
     if recommendation is None or recommendation.model not in (None, "SD1"):
-        return OwnValue(name, path, remembered, is_selected=is_selected)
-    return OwnValue(name, path, remembered, recommendation.value, recommendation.file, is_selected)
+        return OwnValue(name, path, remembered_value, is_selected=is_selected)
+    return OwnValue(name, path, remembered_value, recommendation.value, recommendation.file, is_selected)
 
 
 def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | int]]:
@@ -57,7 +57,7 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
     return [
         [
             one.name,
-            one.remembered or "",
+            one.remembered_value or "",
             one.recommendation or "",
             translate(one.problem) if one.problem else one.file,
             translate(LOADED) if one.is_selected else "",
@@ -68,7 +68,7 @@ def table(values: Sequence[OwnValue], translate: Translate) -> list[list[str | i
 
 def to_remember(values: Sequence[OwnValue]) -> list[OwnValue]:
     """Those with a recommended value and without a remembered one."""
-    return [one for one in values if one.recommendation and not one.remembered]
+    return [one for one in values if one.recommendation and not one.remembered_value]
 
 
 def preview(values: Sequence[OwnValue]) -> Message:

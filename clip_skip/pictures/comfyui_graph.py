@@ -160,12 +160,12 @@ class Graph:
 
         for node in self.upstream(start, step):
             inputs = self.nodes[node].inputs
-            held = {
+            values = {
                 name: one for name, one in inputs.items() if isinstance(one, kind) and not isinstance(one, (bool, list))
             }
-            preferred = [held[name] for name in (*VALUE_INPUTS, *TEXT_INPUTS) if name in held]
-            if preferred or len(held) == 1:
-                return (preferred or list(held.values()))[0]
+            preferred_values = [values[name] for name in (*VALUE_INPUTS, *TEXT_INPUTS) if name in values]
+            if preferred_values or len(values) == 1:
+                return (preferred_values or list(values.values()))[0]
         return None
 
 

@@ -26,7 +26,7 @@ VALUE_NOT_A_SIZE = Template("{value} is not a size such as 512x768")
 STEPS_ENTRY = re.compile(r"(?:^|(?<=[\s,.]))Steps: ?(?=\d)")
 BARE = re.compile(r"[^,:]*")
 SETTING_NAME = re.compile(r"[\w \-/.()+]*")
-QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))')
+QUOTATION = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))')
 SPACE = re.compile(r"\s*")
 AFTERWARDS = ("Template:", "Negative Template:")
 NEGATIVE = "Negative prompt:"
@@ -154,8 +154,8 @@ def split_settings(line: str) -> Iterator[tuple[str, str]]:
         assert space
         value, end = None, space.end()
         if line.startswith('"', end):
-            quoted = QUOTED.match(line, end)
-            value, position = (unquote(quoted[0]), quoted.end()) if quoted else (None, position)
+            quotation = QUOTATION.match(line, end)
+            value, position = (unquote(quotation[0]), quotation.end()) if quotation else (None, position)
         elif line.startswith(("{", "["), end) and tries:
             length = length_of_json(line, end)
             value, position = (line[end : end + length], end + length) if length else (None, position)

@@ -121,8 +121,8 @@ def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
     image = member(data, "image")
     if isinstance(image, dict):
         prompts = member(image, "prompt")
-        combined = text(prompts[0], "prompt") if isinstance(prompts, list) and prompts else text(image, "prompt")
-        prompt, negative = in_brackets(combined)
+        both_prompts = text(prompts[0], "prompt") if isinstance(prompts, list) and prompts else text(image, "prompt")
+        prompt, negative = in_brackets(both_prompts)
         values = {
             "Steps": member(image, "steps"),
             "Sampler": member(image, "sampler"),
@@ -143,10 +143,10 @@ def read_old_invokeai(texts: PictureTexts) -> Infotext | None:
     return Infotext(prompt, negative, infotext_settings(old_values), "InvokeAI")
 
 
-def in_brackets(combined: str) -> tuple[str, str]:
+def in_brackets(both_prompts: str) -> tuple[str, str]:
     """Splits a text into prompt and negative prompt, which is in [brackets]."""
-    negative = re.findall(r"\[([^\[\]]*)\]", combined)
-    return re.sub(r"\[[^\[\]]*\]", "", combined).strip(), ", ".join(one.strip() for one in negative)
+    negative = re.findall(r"\[([^\[\]]*)\]", both_prompts)
+    return re.sub(r"\[[^\[\]]*\]", "", both_prompts).strip(), ", ".join(one.strip() for one in negative)
 
 
 def read_fooocus(texts: PictureTexts) -> Infotext | None:

@@ -35,5 +35,5 @@ def decode(raw: object) -> str:
 
 def likelihood(text: str) -> tuple[bool, int]:
     """A score of how likely `text` is the metadata of a picture: typical signs, and few broken letters."""
-    broken = text.count("\ufffd") + text.count("\0")
-    return any(sign in text for sign in SIGNS_OF_A_PICTURE), -broken * 2 - sum(sign > "\u2fff" for sign in text)
+    broken_count = text.count("\ufffd") + text.count("\0")
+    return any(sign in text for sign in SIGNS_OF_A_PICTURE), -broken_count * 2 - sum(sign > "\u2fff" for sign in text)

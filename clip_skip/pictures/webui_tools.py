@@ -55,9 +55,9 @@ def model_of(settings: Mapping[str, str]) -> dict[str, str]:
         names = (member(one, "modelName") for one in resources if member(one, "type") == "checkpoint")
         name = next(names, None)
         more |= {"Model": name} if isinstance(name, str) else {}
-    hashed = member(loads(settings.get("Hashes", "")), "model")
-    if "Model hash" not in settings and isinstance(hashed, str):
-        more["Model hash"] = hashed
+    model_hash = member(loads(settings.get("Hashes", "")), "model")
+    if "Model hash" not in settings and isinstance(model_hash, str):
+        more["Model hash"] = model_hash
     return more
 
 

@@ -24,7 +24,7 @@ _LETTERS = "0123456789.=lgh tqam"
 _LETTER_OF = {"l": "l", "g": "g", "h": "h", "t5": "t", "qwen": "q", "gemma": "a", "ministral": "m"}
 _TOWER_OF = {letter: tower for tower, letter in _LETTER_OF.items()}
 _CODES = {letter: _DIGITS[index // 5] + _DIGITS[index % 5] for index, letter in enumerate(_LETTERS)}
-_DECODED = {code: letter for letter, code in _CODES.items()}
+_LETTER_OF_CODE = {code: letter for letter, code in _CODES.items()}
 _MARKER = re.compile(f"{_BEGIN}((?:(?!{_BEGIN})[{_DIGITS}])*){_END}")
 
 
@@ -46,6 +46,6 @@ def find_values(text: str) -> list[dict[str, float]]:
 
 def _decoded(code: str) -> dict[str, float]:
     """The values that `write_marker` wrote; empty for any other text."""
-    items = "".join(_DECODED.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
+    items = "".join(_LETTER_OF_CODE.get(code[at : at + 2], "?") for at in range(0, len(code), 2))
     good = [item for item in items.split(" ") if re.fullmatch(r"[lghtqam]=\d+(\.\d+)?", item)]
     return {_TOWER_OF[item[0]]: float(item[2:]) for item in good}

@@ -43,21 +43,21 @@ class Override:
             value is not None for value in (self.prompt, self.negative, self.hires, self.clip_g)
         )
 
-    def texts(self, prompt: str, negative: str, published: Mapping[str, int] | None = None) -> tuple[str, str]:
+    def texts(self, prompt: str, negative: str, published_skips: Mapping[str, int] | None = None) -> tuple[str, str]:
         """The two texts without the tags that this override replaces, and with those that it writes.
 
-        published: the published clip skip of each text encoder that is reached by name
+        published_skips: the published clip skip of each text encoder that is reached by name
         """
         skip, skip_negative = parse_prompt(prompt).tag or Skip(), parse_negative(negative).tag or Skip()
         if self.acts_on_clip:
             prompt = write_tag(parse_prompt(prompt).without_own_tag, skip.without_clip, False)
             if self.negative is not None:
                 negative = write_tag(strip(negative), skip_negative.without_clip, True)
-        tower = self.tower or next(iter(published or {}), "")
+        tower = self.tower or next(iter(published_skips or {}), "")
         own = self.named_negative
         if tower and own is None and self.named_prompt is not None and skip_negative.at(tower, False) is None:
             before = skip.at(tower, False)  # the negative prompt keeps its value, though the prompt's tag changes
-            own = float((published or {}).get(tower, 1)) if before is None else before
+            own = float((published_skips or {}).get(tower, 1)) if before is None else before
         if tower and self.named_prompt is not None:
             prompt = write_tag(prompt, replace(parse_prompt(prompt).tag or Skip(), **{tower: self.named_prompt}), False)
         if tower and own is not None and (own != self.named_prompt or skip_negative.at(tower, False) is not None):

@@ -58,33 +58,33 @@ def scan(text: str) -> tuple[str, tuple[Tag, ...]]:
     """`text` without its tags, and the tags. The text around a tag may form
     another one once it is removed, which is found too. Linear in the text's length."""
     clean: list[str] = []
-    opened: list[list[str]] = []  # the text since each "<" that may begin a tag
+    open_tags: list[list[str]] = []  # the text since each "<" that may begin a tag
     tags: list[Tag] = []
     length = 0  # of clean and opened together
     for part in re.findall(r"<[^<>]*|>[^<>]*|[^<>]+", text):
         if part[0] == "<":
-            opened.append([])
-        elif part[0] == ">" and opened:
-            candidate = "".join(opened[-1]) + ">"
+            open_tags.append([])
+        elif part[0] == ">" and open_tags:
+            candidate = "".join(open_tags[-1]) + ">"
             match = TAG.fullmatch(candidate)
             if match:
-                opened.pop()
+                open_tags.pop()
                 length -= len(candidate) - 1
                 tags.append(read_tag(candidate, length, match[1].strip()))
                 part = part[1:]
             else:
-                clean.extend(piece for pieces in opened for piece in pieces)
-                opened.clear()
-        (opened[-1] if opened else clean).append(part)
+                clean.extend(piece for pieces in open_tags for piece in pieces)
+                open_tags.clear()
+        (open_tags[-1] if open_tags else clean).append(part)
         length += len(part)
-    clean.extend(piece for pieces in opened for piece in pieces)
+    clean.extend(piece for pieces in open_tags for piece in pieces)
     for index in range(len(tags) - 2, -1, -1):  # a tag inside another one gets the position of the outer
         if tags[index].position > tags[index + 1].position:
             tags[index] = replace(tags[index], position=tags[index + 1].position)
-    stripped = "".join(clean)
-    if tags and not stripped.strip():
+    clean_text = "".join(clean)
+    if tags and not clean_text.strip():
         return "", tuple(replace(tag, position=0) for tag in tags)
-    return stripped, tuple(tags)
+    return clean_text, tuple(tags)
 
 
 def read_tag(text: str, position: int, body: str) -> Tag:

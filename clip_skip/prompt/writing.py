@@ -51,6 +51,6 @@ def find_own_tag(text: str, negative: bool) -> tuple[int, int] | None:
 
 def find_end(text: str, negative: bool) -> int:
     """The end of the first sub-prompt, without the space before its boundary."""
-    masked = TAG.sub(lambda match: "\0" * len(match[0]), text)
-    cut = None if negative else BOUNDARY.search(masked)
-    return len((text[: cut.start()] if cut else text).rstrip(" "))
+    masked_text = TAG.sub(lambda match: "\0" * len(match[0]), text)
+    boundary = None if negative else BOUNDARY.search(masked_text)
+    return len((text[: boundary.start()] if boundary else text).rstrip(" "))

@@ -67,7 +67,7 @@ WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
 PATH_LIMIT = 259 if sys.platform == "win32" else 4096
 """Letters of a whole path."""
 
-RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+RESERVED_NAME = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever follows the dot."""
 
 NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
@@ -95,7 +95,7 @@ def check_length(folder: Path, names: Iterable[str]) -> None:
 
 def folder_name(text: str) -> str:
     """`text` if it is a valid folder name on every system, else a similar name, always the same for the same text."""
-    if text and len(text) <= LONGEST_NAME and not RESERVED.fullmatch(text) and not NOT_IN_NAMES.search(text):
+    if text and len(text) <= LONGEST_NAME and not RESERVED_NAME.fullmatch(text) and not NOT_IN_NAMES.search(text):
         return text
     return f"{slug(text) or 'folder'}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
@@ -103,13 +103,13 @@ def folder_name(text: str) -> str:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; when the block ends without an error, it replaces `path` atomically."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")  # unlike any other thread's
+    unfinished_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")  # unlike any other thread's
     try:
-        yield unfinished
-        flush_to_disk(unfinished)
-        move(unfinished, path)
+        yield unfinished_path
+        flush_to_disk(unfinished_path)
+        move(unfinished_path, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        unfinished_path.unlink(missing_ok=True)
 
 
 def flush_to_disk(path: Path) -> None:
@@ -129,8 +129,8 @@ def read_made_with(path: Path) -> dict[str, Any] | None:
 
 def write_text(path: Path, content: str) -> None:
     """Write a text file in UTF-8, in one step. Lone surrogates, which file names may contain, are escaped."""
-    with replacing(path) as unfinished:
-        unfinished.write_text(content, encoding="utf-8", errors="backslashreplace")
+    with replacing(path) as unfinished_path:
+        unfinished_path.write_text(content, encoding="utf-8", errors="backslashreplace")
 
 
 def slug(text: str, most: int = 40) -> str:
@@ -153,31 +153,35 @@ class Batches:
 
     def __init__(self, folder: Path) -> None:
         """Recovers from an interruption: a complete batch is moved to its place, an incomplete one is removed."""
-        self._folder, self._unfinished, self._finished = folder, folder / ".unfinished", folder / ".finished"
-        shutil.rmtree(self._unfinished, ignore_errors=True)
+        self._folder, self._unfinished_folder, self._finished_folder = (
+            folder,
+            folder / ".unfinished",
+            folder / ".finished",
+        )
+        shutil.rmtree(self._unfinished_folder, ignore_errors=True)
         self._move()
 
     @contextmanager
     def batch(self) -> Iterator[Path]:
         """A folder to write to; when the block ends without an error, its files are in their places."""
-        self._unfinished.mkdir()
-        yield self._unfinished
-        for file in self._unfinished.rglob("*"):
+        self._unfinished_folder.mkdir()
+        yield self._unfinished_folder
+        for file in self._unfinished_folder.rglob("*"):
             if file.is_file():
                 flush_to_disk(file)
-        move(self._unfinished, self._finished)
+        move(self._unfinished_folder, self._finished_folder)
         self._move()
 
     def _move(self) -> None:
         """Pictures move last: if one exists, the files that belong to it exist too."""
-        if not self._finished.exists():
+        if not self._finished_folder.exists():
             return
-        files = [file for file in self._finished.rglob("*") if file.is_file()]
+        files = [file for file in self._finished_folder.rglob("*") if file.is_file()]
         for file in sorted(files, key=lambda file: file.suffix == ".png"):
-            place = self._folder / file.relative_to(self._finished)
+            place = self._folder / file.relative_to(self._finished_folder)
             place.parent.mkdir(parents=True, exist_ok=True)
             move(file, place)
-        shutil.rmtree(self._finished)
+        shutil.rmtree(self._finished_folder)
 
 
 def png_texts(texts: Mapping[str, str]) -> PngImagePlugin.PngInfo:
@@ -194,8 +198,8 @@ def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | No
     path.parent.mkdir(parents=True, exist_ok=True)
     for place in (path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, MOST_NAMES + 1))):
         try:
-            with replacing(place) as unfinished:
-                picture.save(unfinished, format="PNG", pnginfo=png_texts(texts or {}))
+            with replacing(place) as unfinished_path:
+                picture.save(unfinished_path, format="PNG", pnginfo=png_texts(texts or {}))
             return place
         except PermissionError:
             if not place.exists():  # not open elsewhere: the folder is not writable

@@ -46,7 +46,7 @@ class Identities:
 
     def __init__(self, loading: Loading, device: str) -> None:
         self._loading, self._device = loading, device
-        self._known: dict[tuple[Path, Batch], str] = {}
+        self._identities: dict[tuple[Path, Batch], str] = {}
         self._digests: dict[Path, str] = {}
         self._loras: dict[str, Path] = {}
         self._checkpoints: dict[Path, dict[str, object]] = {}
@@ -56,9 +56,9 @@ class Identities:
 
         Raises `LoraError` if the texts name a LoRA that does not exist.
         """
-        if (model, batch) not in self._known:
-            self._known[model, batch] = hash_of(self.description(model, batch))
-        return self._known[model, batch]
+        if (model, batch) not in self._identities:
+            self._identities[model, batch] = hash_of(self.description(model, batch))
+        return self._identities[model, batch]
 
     def description(self, model: Path, batch: Batch) -> dict[str, object]:
         """Everything that the picture of `batch` is made from."""

@@ -89,10 +89,10 @@ class Choice:
     def check(self, value: Any, factor: int = 1) -> str:
         """The name that is meant, whatever its case. Raises `MessageError`, which suggests one that looks like it."""
         names_by_key = {name.lower(): name for name in ([""] if self.none else []) + list(self.names)}
-        typed = str(value)[:100].lower()
-        if typed in names_by_key:
-            return names_by_key[typed]
-        if close := get_close_matches(typed, names_by_key, 1):
+        key = str(value)[:100].lower()
+        if key in names_by_key:
+            return names_by_key[key]
+        if close := get_close_matches(key, names_by_key, 1):
             raise MessageError(DID_YOU_MEAN(value=shorten(str(value)), suggestion=names_by_key[close[0]]))
         raise MessageError(NOT_ONE_OF(value=shorten(str(value)), choices=", ".join(self.names)))
 

@@ -35,7 +35,7 @@ def sha256(path: str) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def once(path: str, changed: int, size: int) -> str:
+def once(path: str, mtime_ns: int, size: int) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):

@@ -17,14 +17,14 @@ from clip_skip.messages.message import Message, Template
 from clip_skip.study import statistics
 from clip_skip.study.plan import StudyPlan
 from clip_skip.study.plot import Line, lines
-from clip_skip.study.statistics import Compared, Measure
+from clip_skip.study.statistics import Comparison, Measure
 
 __all__ = ["study_page"]
 
 MOST_PROMPTS = 6
 """The number of prompts that are shown separately."""
 
-Comparisons = Mapping[Measure, Sequence[Compared]]
+Comparisons = Mapping[Measure, Sequence[Comparison]]
 
 CLIP_SKIP_LABEL = Template("clip skip")
 DIFFERENCE = Template("difference")
@@ -69,29 +69,29 @@ def source(ending: str) -> str:
     return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
 
 
-def section(cells: pd.DataFrame, measure: Measure, compared: list[Compared]) -> str:
+def section(cells: pd.DataFrame, measure: Measure, comparisons: list[Comparison]) -> str:
     """The plots and the table of one measure."""
     parts = [
-        of_model(str(model), table, measure, [one for one in compared if one.model == model])
+        of_model(str(model), table, measure, [one for one in comparisons if one.model == model])
         for model, table in cells.groupby("model", sort=False)
     ]
-    summary = f"<details><summary>{NUMBERS}</summary>{numbers(compared)}</details>"
+    summary = f"<details><summary>{NUMBERS}</summary>{numbers(comparisons)}</details>"
     return f"<section><h2>{escape(measure.label)}</h2>{''.join(parts)}{summary}</section>"
 
 
-def of_model(model: str, cells: pd.DataFrame, measure: Measure, compared: list[Compared]) -> str:
+def of_model(model: str, cells: pd.DataFrame, measure: Measure, comparisons: list[Comparison]) -> str:
     """The plots of one checkpoint, and the shares of the variance; "" if nothing was compared."""
-    if not compared:
+    if not comparisons:
         return ""
-    line = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in compared])
+    line = Line("", [(one.clip_skip, one.mean, one.mean_low, one.mean_high) for one in comparisons])
     figures = [figure(model, lines([line], CLIP_SKIP_LABEL, measure.label))]
     if cells["cfg_scale"].nunique() > 1:
-        table = statistics.by_cfg(cells, measure.name, compared[0].published)
+        table = statistics.by_cfg(cells, measure.name, comparisons[0].published)
         of_cfg = [
             Line(str(CFG(scale=f"{scale:g}")), [(float(skip), value, value, value) for skip, value in row.items()])
             for scale, row in table.iterrows()
         ]
-        title = AT_EACH_CFG(model=model, published=f"{compared[0].published:g}")
+        title = AT_EACH_CFG(model=model, published=f"{comparisons[0].published:g}")
         figures.append(figure(str(title), lines(of_cfg, CLIP_SKIP_LABEL, DIFFERENCE)))
     parts = statistics.shares(cells, measure.name)
     shares = ", ".join(f"{share:.1%} {name}" for name, share in parts.items())
@@ -103,11 +103,11 @@ def figure(title: str, svg: str) -> str:
     return f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"
 
 
-def numbers(compared: Sequence[Compared]) -> str:
+def numbers(comparisons: Sequence[Comparison]) -> str:
     """The table of a measure; a head sorts it."""
     rows = "".join(
         f"<tr><th scope=row>{escape(one.model)}</th>{''.join(map(table_cell, comparison_row(one)))}</tr>"
-        for one in compared
+        for one in comparisons
     )
     head = "".join(
         f"<th scope=col aria-sort=none><button type=button>{escape(name)}</button></th>" for name in STUDY_HEADINGS
@@ -116,7 +116,7 @@ def numbers(compared: Sequence[Compared]) -> str:
     return f"<div class=wide tabindex=0 role=region aria-label='{NUMBERS}'>{table}</div>"
 
 
-def comparison_row(one: Compared) -> list[tuple[str, float]]:
+def comparison_row(one: Comparison) -> list[tuple[str, float]]:
     """The texts of a row, and the values that it is sorted by."""
     is_published = one.clip_skip == one.published
     low, high = (round(bound, 12) + 0.0 for bound in (one.low, one.high))  # no 5.6e-17, no -0

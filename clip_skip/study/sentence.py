@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clip_skip.messages.message import Message, Template, join
-from clip_skip.study.statistics import Compared, Measure
+from clip_skip.study.statistics import Comparison, Measure
 
 __all__ = ["sentence"]
 
@@ -31,12 +31,12 @@ DIFFERENCE = Template("{difference} (95% interval of the difference {low} to {hi
 LIST = Template("{first} and {last}")
 
 
-def sentence(compared: list[Compared], measure: Measure, pictures: int) -> Message | str:
+def sentence(comparisons: list[Comparison], measure: Measure, pictures: int) -> Message | str:
     """The result for one checkpoint. pictures: the number of its pictures."""
-    if not compared:
+    if not comparisons:
         return NO_PICTURES
-    first = compared[0]
-    others = [one for one in compared if one.clip_skip != one.published]
+    first = comparisons[0]
+    others = [one for one in comparisons if one.clip_skip != one.published]
     about = ABOUT(prompts=first.prompts, pictures=pictures, model=first.model)
     if not others:
         return ONE_VALUE(about=about, skip=_number(first.published))
@@ -47,7 +47,7 @@ def sentence(compared: list[Compared], measure: Measure, pictures: int) -> Messa
     return _better_and_worse(about, others, measure)
 
 
-def _nearest_and_farthest(about: Message, others: list[Compared], measure: Measure) -> Message:
+def _nearest_and_farthest(about: Message, others: list[Comparison], measure: Measure) -> Message:
     """The result of a measure that is neither good nor bad: where it is smallest and where it is largest."""
     ends = dict.fromkeys(pick(others, key=lambda one: abs(one.difference)) for pick in (min, max))
     means = [
@@ -57,8 +57,8 @@ def _nearest_and_farthest(about: Message, others: list[Compared], measure: Measu
     return MEANS(about=about, label=measure.label, means=join(means, " and "))
 
 
-def _better_and_worse(about: Message, others: list[Compared], measure: Measure) -> Message:
-    published = _number(others[0].published)
+def _better_and_worse(about: Message, others: list[Comparison], measure: Measure) -> Message:
+    published_skip = _number(others[0].published)
     largest = max(others, key=lambda one: abs(one.difference))
     better = sorted((one for one in others if one.sure and one.difference > 0), key=lambda one: -one.difference)
     worse = [one for one in others if one.sure and one.difference < 0]
@@ -72,11 +72,11 @@ def _better_and_worse(about: Message, others: list[Compared], measure: Measure) 
             low=_signed(largest.low, "+"),
             high=_signed(largest.high, "+"),
             skip=_number(largest.clip_skip),
-            published=published,
+            published=published_skip,
         )
-    verdict: Message = NONE_BETTER(published=published)
+    verdict: Message = NONE_BETTER(published=published_skip)
     if better:
-        verdict = BETTER(skip=_number(better[0].clip_skip), published=published, difference=_difference(better[0]))
+        verdict = BETTER(skip=_number(better[0].clip_skip), published=published_skip, difference=_difference(better[0]))
     if better[1:]:
         verdict = BETTER_TOO(better=verdict, skips=_list(sorted(better[1:], key=lambda one: one.clip_skip)))
     if worse:
@@ -89,11 +89,11 @@ def _better_and_worse(about: Message, others: list[Compared], measure: Measure) 
     return VERDICT(about=about, label=measure.label, verdict=verdict)
 
 
-def _difference(one: Compared) -> Message:
+def _difference(one: Comparison) -> Message:
     return DIFFERENCE(difference=f"{abs(one.difference):.3g}", low=_signed(one.low), high=_signed(one.high))
 
 
-def _list(some: list[Compared]) -> Message | str:
+def _list(some: list[Comparison]) -> Message | str:
     *names, last = (_number(one.clip_skip) for one in some)
     return LIST(first=", ".join(names), last=last) if names else last
 

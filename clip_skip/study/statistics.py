@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-__all__ = ["Compared", "Measure", "by_cfg", "compare", "shares", "telling_prompts"]
+__all__ = ["Comparison", "Measure", "by_cfg", "compare", "shares", "telling_prompts"]
 
 RESAMPLES = 9_999
 ALIKE = ["prompt", "seed", "cfg_scale"]
@@ -37,7 +37,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """A clip skip of a checkpoint beside the published one. Without at least two prompts, the uncertainties are NaN.
 
     difference, low, high: of the score, with its interval
@@ -65,15 +65,15 @@ class Compared:
         return self.p < 0.05
 
 
-def compare(cells: pd.DataFrame, measure: str, published: Mapping[str, float]) -> list[Compared]:
+def compare(cells: pd.DataFrame, measure: str, published_skips: Mapping[str, float]) -> list[Comparison]:
     """Every clip skip of every checkpoint in `cells` (a row for each picture), in their order.
 
     Only pictures that exist at every clip skip count: the same pictures are compared throughout.
     """
-    compared: list[Compared] = []
+    comparisons: list[Comparison] = []
     for model, of_model in cells.groupby("model", sort=False):
-        compared += _of_model(str(model), paired(of_model, measure), published[str(model)])
-    return compared
+        comparisons += _of_model(str(model), paired(of_model, measure), published_skips[str(model)])
+    return comparisons
 
 
 def paired(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -82,17 +82,17 @@ def paired(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
     return table
 
 
-def _of_model(model: str, table: pd.DataFrame, published: float) -> list[Compared]:
-    if table.empty or published not in table:
+def _of_model(model: str, table: pd.DataFrame, published_skip: float) -> list[Comparison]:
+    if table.empty or published_skip not in table:
         return []
     means = table.groupby(level="prompt", sort=False).mean()
-    differences = means.sub(means[published], axis=0)
+    differences = means.sub(means[published_skip], axis=0)
     mean_low, mean_high = interval(means.to_numpy())
     low, high = interval(differences.to_numpy())
-    chances = corrected(p_values(differences.to_numpy()), [skip == published for skip in table.columns])
+    chances = corrected(p_values(differences.to_numpy()), [skip == published_skip for skip in table.columns])
     columns = zip(table.columns, means.mean(), mean_low, mean_high, differences.mean(), low, high, chances)
     return [
-        Compared(model, float(skip), published, len(means), len(table), *map(float, numbers))
+        Comparison(model, float(skip), published_skip, len(means), len(table), *map(float, numbers))
         for skip, *numbers in columns
     ]
 
@@ -149,9 +149,9 @@ def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
     if len(table) < 2 or np.ptp(table["score"]) == 0:
         return {}
     names = {"clip_skip": "clip skip", "cfg_scale": "CFG", "prompt": "prompt", "seed": "seed"}
-    varied = [name for name in names if table[name].nunique() > 1]
-    terms = [f"C({name})" for name in varied]
-    if {"clip_skip", "cfg_scale"} <= set(varied):
+    varying_names = [name for name in names if table[name].nunique() > 1]
+    terms = [f"C({name})" for name in varying_names]
+    if {"clip_skip", "cfg_scale"} <= set(varying_names):
         terms.insert(2, "C(clip_skip):C(cfg_scale)")
     table["prompt"] = table["prompt"].astype("category").cat.codes
     squares = anova_lm(ols(f"score ~ {' + '.join(terms)}", data=table).fit(), test=None)["sum_sq"]
@@ -161,10 +161,10 @@ def shares(cells: pd.DataFrame, measure: str) -> dict[str, float]:
     return {labels[name]: float(value / total) for name, value in squares.items()}
 
 
-def by_cfg(cells: pd.DataFrame, measure: str, published: float) -> pd.DataFrame:
+def by_cfg(cells: pd.DataFrame, measure: str, published_skip: float) -> pd.DataFrame:
     """The mean difference from the published clip skip: a row for each CFG scale, a column for each clip skip."""
     table = paired(cells, measure)
-    result: pd.DataFrame = table.sub(table[published], axis=0).groupby(level="cfg_scale").mean()
+    result: pd.DataFrame = table.sub(table[published_skip], axis=0).groupby(level="cfg_scale").mean()
     return result
 
 

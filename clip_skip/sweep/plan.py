@@ -67,10 +67,10 @@ class SweepPlan:
         """The column that the others are compared with."""
         return self.clip_skips.index(min(self.clip_skips))
 
-    def batches(self, limit: int, done: Container[SweepCell] = ()) -> Iterator[tuple[SweepCell, ...]]:
-        """The cells that are not in `done`, in order, at most `limit` at a time."""
+    def batches(self, limit: int, finished_cells: Container[SweepCell] = ()) -> Iterator[tuple[SweepCell, ...]]:
+        """The cells that are not in `finished_cells`, in order, at most `limit` at a time."""
         _check_limit(limit)
-        waiting = [cell for cell in self.cells if cell not in done]
+        waiting = [cell for cell in self.cells if cell not in finished_cells]
         for start in range(0, len(waiting), limit):
             yield tuple(waiting[start : start + limit])
 

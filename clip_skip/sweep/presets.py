@@ -32,9 +32,9 @@ BUILT_IN = {
 """The reference sweep, and answers to the questions that usually follow it."""
 
 
-def all_presets(saved: Any) -> dict[str, SweepSettings]:
-    """The built-in presets, then those in `saved`, the host's option; entries that are not presets are left out."""
-    own = saved.items() if isinstance(saved, Mapping) else ()
+def all_presets(user_presets: Any) -> dict[str, SweepSettings]:
+    """The built-in presets, then those in `user_presets`, the host's option, without entries that are not presets."""
+    own = user_presets.items() if isinstance(user_presets, Mapping) else ()
     presets = dict(BUILT_IN)
     for name, values in own:
         try:
@@ -51,18 +51,18 @@ def parse_preset(values: Any) -> SweepSettings:
     return SweepSettings.from_args([values])
 
 
-def with_preset(saved: Any, name: str, settings: SweepSettings) -> dict[str, Any]:
-    """`saved` with the preset `name` added or replaced. SweepError says why the name cannot be used."""
+def with_preset(user_presets: Any, name: str, settings: SweepSettings) -> dict[str, Any]:
+    """`user_presets` with the preset `name` added or replaced. SweepError says why the name cannot be used."""
     name = check_preset_name(name)
-    return {**(saved if isinstance(saved, Mapping) else {}), name: asdict(settings)}
+    return {**(user_presets if isinstance(user_presets, Mapping) else {}), name: asdict(settings)}
 
 
-def without_preset(saved: Any, name: str) -> dict[str, Any]:
-    """`saved` without the preset `name`. SweepError if the user has no such preset."""
+def without_preset(user_presets: Any, name: str) -> dict[str, Any]:
+    """`user_presets` without the preset `name`. SweepError if the user has no such preset."""
     name = check_preset_name(name)
-    if not isinstance(saved, Mapping) or name not in saved:
+    if not isinstance(user_presets, Mapping) or name not in user_presets:
         raise SweepError.in_field(PRESET, NO_PRESET(name=shorten(name)))
-    return {other: values for other, values in saved.items() if other != name}
+    return {other: values for other, values in user_presets.items() if other != name}
 
 
 def check_preset_name(name: str) -> str:

@@ -19,7 +19,7 @@ __all__ = [
     "COLUMNS",
     "INFOTEXT",
     "LABELS",
-    "PASTED",
+    "PASTED_FIELDS",
     "PLACEHOLDERS",
     "REFERENCE",
     "SWEEP_TITLE",
@@ -233,17 +233,17 @@ class SweepSettings:
         of_l = skips if self.rows == "clip_g" else skips | numbers
         return {"l": of_l, "h": of_l, "g": numbers if self.towers_apart else of_l}
 
-    def same_skips(self, plan: SweepPlan, published: Mapping[str, float]) -> list[list[float]]:
+    def same_skips(self, plan: SweepPlan, published_skips: Mapping[str, float]) -> list[list[float]]:
         """Groups of columns with the same pictures, because a text encoder never stops above its published layer.
 
-        published: the clip skip of each text encoder as published, by tower
+        published_skips: the clip skip of each text encoder as published, by tower
         """
-        towers = {"l"} & published.keys() if self.towers_apart else published.keys() - set(LANGUAGE_MODELS)
+        towers = {"l"} & published_skips.keys() if self.towers_apart else published_skips.keys() - set(LANGUAGE_MODELS)
         if self.has_named_columns:
-            towers = {self.columns} & published.keys()
+            towers = {self.columns} & published_skips.keys()
         groups: dict[tuple[float, ...], list[float]] = {}
         for skip in plan.clip_skips if towers else ():
-            groups.setdefault(tuple(max(skip, published[tower]) for tower in towers), []).append(skip)
+            groups.setdefault(tuple(max(skip, published_skips[tower]) for tower in towers), []).append(skip)
         return [group for group in groups.values() if len(group) > 1]
 
     def override(self, cell: SweepCell) -> Override:
@@ -264,7 +264,7 @@ class SweepSettings:
 
     @classmethod
     def pasted(cls, infotext: Mapping[str, Any]) -> dict[str, str]:
-        """The fields in `PASTED` that an infotext has; none if it is not a sweep's."""
+        """The fields in `PASTED_FIELDS` that an infotext has; none if it is not a sweep's."""
         if INFOTEXT["clip_skips"] not in infotext:
             return {}
         entries = {name: infotext[key] for name, key in INFOTEXT.items() if key in infotext}
@@ -282,7 +282,7 @@ class SweepSettings:
         return entries if self.columns == SweepSettings.columns else {**entries, INFOTEXT_COLUMNS: self.columns}
 
 
-PASTED = (*INFOTEXT, "rows", "columns", *(kind.field for kind in ROW_KINDS.values() if kind != CFG))
+PASTED_FIELDS = (*INFOTEXT, "rows", "columns", *(kind.field for kind in ROW_KINDS.values() if kind != CFG))
 """The fields that an infotext restores."""
 
 CHOICES = {"apply_to": APPLY_TO, "rows": ROW_LABELS, "columns": COLUMNS}
@@ -292,12 +292,12 @@ CHOICES = {"apply_to": APPLY_TO, "rows": ROW_LABELS, "columns": COLUMNS}
 def check_setting(name: str, value: Any, shown_name: str = "") -> Any:
     """`value` of the field `name`, checked. SweepError names the field, or `shown_name` instead."""
     shown_name = shown_name or name
-    expected = type(getattr(SweepSettings, name))
-    if expected is int and isinstance(value, float) and value.is_integer():
+    expected_type = type(getattr(SweepSettings, name))
+    if expected_type is int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    if type(value) is not expected and not (expected is str and isinstance(value, str)):
-        raise SweepError.in_field(shown_name, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected]))
-    if expected is int and not 0 <= value <= LARGEST_VALUE:
+    if type(value) is not expected_type and not (expected_type is str and isinstance(value, str)):
+        raise SweepError.in_field(shown_name, WRONG_TYPE(value=shorten(str(value)), type=TYPE_NAMES[expected_type]))
+    if expected_type is int and not 0 <= value <= LARGEST_VALUE:
         raise SweepError.in_field(shown_name, OUTSIDE(value=shorten(str(value)), low=0, high=LARGEST_VALUE))
     if name in CHOICES:
         choice = next((short for short, label in CHOICES[name].items() if value in (short, label)), None)

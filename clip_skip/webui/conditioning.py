@@ -34,7 +34,7 @@ __all__ = ["Conditioning"]
 
 log = logging.getLogger("clip_skip")
 
-Encoded = tuple[Tensor | None, dict[float, Tensor]]
+Encoding = tuple[Tensor | None, dict[float, Tensor]]
 """The host's own conditioning of a text, None if it wasn't needed, and the one for each value."""
 
 
@@ -45,7 +45,7 @@ class Conditioning:
         self.original: Callable[..., object] = prompt_parser.get_learned_conditioning
         self.wrapper: Callable[..., object] | None = None
         self.needed_values: Mapping[str, set[float]] = {}
-        self.memory: dict[tuple[object, ...], Encoded] | None = None
+        self.memory: dict[tuple[object, ...], Encoding] | None = None
         self.networks = ""
         self.running: Callable[[], Processing | None] = lambda: None
         self.working = False
@@ -165,7 +165,7 @@ class Conditioning:
 def replaced(module: object, name: str, function: Callable[..., object], *first: object) -> Iterator[None]:
     """While open, `module.name(x, ...)` is `function(*first, original, x, ...)`, also if a caller passes `x` by
     keyword; the other arguments are passed on unchanged."""
-    shadowed = module.__dict__.get(name)
+    instance_attribute = module.__dict__.get(name)
     original = getattr(module, name)
 
     def shadow(*args: object, **kwargs: object) -> object:
@@ -180,16 +180,16 @@ def replaced(module: object, name: str, function: Callable[..., object], *first:
     try:
         yield
     finally:
-        if shadowed is None:
+        if instance_attribute is None:
             delattr(module, name)
         else:
-            setattr(module, name, shadowed)
+            setattr(module, name, instance_attribute)
 
 
 class Call:
     """One call of the host's function: its current texts, and their encodings.
 
-    needed_values: all requested values, by tower. The first pass over a text takes all of them, and `encoded` keeps
+    needed_values: all requested values, by tower. The first pass over a text takes all of them, and `encodings` keeps
     them, so that no text is run twice.
     weights: anything an encoding depends on besides the text.
     unmarked: the values of a text without a marker.
@@ -199,12 +199,12 @@ class Call:
     def __init__(
         self,
         needed_values: dict[str, set[float]],
-        encoded: dict[tuple[object, ...], Encoded],
+        encodings: dict[tuple[object, ...], Encoding],
         weights: object,
         unmarked: Values,
         report_shared_pieces: Callable[[], None],
     ) -> None:
-        self.needed_values, self.encoded, self.weights, self.unmarked = needed_values, encoded, weights, unmarked
+        self.needed_values, self.encodings, self.weights, self.unmarked = needed_values, encodings, weights, unmarked
         self.report_shared_pieces = report_shared_pieces
         self.values_of_texts: list[Values] = []
         self.clean: tuple[str, ...] = ()
@@ -255,13 +255,15 @@ class Call:
         log.warning("Clip skip: %s rows of tokens for %s texts: the host's own clip skip was used", rows, len(values))
         return [None] * rows
 
-    def run(self, host: HostEncoder, forward: Callable[[], Tensor], key: tuple[object, ...], need_own: bool) -> Encoded:
+    def run(
+        self, host: HostEncoder, forward: Callable[[], Tensor], key: tuple[object, ...], need_own: bool
+    ) -> Encoding:
         """The host's own conditioning (if required) and the one for each needed value."""
         values = self.needed_values[host.encoder.tower]
-        own, states = self.encoded.get(key, (None, {}))
+        own, states = self.encodings.get(key, (None, {}))
         if (need_own and own is None) or not values <= states.keys():
             results: list[Tensor] = []
             states = conditionings(host.encoder, lambda: results.append(forward()), values, early_exit=not need_own)
             own = results[0] if results else None
-            self.encoded[key] = (own, states)
+            self.encodings[key] = (own, states)
         return own, states

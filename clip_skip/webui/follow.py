@@ -27,7 +27,7 @@ from clip_skip.webui.host_types import Options, Processing
 from clip_skip.webui.hosts.header_option import OPTION
 from clip_skip.webui.infotext import KEY, note_header
 
-__all__ = ["SECOND", "Followed", "Header"]
+__all__ = ["SECOND", "ExtendedOverrides", "Header"]
 
 CHECKPOINT = "sd_model_checkpoint"
 
@@ -60,7 +60,7 @@ class Running:
 
     thread: int
     standing: Standing
-    shown: Any
+    header_value: Any
     p: Processing
 
 
@@ -79,34 +79,35 @@ class Pin:
     p: Callable[[], object]
 
 
-class Followed(dict[str, Any]):
+class ExtendedOverrides(dict[str, Any]):
     """A request's `override_settings`, to which the checkpoint's clip skip was added: it may be used for another
     generation, in which a script has put another checkpoint."""
 
-    added: Any = None
+    added_value: Any = None
 
     def as_requested(self) -> dict[str, Any]:
-        return {key: value for key, value in self.items() if key != OPTION or value != self.added}
+        return {key: value for key, value in self.items() if key != OPTION or value != self.added_value}
 
 
 class Header:
     """The host's own clip-skip option.
 
-    remembered: the value for the checkpoint at a path
-    find:       the path of the checkpoint that an option or an infotext names
-    selected:   the path of the checkpoint that the next picture is made with
-    is_on:      whether the settings say to follow
+    read_value:    the value remembered for the checkpoint at a path
+    find:          the path of the checkpoint that an option or an infotext names
+    find_selected: the path of the checkpoint that the next picture is made with
+    is_on:         whether the settings say to follow
     """
 
     def __init__(
         self,
         opts: Options,
-        remembered: Callable[[str], int | None],
+        read_value: Callable[[str], int | None],
         find: Callable[[Any], str | None],
-        selected: Callable[[], str | None],
+        find_selected: Callable[[], str | None],
         is_on: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.opts, self.remembered, self.find, self.selected, self.is_on = opts, remembered, find, selected, is_on
+        self.opts, self.read_value, self.find = opts, read_value, find
+        self.find_selected, self.is_on = find_selected, is_on
         self.standing = Standing()
         self.waiting: Pin | None = None
         """Of a generation that has been prepared, and not yet begun."""
@@ -116,7 +117,7 @@ class Header:
         self.lock = threading.RLock()
 
     @property
-    def shown(self) -> Any:
+    def value(self) -> Any:
         """The option, whatever a client has put there."""
         return self.opts.data.get(OPTION, self.opts.get_default(OPTION))
 
@@ -126,10 +127,10 @@ class Header:
     @property
     def own(self) -> Any:
         """What the user has set for all checkpoints without a value."""
-        return self.shown if self.standing.value is None else self.standing.own
+        return self.value if self.standing.value is None else self.standing.own
 
     def value_of(self, path: str) -> int | None:
-        return self.remembered(path) if self.is_on() else None
+        return self.read_value(path) if self.is_on() else None
 
     def follow(self, path: str | None) -> None:
         """The checkpoint at `path` was loaded or selected. Calls for the same one change nothing."""
@@ -147,13 +148,13 @@ class Header:
                     self.move(path)
             elif running and path == running.standing.path:
                 self.standing = running.standing
-                self.show(running.shown)
+                self.show(running.header_value)
                 running.p.extra_generation_params.pop(SECOND, None)
             else:
-                main = self.shown
+                main = self.value
                 self.move(path)
-                if running and self.shown != main:
-                    note_second(running.p, main, self.shown)
+                if running and self.value != main:
+                    note_second(running.p, main, self.value)
 
     def loading_failed(self) -> None:
         """A generation that has been prepared on this thread does not begin."""
@@ -173,7 +174,7 @@ class Header:
         with self.lock:
             is_waiting = self.waiting is not None and self.waiting.p() is not None
             if not is_waiting and self.running is None and self.pin is None:
-                self.follow(self.selected())
+                self.follow(self.find_selected())
 
     def set_remembered(self, path: str, value: int | None) -> None:
         """`value` was remembered for the checkpoint at `path`, or forgotten where it is None.
@@ -196,9 +197,9 @@ class Header:
         """Before the host stores the options that `override_settings` of `p` replaces."""
         with self.lock:
             self.waiting = None
-            self.follow(self.selected())
-            given: Any = getattr(p, "override_settings", None) or {}
-            settings = given.as_requested() if isinstance(given, Followed) else dict(given)
+            self.follow(self.find_selected())
+            overrides: Any = getattr(p, "override_settings", None) or {}
+            settings = overrides.as_requested() if isinstance(overrides, ExtendedOverrides) else dict(overrides)
             path = self.find(settings[CHECKPOINT]) if CHECKPOINT in settings else None
             if path is not None:  # first, because loading it may move the header
                 settings = {CHECKPOINT: settings[CHECKPOINT], **settings}
@@ -211,17 +212,17 @@ class Header:
                 if path is not None and not has_own and path != self.standing.path:
                     value = self.value_of(path)
                     settings = self.with_value(settings, self.own if value is None else value)
-            if [*settings.items()] != [*given.items()]:
+            if [*settings.items()] != [*overrides.items()]:
                 cast(Any, p).override_settings = settings
 
     def with_value(self, settings: dict[str, Any], value: Any) -> dict[str, Any]:
         """`settings` with the header's `value`, unless it is at that."""
-        if value == self.shown:
+        if value == self.value:
             return settings
         self.has_followed = True
-        followed = Followed({**settings, OPTION: value})
-        followed.added = value
-        return followed
+        overrides = ExtendedOverrides({**settings, OPTION: value})
+        overrides.added_value = value
+        return overrides
 
     @contextmanager
     def generation(self, p: Processing) -> Iterator[None]:
@@ -233,7 +234,7 @@ class Header:
                 self.pin = pin
             elif pin and pin.path is not None and pin.path != before.path:
                 self.standing = Standing(pin.path, self.value_of(pin.path), pin.own, self.is_on())
-            mine = self.running = Running(threading.get_ident(), self.standing, self.shown, p)
+            mine = self.running = Running(threading.get_ident(), self.standing, self.value, p)
         try:
             yield
         finally:
@@ -241,7 +242,7 @@ class Header:
                 self.pin = outer_pin
                 if self.running is mine:
                     if self.standing != mine.standing:
-                        self.show(mine.shown)
+                        self.show(mine.header_value)
                     self.standing, self.running = before, outer
 
     def saved(self) -> dict[str, Any]:
@@ -258,22 +259,24 @@ class Header:
                 self.show(self.standing.own)
             self.standing = Standing()
 
-    def with_pasted(self, found: list[Setting], params: dict[str, Any]) -> list[Setting]:
-        """`found`, the overrides that the host makes of an infotext, with its clip skip where the host leaves that out.
+    def with_pasted(self, overrides: list[Setting], params: dict[str, Any]) -> list[Setting]:
+        """`overrides`, which the host makes of an infotext, with its clip skip where the host leaves that out.
 
         It does where the header is at that value already; but the infotext's checkpoint would move the header.
         """
-        named = {setting: value for _, setting, value in found}
+        named = {setting: value for _, setting, value in overrides}
         path = self.find(named[CHECKPOINT]) if CHECKPOINT in named and OPTION not in named else None
         if path is None:
-            return found
+            return overrides
         value = self.value_of(path)
-        used = self.own if value is None else value
+        header_value = self.own if value is None else value
         try:
-            pasted = int(params.get(KEY, 0))
+            infotext_value = int(params.get(KEY, 0))
         except (TypeError, ValueError):
-            return found
-        return [*found, (KEY, OPTION, pasted)] if pasted and pasted != used else found
+            return overrides
+        if infotext_value in (0, header_value):
+            return overrides
+        return [*overrides, (KEY, OPTION, infotext_value)]
 
 
 def note_second(p: Processing, main: Any, second: Any) -> None:

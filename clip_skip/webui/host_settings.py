@@ -81,8 +81,8 @@ def add() -> None:
             component, arguments = gr.Slider, {"minimum": field.minimum, "maximum": field.maximum, "step": 0.1}
         info = shared.OptionInfo(setting.default, setting.label, component, arguments, section=SECTION)
         shared.opts.add_option(setting.name, info.needs_reload_ui() if setting.reload else info)
-    hidden = shared.OptionInfo({}, "Presets of the sweep", section=(None, "Hidden options"))
-    shared.opts.add_option(PRESETS, hidden)
+    presets_option = shared.OptionInfo({}, "Presets of the sweep", section=(None, "Hidden options"))
+    shared.opts.add_option(PRESETS, presets_option)
 
 
 def value(name: str) -> Any:
@@ -110,8 +110,10 @@ def panel_starts_with() -> dict[str, Any]:
 def sweep_starts_with() -> SweepSettings:
     """Initial values of the sweep; the default replaces an invalid one."""
     default = SweepSettings()
-    saved: dict[str, Any] = {name: value(f"{SWEEP}{name}") for name in OF_SWEEP}
-    return replace(default, **{name: one for name, one in saved.items() if type(one) is type(getattr(default, name))})
+    saved_values: dict[str, Any] = {name: value(f"{SWEEP}{name}") for name in OF_SWEEP}
+    return replace(
+        default, **{name: one for name, one in saved_values.items() if type(one) is type(getattr(default, name))}
+    )
 
 
 def set_start(component: gr.Component, default: object) -> gr.Component:

@@ -63,8 +63,8 @@ def hosts_own() -> str | None:
 
 def header_entry(value: int) -> str | None:
     """What the host writes of its value: AUTOMATIC1111 nothing for 1, Forge Neo always on SD1 and nothing elsewhere."""
-    written = value > 1 if is_pasted() else getattr(shared.sd_model, "is_sd1", False)
-    return str(value) if written else None
+    is_written = value > 1 if is_pasted() else getattr(shared.sd_model, "is_sd1", False)
+    return str(value) if is_written else None
 
 
 def note_header(p: Processing, value: object) -> None:

@@ -101,12 +101,12 @@ def find_messages(p: Processing, old_problems: set[Message | str] | None = None)
     except Exception:
         log.exception("Clip skip: the suggestions failed; the picture is not affected")
         return []
-    suggested = [one for one in answers if "text" in one]
-    state.suggestions = [{"text": translate(one["text"]), "value": one["value"]} for one in suggested]
+    text_suggestions = [one for one in answers if "text" in one]
+    state.suggestions = [{"text": translate(one["text"]), "value": one["value"]} for one in text_suggestions]
     old_problems = set() if old_problems is None else old_problems
     problems = [one["problem"] for one in answers if "problem" in one and one["problem"] not in old_problems]
     old_problems.update(problems)
-    return [*(one["text"] for one in suggested), *problems]
+    return [*(one["text"] for one in text_suggestions), *problems]
 
 
 def suggest_while_writing(model: Any, prompt: str, value: Any) -> dict[str, Any]:

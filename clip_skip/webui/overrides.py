@@ -46,15 +46,15 @@ def apply_overrides(p: Processing, panel: Panel, overrides: Sequence[Override]) 
     model = describe_model(shared.sd_model)
     each = list(overrides) * len(p.all_prompts) if len(overrides) == 1 else overrides
     header_g = next((stop(host, None) for host in model.hosts if host.encoder.tower == "g"), None)
-    published = {one.encoder.tower: one.encoder.native for one in model.named_encoders}
+    published_skips = {one.encoder.tower: one.encoder.native for one in model.named_encoders}
     panels = [one.panel(panel, prompt, model.header_skip or 1.0, header_g) for one, prompt in zip(each, p.all_prompts)]
     for first, second in (("all_prompts", "all_negative_prompts"), ("all_hr_prompts", "all_hr_negative_prompts")):
         if getattr(p, first, None):
             pairs = zip(getattr(p, first), getattr(p, second))
-            texts = [one.texts(*pair, published) for one, pair in zip(each, pairs)]
+            texts = [one.texts(*pair, published_skips) for one, pair in zip(each, pairs)]
             setattr(p, first, [prompt for prompt, _ in texts])
             setattr(p, second, [negative for _, negative in texts])
-    p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt, published)
+    p.main_prompt, p.main_negative_prompt = overrides[0].texts(p.main_prompt, p.main_negative_prompt, published_skips)
     if not any(one.acts_on_clip for one in overrides):
         return panel.infotext()
     state_of(p).panels = panels

@@ -52,9 +52,9 @@ def undo(file: Path) -> list[str]:
     if not isinstance(settings, dict):
         raise ValueError(f"{file} does not contain settings")
     rest = without_clip_skip(settings)
-    changed = sorted(name for name in settings if name not in rest or rest[name] != settings[name])
-    if changed:
-        unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
-        unfinished.write_text(json.dumps(rest, indent=4, ensure_ascii=False), encoding="utf-8")
-        os.replace(unfinished, file)
-    return changed
+    changed_names = sorted(name for name in settings if name not in rest or rest[name] != settings[name])
+    if changed_names:
+        unfinished_file = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
+        unfinished_file.write_text(json.dumps(rest, indent=4, ensure_ascii=False), encoding="utf-8")
+        os.replace(unfinished_file, file)
+    return changed_names

@@ -97,7 +97,7 @@ class SweepGrid:
     pieces_shared, texts_rewritten: as in `SweepBatch`, for every batch from now on
     save_problem:    why the cells could not be saved
     identities:      of every cell (webui/sweep/identity.py)
-    reused:          the number of cells that were finished before
+    reused_count:    the number of cells that were finished before
     """
 
     settings: SweepSettings
@@ -107,7 +107,7 @@ class SweepGrid:
     texts_rewritten: bool = False
     save_problem: Message | None = None
     identities: dict[SweepCell, str | None] = field(default_factory=dict)
-    reused: int = 0
+    reused_count: int = 0
 
 
 @dataclass

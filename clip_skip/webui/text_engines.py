@@ -51,12 +51,12 @@ class ShadowEngine:
         values = self._values(len(texts))
         if len(set(values)) <= 1:
             return self._encode(texts, values[0] if values else None, *args, **kwargs)
-        encoded: dict[tuple[str, float | None], Rows] = {}
+        encodings: dict[tuple[str, float | None], Rows] = {}
         for text, value in zip(texts, values):
-            if (text, value) not in encoded:
+            if (text, value) not in encodings:
                 alone = prompt_parser.SdConditioning([text], copy_from=texts)
-                encoded[text, value] = self._encode(alone, value, *args, **kwargs)
-        rows = [encoded[pair] for pair in zip(texts, values)]
+                encodings[text, value] = self._encode(alone, value, *args, **kwargs)
+        rows = [encodings[pair] for pair in zip(texts, values)]
         tensors = [each for each in rows if isinstance(each, Tensor)]
         if not tensors:
             return [row for each in rows for row in each]

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder
 from clip_skip.standalone.models.header import inspect
-from clip_skip.standalone.models.sizes import PUBLISHED, TEXT_PREFIXES, Sizes
+from clip_skip.standalone.models.sizes import PUBLISHED_SIZES, TEXT_PREFIXES, Sizes
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
 RANK = 4
@@ -50,9 +50,9 @@ TINY_REFINER = replace(
 SLIM = {"unet": (320, 320), "attention": (1, 1), "unet_depth": 1}
 
 LEAN = {
-    "sd1": replace(PUBLISHED["SD1"], **SLIM),
-    "sd2": replace(PUBLISHED["SD2"], **SLIM),
-    "sdxl": replace(PUBLISHED["SDXL"], unet=(320, 320, 320)),
+    "sd1": replace(PUBLISHED_SIZES["SD1"], **SLIM),
+    "sd2": replace(PUBLISHED_SIZES["SD2"], **SLIM),
+    "sdxl": replace(PUBLISHED_SIZES["SDXL"], unet=(320, 320, 320)),
 }
 """What the Forge family loads. It knows SDXL by the transformer blocks of its UNet, so that they are all there."""
 
@@ -164,7 +164,7 @@ def sdxl_config(sizes: Sizes, encoder: Path | None) -> dict[str, object]:
 
 def architecture(width: int) -> str:
     """open_clip's name of a text encoder; a small one's is in its `.json`."""
-    return "ViT-H-14" if width == PUBLISHED["SD2"].text else f"clip-skip-tiny-{width}"
+    return "ViT-H-14" if width == PUBLISHED_SIZES["SD2"].text else f"clip-skip-tiny-{width}"
 
 
 def write_architectures(folder: Path) -> None:

@@ -24,7 +24,7 @@ from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import UPSCALERS, Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.prompts import embeddings  # noqa: E402
-from clip_skip.standalone.sampling.samplers import KNOWN, SAMPLERS, SCHEDULES, in_two  # noqa: E402
+from clip_skip.standalone.sampling.samplers import BASE_SAMPLERS, SAMPLERS, SCHEDULES, in_two  # noqa: E402
 from tests.webui.conftest import pixels, same  # noqa: E402
 
 PROMPT, NEGATIVE = "a small green triangle below a large orange ring on a black background", "blue"
@@ -73,7 +73,7 @@ class Pair:
         self.engine = Engine(checkpoint.load_checkpoint(self.file))
 
     def theirs(self, prompt, negative, steps, sampler, skip, **settings):
-        base = next(name for name in sorted(KNOWN, key=len, reverse=True) if sampler.startswith(name))
+        base = next(name for name in sorted(BASE_SAMPLERS, key=len, reverse=True) if sampler.startswith(name))
         more = {"CLIP_stop_at_last_layers": skip or 1, "sd_model_checkpoint": self.title}
         return self.webui.picture(
             prompt,
@@ -171,7 +171,7 @@ def test_tags(tag, demo):
     assert demo.differ(f"tags: {tag}", *TAGS[tag]) <= 2
 
 
-@pytest.mark.parametrize("sampler", KNOWN)
+@pytest.mark.parametrize("sampler", BASE_SAMPLERS)
 def test_samplers(sampler, demo):
     cfg_scale = 1.5 if sampler == "LCM" else 7  # at 7 LCM is chaotic with a model that was not made for it
     for steps in (12, 20):
@@ -208,7 +208,7 @@ def test_hires(sampler, upscaler, demo):
         assert demo.differ(f"hires pass, {sampler}", sampler=sampler, skip=skip, hires=hires) <= 3
 
 
-@pytest.mark.parametrize("sampler", KNOWN)
+@pytest.mark.parametrize("sampler", BASE_SAMPLERS)
 def test_hires_samplers(sampler, demo):
     cfg_scale = 1.5 if sampler == "LCM" else 7
     hires = Hires(1.5, denoising=0.55)

@@ -73,10 +73,10 @@ class Access:
             return True
         kind, _, credentials = authorization.partition(" ")
         try:
-            sent = base64.b64decode(credentials, validate=True) if kind.lower() == "basic" else b""
+            account_in_header = base64.b64decode(credentials, validate=True) if kind.lower() == "basic" else b""
         except (binascii.Error, ValueError):
             return False
-        return hmac.compare_digest(sent, f"{self.user}:{self.password}".encode())
+        return hmac.compare_digest(account_in_header, f"{self.user}:{self.password}".encode())
 
 
 ONLY_THIS_MACHINE = Access()

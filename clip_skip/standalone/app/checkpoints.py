@@ -113,6 +113,6 @@ class Checkpoints:
 
 
 @lru_cache(maxsize=256)
-def _sizes(path: Path, changed: int, size: int) -> Sizes:
+def _sizes(path: Path, mtime_ns: int, size: int) -> Sizes:
     """The sizes of the model in a file that has not changed since."""
     return header.inspect(path)

@@ -30,7 +30,7 @@ from clip_skip.standalone.pictures.infotext import read as read_infotext
 from clip_skip.standalone.sweep.run import Interrupted
 
 ADD_THEME = "(name, prompt, words, dark) => [name, prompt, words, Boolean(document.querySelector('.dark'))]"
-CHOSEN = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
+NOTIFY_OF_CHOICE = "(name, skips) => { window.clipSkipApp.choose(name); return [name, skips]; }"
 
 WINDOWS = 16
 """The number of events that gradio 3 handles at once; jobs wait for their turn in the `Studio`."""
@@ -94,7 +94,7 @@ class Page:
 
     def _fields(self, values: Mapping[str, Any]) -> None:
         label, more = self.voice.tr("Drop a picture here to make it again"), supported_options(gr.File, height=110)
-        self.dropped = gr.File(label=label, file_types=["image", ".txt"], elem_id="clip_skip_app_like", **more)
+        self.dropped_file = gr.File(label=label, file_types=["image", ".txt"], elem_id="clip_skip_app_like", **more)
         self.like_notes = gr.HTML(elem_id="clip_skip_app_like_notes")
         factor = self.studio.first.sizes.vae_factor
         self.at |= option_widgets(self.voice.tr, values, factor)
@@ -108,18 +108,18 @@ class Page:
         with gr.Row():
             start = gr.Button(tr(label), variant="primary", elem_id=name)
             stop = gr.Button(tr("Interrupt"), elem_id=f"{name}_interrupt")
-        announced = listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
+        announcement = listen(start.click, lambda window: self.studio.announce(kind, window), [window], queue=False)
         end = lambda window: self.studio.interrupt(kind, window)
         listen(stop.click, end, [window], queue=False)  # the job that it ends occupies the queue
-        return announced.then
+        return announcement.then
 
     def _picture_tab(self) -> None:
         tr = self.voice.tr
-        started = self.start_button("Generate", "picture", "clip_skip_app_generate")
+        start_event = self.start_button("Generate", "picture", "clip_skip_app_generate")
         picture = image(tr("Picture"), "clip_skip_app_picture")
         notes = gr.HTML(elem_id="clip_skip_app_notes")
         infotext = gr.Textbox(label=tr("Infotext"), lines=3, interactive=False, elem_id="clip_skip_app_infotext")
-        listen(started, self.generate, set(self.at.values()), [picture, infotext, notes])
+        listen(start_event, self.generate, set(self.at.values()), [picture, infotext, notes])
 
     def _layers_tab(self) -> None:
         tr = self.voice.tr
@@ -136,12 +136,18 @@ class Page:
         """Connects the events: a checkpoint is chosen, a picture is dropped, the page is reloaded."""
         at, axes, self.tabs = self.at, self.sweeps.at, tabs
         checkpoint_fields = [axes["clip_skips"], axes["rows"], at["slider"], at["width"], at["height"]]
-        listen(at["checkpoint"].change, self.choose, [at["checkpoint"], axes["clip_skips"]], checkpoint_fields, CHOSEN)
+        listen(
+            at["checkpoint"].change,
+            self.choose,
+            [at["checkpoint"], axes["clip_skips"]],
+            checkpoint_fields,
+            NOTIFY_OF_CHOICE,
+        )
         slider_fields = [at["slider"], self.own]
         # not when a picture is dropped
         listen(at["checkpoint"].input, self.follow, [at["checkpoint"], *slider_fields], slider_fields)
-        inputs, outputs = {self.dropped, at["checkpoint"]}, {*at.values(), self.dropped, self.like_notes}
-        listen(self.dropped.upload, self.like, inputs, outputs)
+        inputs, outputs = {self.dropped_file, at["checkpoint"]}, {*at.values(), self.dropped_file, self.like_notes}
+        listen(self.dropped_file.upload, self.like, inputs, outputs)
         load = self.blocks.load
         listen(load, None, None, None, assets.script(self._data()))
         listen(load, self.refreshed, [at["checkpoint"]], [at["checkpoint"]])
@@ -176,8 +182,8 @@ class Page:
 
         If it has none, or its checkpoint cannot be used, the fields stay as they are.
         """
-        dropped = inputs[self.dropped]
-        path = Path(str(getattr(dropped, "name", dropped)))
+        dropped_file = inputs[self.dropped_file]
+        path = Path(str(getattr(dropped_file, "name", dropped_file)))
         each = lambda files: progress.tqdm(files, unit="files")
         try:
             infotext = read_infotext(path)
@@ -185,7 +191,7 @@ class Page:
             checkpoint, sentence = self.studio.checkpoints.like(infotext, inputs[self.at["checkpoint"]], each)
         except (ValueError, OSError) as error:
             problem = self.voice.translate(reason(error)).replace(str(path), path.name)
-            return {self.dropped: None, self.like_notes: self.voice.notes([problem])}
+            return {self.dropped_file: None, self.like_notes: self.voice.notes([problem])}
         values, more = reading.fields_of(picture_recipe, checkpoint.family)
         if values.get("hires_sampler") == "":
             values["hires_sampler"] = self.voice.tr(SAME_SAMPLER)
@@ -193,15 +199,15 @@ class Page:
         about = sentences(facts_of(infotext))
         warnings = [*about, *picture_recipe.warnings, *([sentence] if sentence else []), *more]
         updates = {self.at[name]: value for name, value in values.items()}
-        return {**updates, self.dropped: None, self.like_notes: self.voice.notes(warnings)}
+        return {**updates, self.dropped_file: None, self.like_notes: self.voice.notes(warnings)}
 
     def generate(self, inputs: WidgetValues, progress: Any = PROGRESS) -> tuple[Any, ...]:
         """The picture's path, its infotext, and messages; nothing changes if it is interrupted."""
         values, show_errors = {name: inputs[widget] for name, widget in self.at.items()}, self.voice.show_errors
         checkpoint = show_errors(self.studio.checkpoints.find, values["checkpoint"])
         settings = show_errors(reading.read_settings, values, checkpoint)
-        done = iter(range(1, settings.all_steps + 1))
-        on_step = lambda: progress((next(done, settings.all_steps), settings.all_steps), unit="steps")
+        step_numbers = iter(range(1, settings.all_steps + 1))
+        on_step = lambda: progress((next(step_numbers, settings.all_steps), settings.all_steps), unit="steps")
         try:
             result = show_errors(self.studio.picture, checkpoint, settings, values["slider"], on_step, values["window"])
         except Interrupted:

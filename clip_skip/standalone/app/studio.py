@@ -95,8 +95,8 @@ class Studio:
         self._maker.engine(path)
         self._busy = threading.Lock()
         self._requests: list[JobRequest] = []
-        self._announced: list[JobRequest] = []
-        self._closed = False
+        self._announcements: list[JobRequest] = []
+        self._is_closed = False
 
     def engine(self, checkpoint: Checkpoint, emphasis: str) -> Engine:
         """The engine of `checkpoint`, which replaces the one loaded before. Raises as `__init__`."""
@@ -106,18 +106,20 @@ class Studio:
 
     def announce(self, kind: str, window: str) -> None:
         """`window` is about to start a job, which may be interrupted while it still waits in gradio's queue."""
-        self._announced = [request for request in self._announced if (request.kind, request.window) != (kind, window)]
-        self._announced.append(JobRequest(kind, window))
+        self._announcements = [
+            request for request in self._announcements if (request.kind, request.window) != (kind, window)
+        ]
+        self._announcements.append(JobRequest(kind, window))
 
     def interrupt(self, kind: str, window: str = "") -> None:
         """Stop the job of this kind that `window` has started: after the current step, or before it begins."""
-        for request in [*self._requests, *self._announced]:
+        for request in [*self._requests, *self._announcements]:
             if (request.kind, request.window) == (kind, window):
                 request.stop.set()
 
     def close(self) -> None:
         """End everything, and return when nothing is being made any more."""
-        self._closed = True
+        self._is_closed = True
         for request in list(self._requests):
             request.stop.set()
         self._busy.acquire()
@@ -125,13 +127,13 @@ class Studio:
     @contextmanager
     def _alone(self, kind: str, window: str = "") -> Iterator[Callable[[], None]]:
         """While nothing else is made. Yields a function that raises `Interrupted` once that is requested."""
-        waiting = [request for request in self._announced if (request.kind, request.window) == (kind, window)]
+        waiting = [request for request in self._announcements if (request.kind, request.window) == (kind, window)]
         request = waiting[0] if waiting else JobRequest(kind, window)
-        self._announced = [other for other in self._announced if other is not request]
+        self._announcements = [other for other in self._announcements if other is not request]
         self._requests.append(request)
 
         def go_on() -> None:
-            if self._closed or request.stop.is_set():
+            if self._is_closed or request.stop.is_set():
                 raise Interrupted(INTERRUPTED)
 
         try:
@@ -172,7 +174,7 @@ class Studio:
         checkpoint: Checkpoint,
         settings: Settings,
         axes: SweepSettings,
-        on_step: OnStep = lambda done, total, what: None,
+        on_step: OnStep = lambda step, total, what: None,
         window: str = "",
         language: str = "en",
         translate: Translate = str,
@@ -195,9 +197,9 @@ class Studio:
         folder = self.sweeps / job.name
         with self._alone("sweep", window) as go_on:
 
-            def step(done: int, total: int, what: Message | str) -> None:
+            def step(number: int, total: int, what: Message | str) -> None:
                 go_on()
-                on_step(done, total, what)
+                on_step(number, total, what)
 
             go_on()
             with locked(folder):
@@ -262,8 +264,8 @@ def shot_of(checkpoint: Checkpoint, settings: Settings, slider: float) -> Shot:
     if tag and (tag.l, tag.g) != (None, None):  # a value for each encoder needs a tag
         own = f"<clipskip:{replace(tag, value=value)}>{precedence.without_prompt_tag(prompt)}"
         return Shot(own, settings.negative, None, *common)
-    clamped = min(max(value, FAMILY_NATIVE[checkpoint.family]), checkpoint.deepest)
-    return Shot(prompt, settings.negative, float(clamped), *common)
+    clip_skip = min(max(value, FAMILY_NATIVE[checkpoint.family]), checkpoint.deepest)
+    return Shot(prompt, settings.negative, float(clip_skip), *common)
 
 
 def prompts_of(settings: Settings) -> list[Prompt]:

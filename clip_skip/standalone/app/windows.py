@@ -8,7 +8,7 @@ from typing import Any
 
 from clip_skip.messages.message import Message
 
-__all__ = ["WINDOW_NAME", "Started", "Windows"]
+__all__ = ["WINDOW_NAME", "WindowSweep", "Windows"]
 
 WINDOW_NAME = """() => {
     const name = sessionStorage.getItem("clip-skip-window") || Math.random().toString(36).slice(2);
@@ -22,7 +22,7 @@ MOST_WINDOWS = 32
 
 
 @dataclass
-class Started:
+class WindowSweep:
     """A sweep that a window has started: its fields, its progress, and its final output."""
 
     values: dict[str, Any]
@@ -35,14 +35,14 @@ class Windows:
     """The last sweep of each window."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Started] = {}
+        self._last: dict[str, WindowSweep] = {}
 
-    def start(self, window: str, values: dict[str, Any]) -> Started:
+    def start(self, window: str, values: dict[str, Any]) -> WindowSweep:
         self._last.pop(window, None)
-        started = self._last[window] = Started(values)
+        sweep = self._last[window] = WindowSweep(values)
         while len(self._last) > MOST_WINDOWS:
             del self._last[next(iter(self._last))]
-        return started
+        return sweep
 
-    def last(self, window: str) -> Started | None:
+    def last(self, window: str) -> WindowSweep | None:
         return self._last.get(window)

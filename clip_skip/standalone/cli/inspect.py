@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def keep_values(paths: Sequence[Path], value: int | None) -> int:
     """Remembers `value` for each of the models at `paths`, or forgets it if it is None."""
-    store, failed = own_store(), False
+    store, has_failed = own_store(), False
     try:
         value = value if value is None else remembered.check_value(value)
     except MessageError as error:
@@ -120,9 +120,9 @@ def keep_values(paths: Sequence[Path], value: int | None) -> int:
                 kept_in = remembered.remember(str(path), value, store)
                 print_lines(REMEMBERED(file=str(path), value=value, kept_in=kept_in))
         except Problem as problem:
-            failed = True
+            has_failed = True
             warn(problem)
-    return int(failed)
+    return int(has_failed)
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:

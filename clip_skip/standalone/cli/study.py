@@ -232,18 +232,18 @@ def job_of(options: argparse.Namespace, cluster_device: str) -> Any:
     within("--batch", options.batch, 0, 4096)
     models: dict[str, Path] = {}
     skips: dict[str, tuple[float, ...]] = {}
-    published: dict[str, float] = {}
+    published_skips: dict[str, float] = {}
     for model in options.models:
         path = checkpoint(model)
         if path.stem in models:
             raise ArgumentError.of("--models", TWO_ALIKE(name=path.stem))
         sizes = sizes_for(path, width, height, "--models")
         models[path.stem] = path
-        published[path.stem] = float(FAMILY_NATIVE[sizes.family])
-        skips[path.stem] = skips_of(options.skips, sizes, published[path.stem])
+        published_skips[path.stem] = float(FAMILY_NATIVE[sizes.family])
+        skips[path.stem] = skips_of(options.skips, sizes, published_skips[path.stem])
     seeds = parse_rows(ROW_KINDS["seed"], options.seeds, "--seeds").values
     cfg_scales = parse_axis(options.cfg, "--cfg", 0, 100)
-    plan = StudyPlan(skips, published, tuple(options.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
+    plan = StudyPlan(skips, published_skips, tuple(options.prompts), tuple(int(seed) for seed in seeds), cfg_scales)
     if len(plan.cells) > MOST_PICTURES:
         raise ArgumentError(TOO_MANY(count=f"{len(plan.cells):,}", most=f"{MOST_PICTURES:,}"))
     how = loading(options)
@@ -253,8 +253,8 @@ def job_of(options: argparse.Namespace, cluster_device: str) -> Any:
     return StudyJob(models, settings, plan, name, Path(options.out), how)
 
 
-def skips_of(text: str | None, sizes: Sizes, published: float) -> tuple[float, ...]:
+def skips_of(text: str | None, sizes: Sizes, published_skip: float) -> tuple[float, ...]:
     """The clip skips of a checkpoint, in order; the published one is always among them."""
     deepest = max(one.layers for one in sizes.texts)
-    skips: Sequence[float] = parse_axis(text or f"{published:g}-{deepest}", "--skips", 1, deepest)
-    return tuple(sorted({published, *skips}))
+    skips: Sequence[float] = parse_axis(text or f"{published_skip:g}-{deepest}", "--skips", 1, deepest)
+    return tuple(sorted({published_skip, *skips}))

@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             figures = run_job(job, cluster=cluster)
     new, old, total = figures["cells_made"], figures["cells_kept"], len(job.plan.cells)
     if "interrupted" in figures:
-        stopped = STOPPED(done=new + old, cells=total, folder=str(job.out)) if new + old else STOPPED_AT_ONCE
-        warn("", stopped)
+        message = STOPPED(done=new + old, cells=total, folder=str(job.out)) if new + old else STOPPED_AT_ONCE
+        warn("", message)
         return 130
     summary = ONE_CELL_MADE if new == 1 else CELLS_MADE(made=new)
     seconds, page = f"{figures['seconds']:.1f}", str(job.out / "index.html")

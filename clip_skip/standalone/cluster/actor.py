@@ -13,7 +13,7 @@ from clip_skip.standalone.engine.makers import Maker, Task
 from clip_skip.standalone.models import header
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine.engine import Made
+    from clip_skip.standalone.engine.engine import BatchOutput
 
 __all__ = ["RemoteMaker", "contents", "local_file"]
 
@@ -40,7 +40,7 @@ class RemoteMaker:
         self._files[digest] = file
         return self._maker.limit(replace(task, model=file))
 
-    def make(self, task: Task, digest: str) -> Made | None:
+    def make(self, task: Task, digest: str) -> BatchOutput | None:
         """The same as a maker, once it is ready for the checkpoint."""
         return self._maker.make(replace(task, model=self._files[digest]))
 

@@ -23,7 +23,7 @@ from clip_skip.standalone.engine.makers import Maker, Supply
 from clip_skip.standalone.engine.progress import Progress
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine.engine import Made
+    from clip_skip.standalone.engine.engine import BatchOutput
 
 __all__ = ["LOCAL", "Cluster", "ClusterError", "connected"]
 
@@ -52,7 +52,7 @@ class Cluster:
 
     def run(
         self, supply: Supply[C], new: Callable[[], Maker], progress: Progress
-    ) -> Iterator[tuple[tuple[C, ...], Made]]:
+    ) -> Iterator[tuple[tuple[C, ...], BatchOutput]]:
         """Make all of `supply`, in no order.
 
         Raises what a maker raises, and ClusterError where there is no room for one, or all have died.

@@ -77,18 +77,18 @@ def keep(name: str, digest: str, files: Mapping[str, bytes]) -> Path:
     """Write `files`, the checkpoint `name` and the files beside it, for `find_cached`; older ones are removed."""
     parent = node_folder()
     remove_old(parent)
-    unfinished = Path(tempfile.mkdtemp(dir=parent, prefix="."))
+    unfinished_folder = Path(tempfile.mkdtemp(dir=parent, prefix="."))
     try:
         for file_name, content in files.items():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            with os.fdopen(os.open(unfinished / Path(file_name).name, flags, 0o600), "wb") as file:
+            with os.fdopen(os.open(unfinished_folder / Path(file_name).name, flags, 0o600), "wb") as file:
                 file.write(content)
         folder = parent / digest
         if find_cached(name, digest) is None:  # by another maker, meanwhile
             remove(folder)
-            os.replace(unfinished, folder)
+            os.replace(unfinished_folder, folder)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(unfinished_folder, ignore_errors=True)
     return folder / Path(name).name
 
 

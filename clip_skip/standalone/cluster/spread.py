@@ -20,7 +20,7 @@ from clip_skip.standalone.engine.progress import Progress
 from clip_skip.standalone.models import header
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine.engine import Made
+    from clip_skip.standalone.engine.engine import BatchOutput
 
 __all__ = ["Spread", "resources_in_words"]
 
@@ -74,21 +74,21 @@ class Spread:
         """A running task: its place and its cells; no cells for the check whether a maker is ready."""
         self._digests: dict[Path, str] = {}
         self._full_digests: dict[Path, str] = {}
-        self._sent: dict[Path, Any] = {}
+        self._object_refs: dict[Path, Any] = {}
         """Checkpoints in Ray's object store."""
 
-    def run(self) -> Iterator[tuple[tuple[Any, ...], Made]]:
+    def run(self) -> Iterator[tuple[tuple[Any, ...], BatchOutput]]:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
         patience = time.monotonic() + PATIENCE
         self._hand_out()
         while self._supply or any(cells for _, cells in self._running.values()):
-            for done in ray.wait(list(self._running), timeout=5)[0]:
-                place, cells = self._running.pop(done)
+            for task in ray.wait(list(self._running), timeout=5)[0]:
+                place, cells = self._running.pop(task)
                 answer = None
                 try:
-                    answer = ray.get(done)
+                    answer = ray.get(task)
                 except RayTaskError as error:
                     raise error.cause from None
                 except RayError as error:
@@ -135,7 +135,7 @@ class Spread:
         place.awaits_answer, place.limit = False, limit
         self._progress.makers(sum(bool(other.limit) for other in self.places))
 
-    def _batch(self, place: _Place, cells: tuple[Any, ...], result: Made | None) -> None:
+    def _batch(self, place: _Place, cells: tuple[Any, ...], result: BatchOutput | None) -> None:
         place.batches -= 1
         if result is not None:
             place.deaths = 0
@@ -174,9 +174,9 @@ class Spread:
         """A checkpoint in the object store, put there once."""
         import ray
 
-        if model not in self._sent:
-            self._sent[model] = ray.put(contents(model))
-        return self._sent[model]
+        if model not in self._object_refs:
+            self._object_refs[model] = ray.put(contents(model))
+        return self._object_refs[model]
 
 
 def resources_in_words(resources: Mapping[str, float]) -> Message:

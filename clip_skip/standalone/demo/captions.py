@@ -97,10 +97,10 @@ def _scene(
 ) -> tuple[Scene, Mentions]:
     if not 1 <= len(things) <= 2:
         raise CaptionError(WRONG_COUNT(text=shorten(text), count=len(things)))
-    placed, sized = all(places), all(size for size, _, _ in things)
+    all_placed, all_sized = all(places), all(size for size, _, _ in things)
     objects = tuple(
         Thing(colour, shape, size or "", place or "", 0.0, 0.0, 0.0, 0.0)
         for (size, colour, shape), place in zip(things, places)
     )
-    mentions = Mentions(size=sized, place=placed, background=background is not None)
+    mentions = Mentions(size=all_sized, place=all_placed, background=background is not None)
     return Scene(objects, background or "", 1.0), mentions

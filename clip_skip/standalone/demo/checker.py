@@ -78,38 +78,42 @@ def find_objects(picture: torch.Tensor) -> tuple[list[DetectedObject], str]:
 def judge(picture: torch.Tensor, scene: scenes.Scene, mentions: scenes.Mentions) -> Verdict:
     """Compare ``picture`` [3, 128, 128] (0..1) with the scene that its caption describes."""
     things, background = find_objects(picture)
-    expected = scene.things
-    orders: list[tuple[DetectedObject, ...]] = list(permutations(things[: len(expected)], len(expected))) or [()]
-    if len(expected) == 2 and mentions.place and orders != [()]:
-        along = "x" if "left" in {thing.place for thing in expected} else "y"
-        orders = [order for order in orders if _same_order(order, expected, along)]
-    order: tuple[DetectedObject, ...] = max(orders, key=lambda order: _likeness(order, expected))
+    expected_things = scene.things
+    orders: list[tuple[DetectedObject, ...]] = list(
+        permutations(things[: len(expected_things)], len(expected_things))
+    ) or [()]
+    if len(expected_things) == 2 and mentions.place and orders != [()]:
+        along = "x" if "left" in {thing.place for thing in expected_things} else "y"
+        orders = [order for order in orders if _same_order(order, expected_things, along)]
+    order: tuple[DetectedObject, ...] = max(orders, key=lambda order: _likeness(order, expected_things))
     places = None
-    if len(order) < len(expected):  # too few objects to be right
+    if len(order) < len(expected_things):  # too few objects to be right
         pairs, places = [], (False if mentions.place else None)
     else:
-        pairs = [*zip(order, expected)]
+        pairs = [*zip(order, expected_things)]
         if mentions.place:
-            places = all(_place(thing, len(expected)) == want.place for thing, want in pairs)
-    wrong = () if pairs else (False,) * len(expected)
+            places = all(_place(thing, len(expected_things)) == want.place for thing, want in pairs)
+    wrong = () if pairs else (False,) * len(expected_things)
     return Verdict(
         colours=wrong or tuple(thing.colour == want.colour for thing, want in pairs),
         shapes=wrong or tuple(thing.shape == want.shape for thing, want in pairs),
         sizes=(wrong or tuple(thing.size == want.size for thing, want in pairs)) if mentions.size else None,
         places=places,
         background=background == scene.background if mentions.background else None,
-        count=len(things) == len(expected),
+        count=len(things) == len(expected_things),
     )
 
 
-def _same_order(order: tuple[DetectedObject, ...], expected: tuple[scenes.Thing, ...], along: str) -> bool:
+def _same_order(order: tuple[DetectedObject, ...], expected_things: tuple[scenes.Thing, ...], along: str) -> bool:
     """Whether two objects are in the expected order along "x" or "y"."""
-    begins = scenes.POSITIONS[expected[0].place] < scenes.POSITIONS[expected[1].place]
+    begins = scenes.POSITIONS[expected_things[0].place] < scenes.POSITIONS[expected_things[1].place]
     return bool(getattr(order[0], along) < getattr(order[1], along)) == begins
 
 
-def _likeness(order: tuple[DetectedObject, ...], expected: tuple[scenes.Thing, ...]) -> int:
-    return sum((thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, expected))
+def _likeness(order: tuple[DetectedObject, ...], expected_things: tuple[scenes.Thing, ...]) -> int:
+    return sum(
+        (thing.colour == want.colour) + (thing.shape == want.shape) for thing, want in zip(order, expected_things)
+    )
 
 
 def _place(thing: DetectedObject, count: int) -> str:

@@ -79,5 +79,5 @@ def write_encoder(folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
+    with replacing(path) as unfinished_path:
+        unfinished_path.write_text(text, encoding="utf-8", newline="\n")

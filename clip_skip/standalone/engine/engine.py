@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Made:
+class BatchOutput:
     """The pictures of a batch, and their latents (B, channels, height / 8, width / 8) as the VAE took them, float32."""
 
     pictures: list[Image.Image]
@@ -70,23 +70,23 @@ class Engine:
 
         steps, sampler, hires: those of the batches to come, by which prompt editing is read
         """
-        wanted: dict[tuple[Lora, ...], list[tuple[tuple[str, str], int, int]]] = {}
+        texts_by_loras: dict[tuple[Lora, ...], list[tuple[tuple[str, str], int, int]]] = {}
         for shot in shots:
             for calls, before, second in passes(steps, sampler, hires):
-                asked = wanted.setdefault(shot.loras(second), [])
-                asked.append((shot.texts(second), calls, before))
-        for loras, texts in wanted.items():
+                texts = texts_by_loras.setdefault(shot.loras(second), [])
+                texts.append((shot.texts(second), calls, before))
+        for loras, texts in texts_by_loras.items():
             self._apply(loras)
             self.conditioner.prepare(texts)
 
     def _apply(self, loras: tuple[Lora, ...]) -> None:
-        if loras != self.loras.applied:
+        if loras != self.loras.active_loras:
             self.placement.clear()
         self.loras.apply(loras)
         self.conditioner.state = tuple((lora.name, lora.text) for lora in loras)
 
     @torch.inference_mode()
-    def make(self, batch: Batch, on_step: Callable[[], None] = lambda: None) -> Made:
+    def make(self, batch: Batch, on_step: Callable[[], None] = lambda: None) -> BatchOutput:
         """The pictures of `batch`; `on_step` is called after every step.
 
         One picture per batch gives the picture that is made alone, bit for bit; in larger batches the arithmetic of
@@ -104,24 +104,30 @@ class Engine:
         step = lambda: on_step() if next(steps) % len(sets) == 0 else None
         for one in sets:
             places = [place for place, its in enumerate(loras) if its == one]
-            made = self._made(replace(batch, shots=tuple(batch.shots[place] for place in places)), one, step)
-            pictures.update(zip(places, made.pictures))
-            latents.update(zip(places, made.latents))
-        return Made([pictures[place] for place in sorted(pictures)], torch.stack([latents[i] for i in sorted(latents)]))
+            output = self._make_with_loras(
+                replace(batch, shots=tuple(batch.shots[place] for place in places)), one, step
+            )
+            pictures.update(zip(places, output.pictures))
+            latents.update(zip(places, output.latents))
+        return BatchOutput(
+            [pictures[place] for place in sorted(pictures)], torch.stack([latents[i] for i in sorted(latents)])
+        )
 
-    def _made(self, batch: Batch, loras: Sequence[tuple[Lora, ...]], on_step: Callable[[], object]) -> Made:
+    def _make_with_loras(
+        self, batch: Batch, loras: Sequence[tuple[Lora, ...]], on_step: Callable[[], object]
+    ) -> BatchOutput:
         """The pictures of a batch in whose prompts, of each pass, are the same LoRAs."""
         latents: Tensor | None = None
         for (calls, before, hires), named in zip(passes(batch.steps, batch.sampler, batch.hires), loras):
             self._apply(named)
-            latents = self._sampled(batch, hires, self._guidance(batch, calls, before, hires), latents, on_step)
+            latents = self._sample_pass(batch, hires, self._guidance(batch, calls, before, hires), latents, on_step)
         assert latents is not None
         latents = latents / self.models.vae.config.scaling_factor
         parts = self._parts(latents)
-        decoded = [self._on("vae", partial(self._decode, part)) for part in parts]
-        return Made([picture for pictures in decoded for picture in pictures], latents.float().cpu())
+        pictures_by_part = [self._on("vae", partial(self._decode, part)) for part in parts]
+        return BatchOutput([picture for pictures in pictures_by_part for picture in pictures], latents.float().cpu())
 
-    def _sampled(
+    def _sample_pass(
         self,
         batch: Batch,
         hires: Hires | None,
@@ -150,18 +156,18 @@ class Engine:
         predict = lambda *inputs: self._on("unet", partial(self._predict, *inputs), work, may_lower=len(noises) == 1)
         for call, time in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(latents, time)
-            guided = guidance(predict, scaled, time, call)
-            latents = scheduler.step(guided, time, latents, **options).prev_sample
+            prediction = guidance(predict, scaled, time, call)
+            latents = scheduler.step(prediction, time, latents, **options).prev_sample
             for _ in range(call * steps // calls, (call + 1) * steps // calls):
                 on_step()
         return latents
 
     def _guidance(self, batch: Batch, calls: int, before: int, hires: Hires | None) -> Guidance:
         """The conditionings of `batch` at each of the `calls` of the UNet in a pass."""
-        read = self.conditioner
+        conditioner = self.conditioner
         texts = [shot.texts(hires) for shot in batch.shots]
-        positive = [read.prompt(prompt, calls, before) for prompt, _ in texts]
-        negative = [read.timeline(text, calls, before, negative=True) for _, text in texts]
+        positive = [conditioner.prompt(prompt, calls, before) for prompt, _ in texts]
+        negative = [conditioner.timeline(text, calls, before, negative=True) for _, text in texts]
         width, height = hires.size(batch.width, batch.height) if hires else (batch.width, batch.height)
         own = hires.cfg_scale if hires else None
         return Guidance(
@@ -182,22 +188,25 @@ class Engine:
 
     def _lower(self) -> bool:
         """Keep less of the model on the device from now on. False if that cannot be."""
-        applied = self.loras.applied
+        active_loras = self.loras.active_loras
         self._apply(())  # what LoRAs have replaced would stay on the device
         lower = self.placement.lower()
-        self._apply(applied)
+        self._apply(active_loras)
         return lower
 
-    def _predict(self, latents: Tensor, time: Tensor, texts: Tensor, added: dict[str, Tensor] | None) -> Tensor:
+    def _predict(
+        self, latents: Tensor, time: Tensor, texts: Tensor, added_conditions: dict[str, Tensor] | None
+    ) -> Tensor:
         """The UNet's prediction, in float32."""
         unet = self.models.unet
         inputs = {
-            name: value.to(unet.dtype) if name == "text_embeds" else value for name, value in (added or {}).items()
+            name: value.to(unet.dtype) if name == "text_embeds" else value
+            for name, value in (added_conditions or {}).items()
         }
-        predicted: Tensor = unet(
+        prediction: Tensor = unet(
             latents.to(unet.dtype), time, texts.to(unet.dtype), added_cond_kwargs=inputs or None, return_dict=False
         )[0]
-        return predicted.float()
+        return prediction.float()
 
     def _parts(self, latents: Tensor) -> tuple[Tensor, ...]:
         """`latents` in parts small enough for the VAE, which takes more memory per picture than the UNet."""
@@ -226,11 +235,11 @@ def passes(steps: int, sampler: str, hires: Hires | None) -> list[tuple[int, int
     By these the WebUI counts where prompts change, whatever part of its steps a hires pass makes.
     """
     first = steps * find_sampler(sampler)[0].calls
-    made: list[tuple[int, int, Hires | None]] = [(first, 0, None)]
+    all_passes: list[tuple[int, int, Hires | None]] = [(first, 0, None)]
     if hires:
         second, its_steps = hires.of(sampler, steps)
-        made.append((its_steps * find_sampler(second)[0].calls, first, hires))
-    return made
+        all_passes.append((its_steps * find_sampler(second)[0].calls, first, hires))
+    return all_passes
 
 
 def enlarged(latents: Tensor, hires: Hires, batch: Batch, factor: int) -> Tensor:

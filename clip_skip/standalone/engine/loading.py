@@ -55,9 +55,13 @@ class Loading:
             self.low_memory or is_short_of_memory(place, *count_weights(model), dtype)
         )
         models = load_checkpoint(model, "cpu" if low_memory else device, dtype)
-        known = embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
+        textual_inversions = (
+            embeddings.Embeddings(embeddings.load_embeddings(self.embeddings)) if self.embeddings else None
+        )
         placement = Placement(models, place, low_memory)
-        return Engine(models, emphasis=self.emphasis, embeddings=known, loras=self.loras, placement=placement)
+        return Engine(
+            models, emphasis=self.emphasis, embeddings=textual_inversions, loras=self.loras, placement=placement
+        )
 
 
 AS_USUAL = Loading()

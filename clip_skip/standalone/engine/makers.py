@@ -13,7 +13,7 @@ from clip_skip.standalone.engine.progress import Progress
 from clip_skip.standalone.engine.shots import Batch, Shot
 
 if TYPE_CHECKING:
-    from clip_skip.standalone.engine.engine import Engine, Made
+    from clip_skip.standalone.engine.engine import BatchOutput, Engine
 
 __all__ = ["Maker", "Supply", "Task", "local"]
 
@@ -52,10 +52,10 @@ class Supply(Generic[C]):
 
     def take(self, limit: int) -> tuple[C, ...]:
         """The next cells, at most `limit`."""
-        taken = [self._waiting.popleft()]
-        while self._waiting and len(taken) < limit and self._model(self._waiting[0]) == self._model(taken[0]):
-            taken.append(self._waiting.popleft())
-        return tuple(taken)
+        cells = [self._waiting.popleft()]
+        while self._waiting and len(cells) < limit and self._model(self._waiting[0]) == self._model(cells[0]):
+            cells.append(self._waiting.popleft())
+        return tuple(cells)
 
     def put_back(self, cells: tuple[C, ...]) -> None:
         """Take `cells`, which could not be made, first again."""
@@ -70,14 +70,14 @@ class Maker:
         self._load, self._limit = load, limit
         self._engine: Engine | None = None
         self._model: Path | None = None
-        self._prepared: tuple[Shot, ...] = ()
+        self._prepared_shots: tuple[Shot, ...] = ()
         self._passes = 0
 
     def engine(self, model: Path) -> Engine:
         """The engine of `model`, loaded once until another is asked for. CheckpointError if it cannot be."""
         if self._engine is None or self._model != model:
             self._engine = None  # frees its memory before the next is loaded
-            self._engine, self._model, self._prepared = self._load(model), model, ()
+            self._engine, self._model, self._prepared_shots = self._load(model), model, ()
             self._passes = self._engine.conditioner.passes
         return self._engine
 
@@ -93,12 +93,12 @@ class Maker:
         engine = self.engine(task.model)
         return self._limit or fitting(engine, *task.batch.final_size(engine.models.sizes.vae_factor))
 
-    def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> Made | None:
+    def make(self, task: Task, on_step: Callable[[], None] = lambda: None) -> BatchOutput | None:
         """The pictures of `task`. None if they did not fit into memory; `limit` is smaller from then on."""
         engine, batch = self.engine(task.model), task.batch
-        if task.prepare != self._prepared:
+        if task.prepare != self._prepared_shots:
             engine.prepare(task.prepare, batch.steps, batch.sampler, batch.hires)
-            self._prepared = task.prepare
+            self._prepared_shots = task.prepare
         try:
             return engine.make(batch, on_step)
         except Exception as error:
@@ -108,14 +108,14 @@ class Maker:
         return None
 
 
-def local(supply: Supply[C], maker: Maker, progress: Progress) -> Iterator[tuple[tuple[C, ...], Made]]:
+def local(supply: Supply[C], maker: Maker, progress: Progress) -> Iterator[tuple[tuple[C, ...], BatchOutput]]:
     """Make all of `supply` in this process."""
     while supply:
         cells = supply.take(maker.limit(supply.next))
         progress.begin(len(cells))
-        made = maker.make(supply.task(cells), progress.step)
-        if made is None:
+        output = maker.make(supply.task(cells), progress.step)
+        if output is None:
             supply.put_back(cells)
             progress.smaller(maker.limit(supply.next))
         else:
-            yield cells, made
+            yield cells, output

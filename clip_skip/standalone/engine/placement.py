@@ -42,9 +42,11 @@ def free_memory(device: torch.device) -> float:
     """
     if device.type != "cuda":
         return math.inf
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, from earlier batches
+    cached_bytes = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+        device
+    )  # by torch, from earlier batches
     current = device if device.index is not None else None  # torch 2.1 takes no other
-    return float(torch.cuda.mem_get_info(current)[0] + kept)
+    return float(torch.cuda.mem_get_info(current)[0] + cached_bytes)
 
 
 def sampling_bytes(sizes: Sizes, width: int, height: int) -> float:
@@ -92,7 +94,7 @@ class Placement:
         }
         self._here: Part | None = None
         self._work = 0.0
-        self._replaced: dict[object, list[Weight]] = {}
+        self._originals: dict[object, list[Weight]] = {}
         """The weights in whose place copies on the device are, by what brought them."""
         self._hooks: list[Any] = []
 
@@ -118,7 +120,7 @@ class Placement:
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
-        for owner in list(self._replaced):
+        for owner in list(self._originals):
             self._restore(owner)
         self._here = None
         if self.device.type == "cuda":
@@ -143,8 +145,8 @@ class Placement:
         free = free_memory(self.device)
         if not self.low_memory:
             return free
-        copied = sum(weight.nbytes for own in self._replaced.values() for *_, weight in own)
-        return free + copied - bytes_of(*self._parts["unet"])
+        copy_bytes = sum(weight.nbytes for own in self._originals.values() for *_, weight in own)
+        return free + copy_bytes - bytes_of(*self._parts["unet"])
 
     def _enter(self, block: nn.Module, inputs: object) -> None:
         self._restore(block)  # where an error ended the step before it was left
@@ -155,14 +157,14 @@ class Placement:
 
     def _replace(self, owner: object, own: Iterable[Weight]) -> None:
         """Put copies on the device in the place of the weights of `own`."""
-        replaced = self._replaced.setdefault(owner, [])
+        originals = self._originals.setdefault(owner, [])
         for holder, name, weight in list(own):
             copy = weight.to(self.device, copy=True)
-            replaced.append((holder, name, weight))
+            originals.append((holder, name, weight))
             holder[name] = nn.Parameter(copy, requires_grad=False) if isinstance(weight, nn.Parameter) else copy
 
     def _restore(self, owner: object) -> None:
-        for holder, name, weight in self._replaced.pop(owner, []):
+        for holder, name, weight in self._originals.pop(owner, []):
             holder[name] = weight
 
 

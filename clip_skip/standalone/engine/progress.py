@@ -30,7 +30,7 @@ class Progress:
     """Cells that are being made, in this process or on a cluster."""
 
     def __init__(
-        self, figures: Figures, cells: int, steps: int, on_step: OnStep = lambda done, total, what: None
+        self, figures: Figures, cells: int, steps: int, on_step: OnStep = lambda step, total, what: None
     ) -> None:
         """figures: where cells_made and cells_per_batch are written, and out_of_memory where that happened
         cells:   the number to make, each in `steps` steps
@@ -38,7 +38,7 @@ class Progress:
         self._figures = figures
         figures["cells_made"] = 0
         self._cells, self._steps, self._on_step = cells, steps, on_step
-        self._begun, self._done = 0, 0
+        self._batch_size, self._finished_steps = 0, 0
         self._what: Message | str = ""
         self._bar = tqdm(total=cells * steps, unit="step", smoothing=0, disable=None)
 
@@ -50,25 +50,25 @@ class Progress:
 
     def begin(self, cells: int) -> None:
         """This process begins a batch of this number of cells."""
-        made = self._figures["cells_made"]
-        self._begun, self._done = cells, made * self._steps
-        self._what = CELLS_OF(first=made + 1, last=made + cells, count=self._cells)
-        self._bar.n = self._done  # where a batch that was too large had come further
+        cells_made = self._figures["cells_made"]
+        self._batch_size, self._finished_steps = cells, cells_made * self._steps
+        self._what = CELLS_OF(first=cells_made + 1, last=cells_made + cells, count=self._cells)
+        self._bar.n = self._finished_steps  # where a batch that was too large had come further
         self._bar.set_description(str(self._what))
 
     def step(self) -> None:
         """The batch that was begun has come a step further."""
-        self._done += self._begun
-        self._bar.update(self._begun)
-        self._on_step(self._done, self._cells * self._steps, self._what)
+        self._finished_steps += self._batch_size
+        self._bar.update(self._batch_size)
+        self._on_step(self._finished_steps, self._cells * self._steps, self._what)
 
     def finish(self, cells: int) -> None:
         """This number of cells is finished and in the folder."""
         self._figures.setdefault("cells_per_batch", cells)
         self._figures["cells_made"] += cells
-        made = self._figures["cells_made"]
-        self._bar.set_description(f"{made} of {self._cells} cells")
-        self._bar.update(made * self._steps - self._bar.n)
+        cells_made = self._figures["cells_made"]
+        self._bar.set_description(f"{cells_made} of {self._cells} cells")
+        self._bar.update(cells_made * self._steps - self._bar.n)
 
     def makers(self, count: int) -> None:
         """This number of actors is working."""

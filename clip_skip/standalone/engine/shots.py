@@ -70,8 +70,8 @@ class Hires:
 
     def cut(self, width: int, height: int) -> tuple[int, int]:
         """The excess that is cropped then, of both."""
-        (large, high), (wanted, tall) = self.size(width, height), self.resize or (0, 0)
-        return large - wanted if wanted else 0, high - tall if tall else 0
+        (large, high), (target_width, target_height) = self.size(width, height), self.resize or (0, 0)
+        return large - target_width if target_width else 0, high - target_height if target_height else 0
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ class Shot:
             tag = prompt_tag(prompt)
             hires = tag.hires if hires is None and tag else hires
             prompt = without_prompt_tag(prompt)
-        given = Skip(self.clip_skip, g=self.clip_skip_g, hires=hires)
+        skip = Skip(self.clip_skip, g=self.clip_skip_g, hires=hires)
         negative = None if self.negative_clip_skip is None else Skip(self.negative_clip_skip, hires=hires)
-        return Texts(prompt, text, given, negative)
+        return Texts(prompt, text, skip, negative)
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def build_models(
 def ldm_names(weights: Mapping[str, Tensor], unet: UNet2DConditionModel) -> dict[str, str]:
     """The modules of the UNet by their names in diffusers, each with its name in the checkpoint."""
     names = {name: name for name in weights if name.startswith(UNET)}
-    converted = convert_ldm_unet_checkpoint(names, unet.config)
-    return {new.rpartition(".")[0]: old.removeprefix(UNET).rpartition(".")[0] for new, old in converted.items()}
+    old_names = convert_ldm_unet_checkpoint(names, unet.config)
+    return {new.rpartition(".")[0]: old.removeprefix(UNET).rpartition(".")[0] for new, old in old_names.items()}
 
 
 def enlarge(forward: Callable[..., Tensor], latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:

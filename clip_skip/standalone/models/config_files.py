@@ -71,7 +71,7 @@ class Scalars:
     """
 
     def __init__(self) -> None:
-        self.found: dict[Place, str] = {}
+        self.values: dict[Place, str] = {}
         self.keys: list[str | int | None] = []
 
     def read(self, text: str) -> dict[Place, str]:
@@ -90,7 +90,7 @@ class Scalars:
                 self.node_ends()
             elif isinstance(event, yaml.ScalarEvent):
                 self.scalar(event.value)
-        return self.found
+        return self.values
 
     def open(self, is_mapping: bool) -> None:
         if self.keys and self.keys[-1] is None:
@@ -103,7 +103,7 @@ class Scalars:
         if self.keys and self.keys[-1] is None:
             self.keys[-1] = value
         else:
-            self.found[tuple(key for key in self.keys if key is not None)] = value
+            self.values[tuple(key for key in self.keys if key is not None)] = value
             self.node_ends()
 
     def node_ends(self) -> None:

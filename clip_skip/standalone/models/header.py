@@ -134,8 +134,8 @@ def checkpoint_names(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         if name.startswith(OLD_TEXT) and not name.startswith(TEXT):
             weight_names[TEXT + name[len(OLD_TEXT) :]] = name
-    unused = ("position_ids", "logit_scale", ".attn_mask")
-    return {new: old for new, old in weight_names.items() if not new.endswith(unused) and ".loss." not in new}
+    unused_endings = ("position_ids", "logit_scale", ".attn_mask")
+    return {new: old for new, old in weight_names.items() if not new.endswith(unused_endings) and ".loss." not in new}
 
 
 def read_sizes(shapes: Mapping[str, Shape], metadata: Mapping[str, str], path: Path) -> Sizes:

@@ -25,7 +25,7 @@ __all__ = ["is_language_model", "load_language_model", "load_tokenizer"]
 T5_BLOCK = "encoder.block.0.layer.0.SelfAttention.q.weight"
 LLAMA_BLOCK = "layers.0.self_attn.q_proj.weight"
 PREFIXES = ("", "model.", "model.language_model.", "language_model.model.")
-QUANTIZED = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant")
+QUANTIZED_ENDINGS = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant")
 
 QUANTIZED_FILE = Template("{file} has quantised weights, which are not read here; take a file in bfloat16 or float16")
 UNKNOWN_TEXT_ENCODER = Template("{file} is not a text encoder that is known here (T5, UMT5, Gemma 2, Qwen, Ministral)")
@@ -91,8 +91,8 @@ def load_language_model(path: Path) -> tuple[TextEncoder, nn.Module]:
         family, module = from_folder(path) if path.is_dir() else from_file(path)
     module = getattr(module, "language_model", module).eval().requires_grad_(False)
     width = int(next(iter(module.parameters())).shape[-1])
-    published = OF_WIDTH.get((family, width), FAMILIES[family])
-    return from_stack(module, published.name, published.tower, published.native, published.normed), module
+    entry = OF_WIDTH.get((family, width), FAMILIES[family])
+    return from_stack(module, entry.name, entry.tower, entry.native, entry.normed), module
 
 
 def load_tokenizer(path: Path, folder: Path | None = None) -> Tokenizer:
@@ -132,7 +132,7 @@ def from_folder(path: Path) -> tuple[str, nn.Module]:
 def from_file(path: Path) -> tuple[str, nn.Module]:
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if any(name.endswith(QUANTIZED) for name in weights):
+    if any(name.endswith(QUANTIZED_ENDINGS) for name in weights):
         raise CheckpointError(QUANTIZED_FILE(file=path.name))
     if T5_BLOCK in weights:
         family, module = t5_of(weights)

@@ -35,13 +35,13 @@ class Loras:
         self._adapters: dict[str, lycoris.Adapter] = {}
         """The networks that LyCORIS reads."""
         self._own_weights: dict[nn.Module, tuple[Any, Any]] = {}
-        self.applied: tuple[Lora, ...] = ()
+        self.active_loras: tuple[Lora, ...] = ()
         self._loads = 0
         """The number of adapters that peft has received, including unusable ones."""
 
     def apply(self, loras: tuple[Lora, ...]) -> None:
         """Apply exactly `loras` to the model. Raises `LoraError`."""
-        if loras == self.applied:
+        if loras == self.active_loras:
             return
         for lora in loras:
             if lora.name not in self._peft_names and lora.name not in self._adapters:
@@ -58,7 +58,7 @@ class Loras:
                     layer.set_scale(name, weight)
         others = [(self._adapters[lora.name], lora.text, lora.unet) for lora in loras if lora.name in self._adapters]
         lycoris.apply_adapters(self._own_weights, others)
-        self.applied = loras
+        self.active_loras = loras
 
     def _parts(self) -> Iterator[tuple[nn.Module, bool]]:
         """The parts that a LoRA may change, and whether each is a text encoder."""
@@ -116,7 +116,7 @@ class Loras:
 
     def _remove(self, adapter: str) -> None:
         """Remove the loaded parts of an adapter from the model."""
-        self.applied = ()
+        self.active_loras = ()
         for part, _ in self._parts():
             for layer in list(layers(part, adapter)):
                 layer.delete_adapter(adapter)

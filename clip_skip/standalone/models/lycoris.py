@@ -21,10 +21,10 @@ from clip_skip.standalone.prompts.networks import LoraError
 
 __all__ = ["Adapter", "algorithm_of", "apply_adapters", "read_adapter"]
 
-READ = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "Full", "w_norm": "Norm"}
+SUPPORTED_ALGORITHMS = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "lokr_w1_a": "LoKr", "diff": "Full", "w_norm": "Norm"}
 """The supported algorithms, by the ends of weights' names; they have LyCORIS's names."""
 
-NOT_READ = {
+OTHER_ALGORITHMS = {
     "oft_blocks": "OFT",
     "oft_diag": "OFT",
     "a1.weight": "GLoRA",
@@ -58,16 +58,16 @@ class Adapter:
 def algorithm_of(names: Iterable[str]) -> str | None:
     """The kind of a file whose weights have these names, if diffusers does not read it."""
     ends = {name.partition(".")[2] for name in names}
-    supported = next((algorithm for end, algorithm in READ.items() if end in ends), None)
-    if supported and "dora_scale" in ends:
+    kind = next((algorithm for end, algorithm in SUPPORTED_ALGORITHMS.items() if end in ends), None)
+    if kind and "dora_scale" in ends:
         return DORA
-    return next((algorithm for end, algorithm in NOT_READ.items() if end in ends), supported)
+    return next((algorithm for end, algorithm in OTHER_ALGORITHMS.items() if end in ends), kind)
 
 
 def read_adapter(path: Path, state: Mapping[str, Tensor], models: Models) -> Adapter:
     """The adapter in `state`, the weights of the file at `path`. Raises `LoraError`, or what torch raises."""
     algorithm = algorithm_of(state)
-    if algorithm not in READ.values():
+    if algorithm not in SUPPORTED_ALGORITHMS.values():
         raise LoraError(NOT_SUPPORTED(file=str(path), algorithm=str(algorithm)))
     modules = dict(named_modules(models))
     weights: dict[str, dict[str, Tensor]] = {}
@@ -109,25 +109,25 @@ def base_modules(part: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 @torch.no_grad()
-def apply_adapters(applied: dict[Any, tuple[Any, Any]], adapters: Sequence[tuple[Adapter, float, float]]) -> None:
+def apply_adapters(own_weights: dict[Any, tuple[Any, Any]], adapters: Sequence[tuple[Adapter, float, float]]) -> None:
     """Apply exactly `adapters`, each with its scales in the text encoders and in the UNet.
 
-    applied: the own weight and bias of each module that is changed; kept up to date here
+    own_weights: the own weight and bias of each module that is changed; kept up to date here
     """
-    for module, (weight, bias) in applied.items():
+    for module, (weight, bias) in own_weights.items():
         module.weight, module.bias = weight, bias
-    applied.clear()
+    own_weights.clear()
     for adapter, text, unet in adapters:
         for change in adapter.changes:
             scale = text if change.is_text else unet
             if scale:
-                add_change(applied, change, scale)
+                add_change(own_weights, change, scale)
 
 
-def add_change(applied: dict[Any, tuple[Any, Any]], change: Change, scale: float) -> None:
+def add_change(own_weights: dict[Any, tuple[Any, Any]], change: Change, scale: float) -> None:
     module = change.module
     own_bias = getattr(module, "bias", None)
-    applied.setdefault(module, (module.weight, own_bias))
+    own_weights.setdefault(module, (module.weight, own_bias))
     changes = difference(change, module.weight)
     assert changes is not None  # it was computed once when the file was read
     weight, bias = changes

@@ -90,7 +90,7 @@ class Sizes:
         return sum(text.width for text in self.texts)
 
 
-PUBLISHED = {
+PUBLISHED_SIZES = {
     "SD1": Sizes(),
     "SD2": Sizes(
         unet_heads=0,

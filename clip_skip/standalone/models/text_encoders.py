@@ -156,14 +156,14 @@ def assign_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path 
 
     Weights that `module` does not have are ignored. path: of the checkpoint, for the error
     """
-    expected = {name for name in module.state_dict() if not name.endswith("position_ids")}
-    missing = sorted(expected - weights.keys())
+    expected_names = {name for name in module.state_dict() if not name.endswith("position_ids")}
+    missing = sorted(expected_names - weights.keys())
     if missing:
         more = len(missing) - 1
         lacking = INCOMPLETE_BY_MANY(file=str(path), name=missing[0], count=more) if more else None
         raise CheckpointError(lacking or INCOMPLETE(file=str(path), name=missing[0]))
     with checkpoint_errors(path):
-        module.load_state_dict({name: weights[name] for name in expected}, strict=False, assign=True)
+        module.load_state_dict({name: weights[name] for name in expected_names}, strict=False, assign=True)
     module.requires_grad_(False).eval()
     return module
 

@@ -58,8 +58,8 @@ def first_that_fits(files: Iterable[Path], digest: str, each: Each = list) -> Pa
 
 def known_hash(path: Path) -> str:
     """The SHA-256 of a file if it is known without reading the file; else ""."""
-    cached = stamped(read_json(cache_file()).get(str(path.resolve())), path)
-    return cached or next((digest for digest in (of_sidecars(path), of_webui(path)) if digest), "")
+    cached_hash = stamped(read_json(cache_file()).get(str(path.resolve())), path)
+    return cached_hash or next((digest for digest in (of_sidecars(path), of_webui(path)) if digest), "")
 
 
 def kept_hash(path: Path) -> str:

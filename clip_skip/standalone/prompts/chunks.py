@@ -39,16 +39,16 @@ class Open:
     def closed(self) -> Chunk:
         empty = CHUNK - len(self.tokens)
         tokens = (START, *self.tokens, *[END] * (empty + 1))
-        placed = tuple((place + 1, name) for place, name in self.vectors)
-        return Chunk(tokens, (1.0, *self.weights, *[1.0] * (empty + 1)), placed)
+        vectors = tuple((place + 1, name) for place, name in self.vectors)
+        return Chunk(tokens, (1.0, *self.weights, *[1.0] * (empty + 1)), vectors)
 
     def torn(self) -> Open:
         """Removes and returns the tokens after the last comma, if it is near; else nothing."""
         if self.comma is None or len(self.tokens) - self.comma > BACKTRACK:
             return Open()
-        cut = self.comma + 1
-        rest = Open(self.tokens[cut:], self.weights[cut:])
-        del self.tokens[cut:], self.weights[cut:]
+        after_comma = self.comma + 1
+        rest = Open(self.tokens[after_comma:], self.weights[after_comma:])
+        del self.tokens[after_comma:], self.weights[after_comma:]
         return rest
 
 
@@ -60,11 +60,11 @@ def chunks(
     text: str, encode: Callable[[str], list[int]], mode: str = "Original", find: Find = lambda tokens, place: None
 ) -> list[Chunk]:
     """The chunks of `text`, at least one. `encode` gives the tokens of a piece of text, without start and end."""
-    done: list[Chunk] = []
+    finished_chunks: list[Chunk] = []
     current = Open()
     for piece in emphasis.pieces(text, mode):
         if piece == emphasis.BREAK:
-            done.append(current.closed())
+            finished_chunks.append(current.closed())
             current = Open()
             continue
         tokens, place = encode(piece[0]), 0
@@ -73,10 +73,10 @@ def chunks(
                 current.comma = len(current.tokens)
             elif len(current.tokens) == CHUNK:
                 rest = current.torn()
-                done.append(current.closed())
+                finished_chunks.append(current.closed())
                 current = rest
             if len(current.tokens) == CHUNK:
-                done.append(current.closed())
+                finished_chunks.append(current.closed())
                 current = Open()
             embedding = find(tokens, place)
             if embedding is None:
@@ -84,13 +84,13 @@ def chunks(
             else:
                 name, length, vectors = embedding
                 if len(current.tokens) + vectors > CHUNK:
-                    done.append(current.closed())
+                    finished_chunks.append(current.closed())
                     current = Open()
                 current.vectors.append((len(current.tokens), name))
                 ids = [0] * vectors
             current.tokens += ids
             current.weights += [piece[1]] * len(ids)
             place += length
-    if current.tokens or not done:
-        done.append(current.closed())
-    return done
+    if current.tokens or not finished_chunks:
+        finished_chunks.append(current.closed())
+    return finished_chunks

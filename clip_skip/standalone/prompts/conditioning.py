@@ -20,7 +20,7 @@ from clip_skip.standalone.prompts.tower import Tower
 
 __all__ = ["Conditioner", "Look", "SubPrompt", "Timeline"]
 
-KEPT = 128
+MOST_ENCODINGS = 128
 """The number of chunks whose encodings are cached."""
 
 _AND = re.compile(r"\bAND\b")
@@ -64,13 +64,13 @@ class Conditioner:
         """The number of text encoder passes."""
         self.state: Hashable = ()
         """Anything else that encodings depend on, such as LoRAs: encodings with another value are not used."""
-        self._kept: dict[Key, dict[float, Tensor]] = {}
+        self._states_by_key: dict[Key, dict[float, Tensor]] = {}
         self._pooled: dict[Key, Tensor] = {}
 
     @property
     def encoder(self) -> encoder.TextEncoder:
         """The first text encoder, which the slider is for."""
-        return self.towers[0].described
+        return self.towers[0].encoder
 
     def prepare(self, texts: Iterable[tuple[tuple[str, str], int, int]]) -> None:
         """Encode all chunks of `texts`, each once for all its values in them.
@@ -83,10 +83,10 @@ class Conditioner:
             for part in [*(part for _, part in sub_prompts(prompt)), negative]:
                 for rows, values in self._chunked_versions(part, steps, first_pass)[0]:
                     for index, tower in enumerate(self.towers):
-                        value = tower.described.clamp(values.get(tower.described.tower, 1.0))
+                        value = tower.encoder.clamp(values.get(tower.encoder.tower, 1.0))
                         for chunk in rows[index]:
-                            unweighted = Chunk(chunk.tokens, (), chunk.vectors)
-                            values_by_chunk.setdefault((index, unweighted), set()).add(value)
+                            unweighted_chunk = Chunk(chunk.tokens, (), chunk.vectors)
+                            values_by_chunk.setdefault((index, unweighted_chunk), set()).add(value)
         for (index, chunk), chunk_values in values_by_chunk.items():
             self._encode(self.towers[index], chunk, chunk_values)
 
@@ -123,7 +123,7 @@ class Conditioner:
     def _states(self, index: int, versions: Sequence[ChunkedText], longest: int) -> Tensor:
         """The conditioning of one tower for each of the texts, (texts, longest * 77, D)."""
         tower = self.towers[index]
-        values = [tower.described.clamp(own_values.get(tower.described.tower, 1.0)) for _, own_values in versions]
+        values = [tower.encoder.clamp(own_values.get(tower.encoder.tower, 1.0)) for _, own_values in versions]
         padded = [[*rows[index], *[EMPTY] * (longest - len(rows[index]))] for rows, _ in versions]
         columns = []
         for column in zip_longest(*padded):
@@ -135,10 +135,10 @@ class Conditioner:
     def _encode(self, tower: Tower, chunk: Chunk, values: Iterable[float]) -> dict[float, Tensor]:
         """The encoder's (1, 77, D) for `chunk` at each of `values`, which are in the encoder's range."""
         key = self._key(tower, chunk)
-        states_by_value = self._kept[key] = self._kept.pop(key, {})
-        while len(self._kept) > KEPT:
-            oldest = next(iter(self._kept))
-            del self._kept[oldest]
+        states_by_value = self._states_by_key[key] = self._states_by_key.pop(key, {})
+        while len(self._states_by_key) > MOST_ENCODINGS:
+            oldest = next(iter(self._states_by_key))
+            del self._states_by_key[oldest]
             self._pooled.pop(oldest, None)
         if missing := sorted(set(values) - states_by_value.keys()):
             with self.embeddings.placed(tower, chunk):
@@ -153,11 +153,11 @@ class Conditioner:
         """The pooled vector (1, P) of `chunk`."""
         key = self._key(tower, chunk)
         if key not in self._pooled:
-            self._encode(tower, chunk, {tower.described.clamp(1.0)})
+            self._encode(tower, chunk, {tower.encoder.clamp(1.0)})
         return self._pooled[key]
 
     def _key(self, tower: Tower, chunk: Chunk) -> Key:
-        return self.state, tower.described.tower, chunk.tokens, chunk.vectors
+        return self.state, tower.encoder.tower, chunk.tokens, chunk.vectors
 
 
 def sub_prompts(text: str) -> list[tuple[float, str]]:

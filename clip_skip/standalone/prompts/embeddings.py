@@ -40,7 +40,7 @@ class Embedding:
 
     def fits(self, towers: Iterable[Tower]) -> bool:
         """Whether there are vectors of the right width for all of `towers`."""
-        widths = {tower.described.tower: token_embedding(tower.module).embedding_dim for tower in towers}
+        widths = {tower.encoder.tower: token_embedding(tower.module).embedding_dim for tower in towers}
         return all(name in self.vectors and self.vectors[name].shape[1] == width for name, width in widths.items())
 
 
@@ -72,7 +72,7 @@ class Embeddings:
                     if name_tokens and list(tokens[place : place + len(name_tokens)]) == name_tokens:
                         if problem := self.by_name[name].problem:
                             raise EmbeddingError(problem)
-                        return name, len(name_tokens), len(self.by_name[name].vectors[tower.described.tower])
+                        return name, len(name_tokens), len(self.by_name[name].vectors[tower.encoder.tower])
                 return None
 
             return find
@@ -89,7 +89,7 @@ class Embeddings:
         def place(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
             output = output.clone()
             for start, name in chunk.vectors:
-                vectors = self.by_name[name].vectors[tower.described.tower].to(output)
+                vectors = self.by_name[name].vectors[tower.encoder.tower].to(output)
                 room = output.shape[1] - start
                 output[:, start : start + len(vectors)] = vectors[:room]
             return output

@@ -39,13 +39,13 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
     if mode == "None":
         return [(text, 1.0)]
     parts: list[Piece] = []
-    opened: dict[str, list[int | None]] = {"(": [], "[": []}
+    open_brackets: dict[str, list[int | None]] = {"(": [], "[": []}
     """The start of the contents of each open bracket; None for one without a weight."""
     depth = 0
 
     def close(bracket: str, factor: float) -> None:
         nonlocal depth
-        start = opened[bracket].pop()
+        start = open_brackets[bracket].pop()
         if start is not None:
             depth -= 1
             parts[start:] = [(part, weight * factor) for part, weight in parts[start:]]
@@ -55,14 +55,14 @@ def pieces(text: str, mode: str = "Original") -> list[Piece]:
         if kind == "ESCAPE":
             parts.append((token[1:], 1.0))
         elif kind == "OPEN":
-            opened[token].append(len(parts) if depth < MOST_BRACKETS else None)
+            open_brackets[token].append(len(parts) if depth < MOST_BRACKETS else None)
             depth += depth < MOST_BRACKETS
-        elif closes and opened[closes]:
+        elif closes and open_brackets[closes]:
             close(closes, factor_of(kind, token))
         else:
             parts += split_at_break(token)
     for bracket, factor in (("(", FACTOR), ("[", 1 / FACTOR)):
-        while opened[bracket]:
+        while open_brackets[bracket]:
             close(bracket, factor)
     return list(merged(parts))
 

@@ -27,7 +27,7 @@ class Group:
     rows: Tensor
     pictures: Tensor
     texts: Tensor
-    added: dict[str, Tensor] | None
+    added_conditions: dict[str, Tensor] | None
 
 
 class Guidance:
@@ -55,18 +55,18 @@ class Guidance:
     def __call__(self, predict: Predict, latents: Tensor, time: Tensor, call: int) -> Tensor:
         """The prediction for each picture: the unconditional one, plus a step towards each of its sub-prompts."""
         self._set(call, latents.device)
-        predicted: Tensor | None = None
+        predictions: Tensor | None = None
         for group in self._groups:
-            prediction = predict(latents[group.pictures], time, group.texts, group.added)
-            if predicted is None:
-                predicted = prediction.new_empty(len(self._timelines), *prediction.shape[1:])
-            predicted[group.rows] = prediction
-        assert predicted is not None
+            prediction = predict(latents[group.pictures], time, group.texts, group.added_conditions)
+            if predictions is None:
+                predictions = prediction.new_empty(len(self._timelines), *prediction.shape[1:])
+            predictions[group.rows] = prediction
+        assert predictions is not None
         pulls = torch.tensor(self._pulls, device=latents.device).view(-1, 1, 1, 1)
-        without = predicted[len(self._pulls) :]
+        without = predictions[len(self._pulls) :]
         guided = without.clone()
         for row, picture in enumerate(self._pictures[: len(self._pulls)]):
-            guided[picture] += pulls[row] * (predicted[row] - without[picture])
+            guided[picture] += pulls[row] * (predictions[row] - without[picture])
         return guided
 
     def _set(self, call: int, device: torch.device) -> None:
@@ -95,10 +95,12 @@ class Guidance:
             rows = [row for row, its in enumerate(lengths) if its == length]
             pictures = [self._pictures[row] for row in rows]
             texts = torch.cat([looks[row].texts for row in rows]).to(device)
-            added = None
+            added_conditions = None
             pooled = [look.pooled for look in (looks[row] for row in rows) if look.pooled is not None]
             if pooled:
                 height, width = self._size
                 times = torch.tensor([[height, width, 0, 0, height, width]], device=device).repeat(len(rows), 1)
-                added = {"text_embeds": torch.cat(pooled).to(device), "time_ids": times}
-            yield Group(torch.tensor(rows, device=device), torch.tensor(pictures, device=device), texts, added)
+                added_conditions = {"text_embeds": torch.cat(pooled).to(device), "time_ids": times}
+            yield Group(
+                torch.tensor(rows, device=device), torch.tensor(pictures, device=device), texts, added_conditions
+            )

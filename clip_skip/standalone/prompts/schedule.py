@@ -77,7 +77,7 @@ class Reader:
         self.ends = {steps}
         self.whole: list[str | Leaf] = []
         """The parts outside brackets so far."""
-        self.opened: list[Bracket] = []
+        self.open_brackets: list[Bracket] = []
 
     def read(self, prompt: str) -> Leaf:
         """The text of `prompt` by step. Raises `Unreadable`."""
@@ -94,28 +94,28 @@ class Reader:
     def take(self, token: str) -> None:
         """The next run of text or sign."""
         if token in ("(", "["):
-            self.opened.append(Bracket(token))
+            self.open_brackets.append(Bracket(token))
         elif token in OPENING:
-            closed = self.closed(token)
-            if closed is None:
+            leaf = self.closed(token)
+            if leaf is None:
                 self.give_up_opened()
                 self.add(token)
             else:
-                self.opened.pop()
-                self.add(closed)
-        elif token in (":", "|") and self.opened:
-            self.opened[-1].separators.append(token)
-            self.opened[-1].parts.append([])
+                self.open_brackets.pop()
+                self.add(leaf)
+        elif token in (":", "|") and self.open_brackets:
+            self.open_brackets[-1].separators.append(token)
+            self.open_brackets[-1].parts.append([])
         else:
             self.add(token)
 
     def closed(self, sign: str) -> Leaf | None:
         """The contents of the last opened bracket, which `sign` closes; None if it does not match."""
-        if not self.opened or self.opened[-1].sign != OPENING[sign]:
+        if not self.open_brackets or self.open_brackets[-1].sign != OPENING[sign]:
             return None
-        parts, separators = self.opened[-1].parts, self.opened[-1].separators
+        parts, separators = self.open_brackets[-1].parts, self.open_brackets[-1].separators
         if not separators or (sign == ")" and separators == [":"]):
-            return join_leaves([*self.opened[-1].as_letters(), sign])
+            return join_leaves([*self.open_brackets[-1].as_letters(), sign])
         if sign == ")":
             return None
         if "|" in separators:
@@ -139,15 +139,15 @@ class Reader:
 
     def give_up_opened(self) -> None:
         """All brackets that are open now are letters."""
-        for bracket in self.opened:
+        for bracket in self.open_brackets:
             if "|" in bracket.separators:
                 raise Unreadable
             self.whole += bracket.as_letters()
-        self.opened.clear()
+        self.open_brackets.clear()
 
     def add(self, part: str | Leaf) -> None:
-        if self.opened:
-            self.opened[-1].parts[-1].append(part)
+        if self.open_brackets:
+            self.open_brackets[-1].parts[-1].append(part)
         elif part == "|":
             raise Unreadable
         else:

@@ -43,17 +43,17 @@ def tokenizer(path: Path | None = None) -> Tokenizer:
     words = [*letters, *(letter + "</w>" for letter in letters), *(left + right for left, right in merges)]
     words += ["<|startoftext|>", "<|endoftext|>"]
     vocabulary = {word: index for index, word in enumerate(words)}
-    built = Tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
-    built.normalizer = normalizers.Sequence(
+    bpe_tokenizer = Tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
+    bpe_tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
-    built.pre_tokenizer = pre_tokenizers.Sequence(
+    bpe_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    return built
+    return bpe_tokenizer
 
 
 def chunks(tokenizer: Tokenizer, text: str) -> Tensor:

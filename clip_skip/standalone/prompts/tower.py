@@ -16,7 +16,7 @@ __all__ = ["Tower"]
 
 @dataclass(frozen=True)
 class Tower:
-    """described: its blocks, norm and native value
+    """encoder: its blocks, norm and native value
     module:    a CLIPTextModel of transformers, with a projection where it pools
     encode:    a text's tokens, without start and end
     padding:   the token after the first end
@@ -24,7 +24,7 @@ class Tower:
     bring:     moves `module` to the device on which it runs
     """
 
-    described: TextEncoder
+    encoder: TextEncoder
     module: nn.Module
     encode: Callable[[str], list[int]]
     padding: int = END
@@ -37,8 +37,8 @@ class Tower:
         end = tokens.index(END) + 1
         row = torch.tensor([[*tokens[:end], *[self.padding] * (len(tokens) - end)]])
         row = row.to(next(self.module.parameters()).device)
-        returned: list[Tensor] = []
-        forward = lambda: returned.append(self.module(row)[0])
+        outputs: list[Tensor] = []
+        forward = lambda: outputs.append(self.module(row)[0])
         with torch.inference_mode():
-            states = conditionings(self.described, forward, values, early_exit=not self.pools)
-        return states, returned[0] if self.pools else None
+            states = conditionings(self.encoder, forward, values, early_exit=not self.pools)
+        return states, outputs[0] if self.pools else None

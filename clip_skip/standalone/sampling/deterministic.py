@@ -49,8 +49,8 @@ class AtLevels:
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
         """The first latents: noise, in a hires pass added to the latents `picture`."""
-        begun = noise * self.init_noise_sigma
-        return begun if picture is None else begun + picture * self._latent_scale
+        latents = noise * self.init_noise_sigma
+        return latents if picture is None else latents + picture * self._latent_scale
 
     @property
     def init_noise_sigma(self) -> float:
@@ -99,8 +99,8 @@ class OverTimes:
         if picture is None:
             return noise
         alpha = 1 / (training_sigmas()[self.begins_at].item() ** 2 + 1)
-        begun: Tensor = picture * alpha**0.5 + noise * (1 - alpha) ** 0.5
-        return begun
+        latents: Tensor = picture * alpha**0.5 + noise * (1 - alpha) ** 0.5
+        return latents
 
     def times(self, steps: int, left: int | None) -> Tensor:
         """The times of the steps, the earliest first."""

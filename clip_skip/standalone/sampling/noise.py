@@ -19,14 +19,14 @@ class Noise:
     def __init__(self, seed: int, source: str = "CPU") -> None:
         self.seed, self.source = seed, source
         self._generator = torch.Generator("cpu").manual_seed(seed)
-        self._drawn = 0
+        self._draw_count = 0
 
     def draw(self, shape: Sequence[int]) -> Tensor:
         """The next tensor of the sequence, float32, on the CPU."""
         if self.source == "CPU":
             return torch.randn(tuple(shape), generator=self._generator)
-        self._drawn += 1
-        return torch.from_numpy(philox(self.seed, self._drawn - 1, math.prod(shape)).reshape(tuple(shape)))
+        self._draw_count += 1
+        return torch.from_numpy(philox(self.seed, self._draw_count - 1, math.prod(shape)).reshape(tuple(shape)))
 
 
 def stacked(noises: Sequence[Noise], shape: Sequence[int]) -> Tensor:

@@ -45,7 +45,7 @@ def stochastic(name: str, **options: int) -> Callable[[str, str], Any]:
     return make
 
 
-KNOWN = {
+BASE_SAMPLERS = {
     "DPM++ 2M": Sampler(deterministic("dpmpp_2m"), "Karras"),
     "DPM++ SDE": Sampler(stochastic("DPMppSDE"), "Karras", calls=2),
     "DPM++ 2M SDE": Sampler(stochastic("DPMppMultistepSDE", order=2), "Exponential"),
@@ -60,7 +60,7 @@ KNOWN = {
 SAMPLERS = tuple(
     dict.fromkeys(
         f"{name} {schedule}".rstrip()
-        for name, sampler in KNOWN.items()
+        for name, sampler in BASE_SAMPLERS.items()
         for schedule in (sampler.schedule, "", *(SCHEDULES if sampler.schedule else ()))
     )
 )
@@ -69,12 +69,12 @@ SAMPLERS = tuple(
 
 def find_sampler(name: str) -> tuple[Sampler, str]:
     """The sampler and the schedule that `name` means, one of `SAMPLERS`. KeyError for another."""
-    if name in KNOWN:
-        return KNOWN[name], KNOWN[name].schedule
+    if name in BASE_SAMPLERS:
+        return BASE_SAMPLERS[name], BASE_SAMPLERS[name].schedule
     if name not in SAMPLERS:
         raise KeyError(name)
     schedule = next(schedule for schedule in ("SGM Uniform", *SCHEDULES) if name.endswith(f" {schedule}"))
-    return KNOWN[name[: -len(schedule) - 1]], schedule
+    return BASE_SAMPLERS[name[: -len(schedule) - 1]], schedule
 
 
 def sampler_name(sampler: str, schedule: str) -> str:
@@ -87,7 +87,7 @@ def sampler_name(sampler: str, schedule: str) -> str:
 
 def in_two(name: str) -> tuple[str, str]:
     """The WebUI's name of the sampler `name`, one of `SAMPLERS`, and of its schedule type."""
-    base = next(base_name for base_name in sorted(KNOWN, key=len, reverse=True) if name.startswith(base_name))
+    base = next(base_name for base_name in sorted(BASE_SAMPLERS, key=len, reverse=True) if name.startswith(base_name))
     return base, name[len(base) + 1 :] or "Automatic"
 
 

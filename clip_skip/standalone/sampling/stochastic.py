@@ -40,8 +40,8 @@ class BrownianTree:
         """The noise for a step from one level to a lower one, of variance 1, (B, C, H, W) on the CPU."""
         with warnings.catch_warnings(), in_brownian_trees(self.source):
             warnings.simplefilter("ignore")  # that an end of the path is exceeded by the last bit
-            walked = torch.stack([path(lower, sigma) for path in self.paths])
-        return -walked / (sigma - lower).sqrt()
+            increments = torch.stack([path(lower, sigma) for path in self.paths])
+        return -increments / (sigma - lower).sqrt()
 
 
 class Scheduler:
@@ -77,8 +77,8 @@ class Scheduler:
 
     def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
         """The first latents: noise, in a hires pass added to the latents `picture`."""
-        begun = noise * self.sigmas[0].item()
-        return begun if picture is None else begun + picture
+        latents = noise * self.sigmas[0].item()
+        return latents if picture is None else latents + picture
 
     def scale_model_input(self, sample: Tensor, _time: Tensor) -> Tensor:
         scaled: Tensor = sample / (self.sigmas[self.index].item() ** 2 + 1) ** 0.5
@@ -188,22 +188,22 @@ class DPMppSDE(Brownian):
 class LCM(Scheduler):
     """Latent consistency (Luo et al. 2023): each step goes to the picture, and back up with new noise."""
 
-    SKIPPED = 20
+    STRIDE = 20
     """The distance between the times that the model was distilled at."""
 
     def of_all(self, steps: int) -> Tensor:
-        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED]
+        learnt = training_sigmas()[self.STRIDE - 1 :: self.STRIDE]
         return torch.cat([sigma_at(torch.linspace(len(learnt) - 1, 0, steps), learnt), torch.zeros(1)])
 
     def times(self) -> Tensor:
-        learnt = training_sigmas()[self.SKIPPED - 1 :: self.SKIPPED].log()
+        learnt = training_sigmas()[self.STRIDE - 1 :: self.STRIDE].log()
         nearest = (self.sigmas[:-1].log()[:, None] - learnt).abs().argmin(1)
-        return nearest * float(self.SKIPPED) + self.SKIPPED - 1
+        return nearest * float(self.STRIDE) + self.STRIDE - 1
 
     def advance(self, sample: Tensor, picture: Tensor, noises: Sequence[Noise]) -> Tensor:
-        scaled = self.timesteps[self.index].item() * 10
-        c_skip = 0.25 / (scaled**2 + 0.25)
-        following: Tensor = picture * (scaled / (scaled**2 + 0.25) ** 0.5) + sample * c_skip
+        scaled_time = self.timesteps[self.index].item() * 10
+        c_skip = 0.25 / (scaled_time**2 + 0.25)
+        following: Tensor = picture * (scaled_time / (scaled_time**2 + 0.25) ** 0.5) + sample * c_skip
         lower = self.sigmas[self.index + 1].item()
         if lower:
             following = following + lower * stacked(noises, sample.shape[1:]).to(sample)

@@ -26,9 +26,9 @@ from clip_skip.sweep.axis import Axis
 __all__ = ["cells_frame", "score_key", "write_record", "write_study"]
 
 
-def score_key(cell: StudyCell, pixels: str, published: str) -> str:
+def score_key(cell: StudyCell, pixels: str, published_pixels: str) -> str:
     """The identity of a picture's score: its pixels, the published picture's, and its prompt."""
-    return hashlib.sha256(f"{pixels}\n{published}\n{cell.prompt}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{pixels}\n{published_pixels}\n{cell.prompt}".encode()).hexdigest()[:24]
 
 
 def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> pd.DataFrame:
@@ -42,8 +42,10 @@ def cells_frame(job: StudyJob, folder: StudyFolder, scores: Sequence[Score]) -> 
     for cell, pixels in there.items():
         if not pixels:
             continue
-        published = there[StudyCell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])]
-        of = score_key(cell, pixels, published)
+        published_pixels = there[
+            StudyCell(cell.model, cell.prompt, cell.seed, cell.cfg_scale, job.plan.published[cell.model])
+        ]
+        of = score_key(cell, pixels, published_pixels)
         row: dict[str, object] = {**asdict(cell), **asdict(job.settings), "file": folder.file(cell), "pixels": pixels}
         for score in scores:
             values = scores_by_name[score.name].get(of, {})
@@ -95,5 +97,5 @@ def write_record(job: StudyJob, folder: StudyFolder, sentences: Sequence[str], f
 
 
 def _write(path: Path, to: Any) -> None:
-    with replacing(path) as unfinished:
-        to(unfinished)
+    with replacing(path) as unfinished_path:
+        to(unfinished_path)

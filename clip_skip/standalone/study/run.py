@@ -85,9 +85,11 @@ def add_scores(job: StudyJob, folder: StudyFolder, score: Score) -> None:
     with tqdm(total=len(waiting), unit="picture", smoothing=0, disable=None, desc=f"score {score.name}") as bar:
         for start in range(0, len(waiting), SCORED_AT_ONCE):
             part = waiting[start : start + SCORED_AT_ONCE]
-            published = {first: folder.picture(first) for first in dict.fromkeys(first for _, _, first in part)}
+            published_pictures = {
+                first: folder.picture(first) for first in dict.fromkeys(first for _, _, first in part)
+            }
             pictures = [folder.picture(cell) for _, cell, _ in part]
             prompts = [cell.prompt for _, cell, _ in part]
-            values = score.score(pictures, prompts, [published[first] for _, _, first in part])
+            values = score.score(pictures, prompts, [published_pictures[first] for _, _, first in part])
             folder.add_scores(score.name, dict(zip((of for of, _, _ in part), values)))
             bar.update(len(part))

@@ -43,11 +43,11 @@ class Score(Protocol):
         """ScoreError where pictures of the prompts, of this width and height, cannot be scored."""
 
     def score(
-        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published_pictures: Sequence[Image.Image]
     ) -> list[dict[str, float]]:
         """A value of each measure for each picture, NaN where there is none.
 
-        published: the same pictures at the published clip skip
+        published_pictures: the same pictures at the published clip skip
         """
 
 
@@ -67,11 +67,11 @@ class Difference:
         pass
 
     def score(
-        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published_pictures: Sequence[Image.Image]
     ) -> list[dict[str, float]]:
         from clip_skip.sweep import report
 
-        pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(pictures, published)]
+        pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(pictures, published_pictures)]
         return [{"rms": report.root_mean_square(*pair), "ssim": report.picture_similarity(*pair)} for pair in pairs]
 
 
@@ -103,7 +103,7 @@ class Right:
                 raise ScoreError(reason(error)) from None
 
     def score(
-        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published_pictures: Sequence[Image.Image]
     ) -> list[dict[str, float]]:
         import torch
 
@@ -113,14 +113,14 @@ class Right:
         for picture, prompt in zip(pictures, prompts):
             pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
             verdict = checker.judge(pixels, *captions.read_caption(prompt))
-            judged = {
+            verdicts = {
                 "right_colour": verdict.colours,
                 "right_shape": verdict.shapes,
                 "right_place": () if verdict.places is None else (verdict.places,),
                 "right_count": (verdict.count,),
             }
-            every = [right for values in judged.values() for right in values]
-            parts = {name: float(np.mean(values)) if values else float("nan") for name, values in judged.items()}
+            every = [right for values in verdicts.values() for right in values]
+            parts = {name: float(np.mean(values)) if values else float("nan") for name, values in verdicts.items()}
             scores.append({"right": float(np.mean(every)), **parts})
         return scores
 
@@ -143,13 +143,13 @@ class Clip:
         if not file.is_file() and weights not in open_clip.list_pretrained_tags_by_model(model):
             raise ScoreError(FIELD_PROBLEM(field="--clip", problem=NO_WEIGHTS(file=weights, model=model)))
         try:
-            self._model, _, self._see = open_clip.create_model_and_transforms(model, weights, device=device)
+            self._model, _, self._preprocess = open_clip.create_model_and_transforms(model, weights, device=device)
         except Exception as error:  # it raises many kinds: no network, a broken file, other sizes
             problem = NOT_LOADED(clip=clip, problem=str(error).partition("\n")[0])
             raise ScoreError(FIELD_PROBLEM(field="--clip", problem=problem)) from error
         self._model.eval()
         self._device = device
-        self._read = open_clip.get_tokenizer(model)
+        self._tokenize = open_clip.get_tokenizer(model)
         weights_name = header.digest(file) if file.is_file() else weights
         self.name = f"clip-{hashlib.sha256(f'{model} {weights_name}'.encode()).hexdigest()[:12]}"
         self._text = lru_cache(4096)(self._text_of)
@@ -158,15 +158,15 @@ class Clip:
         pass
 
     def _text_of(self, prompt: str) -> Any:
-        return self._model.encode_text(self._read([prompt]).to(self._device), normalize=True)[0]
+        return self._model.encode_text(self._tokenize([prompt]).to(self._device), normalize=True)[0]
 
     def score(
-        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published: Sequence[Image.Image]
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], published_pictures: Sequence[Image.Image]
     ) -> list[dict[str, float]]:
         import torch
 
         with torch.inference_mode():
-            inputs = torch.stack([self._see(picture) for picture in pictures]).to(self._device)
+            inputs = torch.stack([self._preprocess(picture) for picture in pictures]).to(self._device)
             images = self._model.encode_image(inputs, normalize=True)
             texts = torch.stack([self._text(plain(prompt)) for prompt in prompts])
             return [{"clip": value} for value in (images * texts).sum(1).tolist()]

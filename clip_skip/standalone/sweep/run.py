@@ -28,7 +28,7 @@ __all__ = ["Figures", "Interrupted", "OnStep", "make_sweep"]
 def make_sweep(
     job: SweepJob,
     engine: Engine | None = None,
-    on_step: OnStep = lambda done, total, what: None,
+    on_step: OnStep = lambda step, total, what: None,
     cluster: Cluster | None = None,
 ) -> Figures:
     """Make the cells of `job` that are missing in its folder, then grid.png, sweep.json and index.html.

@@ -78,8 +78,8 @@ WITH_DEEPSTACK = frozenset({"Qwen3VL8BEngine"})
 
 def named_encoders(model: Any) -> list[NamedEncoder]:
     """The engines of `model`, a diffusion engine; empty for a model of another host."""
-    supported = ((name, engine) for name, engine in engines(model) if type(engine).__name__ in ENGINES)
-    descriptions = ((name, engine, describe(engine)) for name, engine in supported)
+    supported_engines = ((name, engine) for name, engine in engines(model) if type(engine).__name__ in ENGINES)
+    descriptions = ((name, engine, describe(engine)) for name, engine in supported_engines)
     return [NamedEncoder(name, engine, encoder) for name, engine, encoder in descriptions if encoder]
 
 

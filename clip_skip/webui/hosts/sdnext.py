@@ -89,8 +89,8 @@ class Encoding:
         first, second = (
             clip_skip if text.values is None else its_value(pipe, text.values, clip_skip) for text in marked
         )
-        encoded = self.original(pipe, *texts, first, **more)
-        return encoded if first == second else (*encoded[:3], *self.original(pipe, *texts, second, **more)[3:])
+        embeddings = self.original(pipe, *texts, first, **more)
+        return embeddings if first == second else (*embeddings[:3], *self.original(pipe, *texts, second, **more)[3:])
 
 
 def its_value(pipe: Pipe, values: Values, otherwise: float | None) -> float | None:

@@ -60,7 +60,7 @@ def is_one_of(authorization: str, accounts: list[str]) -> bool:
     """Whether an `Authorization` header (Basic) has one of the accounts."""
     kind, _, credentials = authorization.partition(" ")
     try:
-        sent = base64.b64decode(credentials, validate=True) if kind.lower() == "basic" else b""
+        account_in_header = base64.b64decode(credentials, validate=True) if kind.lower() == "basic" else b""
     except (binascii.Error, ValueError):
         return False
-    return sum(hmac.compare_digest(sent, account.encode()) for account in accounts) > 0
+    return sum(hmac.compare_digest(account_in_header, account.encode()) for account in accounts) > 0

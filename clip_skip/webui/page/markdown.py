@@ -48,8 +48,8 @@ def block(text: str) -> str:
 
 def table(lines: list[str]) -> str:
     rows = [line.strip().strip("|").split("|") for line in lines if not re.fullmatch(r"[\s|:-]+", line)]
-    tagged = [("th" if index == 0 else "td", row) for index, row in enumerate(rows)]
-    cells = ("".join(f"<{tag}>{inline(cell.strip())}</{tag}>" for cell in row) for tag, row in tagged)
+    tagged_rows = [("th" if index == 0 else "td", row) for index, row in enumerate(rows)]
+    cells = ("".join(f"<{tag}>{inline(cell.strip())}</{tag}>" for cell in row) for tag, row in tagged_rows)
     return "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
 
 

@@ -46,9 +46,9 @@ class Remembering:
 
     def add_routes(self, demo: Any, app: Any) -> None:
         """demo: the host's page, None where it has none"""
-        allowed = [Depends(access_check(app, demo is not None))]
-        app.add_api_route("/clip-skip/v1/remembered", self.answer, methods=["GET"], dependencies=allowed)
-        app.add_api_route("/clip-skip/v1/remember", self.remember, methods=["POST"], dependencies=allowed)
+        dependencies = [Depends(access_check(app, demo is not None))]
+        app.add_api_route("/clip-skip/v1/remembered", self.answer, methods=["GET"], dependencies=dependencies)
+        app.add_api_route("/clip-skip/v1/remember", self.remember, methods=["POST"], dependencies=dependencies)
 
     def answer(self) -> dict[str, Any]:
         """The selected checkpoint, what is remembered for it, and the header's value.
@@ -63,7 +63,7 @@ class Remembering:
             "on": self.header.is_on(),
             "checkpoint": name_of(path),
             "remembered": remembered.value_of(path, self.store) if path else None,
-            "header": self.header.shown,
+            "header": self.header.value,
             "acts": None if model is None else describe_model(model).header_acts,
             "followed": self.header.has_followed,
         }
@@ -99,10 +99,10 @@ def path_of(request: dict[str, Any]) -> str:
     if checkpoint is not None:
         path = model_files.checkpoints().get(str(checkpoint)) or loading.find_checkpoint(checkpoint)
         return found(path, NO_SUCH_CHECKPOINT, checkpoint)
-    selected = loading.selected_checkpoint()
-    if selected is None:
+    path = loading.selected_checkpoint()
+    if path is None:
         raise MessageError(NO_CHECKPOINT)
-    return selected
+    return path
 
 
 def found(path: str | None, problem: Template, name: object) -> str:

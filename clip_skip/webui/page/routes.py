@@ -21,7 +21,7 @@ __all__ = ["add_routes", "describe_loaded_model", "resolve_prompts"]
 
 def add_routes(demo: Any, app: Any) -> None:
     """demo: the host's page, None where it has none (`--nowebui`)"""
-    allowed = [Depends(access_check(app, demo is not None))]
+    dependencies = [Depends(access_check(app, demo is not None))]
     for path, answer, method in (
         ("encoders", describe_encoders, "GET"),
         ("read", resolve_prompts, "POST"),
@@ -31,7 +31,7 @@ def add_routes(demo: Any, app: Any) -> None:
         ("picture", picture, "POST"),
         ("docs/{name:path}", guide.document, "GET"),
     ):
-        app.add_api_route(f"/clip-skip/v1/{path}", answer, methods=[method], dependencies=allowed)
+        app.add_api_route(f"/clip-skip/v1/{path}", answer, methods=[method], dependencies=dependencies)
 
 
 def describe_encoders() -> dict[str, Any]:

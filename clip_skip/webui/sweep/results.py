@@ -31,7 +31,7 @@ from clip_skip.webui.infotext import KEY
 from clip_skip.webui.own_store import own_store
 from clip_skip.webui.state import state_of
 from clip_skip.webui.sweep.batch import last_processing, sweep_job
-from clip_skip.webui.sweep.reuse import Done
+from clip_skip.webui.sweep.reuse import CellOutputs
 
 __all__ = ["CELLS_NOT_SAVED", "cfg_text", "collect", "log_not_saved"]
 
@@ -59,45 +59,47 @@ def collect(
     settings: SweepSettings,
     plan: SweepPlan,
     jobs: Sequence[Processing],
-    finished: list[Done],
+    outputs_by_job: list[CellOutputs],
     store: CellStore,
 ) -> processing.Processed:
     """The host's Processed: the grids, the report and the cells."""
-    results = [(job, done, grid_infotext(job, settings, done)) for job, done in zip(jobs, finished) if done]
+    results = [
+        (job, outputs, grid_infotext(job, settings, outputs)) for job, outputs in zip(jobs, outputs_by_job) if outputs
+    ]
     if not results:
         return processing.Processed(p, [], p.seed, "")
     warnings: list[Message | str] = [
         *(warn_replaced(p.prompt) if settings.apply_to != "negative" else []),
         *shared_pieces(jobs),
-        *missing_cells(p, settings, plan, jobs, finished, store),
+        *missing_cells(p, settings, plan, jobs, outputs_by_job, store),
         *dict.fromkeys(problem for job in jobs if (problem := sweep_job(job).save_problem)),
     ]
     for message in warnings:
         warn_of_sweep(p, results[0][0], message)
     for message in (*reused_cells(plan, jobs), *same_columns(plan, jobs[0])):
         p.comment(translate(message))
-    grids = [(draw_labelled_grid(job, settings, plan, done), text) for job, done, text in results]
-    for (picture, text), (job, done, _) in zip(grids, results):
+    grids = [(draw_labelled_grid(job, settings, plan, outputs), text) for job, outputs, text in results]
+    for (picture, text), (job, outputs, _) in zip(grids, results):
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = text
         if shared.opts.grid_save and not p.do_not_save_grid:
             try:
-                save_results(p, job, settings, plan, done, picture, text)
+                save_results(p, job, settings, plan, outputs, picture, text)
             except OSError as error:
                 log_not_saved(error)
                 warn_of_sweep(p, results[0][0], GRID_NOT_SAVED(error=str(error)))
-    figure = draw_figure(p, plan, [(job, done) for job, done, _ in results]) if settings.report else None
+    figure = draw_figure(p, plan, [(job, outputs) for job, outputs, _ in results]) if settings.report else None
     first = [*grids, *([(figure, results[0][2])] if figure else [])]
-    cells = [done[cell] for _, done, _ in results for cell in plan.cells if cell in done]
-    outputs = [*first, *(cells if settings.include_cells else [])]
+    cells = [outputs[cell] for _, outputs, _ in results for cell in plan.cells if cell in outputs]
+    entries = [*first, *(cells if settings.include_cells else [])]
     last = last_processing(results[0][0])
     state_of(last).cells = [] if getattr(p, "is_api", False) else for_viewer(results, settings, plan, len(first))
     processed = processing.Processed(
         p,
-        [picture for picture, _ in outputs],
+        [picture for picture, _ in entries],
         results[0][0].seed,
-        info=outputs[0][1],
-        infotexts=[text for _, text in outputs],
+        info=entries[0][1],
+        infotexts=[text for _, text in entries],
         index_of_first_image=len(first),
     )
     generation.end(last, processed)
@@ -115,17 +117,17 @@ def log_not_saved(error: OSError) -> None:
 
 
 def for_viewer(
-    results: list[tuple[Processing, Done, str]], settings: SweepSettings, plan: SweepPlan, first: int
+    results: list[tuple[Processing, CellOutputs, str]], settings: SweepSettings, plan: SweepPlan, first: int
 ) -> list[Any]:
     """The descriptions of the grids for the page's viewer; `first` is the index of the first cell's picture."""
     grids: list[Any] = []
-    for job, done, _ in results if settings.include_cells else ():
-        finished = [cell for cell in plan.cells if cell in done]
-        places = {cell: first + place for place, cell in enumerate(finished)}
-        width = next(iter(done.values()))[0].width
+    for job, outputs, _ in results if settings.include_cells else ():
+        cells_in_order = [cell for cell in plan.cells if cell in outputs]
+        places = {cell: first + place for place, cell in enumerate(cells_in_order)}
+        width = next(iter(outputs.values()))[0].width
         header = header_values(job, settings, plan)
         grids.append(live_viewer.describe_grid(plan, places, "\n".join(about(job)), width, translate, header))
-        first += len(finished)
+        first += len(cells_in_order)
     return grids
 
 
@@ -148,14 +150,16 @@ def missing_cells(
     settings: SweepSettings,
     plan: SweepPlan,
     jobs: Sequence[Processing],
-    finished: list[Done],
+    outputs_by_job: list[CellOutputs],
     store: CellStore,
 ) -> Iterator[Message]:
     """If cells are missing: the number of finished ones, and how to make the rest if those can be reused."""
-    counts = {"made": sum(map(len, finished)), "wanted": len(plan.cells) * len(finished)}
+    counts = {"made": sum(map(len, outputs_by_job)), "wanted": len(plan.cells) * len(outputs_by_job)}
     if counts["made"] == counts["wanted"]:
         return
-    if not all(sweep_job(job).identities[cell] in store for job, done in zip(jobs, finished) for cell in done):
+    if not all(
+        sweep_job(job).identities[cell] in store for job, outputs in zip(jobs, outputs_by_job) for cell in outputs
+    ):
         yield CELLS_DONE(**counts)
     elif settings.rows == "seed":
         yield RUN_AGAIN_WITH_SEEDS(**counts, seeds=settings.seeds)
@@ -164,7 +168,7 @@ def missing_cells(
 
 
 def reused_cells(plan: SweepPlan, jobs: Sequence[Processing]) -> Iterator[Message]:
-    count = sum(sweep_job(job).reused for job in jobs)
+    count = sum(sweep_job(job).reused_count for job in jobs)
     if count:
         yield REUSED(count=count, wanted=len(plan.cells) * len(jobs))
 
@@ -190,15 +194,15 @@ def save_results(
     job: Processing,
     settings: SweepSettings,
     plan: SweepPlan,
-    done: Done,
+    outputs: CellOutputs,
     picture: Image.Image,
     text: str,
 ) -> None:
     """Saves the grid and, where the cells are saved too, the page beside it."""
-    saved = save_grid(job, picture, text)
-    if settings.save_cells and saved:
-        file = Path(saved).with_suffix(".html")
-        file.write_text(saved_viewer(plan, done, text), encoding="utf8")
+    grid_file = save_grid(job, picture, text)
+    if settings.save_cells and grid_file:
+        file = Path(grid_file).with_suffix(".html")
+        file.write_text(saved_viewer(plan, outputs, text), encoding="utf8")
         p.comment(translate(COMPARE(file=file.as_posix())))
 
 
@@ -218,17 +222,17 @@ def save_grid(job: Processing, picture: Image.Image, text: str) -> str | None:
     )[0]
 
 
-def saved_viewer(plan: SweepPlan, done: Done, about: str) -> str:
+def saved_viewer(plan: SweepPlan, outputs: CellOutputs, about: str) -> str:
     """The viewer's page of one grid."""
-    size = next(iter(done.values()))[0].size
-    embed = viewer.picture_embedder(len(done), size)
-    views = [viewer.ViewerCell(cell.column, cell.row, embed(image), text) for cell, (image, text) in done.items()]
+    size = next(iter(outputs.values()))[0].size
+    embed = viewer.picture_embedder(len(outputs), size)
+    views = [viewer.ViewerCell(cell.column, cell.row, embed(image), text) for cell, (image, text) in outputs.items()]
     return viewer.viewer_page(SWEEP_TITLE, about, *plan.axes, views, size[0], plan.reference, language(), translate)
 
 
-def grid_infotext(job: Processing, settings: SweepSettings, done: Done) -> str:
+def grid_infotext(job: Processing, settings: SweepSettings, outputs: CellOutputs) -> str:
     """The infotext that restores the sweep: the job's, without what differs between cells."""
-    if not done:
+    if not outputs:
         return ""
     p = copy(last_processing(job))
     p.prompt, p.seed, p.cfg_scale = job.prompt, job.seed, job.cfg_scale
@@ -240,8 +244,8 @@ def grid_infotext(job: Processing, settings: SweepSettings, done: Done) -> str:
     return processing.create_infotext(p, [job.prompt], [job.seed], [job.subseed], index=0)
 
 
-def draw_labelled_grid(job: Processing, settings: SweepSettings, plan: SweepPlan, done: Done) -> Image.Image:
-    rows = [[done[cell][0] if cell in done else None for cell in row] for row in rows_of(plan)]
+def draw_labelled_grid(job: Processing, settings: SweepSettings, plan: SweepPlan, outputs: CellOutputs) -> Image.Image:
+    rows = [[outputs[cell][0] if cell in outputs else None for cell in row] for row in rows_of(plan)]
     if not settings.legend:
         return draw_grid(rows, [""] * len(plan.clip_skips), [""] * len(rows), settings.margin)
     columns, sides = plan.axes
@@ -277,9 +281,9 @@ def rows_of(plan: SweepPlan) -> list[tuple[SweepCell, ...]]:
     return [plan.cells[start : start + width] for start in range(0, len(plan.cells), width)]
 
 
-def draw_figure(p: Processing, plan: SweepPlan, grids: list[tuple[Processing, Done]]) -> Image.Image | None:
+def draw_figure(p: Processing, plan: SweepPlan, grids: list[tuple[Processing, CellOutputs]]) -> Image.Image | None:
     """The report's figure, over all seeds; None, and a comment, if no grid is complete."""
-    complete = [(job, done) for job, done in grids if len(done) == len(plan.cells)]
+    complete = [(job, outputs) for job, outputs in grids if len(outputs) == len(plan.cells)]
     if not complete:
         p.comment(translate(NO_REPORT))
         return None
@@ -289,7 +293,7 @@ def draw_figure(p: Processing, plan: SweepPlan, grids: list[tuple[Processing, Do
 
     from clip_skip.sweep import over_seeds, over_seeds_figure, report, report_figure
 
-    rows = [[[done[cell][0].convert("RGB") for cell in row] for row in rows_of(plan)] for _, done in complete]
+    rows = [[[outputs[cell][0].convert("RGB") for cell in row] for row in rows_of(plan)] for _, outputs in complete]
     pictures = [np.stack([[np.asarray(picture) for picture in row] for row in grid]) for grid in rows]
     lines = about(complete[0][0], [job.seed for job, _ in complete])
     middle = rows[0][(len(rows[0]) - 1) // 2]

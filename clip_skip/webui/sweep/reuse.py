@@ -17,9 +17,9 @@ from clip_skip.webui.host_types import Processing
 from clip_skip.webui.state import State, state_of
 from clip_skip.webui.sweep.batch import last_processing, sweep_job
 
-__all__ = ["Done", "distinct_cells", "fill_twins", "keep_batch", "release_memory", "take_finished"]
+__all__ = ["CellOutputs", "distinct_cells", "fill_twins", "keep_batch", "release_memory", "take_finished"]
 
-Done = dict[SweepCell, tuple[Image.Image, str]]
+CellOutputs = dict[SweepCell, tuple[Image.Image, str]]
 """Finished cells: picture and infotext."""
 
 LISTS = (
@@ -36,19 +36,19 @@ NOT_NEEDED = ("c", "uc", "hr_c", "hr_uc", "sampler", "rng")
 """Attributes of a finished batch that take memory, besides tensors and pictures."""
 
 
-def take_finished(job: Processing, cells: Sequence[SweepCell], store: CellStore) -> Done:
+def take_finished(job: Processing, cells: Sequence[SweepCell], store: CellStore) -> CellOutputs:
     """The `cells` that are in `store`; they are saved like new ones, unless their files still exist."""
-    sweep, done = sweep_job(job), Done()
+    sweep, outputs = sweep_job(job), CellOutputs()
     for cell in cells:
-        finished = store.get(sweep.identities.get(cell))
-        if finished is None:
+        stored_cell = store.get(sweep.identities.get(cell))
+        if stored_cell is None:
             continue
         if sweep.last is None:
-            sweep.last = batch_of_one(job, finished)
-        save_again(job, finished)
-        done[cell] = finished.picture, finished.infotext
-    sweep.reused = len(done)
-    return done
+            sweep.last = batch_of_one(job, stored_cell)
+        save_again(job, stored_cell)
+        outputs[cell] = stored_cell.picture, stored_cell.infotext
+    sweep.reused_count = len(outputs)
+    return outputs
 
 
 def batch_of_one(job: Processing, cell: FinishedCell) -> Processing:
@@ -111,13 +111,13 @@ def distinct_cells(job: Processing, cells: Iterable[SweepCell]) -> list[SweepCel
     return [cell for cell in cells if (key := identities.get(cell)) is None or first.setdefault(key, cell) == cell]
 
 
-def fill_twins(job: Processing, cells: Iterable[SweepCell], done: Done) -> None:
+def fill_twins(job: Processing, cells: Iterable[SweepCell], outputs: CellOutputs) -> None:
     """Gives those of `cells` that are the same picture as a finished one that picture."""
     identities = sweep_job(job).identities
-    finished = {identities[cell]: done[cell] for cell in done if identities.get(cell) is not None}
+    outputs_by_identity = {identities[cell]: outputs[cell] for cell in outputs if identities.get(cell) is not None}
     for cell in cells:
-        if cell not in done and identities.get(cell) in finished:
-            done[cell] = finished[identities[cell]]
+        if cell not in outputs and identities.get(cell) in outputs_by_identity:
+            outputs[cell] = outputs_by_identity[identities[cell]]
 
 
 def release_memory(p: Processing) -> None:

@@ -35,7 +35,14 @@ from clip_skip.webui.sweep.batch_size import batch_limit
 from clip_skip.webui.sweep.checks import check_sweep
 from clip_skip.webui.sweep.identity import cell_identities
 from clip_skip.webui.sweep.results import CELLS_NOT_SAVED, cfg_text, collect, log_not_saved
-from clip_skip.webui.sweep.reuse import Done, distinct_cells, fill_twins, keep_batch, release_memory, take_finished
+from clip_skip.webui.sweep.reuse import (
+    CellOutputs,
+    distinct_cells,
+    fill_twins,
+    keep_batch,
+    release_memory,
+    take_finished,
+)
 
 __all__ = ["run_sweep"]
 
@@ -70,19 +77,20 @@ def run_sweep(
     jobs = [job_for_seed(p, settings, plan, number) for number in range(count_grids(p, plan))]
     for job in jobs:
         sweep_job(job).identities = cell_identities(job, plan.cells)
-    finished = [take_finished_cells(job, plan, store) for job in jobs]
+    outputs_by_job = [take_finished_cells(job, plan, store) for job in jobs]
     missing = [
-        distinct_cells(job, [cell for cell in plan.cells if cell not in done]) for job, done in zip(jobs, finished)
+        distinct_cells(job, [cell for cell in plan.cells if cell not in outputs])
+        for job, outputs in zip(jobs, outputs_by_job)
     ]
     limit = batch_limit(p, max(map(len, missing)) or 1, settings.cells_per_batch)
     begin_progress(p, sum(count_batches(*one, limit) for one in zip(jobs, missing)), sum(map(len, missing)), limit)
     with remember(settings.values(plan)):
-        for job, cells, done in zip(jobs, missing, finished):
+        for job, cells, outputs in zip(jobs, missing, outputs_by_job):
             if cells and not stopped():
                 merge_findings(sweep_job(job), map(sweep_job, jobs))
-                make_cells(job, cells, limit, done, store)
-            fill_twins(job, plan.cells, done)
-    return collect(p, settings, plan, jobs, finished, store)
+                make_cells(job, cells, limit, outputs, store)
+            fill_twins(job, plan.cells, outputs)
+    return collect(p, settings, plan, jobs, outputs_by_job, store)
 
 
 def make_temporary_folder() -> None:
@@ -95,7 +103,7 @@ def make_temporary_folder() -> None:
         raise ClipSkip(NO_TEMPORARY_FOLDER(error=str(error))) from None
 
 
-def take_finished_cells(job: Processing, plan: SweepPlan, store: CellStore) -> Done:
+def take_finished_cells(job: Processing, plan: SweepPlan, store: CellStore) -> CellOutputs:
     """The cells of one grid that are finished already; a full disk is reported with the results."""
     try:
         return take_finished(job, plan.cells, store)
@@ -153,8 +161,8 @@ def job_for_seed(p: Processing, settings: SweepSettings, plan: SweepPlan, number
     return job
 
 
-def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, done: Done, store: CellStore) -> None:
-    """Makes the `cells` of one grid and puts them into `done` and `store`, until the user stops it.
+def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, outputs: CellOutputs, store: CellStore) -> None:
+    """Makes the `cells` of one grid and puts them into `outputs` and `store`, until the user stops it.
 
     If it turns out that some must not share a batch, the remaining ones are made in separate batches.
     If they cannot be saved (a full disk), they are made without being saved.
@@ -183,16 +191,16 @@ def make_cells(job: Processing, cells: Sequence[SweepCell], limit: int, done: Do
                 break
             new_cells = dict(zip(batch, pictures))
             keep_batch(job, new_cells, store)
-            done.update(new_cells)
+            outputs.update(new_cells)
             if stopped():
                 return
         if any(batch.must_be_split for batch in last_batch(job)):
-            missing = [cell for cell in cells if cell not in done]
+            missing = [cell for cell in cells if cell not in outputs]
             count = count_batches(job, missing, limit)
             merge_findings(sweep_job(job), last_batch(job))
             more_batches(job, 1 + count_batches(job, missing, limit) - count)
             if not stopped():
-                make_cells(job, missing, limit, done, store)
+                make_cells(job, missing, limit, outputs, store)
             return
 
 
@@ -230,11 +238,11 @@ def make_batch(job: Processing, cells: tuple[SweepCell, ...]) -> list[tuple[Imag
     overrides = [sweep.settings.override(cell) for cell in cells]
     p.clip_skip_state = State(overrides, state_of(job).check_model, batch)
     processed = processing.process_images(p)
-    masked = getattr(p, "mask_for_overlay", None) is not None
+    has_mask = getattr(p, "mask_for_overlay", None) is not None
     release_memory(p)
     sweep.last = p
     if shared.state.interrupted or shared.state.skipped:
         return []
-    each = 1 + (masked and (shared.opts.return_mask + shared.opts.return_mask_composite))
+    each = 1 + (has_mask and (shared.opts.return_mask + shared.opts.return_mask_composite))
     pictures = processed.images[processed.index_of_first_image :: each]
     return list(zip(pictures, processed.infotexts[processed.index_of_first_image :]))

@@ -60,11 +60,11 @@ class OwnValuesTable:
     def show(self, message: Message | str = "", can_write: bool = False) -> list[Any]:
         """The current table, the choice of checkpoints to forget, and `message` above it."""
         values = self.values()
-        remembered = [one.name for one in values if one.remembered]
+        names = [one.name for one in values if one.remembered_value]
         return [
             gr.update(value=own_values.table(values, translate), visible=bool(values)),
-            gr.update(choices=remembered, value=None, visible=bool(remembered)),
-            gr.update(visible=bool(remembered)),
+            gr.update(choices=names, value=None, visible=bool(names)),
+            gr.update(visible=bool(names)),
             gr.update(value=translate(message), visible=bool(message)),
             gr.update(visible=can_write),
         ]

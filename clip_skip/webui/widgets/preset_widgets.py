@@ -75,13 +75,13 @@ def known_presets() -> dict[str, SweepSettings]:
 
 def save_preset(name: str | None, *values: Any) -> tuple[Any, str]:
     """Saves the sweep's settings under `name`; returns the updates of the list and of the message."""
-    add = lambda saved: presets.with_preset(saved, name or "", SweepSettings.from_args(values))
+    add = lambda user_presets: presets.with_preset(user_presets, name or "", SweepSettings.from_args(values))
     return change_presets(add, PRESET_SAVED(name=quoted_name(name)), (name or "").strip())
 
 
 def delete_preset(name: str | None) -> tuple[Any, str]:
     """Deletes the preset `name`; returns the updates of the list and of the message."""
-    remove = lambda saved: presets.without_preset(saved, name or "")
+    remove = lambda user_presets: presets.without_preset(user_presets, name or "")
     return change_presets(remove, PRESET_DELETED(name=quoted_name(name)), None)
 
 

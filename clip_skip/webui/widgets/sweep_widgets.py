@@ -13,7 +13,7 @@ from modules.infotext_utils import PasteField
 
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, reason
 from clip_skip.sweep.rows import CFG, ROW_KINDS, random_seeds
-from clip_skip.sweep.settings import CHOICES, LABELS, PASTED, PLACEHOLDERS, REFERENCE, SweepSettings
+from clip_skip.sweep.settings import CHOICES, LABELS, PASTED_FIELDS, PLACEHOLDERS, REFERENCE, SweepSettings
 from clip_skip.webui.host_language import translate
 from clip_skip.webui.host_settings import set_start, sweep_starts_with
 from clip_skip.webui.host_types import Script
@@ -83,7 +83,7 @@ def build_sweep_widgets(
     components = [widgets[field.name] for field in fields(SweepSettings)]
     keep_count_current(components, host.get(f"{host_tab(script)}_batch_count"), count)
     presets.connect(components, page_value)
-    return components, [PasteField(widgets[name], partial(pasted_value, name)) for name in PASTED]
+    return components, [PasteField(widgets[name], partial(pasted_value, name)) for name in PASTED_FIELDS]
 
 
 def show_row_box(label: str, boxes: list[gr.Component]) -> None:
@@ -151,8 +151,8 @@ def keep_count_current(components: list[gr.Component], grids: gr.Component | Non
     """Updates the count whenever one of its fields changes."""
     inputs = [*components, *([grids] if grids is not None else [])]
     names = {*(kind.field for kind in ROW_KINDS.values()), "clip_skips", "cells_per_batch", "rows", *UNDER_MORE}
-    watched = [one for one, field in zip(components, fields(SweepSettings)) if field.name in names]
-    for component in [*watched, *inputs[len(components) :]]:
+    watched_components = [one for one, field in zip(components, fields(SweepSettings)) if field.name in names]
+    for component in [*watched_components, *inputs[len(components) :]]:
         component.change(count_text, inputs=inputs, outputs=[count], show_progress=False)
 
 
