@@ -450,9 +450,8 @@ SHAPES = {
     SHAPES.values(),
     ids=[ascii(name)[:30] if MARKER[:12] not in name else f"marker {len(name)}" for name in SHAPES],
 )
-def test_time_is_linear(shape, monkeypatch):
+def test_time_is_linear(shape):
     """Ten times the text takes well under a hundred times the time, the mark of a quadratic parser."""
-    monkeypatch.setattr(recent, "LONG", 0)
     gc.disable()  # its full collections are not linear
     try:
         assert growth(everything, shape) < 4
