@@ -63,6 +63,11 @@ def test_the_page_of_many_pictures(browser):
     assert "its tab's memory" in printed.stdout, printed.stderr
 
 
+def test_parallel_requests(run, capsys):
+    run("parallel_requests", "--clients", "3", "--rounds", "1")
+    assert "20,000 brackets" in capsys.readouterr().out
+
+
 def test_the_encoder(run, capsys):
     run("encoder", "--device", "cpu", "--texts", "1", "--repeats", "1")
     assert "largest difference between ours and the hidden states: 0\n" in capsys.readouterr().out

@@ -67,6 +67,7 @@ def test_what_is_not_read_step_by_step_says_so_and_tells_the_value_of_the_whole(
     answer = read(prompt="<clipskip:4> " + HOSTILE["edits"], steps=1000)
     assert answer["passes"]["first"]["prompt"] == [[{"l": 4, "g": 4, "h": 4}]]
     assert answer["boxes"]["prompt"][-1] == str(answers.TOO_MUCH_EDITING())
+    assert read(prompt="[a|b]" * 3900, negative="<clipskip:3>", steps=1000)["warnings"] == []
     assert read(prompt=HOSTILE["long words"])["passes"]["first"]["prompt"] == [
         [{"l": 2, "g": 2, "h": 2}, {"l": 3, "g": 3, "h": 3}]
     ]

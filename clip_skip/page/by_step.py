@@ -79,6 +79,7 @@ def outline(marked: str) -> str:
 
     Numbers stay, since one at the end of square brackets is a step. Without square brackets only the markers are left.
     """
-    if "[" not in marked:
-        return OTHERS.sub("", marked)
+    markers = OTHERS.sub("", marked)
+    if not markers or "[" not in marked:
+        return markers
     return WORDS.sub(lambda words: words[0] if NUMBER.fullmatch(words[0]) else "a", marked)
