@@ -1,5 +1,5 @@
-"""Whether one hostile text holds up the page for others: `clip-skip app`, asked by 200 clients at once for what the tags
-of a prompt mean, one of whom sends a text that is made to be slow to read.
+"""Whether one hostile text holds up the page for others: `clip-skip app`, asked by 200 clients at once for what the
+tags of a prompt mean, one of whom sends a text that is made to be slow to read.
 
     python benchmarks/parallel_requests.py [--clients 200] [--rounds 6]
 
