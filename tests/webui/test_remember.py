@@ -208,6 +208,27 @@ def test_a_refiner_and_a_hires_checkpoint(webui, remembered):
     check(webui, webui.answer(PROMPT)["images"][0], remembered, NAMES[0], 2)
 
 
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (0, 2), (2, 1)])
+def test_a_refiner_at_its_own(webui, remembered, first, second):
+    """By pixels: beside the host's own override, which sets both, and in which nothing remembered takes part.
+
+    The Forge family encodes for the refiner with the settings of the first one, which it selects again before.
+    """
+    choose(webui, NAMES[first])
+    refined = {"refiner_checkpoint": NAMES[second], "refiner_switch_at": 0.5}
+    main, other = value_of(NAMES[first]), value_of(NAMES[second])
+    made = webui.picture(PROMPT, **refined)
+    both_at = {value: webui.at(value, PROMPT, **refined) for value in (main, other)}
+    assert not same(*both_at.values()), "the refiner, or its clip skip, changes nothing on these checkpoints"
+    if "forge_preset" in webui.call("/sdapi/v1/options"):
+        assert same(made, both_at[main])
+    else:
+        assert not any(same(made, picture) for picture in both_at.values())
+    remember(webui, main, NAMES[second])
+    assert same(webui.picture(PROMPT, **refined), both_at[main])
+    remember(webui, dict(zip(NAMES, VALUES)).get(NAMES[second]), NAMES[second])
+
+
 SECOND = re.compile(r"Second checkpoint clip skip: (\d+)")
 
 
