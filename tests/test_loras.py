@@ -1,6 +1,7 @@
 """LoRAs and textual inversions without a WebUI, on a small SDXL model with random weights."""
 
 import contextlib
+import os
 import pickle
 import shutil
 
@@ -402,6 +403,26 @@ def test_files_that_are_no_textual_inversions_stop_nothing_else(engine, tmp_path
         with pytest.raises(EmbeddingError) as error:
             latents(other, f"a {name} cow")
         assert f"{name}." in str(error.value) and "weights_only" not in str(error.value)
+
+
+class Code:
+    """A pickle of it makes a folder where it is read by Python's own rules."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_code_in_a_file_does_not_run(tmp_path):
+    torch.save({"emb_params": torch.ones(2, 8), "code": Code(tmp_path / "run")}, tmp_path / "a.pt")
+    with (tmp_path / "b.pt").open("wb") as file:
+        pickle.dump(Code(tmp_path / "run"), file)
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(EmbeddingError):
+            embeddings.read_embedding(tmp_path / name)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_names_a_file_that_is_no_textual_inversion(tmp_path, capsys):
