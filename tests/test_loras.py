@@ -339,6 +339,17 @@ def test_weights_of_other_shapes_are_refused_and_stop_nothing_else(end, shape, e
     assert torch.equal(latents(engine, "<lora:one:0.7>a cow"), before)
 
 
+def test_nothing_stays_of_a_lora_whose_second_part_does_not_fit(engine, weights, folder):
+    write_lora(folder / "half.safetensors", weights, 5)
+    state = load_file(folder / "half.safetensors")
+    end = "te2_text_model_encoder_layers_7_mlp_fc2.lora_up.weight"
+    save_file(state | {f"lora_{end}": torch.ones(3, RANK)}, folder / "half.safetensors")
+    before = latents(engine, "<lora:one:0.7>a cow")
+    with pytest.raises(LoraError, match=r"half\.safetensors"):
+        latents(engine, "<lora:half>a cow")
+    assert torch.equal(latents(engine, "<lora:one:0.7>a cow"), before)
+
+
 # Textual inversions
 
 
