@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, features
 
 from clip_skip.messages.message import Message, join
-from clip_skip.pictures import comfyui_graph, container, numbering, user_comment
+from clip_skip.pictures import comfyui_graph, container, json_text, numbering, user_comment
 from clip_skip.pictures import facts as fact_texts
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import facts_of, read_facts, sentences
@@ -616,6 +616,48 @@ def test_hostile_files_end_in_this_rooms_error_or_in_facts(tmp_path):
             read_facts(tmp_path / name)
     with pytest.raises(PictureError):
         read_facts(tmp_path)
+
+
+def test_broken_exif_hides_nothing_else(tmp_path):
+    path = png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: 2"))
+    with Image.open(path) as picture:
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", picture.text["parameters"])
+        picture.save(path, pnginfo=info, exif=b"Exif\0\0no TIFF at all")
+    with Image.open(path) as picture, pytest.raises(SyntaxError):
+        picture.getexif()
+    assert read_facts(path).clip_skip == 2
+
+
+def test_what_is_read_of_a_file_is_limited(tmp_path, monkeypatch):
+    text = infotext(f"{WHOLE}, Clip skip: 2")
+    (tmp_path / "p.txt").write_text(text, encoding="utf-8")
+    xmp = '<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></exif:UserComment>'
+    comment = json.dumps(DRAW_THINGS).replace('"', "&quot;")
+    in_xmp = png(tmp_path / "p.png", **{"XML:com.adobe.xmp": xmp.format(comment)})
+    in_json = png(tmp_path / "graph.png", prompt=json.dumps(graph(-2)))
+    for module, name, sources in (
+        (container, "MOST_BYTES", (tmp_path / "p.txt", text.encode())),
+        (container, "MOST_XMP", (in_xmp,)),
+        (json_text, "LONGEST_JSON", (in_json,)),
+    ):
+        for source in sources:
+            assert read_facts(source).tool
+            with monkeypatch.context() as limited, pytest.raises(PictureError):
+                limited.setattr(module, name, 100)
+                read_facts(source)
+
+
+def test_a_file_of_zeros_is_neither_a_picture_nor_a_text():
+    with pytest.raises(PictureError) as error:
+        read_infotext(b"a\0" + infotext(WHOLE).encode(), "zeros.bin")
+    assert error.value.message == container.NEITHER(file="zeros.bin")
+
+
+def test_numbers_of_any_length_are_shown_shortened(tmp_path):
+    facts = read_facts(png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: {'9' * 5000}")))
+    assert facts.said == "9" * fact_texts.LONGEST_NUMBER
+    assert json_text.text_of(2**64 + 1) == str(2**64 + 1) and json_text.text_of(1 << 10_000) is None
 
 
 @pytest.mark.parametrize("seed", ["nan", "-5", "1e400", "9" * 5000, "inf"])
