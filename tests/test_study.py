@@ -24,7 +24,7 @@ from clip_skip.standalone.cli.main import main  # noqa: E402
 from clip_skip.standalone.cli.study import NO_STUDY_FILE, prompts_of  # noqa: E402
 from clip_skip.standalone.demo.model import CHECKPOINT  # noqa: E402
 from clip_skip.standalone.engine.makers import Maker  # noqa: E402
-from clip_skip.standalone.study.folder import NOT_A_RECORD  # noqa: E402
+from clip_skip.standalone.study.folder import NOT_A_RECORD, StudyFolder  # noqa: E402
 from clip_skip.standalone.study.folder import _lines as read_scores  # noqa: E402
 from clip_skip.standalone.study.scores import Clip, ScoreError, load_scores  # noqa: E402
 from clip_skip.study import sentence as study_sentence  # noqa: E402
@@ -225,7 +225,8 @@ def test_a_file_of_options_that_is_not_there_or_not_toml_is_named(tmp_path, caps
      'batch = "many"', "actors = 1.5", "actor_cpus = true", 'low_memory = "yes"', "size = [64, 64]",
      "seeds = {a = 1}", "skips = true", "cfg = nan", "negative = 3", "sampler = 3", 'steps = "many"', "steps = 1e400"],
 )  # fmt: skip
-def test_what_another_kind_of_value_is_in_a_file_of_options_is_named(line, tmp_path, capsys):
+def test_what_another_kind_of_value_is_in_a_file_of_options_is_named(line, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(StudyFolder, "__init__", lambda *args: pytest.fail("something is made"))
     (tmp_path / "study.toml").write_text(line, encoding="utf-8-sig")
     out = [] if line.startswith("out") else ["--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as end:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.message import Template, reason
-from clip_skip.messages.safe_text import well_formed
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
 from clip_skip.skip import shorten
@@ -222,7 +221,7 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
             raise ArgumentError.of("--prompts", reason(error)) from error
     if not isinstance(value, list):
         raise ArgumentError.of("--prompts", NOT_A_TEXT(value=shorten(str(value))))
-    texts = (well_formed(str(line)).strip() for line in value)
+    texts = (str(line).strip() for line in value)
     prompts = list(dict.fromkeys(text for text in texts if text))
     if not prompts:
         raise ArgumentError.of("--prompts", NO_PROMPT)
