@@ -133,13 +133,14 @@ def test_a_half_written_batch_and_score_are_made_again(made, tmp_path):
     before = cells(out)
     (out / ".unfinished").mkdir()
     (out / ".unfinished" / "half.png").write_bytes(b"x")
+    (out / ".table.csv.0123abcd.unfinished").write_bytes(b"x")
     scores = out / "scores" / "right.jsonl"
     scores.write_text(scores.read_text()[:-20])
     (out / before.file[0]).rename(out / "aside.png")
     (out / ".finished" / before.file[0]).parent.mkdir(parents=True)
     (out / "aside.png").rename(out / ".finished" / before.file[0])  # a kill came before it was at its place
     assert study(out, "--size", "128") == 0
-    assert not (out / ".unfinished").exists() and not (out / ".finished").exists()
+    assert not [path.name for path in out.iterdir() if "finished" in path.name]
     pd.testing.assert_frame_equal(cells(out), before)
 
 
