@@ -1,5 +1,6 @@
 """Who may use the page without a WebUI, and what it serves of the files in its folder."""
 
+import argparse
 import base64
 import os
 import re
@@ -108,7 +109,7 @@ def test_only_pages_that_we_wrote_are_served_and_nothing_else_runs_in_them(tmp_p
     client = TestClient(app)
     answer = client.get("/clip-skip/v1/sweeps/aa/index.html")
     policy = answer.headers["content-security-policy"]
-    assert answer.text == page
+    assert answer.text == page and answer.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in policy and "unsafe" not in policy and policy.count("sha256-") == 2
     for name in ("bb", "cc", "dd"):
         assert client.get(f"/clip-skip/v1/sweeps/{name}/index.html").status_code == 404
@@ -159,6 +160,12 @@ def test_others_are_let_in_only_where_that_was_said_twice(arguments, option, pro
         cli.main(["app", "--no-browser", *arguments])
     error = capsys.readouterr().err
     assert end.value.code == 2 and f"error: {option}: " in error and problem in error, error
+
+
+def test_a_page_without_a_login_says_who_can_use_it(capsys, tmp_path):
+    given = argparse.Namespace(listen="0.0.0.0", auth=None, no_auth=True, out=tmp_path)
+    assert command.access_of(given) == Access("0.0.0.0")
+    assert str(command.OPEN_TO_ALL(address="0.0.0.0", folder=str(tmp_path))) in capsys.readouterr().err
 
 
 def test_what_went_wrong_is_text_on_the_page_whatever_it_is(capsys):
