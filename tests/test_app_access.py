@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
@@ -178,6 +179,27 @@ def test_what_went_wrong_is_text_on_the_page_whatever_it_is(capsys):
     assert shown.value.message == page_error(str(expected)).message
     assert "<img" not in shown.value.message or "HTML" not in (type(page_error("")).__init__.__doc__ or "")
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_sentence_on_the_page_is_text():
+    assert Voice().notes(["<img src=x>", "a & b"]) == "<div>&lt;img src=x&gt;</div><div>a &amp; b</div>"
+
+
+def test_the_page_has_one_address_and_no_public_link(tmp_path, monkeypatch):
+    from clip_skip.standalone.app import page
+
+    started = []
+
+    def launch(server_port=None, server_name=None, share=None, **more):
+        started.append((server_name, share))
+        return FastAPI(), "http://127.0.0.1/", None
+
+    monkeypatch.setattr(page.gc, "freeze", lambda: None)
+    blocks = SimpleNamespace(launch=launch, block_thread=lambda: None)
+    loading = SimpleNamespace(loras=None)
+    studio = SimpleNamespace(out=tmp_path, checkpoints=None, sweeps=tmp_path, loading=loading, close=lambda: None)
+    page.main(SimpleNamespace(blocks=blocks, studio=studio, voice=Voice()), browser=False)
+    assert started == [("127.0.0.1", False)]
 
 
 def test_the_command_serves_itself_alone_whatever_the_environment_says(tmp_path):

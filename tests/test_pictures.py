@@ -15,7 +15,7 @@ from clip_skip.pictures import comfyui_graph, container, json_text, numbering, u
 from clip_skip.pictures import facts as fact_texts
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import facts_of, read_facts, sentences
-from clip_skip.pictures.infotext import parse_infotext, split_settings
+from clip_skip.pictures.infotext import parse_infotext, parse_settings, split_settings
 from clip_skip.pictures.numbering import convert
 from clip_skip.pictures.reader import NO_INFOTEXT, read_infotext
 from clip_skip.pictures.samplers import webui_names
@@ -681,6 +681,12 @@ def test_reading_takes_time_in_proportion_to_the_length(block, tail):
         return block * (length // len(block)) + tail
 
     assert growth(lambda text: facts_of(identified(parse_infotext(text))), make) < 3
+
+
+@pytest.mark.parametrize("block", ["a", '"x": {"a":1,', 'a: "', "a: [", ", ", "{"])
+def test_a_line_of_settings_is_read_in_time_in_proportion_to_its_length(block):
+    make = lambda length: f"Steps: 1, {block * (length // len(block))}{{: 1, Seed: 2"
+    assert growth(parse_settings, make, 2_000, 20_000) < 4
 
 
 PIECES = st.sampled_from(
