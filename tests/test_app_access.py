@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
@@ -80,6 +80,20 @@ def test_only_requests_for_the_pages_own_address_are_answered(listen, host, allo
 def test_pages_of_other_sites_get_no_answer(origin, status):
     headers = {"Origin": origin} if origin else {}
     assert client(Access()).post("/", headers=headers).status_code == status
+
+
+def test_a_websocket_for_another_site_is_closed():
+    async def answer(socket: WebSocket):
+        await socket.accept()
+
+    app = FastAPI()
+    app.add_api_websocket_route("/", answer)
+    app.add_middleware(Gate, access=Access())
+    page = TestClient(app, base_url="http://127.0.0.1:7860")
+    with page.websocket_connect("ws://127.0.0.1:7860/"):
+        pass
+    with pytest.raises(WebSocketDisconnect), page.websocket_connect("ws://evil.example/"):
+        pass
 
 
 @pytest.mark.parametrize(
