@@ -520,6 +520,10 @@ def test_a_text_file_may_have_a_byte_order_mark(tmp_path, encoding):
     assert read_facts(path).prompt == "ünïcode 猫 cat"
 
 
+def test_the_text_of_a_picture_may_begin_with_a_byte_order_mark(tmp_path):
+    assert read_facts(png(tmp_path / "p.png", parameters=f"\ufeff{COMMENT}")).prompt == "ünïcode 猫 cat"
+
+
 @pytest.mark.parametrize(
     ("line", "settings"),
     [
