@@ -244,6 +244,13 @@ def test_what_waits_elsewhere_can_be_interrupted(studio):
     assert sweep(studio, settings(studio, seed=82), SweepSettings("1", "7"), window="this").figures["cells_made"] == 1
 
 
+def test_an_interrupt_of_what_never_began_does_not_end_the_next(studio):
+    studio.announce("picture", "this")
+    studio.interrupt("picture", "this")  # and one of its fields could not be used
+    studio.announce("picture", "this")
+    assert studio.picture(studio.first, settings(studio), 1, window="this").path.is_file()
+
+
 def test_infotext_has_no_blanks_before_it_and_no_bad_tags(studio):
     made = picture(studio, "<clipskip:abc> <clipskip:2> a circle", negative="<clipskip:x> bad <clipskip:3>")
     assert made.infotext.startswith("a circle\nNegative prompt: bad <clipskip:3>\n")

@@ -1,5 +1,6 @@
 """Who may use the page without a WebUI, and what it serves of the files in its folder."""
 
+import argparse
 import base64
 import os
 import re
@@ -8,12 +9,13 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
@@ -80,6 +82,20 @@ def test_pages_of_other_sites_get_no_answer(origin, status):
     assert client(Access()).post("/", headers=headers).status_code == status
 
 
+def test_a_websocket_for_another_site_is_closed():
+    async def answer(socket: WebSocket):
+        await socket.accept()
+
+    app = FastAPI()
+    app.add_api_websocket_route("/", answer)
+    app.add_middleware(Gate, access=Access())
+    page = TestClient(app, base_url="http://127.0.0.1:7860")
+    with page.websocket_connect("ws://127.0.0.1:7860/"):
+        pass
+    with pytest.raises(WebSocketDisconnect), page.websocket_connect("ws://evil.example/"):
+        pass
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Basic"}, {"Authorization": "Basic !"}, {"Authorization": "Bearer eA=="}]
 )
@@ -108,7 +124,7 @@ def test_only_pages_that_we_wrote_are_served_and_nothing_else_runs_in_them(tmp_p
     client = TestClient(app)
     answer = client.get("/clip-skip/v1/sweeps/aa/index.html")
     policy = answer.headers["content-security-policy"]
-    assert answer.text == page
+    assert answer.text == page and answer.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in policy and "unsafe" not in policy and policy.count("sha256-") == 2
     for name in ("bb", "cc", "dd"):
         assert client.get(f"/clip-skip/v1/sweeps/{name}/index.html").status_code == 404
@@ -161,6 +177,12 @@ def test_others_are_let_in_only_where_that_was_said_twice(arguments, option, pro
     assert end.value.code == 2 and f"error: {option}: " in error and problem in error, error
 
 
+def test_a_page_without_a_login_says_who_can_use_it(capsys, tmp_path):
+    given = argparse.Namespace(listen="0.0.0.0", auth=None, no_auth=True, out=tmp_path)
+    assert command.access_of(given) == Access("0.0.0.0")
+    assert str(command.OPEN_TO_ALL(address="0.0.0.0", folder=str(tmp_path))) in capsys.readouterr().err
+
+
 def test_what_went_wrong_is_text_on_the_page_whatever_it_is(capsys):
     def fails():
         raise RuntimeError("<img src=x onerror=alert(1)>\nmore")
@@ -171,6 +193,27 @@ def test_what_went_wrong_is_text_on_the_page_whatever_it_is(capsys):
     assert shown.value.message == page_error(str(expected)).message
     assert "<img" not in shown.value.message or "HTML" not in (type(page_error("")).__init__.__doc__ or "")
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_sentence_on_the_page_is_text():
+    assert Voice().notes(["<img src=x>", "a & b"]) == "<div>&lt;img src=x&gt;</div><div>a &amp; b</div>"
+
+
+def test_the_page_has_one_address_and_no_public_link(tmp_path, monkeypatch):
+    from clip_skip.standalone.app import page
+
+    started = []
+
+    def launch(server_port=None, server_name=None, share=None, **more):
+        started.append((server_name, share))
+        return FastAPI(), "http://127.0.0.1/", None
+
+    monkeypatch.setattr(page.gc, "freeze", lambda: None)
+    blocks = SimpleNamespace(launch=launch, block_thread=lambda: None)
+    loading = SimpleNamespace(loras=None)
+    studio = SimpleNamespace(out=tmp_path, checkpoints=None, sweeps=tmp_path, loading=loading, close=lambda: None)
+    page.main(SimpleNamespace(blocks=blocks, studio=studio, voice=Voice()), browser=False)
+    assert started == [("127.0.0.1", False)]
 
 
 def test_the_command_serves_itself_alone_whatever_the_environment_says(tmp_path):

@@ -63,6 +63,12 @@ def test_the_work_of_a_request_has_a_limit(text, steps, monkeypatch):
     assert sum(letters) <= 2 * (by_step.MOST_WORK + by_step.LONGEST_OUTLINE)  # the first and the hires pass
 
 
+@pytest.mark.parametrize(("brackets", "steps", "is_read"), [(1000, 20, True), (4200, 20, False), (1000, 1000, False)])
+def test_both_the_length_and_the_work_have_a_limit(brackets, steps, is_read):
+    said = read(prompt="<clipskip:2>" + "[" * brackets, steps=steps)["boxes"]["prompt"]
+    assert (str(answers.TOO_MUCH_EDITING()) not in said) is is_read
+
+
 def test_what_is_not_read_step_by_step_says_so_and_tells_the_value_of_the_whole():
     answer = read(prompt="<clipskip:4> " + HOSTILE["edits"], steps=1000)
     assert answer["passes"]["first"]["prompt"] == [[{"l": 4, "g": 4, "h": 4}]]

@@ -25,7 +25,7 @@ ray = pytest.importorskip("ray", reason="ray is not installed")
 from clip_skip.standalone.cluster import connection, spread  # noqa: E402
 from clip_skip.standalone.cluster.actor import RemoteMaker, contents, local_file  # noqa: E402
 from clip_skip.standalone.cluster.errors import ClusterError  # noqa: E402
-from clip_skip.standalone.cluster.node_files import NOT_OURS, full_digest, keep  # noqa: E402
+from clip_skip.standalone.cluster.node_files import NOT_OURS, find_cached, full_digest, keep  # noqa: E402
 from clip_skip.standalone.engine.makers import Supply, Task  # noqa: E402
 from clip_skip.standalone.engine.progress import OUT_OF_MEMORY, Progress  # noqa: E402
 from clip_skip.standalone.models import header  # noqa: E402
@@ -247,20 +247,43 @@ def test_what_has_been_changed_on_a_node_is_not_used(changed, node):
 def test_links_on_a_node_are_not_followed(node, tmp_path):
     *question, files = node
     copy = local_file(*question, files)
-    victim = tmp_path / "victim"
+    given, victim = shutil.copytree(copy.parent, tmp_path / "given"), tmp_path / "victim"
     for name in ("folder", "file"):
         shutil.rmtree(copy.parent)
         if name == "folder":
-            (tmp_path / "elsewhere").mkdir()
+            shutil.copytree(given, tmp_path / "elsewhere")
             copy.parent.symlink_to(tmp_path / "elsewhere")
         else:
-            copy.parent.mkdir()
+            shutil.copytree(given, copy.parent)
+            copy.unlink()
             copy.symlink_to(victim)
         victim.write_bytes(files["model.safetensors"])
         assert local_file(*question) is None
         victim.write_bytes(b"precious")
         assert local_file(*question, files) == copy and not copy.is_symlink()
-        assert victim.read_bytes() == b"precious" and list((tmp_path / "elsewhere").iterdir()) == []
+        assert victim.read_bytes() == b"precious"
+        assert {path.name: path.read_bytes() for path in (tmp_path / "elsewhere").iterdir()} == files
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links as on Linux")
+def test_a_link_in_the_place_of_a_new_file_is_not_followed(node, tmp_path, monkeypatch):
+    *question, files = node
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "model.safetensors").symlink_to(tmp_path / "victim")
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **options: str(tmp_path / "unfinished"))
+    with pytest.raises(FileExistsError):
+        local_file(*question, files)
+    assert not (tmp_path / "victim").exists()
+
+
+def test_no_name_leads_out_of_the_folder(node, tmp_path):
+    files = {"../../../x.safetensors": b"x"}
+    kept = keep("../../../x.safetensors", "0" * 64, files)
+    assert kept.parent.name == "0" * 64 and kept.read_bytes() == b"x"
+    other = kept.parents[1] / "other.safetensors"
+    other.write_bytes(b"x")
+    (kept.parents[1] / full_digest(other)).mkdir()
+    assert find_cached("../other.safetensors", full_digest(other)) is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes as on Linux")
@@ -277,6 +300,27 @@ def test_a_folder_of_others_is_not_used(node, tmp_path):
     with pytest.raises(ClusterError):
         local_file(*question, files)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and users as on Linux")
+@pytest.mark.parametrize("what", ["file", "link", "user"])
+def test_what_is_no_folder_of_this_user_is_not_used(what, node, tmp_path, monkeypatch):
+    """A link is told by itself, where its mode says nothing, as on Windows."""
+    *question, files = node
+    user = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    if what != "user":
+        monkeypatch.delattr(os, "getuid")
+        user = 0
+    folder = tmp_path / "node" / f"clip-skip-checkpoints-{user}"
+    if what == "file":
+        folder.touch()
+    elif what == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ClusterError) as error:
+        local_file(*question, files)
+    assert error.value.message == NOT_OURS(folder=str(folder))
 
 
 def test_what_has_not_been_used_for_a_while_is_removed(node):
@@ -313,6 +357,18 @@ with connected(LOCAL, limit_cpus=1):
     }
 print(json.dumps([asks, sorted(found)]))
 """
+
+
+def test_a_ray_of_ones_own_asks_for_a_token(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ray")
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    tokens = []
+    for _ in range(2):
+        with connection.private():
+            assert os.environ["RAY_AUTH_MODE"] == "token"
+            tokens.append(os.environ["RAY_AUTH_TOKEN"])
+        assert not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} & set(os.environ)
+    assert len(set(tokens)) == 2 and min(map(len, tokens)) >= 32
 
 
 def test_a_local_cluster_listens_to_this_machine_alone():

@@ -17,6 +17,8 @@ from PIL import Image, PngImagePlugin
 
 from clip_skip.messages.safe_text import json_text, printable, table_cell, well_formed
 from clip_skip.page.made_for import link
+from clip_skip.standalone import files
+from clip_skip.standalone.cli import console
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.cli.main import INTERRUPTED, SIGINT_STATUS
 
@@ -57,6 +59,22 @@ def test_no_cell_of_a_table_is_a_formula(text):
     assert rows[2:] == [["-1"], ["a-b"]] and rows[1][0].startswith("'")
 
 
+def test_each_line_of_a_command_is_escaped(capsys):
+    console.print_lines("a", HOSTILE)
+    console.warn(HOSTILE, "b")
+    said = capsys.readouterr()
+    assert is_harmless(said.out) and said.out.startswith("a\na\\x1b") and said.out.count("\n") == 2
+    assert is_harmless(said.err) and said.err.endswith("b\n") and said.err.count("\n") == 2
+
+
+def test_half_a_letter_is_written_into_pictures_and_text_files(tmp_path):
+    path = files.save_picture(Image.new("RGB", (8, 8)), tmp_path / "a.png", {"parameters": "a \udcff", "b": "牛\ud800"})
+    with Image.open(path) as picture:
+        assert picture.text == {"parameters": "a \ufffd", "b": "牛\ufffd"}
+    files.write_text(tmp_path / "a.txt", "a \udcff")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "a \\udcff"
+
+
 def lora(path):
     """A file that says much in its metadata."""
     import torch
@@ -78,12 +96,14 @@ def test_inspect_prints_no_control_characters(options, tmp_path, capsys):
     )
     picture = folder / f"\udcff{HOSTILE}.png"
     Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
-    cli.main(["inspect", *options, str(folder), str(picture)])
+    broken = folder / f"{HOSTILE}broken.png"
+    broken.write_bytes(b"broken")
+    cli.main(["inspect", *options, str(folder), str(picture), str(broken)])
     said = capsys.readouterr()
     assert is_harmless(said.out) and is_harmless(said.err.replace("\r", "")), (said.out, said.err)
     said.out.encode("utf-8")
     if options:
-        assert len(json.loads(said.out)) == 3
+        assert len(json.loads(said.out)) == 4
 
 
 @pytest.mark.parametrize(
@@ -116,7 +136,7 @@ SMALL = ["--skips", "1", "--cfg", "7", "--steps", "1", "--size", "64", "--device
 @pytest.mark.skipif(sys.platform != "linux", reason="half a letter reaches a program on Linux alone")
 def test_half_a_letter_in_a_prompt_a_name_or_a_folder_ends_nothing(tmp_path):
     """Through a console that has ASCII alone."""
-    out = tmp_path / "\udcff out"
+    out = tmp_path / "\udcff 牛 out"
     words = ["sweep", "--prompt", "a \udcff cow <clipskip:\udcff>", *SMALL, "--out", str(out)]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run([sys.executable, "-m", "clip_skip", *words], env=environment, capture_output=True)

@@ -62,6 +62,8 @@ def test_progress_is_shown_of_what_is_read(folder):
 def test_names_decide_first_and_known_hashes_before_unknown_ones(folder, read):
     assert find(folder, "b", sha256(folder / "b.safetensors")[:10]) == (folder / "b.safetensors", None)
     assert read == ["b.safetensors"]
+    assert find(folder, "b", "0123456789")[0].name == "b.safetensors"
+    assert read == ["b.safetensors"]
     assert find(folder, "renamed", sha256(folder / "b.safetensors")[:10])[0].name == "b.safetensors"
     assert read == ["b.safetensors"]
 
@@ -87,6 +89,9 @@ def test_what_a_webui_has_computed_is_not_computed_again(folder, read, separator
     assert find(below, "z", sha256(files[2])[:10])[0].name == "c.safetensors"
     not_there(below)
     assert read == []
+    os.utime(files[0], (2**31, 2**31))  # it is another file since
+    not_there(below)
+    assert read == ["a.safetensors"]
 
 
 @pytest.mark.parametrize("name", ["{}.safetensors.sha256", "{}.sha256"])

@@ -198,6 +198,11 @@ def test_a_path_from_a_file_stays_inside(text):
     assert path is None or Path("/models/sd") in path.parents
 
 
+@pytest.mark.parametrize("text", ["//host/share", "\\\\host\\share", "C:\\secret", "C:secret", "a\0b"])
+def test_a_share_or_a_drive_is_no_path_inside(text):
+    assert path_inside(Path("/models/sd"), text) is None
+
+
 # Weights
 
 
@@ -253,9 +258,17 @@ def test_a_model_of_absurd_size_is_refused_before_it_is_built(tmp_path):
         "model.diffusion_model.input_blocks.0.0.weight": torch.zeros(1, 4),
         "first_stage_model.post_quant_conv.weight": torch.zeros(1, 4),
         "cond_stage_model.transformer.text_model.final_layer_norm.weight": torch.zeros(1),
+        **{f"first_stage_model.encoder.down.{n}.block.0.conv1.weight": torch.zeros(1) for n in range(4)},
     }
     save_file(names, tmp_path / "m.safetensors")
-    with pytest.raises(CheckpointError, match=r"m\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"m\.safetensors .*: \d{4} levels of the UNet"):
+        header.inspect(tmp_path / "m.safetensors")
+
+
+def test_more_blocks_than_any_model_has_are_refused_before_it_is_built(weights, tmp_path):
+    layers = [f"cond_stage_model.transformer.text_model.encoder.layers.{n}.mlp.fc1.weight" for n in range(300)]
+    save_file({name: torch.zeros(1) for name in layers} | weights, tmp_path / "m.safetensors", metadata=HEADS)
+    with pytest.raises(CheckpointError, match=r"m\.safetensors .*: 300 x"):
         header.inspect(tmp_path / "m.safetensors")
 
 

@@ -193,6 +193,7 @@ def test_what_changes_no_pixel_is_not_mentioned():
         ("Steps: many, Seed: 3", number_problem("Steps", "many")),
         ("Steps: 1e400, Seed: 3", number_problem("Steps", "1e400")),
         ("Seed: nan", number_problem("Seed", "nan")),
+        ("Seed: 1e17", FIELD_PROBLEM(field="Seed", problem=infotexts.VALUE_NOT_WHOLE(value='"1e17"'))),
         ("CFG scale: inf", number_problem("CFG scale", "inf")),
         ("Hires resize: 2", Template("Hires resize: {value} is not a size such as 512x768")(value='"2"')),
     ],

@@ -1,6 +1,7 @@
 """LoRAs and textual inversions without a WebUI, on a small SDXL model with random weights."""
 
 import contextlib
+import os
 import pickle
 import shutil
 
@@ -338,6 +339,17 @@ def test_weights_of_other_shapes_are_refused_and_stop_nothing_else(end, shape, e
     assert torch.equal(latents(engine, "<lora:one:0.7>a cow"), before)
 
 
+def test_nothing_stays_of_a_lora_whose_second_part_does_not_fit(engine, weights, folder):
+    write_lora(folder / "half.safetensors", weights, 5)
+    state = load_file(folder / "half.safetensors")
+    end = "te2_text_model_encoder_layers_7_mlp_fc2.lora_up.weight"
+    save_file(state | {f"lora_{end}": torch.ones(3, RANK)}, folder / "half.safetensors")
+    before = latents(engine, "<lora:one:0.7>a cow")
+    with pytest.raises(LoraError, match=r"half\.safetensors"):
+        latents(engine, "<lora:half>a cow")
+    assert torch.equal(latents(engine, "<lora:one:0.7>a cow"), before)
+
+
 # Textual inversions
 
 
@@ -402,6 +414,26 @@ def test_files_that_are_no_textual_inversions_stop_nothing_else(engine, tmp_path
         with pytest.raises(EmbeddingError) as error:
             latents(other, f"a {name} cow")
         assert f"{name}." in str(error.value) and "weights_only" not in str(error.value)
+
+
+class Code:
+    """A pickle of it makes a folder where it is read by Python's own rules."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_code_in_a_file_does_not_run(tmp_path):
+    torch.save({"emb_params": torch.ones(2, 8), "code": Code(tmp_path / "run")}, tmp_path / "a.pt")
+    with (tmp_path / "b.pt").open("wb") as file:
+        pickle.dump(Code(tmp_path / "run"), file)
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(EmbeddingError):
+            embeddings.read_embedding(tmp_path / name)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_names_a_file_that_is_no_textual_inversion(tmp_path, capsys):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 
+from clip_skip.messages.message import MessageError
 from clip_skip.standalone.app import reading
 from clip_skip.standalone.cli import study, sweep_arguments
 from clip_skip.standalone.cli.arguments import given_values
@@ -102,6 +103,12 @@ def test_any_value_is_checked_or_named(option, value):
     if isinstance(kind, Number):
         assert checked == option.default or kind.low <= checked <= kind.high
     assert isinstance(kind, Switch) or option.check(checked) == checked
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_number_that_no_float_holds_is_outside(value):
+    with pytest.raises(MessageError, match="is outside 1 to 5"):
+        Number(1, 5, whole=True).check(value)
 
 
 def test_names_are_found_whatever_their_case_and_suggested_where_they_are_wrong():

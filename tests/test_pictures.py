@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, features
 
 from clip_skip.messages.message import Message, join
-from clip_skip.pictures import comfyui_graph, container, numbering, user_comment
+from clip_skip.pictures import comfyui_graph, container, json_text, numbering, user_comment
 from clip_skip.pictures import facts as fact_texts
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import facts_of, read_facts, sentences
-from clip_skip.pictures.infotext import parse_infotext, split_settings
+from clip_skip.pictures.infotext import parse_infotext, parse_settings, split_settings
 from clip_skip.pictures.numbering import convert
 from clip_skip.pictures.reader import NO_INFOTEXT, read_infotext
 from clip_skip.pictures.samplers import webui_names
@@ -520,6 +520,10 @@ def test_a_text_file_may_have_a_byte_order_mark(tmp_path, encoding):
     assert read_facts(path).prompt == "ünïcode 猫 cat"
 
 
+def test_the_text_of_a_picture_may_begin_with_a_byte_order_mark(tmp_path):
+    assert read_facts(png(tmp_path / "p.png", parameters=f"\ufeff{COMMENT}")).prompt == "ünïcode 猫 cat"
+
+
 @pytest.mark.parametrize(
     ("line", "settings"),
     [
@@ -618,6 +622,48 @@ def test_hostile_files_end_in_this_rooms_error_or_in_facts(tmp_path):
         read_facts(tmp_path)
 
 
+def test_broken_exif_hides_nothing_else(tmp_path):
+    path = png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: 2"))
+    with Image.open(path) as picture:
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", picture.text["parameters"])
+        picture.save(path, pnginfo=info, exif=b"Exif\0\0no TIFF at all")
+    with Image.open(path) as picture, pytest.raises(SyntaxError):
+        picture.getexif()
+    assert read_facts(path).clip_skip == 2
+
+
+def test_what_is_read_of_a_file_is_limited(tmp_path, monkeypatch):
+    text = infotext(f"{WHOLE}, Clip skip: 2")
+    (tmp_path / "p.txt").write_text(text, encoding="utf-8")
+    xmp = '<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></exif:UserComment>'
+    comment = json.dumps(DRAW_THINGS).replace('"', "&quot;")
+    in_xmp = png(tmp_path / "p.png", **{"XML:com.adobe.xmp": xmp.format(comment)})
+    in_json = png(tmp_path / "graph.png", prompt=json.dumps(graph(-2)))
+    for module, name, sources in (
+        (container, "MOST_BYTES", (tmp_path / "p.txt", text.encode())),
+        (container, "MOST_XMP", (in_xmp,)),
+        (json_text, "LONGEST_JSON", (in_json,)),
+    ):
+        for source in sources:
+            assert read_facts(source).tool
+            with monkeypatch.context() as limited, pytest.raises(PictureError):
+                limited.setattr(module, name, 100)
+                read_facts(source)
+
+
+def test_a_file_of_zeros_is_neither_a_picture_nor_a_text():
+    with pytest.raises(PictureError) as error:
+        read_infotext(b"a\0" + infotext(WHOLE).encode(), "zeros.bin")
+    assert error.value.message == container.NEITHER(file="zeros.bin")
+
+
+def test_numbers_of_any_length_are_shown_shortened(tmp_path):
+    facts = read_facts(png(tmp_path / "p.png", parameters=infotext(f"{WHOLE}, Clip skip: {'9' * 5000}")))
+    assert facts.said == "9" * fact_texts.LONGEST_NUMBER
+    assert json_text.text_of(2**64 + 1) == str(2**64 + 1) and json_text.text_of(1 << 10_000) is None
+
+
 @pytest.mark.parametrize("seed", ["nan", "-5", "1e400", "9" * 5000, "inf"])
 def test_settings_that_are_no_numbers_are_none(tmp_path, seed):
     text = f"a\nSteps: 1e400, Sampler: x, CFG scale: inf, Seed: {seed}, Clip skip: 0, Size: big"
@@ -639,6 +685,12 @@ def test_reading_takes_time_in_proportion_to_the_length(block, tail):
         return block * (length // len(block)) + tail
 
     assert growth(lambda text: facts_of(identified(parse_infotext(text))), make) < 3
+
+
+@pytest.mark.parametrize("block", ["a", '"x": {"a":1,', 'a: "', "a: [", ", ", "{"])
+def test_a_line_of_settings_is_read_in_time_in_proportion_to_its_length(block):
+    make = lambda length: f"Steps: 1, {block * (length // len(block))}{{: 1, Seed: 2"
+    assert growth(parse_settings, make, 2_000, 20_000) < 4
 
 
 PIECES = st.sampled_from(

@@ -138,6 +138,7 @@ def test_the_time_grows_with_the_length_of_a_prompt(read, repeated):
 @given(TEXTS, st.integers(1, 30))
 @example("(" * 500 + "[" * 500, 5)
 @example("[" * 500 + "a" + "]" * 500, 5)
+@example("[a:" * 2000 + "b" + ":3]" * 2000, 5)
 @example("[a:b:1e400]", 5)
 @example("(a:1.2.3)", 5)
 @example("(a:" + "9" * 400 + ")", 5)

@@ -42,6 +42,12 @@ def test_parse_names_what_is_wrong(text, reason):
     assert str(error.value).isprintable()
 
 
+def test_a_number_may_be_written_at_any_length():
+    assert skip.parse_skip(f"2.{'0' * 30_000}") == 2 and skip.parse_skip(f"{'0' * 30_000}3") == 3
+    with pytest.raises(ValueError, match="not a finite number"):
+        skip.parse_skip("1" * 30_000)
+
+
 @given(st.text())
 def test_parse_raises_nothing_else(text):
     with contextlib.suppress(ValueError):

@@ -21,8 +21,11 @@ open_clip = pytest.importorskip("open_clip")
 from PIL import Image  # noqa: E402
 
 from clip_skip.standalone.cli.main import main  # noqa: E402
-from clip_skip.standalone.cli.study import NO_STUDY_FILE  # noqa: E402
+from clip_skip.standalone.cli.study import NO_STUDY_FILE, prompts_of  # noqa: E402
+from clip_skip.standalone.demo.model import CHECKPOINT  # noqa: E402
 from clip_skip.standalone.engine.makers import Maker  # noqa: E402
+from clip_skip.standalone.study.folder import NOT_A_RECORD, StudyFolder  # noqa: E402
+from clip_skip.standalone.study.folder import _lines as read_scores  # noqa: E402
 from clip_skip.standalone.study.scores import Clip, ScoreError, load_scores  # noqa: E402
 from clip_skip.study import sentence as study_sentence  # noqa: E402
 from clip_skip.study import statistics  # noqa: E402
@@ -130,14 +133,53 @@ def test_a_half_written_batch_and_score_are_made_again(made, tmp_path):
     before = cells(out)
     (out / ".unfinished").mkdir()
     (out / ".unfinished" / "half.png").write_bytes(b"x")
+    (out / ".table.csv.0123abcd.unfinished").write_bytes(b"x")
     scores = out / "scores" / "right.jsonl"
     scores.write_text(scores.read_text()[:-20])
     (out / before.file[0]).rename(out / "aside.png")
     (out / ".finished" / before.file[0]).parent.mkdir(parents=True)
     (out / "aside.png").rename(out / ".finished" / before.file[0])  # a kill came before it was at its place
     assert study(out, "--size", "128") == 0
-    assert not (out / ".unfinished").exists() and not (out / ".finished").exists()
+    assert not [path.name for path in out.iterdir() if "finished" in path.name]
     pd.testing.assert_frame_equal(cells(out), before)
+
+
+def test_lines_that_are_no_scores_are_left_out(tmp_path):
+    path = tmp_path / "right.jsonl"
+    other = [
+        "5",
+        "[1, 2]",
+        '["a", 5]',
+        '["a", {"right": "x"}]',
+        '["a", {"right": [1]}]',
+        "[" * 100_000,
+        '["a", {"ri',
+        "\udcff",
+    ]
+    other.append('["a", {"right": 1' + "0" * 400 + "}]")
+    lines = ['["a", {"right": 1.0, "right_place": NaN}]', *other, '["b", {"right": 0}]']
+    path.write_text("\n".join(lines), encoding="utf-8", errors="surrogateescape")
+    scores = dict(read_scores(path))
+    assert set(scores) == {"a", "b"} and scores["a"]["right"] == 1 and math.isnan(scores["a"]["right_place"])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"[]", b'"made_with"', b'{"made_with": [1]}', b"[" * 100_000, b"{}"]
+)
+def test_a_broken_record_is_named_and_left_alone(tmp_path, capsys, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.json").write_bytes(content)
+    with pytest.raises(SystemExit):
+        study(tmp_path / "out", "--size", "128")
+    assert str(NOT_A_RECORD(file=str(tmp_path / "out" / "study.json"))) in capsys.readouterr().err
+    assert (tmp_path / "out" / "study.json").read_bytes() == content and not list(tmp_path.rglob("*.png"))
+
+
+def test_no_cell_of_the_table_is_a_formula(tmp_path):
+    shutil.copy(CHECKPOINT, tmp_path / "=1+1.safetensors")
+    more = ["--models", str(tmp_path / "=1+1.safetensors"), "--seeds", "1", "--score", "difference"]
+    assert study(tmp_path / "out", *more, prompts=PROMPTS[:1]) == 0
+    assert set(pd.read_csv(tmp_path / "out" / "table.csv").model) == {"'=1+1"}
 
 
 def test_the_options_may_be_a_file(made, tmp_path, capsys):
@@ -175,6 +217,28 @@ def test_a_file_of_options_that_is_not_there_or_not_toml_is_named(tmp_path, caps
             main(["study", str(tmp_path / name)])
         error = capsys.readouterr().err
         assert message in error and "Errno" not in error
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["models = 3", "models = [1]", "score = 5", "score = [1]", "prompts = 5", "prompts = {a = 1}", "out = 5",
+     "clip = 5", "clip = [1]", "device = 1", "dtype = 5", "loras = 5", "embeddings = [1]", "ray = 5", "ray = true",
+     'batch = "many"', "actors = 1.5", "actor_cpus = true", 'low_memory = "yes"', "size = [64, 64]",
+     "seeds = {a = 1}", "skips = true", "cfg = nan", "negative = 3", "sampler = 3", 'steps = "many"', "steps = 1e400"],
+)  # fmt: skip
+def test_what_another_kind_of_value_is_in_a_file_of_options_is_named(line, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(StudyFolder, "__init__", lambda *args: pytest.fail("something is made"))
+    (tmp_path / "study.toml").write_text(line, encoding="utf-8-sig")
+    out = [] if line.startswith("out") else ["--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as end:
+        main(["study", str(tmp_path / "study.toml"), "--device", "cpu", *out][: None if "device" not in line else 2])
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and re.search(rf"error: (--)?{line.partition(' ')[0]}: ", error), error
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path):
+    (tmp_path / "prompts.txt").write_text("a red cow\na horse\n", encoding="utf-8-sig")
+    assert prompts_of(str(tmp_path / "prompts.txt"), False) == ["a red cow", "a horse"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Two at once: commands and pages that want the same folder, threads that write the same file."""
 
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -16,10 +17,13 @@ from clip_skip.standalone.cli import arguments, study
 from clip_skip.standalone.cli import main as cli
 from clip_skip.standalone.demo import scenes
 from clip_skip.standalone.demo.model import CHECKPOINT
-from clip_skip.standalone.files import IN_USE, InUseError, locked, replacing, save_picture
+from clip_skip.standalone.files import IN_USE, Batches, InUseError, locked, replacing, save_picture, write_text
 from clip_skip.standalone.study.folder import StudyFolder
 from clip_skip.standalone.study.scores import OTHER_SIZE
 from clip_skip.study.plan import StudyPlan
+from clip_skip.sweep.settings import SweepSettings
+
+from .test_app import settings
 
 HOLDS_IT = """
 import sys, pathlib
@@ -67,6 +71,14 @@ def test_the_lock_ends_with_its_process(holder, tmp_path):
         pass
     with locked(tmp_path):
         pass
+
+
+def test_the_page_leaves_a_sweep_alone_that_something_else_is_making(tmp_path):
+    studio = Studio(CHECKPOINT, "cpu", tmp_path)
+    folder = studio.sweep(studio.first, settings(studio), SweepSettings("1", "7")).folder
+    with locked(folder), pytest.raises(InUseError):
+        studio.sweep(studio.first, settings(studio), SweepSettings("1-2", "7"))
+    assert len(list(folder.glob("cells/*.png"))) == 1
 
 
 def test_threads_that_write_one_file_do_not_meet(tmp_path):
@@ -190,6 +202,20 @@ def test_a_saved_picture_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         save_picture(Image.new("RGB", (8, 8)), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_renamed_is_on_the_disk(tmp_path, monkeypatch):
+    """After a power cut there would be an empty file, else."""
+    done, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr("clip_skip.standalone.files.os.fsync", lambda file: done.append("flush") or fsync(file))
+    monkeypatch.setattr("clip_skip.standalone.files.os.replace", lambda *to: done.append("move") or replace(*to))
+    write_text(tmp_path / "a.txt", "text")
+    assert done == ["flush", "move"]
+    done.clear()
+    with Batches(tmp_path).batch() as folder:
+        (folder / "a.npy").write_bytes(b"latents")
+        (folder / "a.png").write_bytes(b"picture")
+    assert done == ["flush", "flush", "move", "move", "move"]
 
 
 # Two windows of a page

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -88,6 +89,20 @@ def test_the_page_shows_a_grid_that_has_another_name(held_paths, tmp_path):
     assert made.grid == made.folder / "grid-2.png" and made.grid.is_file()
 
 
+def test_a_report_that_somebody_reads_may_stay(tmp_path, monkeypatch):
+    pytest.importorskip("diffusers", reason="nothing is made without diffusers")
+    from clip_skip.standalone.sweep.folder import SweepFolder
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "Access is denied", str(path))
+
+    folder = SweepFolder.__new__(SweepFolder)
+    folder.path = tmp_path
+    (tmp_path / "report.png").touch()
+    monkeypatch.setattr(Path, "unlink", refuse)
+    folder.remove("report.png")
+
+
 RESERVED = ["con", "NUL", "aux.v1", "COM1", "lpt9.x", "com¹"]
 
 
@@ -103,6 +118,21 @@ def test_every_checkpoint_has_a_folder_whatever_its_name(name):
 
         assert not ntpath.isreserved(str(windows))
     assert made == files.folder_name(name) != files.folder_name(f"{name}2")
+
+
+def test_the_places_of_a_study_are_allowed_and_the_longest_is_known():
+    pytest.importorskip("diffusers", reason="nothing is made without diffusers")
+    from clip_skip.standalone.study.folder import StudyFolder, place_of
+    from clip_skip.study.plan import StudyPlan
+
+    skips = {"con": (1.0, 2.5, 12.0), "a model": (1.0, 11.25)}
+    prompts = ("a", "a prompt that is longer than the forty letters of a name", "牛")
+    plan = StudyPlan(skips, dict.fromkeys(skips, 1.0), prompts, (1, 2**64 - 1), (7.0, 7.125))
+    folder = StudyFolder.__new__(StudyFolder)
+    folder.job = SimpleNamespace(plan=plan)
+    places = [place_of(cell, "01234567") for cell in plan.cells]
+    assert max(map(len, folder._longest())) == max(map(len, places))
+    assert {place.split("/")[1] for place in places} == {files.folder_name("con"), "a model"}
 
 
 @pytest.mark.parametrize("name", ["model", "v1-5-pruned.emaonly", "模型", "constant", "com10", "null", "a b"])
@@ -138,7 +168,7 @@ def test_texts_are_read_and_written_in_an_encoding_that_is_named():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="which files are mapped is read from Linux's /proc")
-@pytest.mark.parametrize("what", ["checkpoint", "text encoder", "LoRA", "textual inversion", "made for"])
+@pytest.mark.parametrize("what", ["checkpoint", "text encoder", "SDXL's", "LoRA", "textual inversion", "made for"])
 def test_no_file_stays_mapped(what, tmp_path):
     """Windows lets nobody replace a file that is. In float32 nothing is converted, which would be a copy."""
     torch = pytest.importorskip("torch")
@@ -150,10 +180,13 @@ def test_no_file_stays_mapped(what, tmp_path):
     from clip_skip.standalone.engine.loading import AS_USUAL
     from clip_skip.standalone.models import loras, text_encoders
     from clip_skip.standalone.prompts import embeddings
+    from tests.random_model import SMALL_SDXL, random_weights
 
     path = tmp_path / "mapped.safetensors"
     if what == "textual inversion":
         save_file({"emb_params": torch.ones(2, 64)}, path)
+    elif what == "SDXL's":
+        save_file(dict(random_weights(SMALL_SDXL)), path, {"clip_skip.text_heads_g": "4"})
     else:
         with safe_open(CHECKPOINT, framework="pt") as file:
             metadata = file.metadata()
@@ -164,6 +197,7 @@ def test_no_file_stays_mapped(what, tmp_path):
     load = {
         "checkpoint": lambda: AS_USUAL.engine(path, device="cpu"),
         "text encoder": lambda: text_encoders.load_text_encoder(path),
+        "SDXL's": lambda: text_encoders.load_text_encoder(path, "g"),
         "LoRA": lambda: loras.copies(path),
         "textual inversion": lambda: embeddings.read_embedding(path),
         "made for": lambda: inspect(str(path)),

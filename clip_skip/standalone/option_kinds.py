@@ -10,7 +10,7 @@ from clip_skip.messages.message import FIELD_PROBLEM, Message, MessageError, Tem
 from clip_skip.messages.safe_text import well_formed
 from clip_skip.skip import shorten
 
-__all__ = ["OPTION_NOT_WHOLE", "Choice", "FieldError", "Number", "OptionKind", "Switch", "Text"]
+__all__ = ["NOT_A_TEXT", "OPTION_NOT_WHOLE", "Choice", "FieldError", "Number", "OptionKind", "Switch", "Text"]
 
 NOTHING_GIVEN = Template("nothing is given")
 OUTSIDE = Template("{value} is outside {low} to {high}")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.message import FIELD_PROBLEM
-from clip_skip.messages.safe_text import printable
 from clip_skip.pictures.facts import PictureFacts, sentences
 from clip_skip.pictures.reader import SUFFIXES
 
@@ -44,11 +43,11 @@ def picture_answer(file: Path, facts: PictureFacts) -> dict[str, Any]:
 
 def described(file: Path, facts: PictureFacts) -> Iterator[str]:
     """The same in lines for a person."""
-    yield printable(file.name)
+    yield file.name
     for message in sentences(facts):
-        yield f"    {printable(str(message))}"
+        yield f"    {message}"
     for name, label in LABELS.items():
         value = getattr(facts, name)
         if value not in (None, ""):
             text = f"{value:g}" if isinstance(value, float) else str(value)
-            yield f"    {FIELD_PROBLEM(field=label, problem=printable(text))}"
+            yield f"    {FIELD_PROBLEM(field=label, problem=text)}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from clip_skip.messages.message import Template, reason
-from clip_skip.messages.safe_text import well_formed
 from clip_skip.prompt.override import warn_replaced
 from clip_skip.prompt.parsed import find_warnings, parse_negative, parse_prompt
 from clip_skip.skip import shorten
@@ -30,7 +29,7 @@ from clip_skip.standalone.cli.arguments import (
 )
 from clip_skip.standalone.cli.console import print_lines, warn
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE, Sizes
-from clip_skip.standalone.option_kinds import OPTION_NOT_WHOLE
+from clip_skip.standalone.option_kinds import NOT_A_TEXT, OPTION_NOT_WHOLE
 from clip_skip.standalone.options import STUDY, defaults
 from clip_skip.standalone.prompts.networks import network_warnings
 from clip_skip.sweep.axis import parse_axis
@@ -64,6 +63,8 @@ DEFAULTS: dict[str, Any] = {
 MOST_PICTURES = 1_000_000
 
 NUMBERS = ("batch", "actors", "actor_cpus")
+TEXTS = ("clip", "device", "dtype", "embeddings", "loras", "out", "ray")
+LISTS = ("models", "score")
 
 STOPPED = Template("Stopped. {done} of {pictures} pictures are in {folder}; the same command makes the others.")
 STUDY_MADE = Template("{made} pictures made, {kept} kept, in {seconds} s: {page}")
@@ -151,9 +152,11 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
         setattr(options, name, value)
     for option in STUDY:
         setattr(options, option.argument, option.check(getattr(options, option.argument), option.flag))
-    for name in ("models", "score"):
+    for name in LISTS:
         value = getattr(options, name)
-        setattr(options, name, [value] if isinstance(value, str) else value)
+        setattr(options, name, value if isinstance(value, list) else [value])
+    for name in (*TEXTS, *LISTS):
+        check_texts(name, getattr(options, name) if name in LISTS else [getattr(options, name)])
     for name in ("seeds", "skips", "cfg", "size"):
         setattr(options, name, as_typed(getattr(options, name)))
     for name in NUMBERS:
@@ -194,6 +197,13 @@ def as_typed(value: Any) -> str | None:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def check_texts(name: str, values: Sequence[Any]) -> None:
+    """ArgumentError unless each of `values` is a text, a path, or not given."""
+    for value in values:
+        if not isinstance(value, (str, Path, type(None))):
+            raise ArgumentError.of(name, NOT_A_TEXT(value=shorten(str(value))))
+
+
 def prompts_of(value: Any, demo: bool) -> list[str]:
     """The prompts: a list of them, or a file with one on each line."""
     if value is None:
@@ -209,7 +219,9 @@ def prompts_of(value: Any, demo: bool) -> list[str]:
             raise ArgumentError.of("--prompts", NO_STUDY_FILE_AT(path=value)) from None
         except (OSError, ValueError) as error:
             raise ArgumentError.of("--prompts", reason(error)) from error
-    texts = (well_formed(str(line)).strip() for line in value)
+    if not isinstance(value, list):
+        raise ArgumentError.of("--prompts", NOT_A_TEXT(value=shorten(str(value))))
+    texts = (str(line).strip() for line in value)
     prompts = list(dict.fromkeys(text for text in texts if text))
     if not prompts:
         raise ArgumentError.of("--prompts", NO_PROMPT)

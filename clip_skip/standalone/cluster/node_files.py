@@ -13,6 +13,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from clip_skip.messages.message import Template
@@ -55,7 +56,8 @@ def node_folder() -> Path:
     """The folder of this user's checkpoints on this machine. Raises `ClusterError` if others can write to it."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"clip-skip-checkpoints-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     status = folder.lstat()
     is_private = not hasattr(os, "getuid") or (status.st_uid == user and not status.st_mode & 0o077)
     if not stat.S_ISDIR(status.st_mode) or not is_private:
@@ -80,7 +82,7 @@ def keep(name: str, digest: str, files: Mapping[str, bytes]) -> Path:
     unfinished_folder = Path(tempfile.mkdtemp(dir=parent, prefix="."))
     try:
         for file_name, content in files.items():
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(unfinished_folder / Path(file_name).name, flags, 0o600), "wb") as file:
                 file.write(content)
         folder = parent / digest

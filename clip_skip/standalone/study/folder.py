@@ -133,10 +133,12 @@ def place_of(cell: StudyCell, identity: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    with path.open(encoding="utf-8") as file:
+    """The scores in the file at `path`. Lines that are none are left out."""
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 of, values = json.loads(line)
-            except ValueError:
+                scores = {name: float(value) for name, value in values.items()}
+            except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
-            yield of, values
+            yield str(of), scores
