@@ -35,6 +35,8 @@ class Component:
         unknown = settings.keys() - {*known}
         if unknown or len(values) > len(known):
             raise TypeError(f"{type(self).__name__} has no parameters {sorted(unknown)} in every gradio of the hosts")
+        if callable(settings.get("value")):
+            raise TypeError(f"gradio calls {settings['value']!r} for the value of {type(self).__name__} at each load")
         self.__dict__.update(settings)
 
     def __enter__(self):

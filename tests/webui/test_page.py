@@ -738,6 +738,7 @@ def test_nothing_moves_for_those_who_ask_for_that(page, moving):
 
 
 def test_the_layers_part_of_the_tab(page):
+    assert page.get_by_text("undefined", exact=True).count() == 0, "gradio has called what should be a text"
     page.locator("#tabs button", has_text="Clip Skip").first.click()
     page.locator("#clip_skip_layers_prompt textarea").fill("a red cow <clipskip:3>")
     page.locator("#clip_skip_layers_show").click()
