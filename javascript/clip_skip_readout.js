@@ -117,7 +117,7 @@
         }
         if (!readout) {
             readout = clipSkip.element("div", {id: "clip_skip_readout", role: "status"});
-            place.append(readout);
+            place.insertBefore(readout, place.querySelector("#clip_skip_remember"));
         }
         const [line, more, unused] = clipSkip.line(tab);
         const idle = String(unused);
@@ -127,7 +127,7 @@
         if (readout.title !== title) readout.title = title;
         const own = advice();
         const shown = clipSkip.find("#clip_skip_advice");
-        if (!shown) place.append(own);
+        if (!shown) place.insertBefore(own, place.querySelector("#clip_skip_remember"));
         else if (shown.innerHTML !== own.innerHTML) shown.replaceWith(own);
     };
 })();
