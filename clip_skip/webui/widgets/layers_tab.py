@@ -50,8 +50,8 @@ def build_layers_tab() -> None:
                 visible=False,
             )
             take = gr.Button("Copy prompt from txt2img", elem_id="clip_skip_layers_take")
-            show = str(SHOW_LAYERS)  # gradio would call a template
-            button = gr.Button(show, variant="primary", elem_id="clip_skip_layers_show")
+            label = str(SHOW_LAYERS)  # gradio would call a template
+            button = gr.Button(label, variant="primary", elem_id="clip_skip_layers_show")
     sentence = gr.Textbox(label=SUMMARY, interactive=False, elem_id="clip_skip_layers_sentence")
     picture = gr.Image(
         label=LAYERS, show_label=False, type="pil", interactive=False, elem_id="clip_skip_layers_picture"
