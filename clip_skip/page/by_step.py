@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from clip_skip.prompt.markers import LETTERS
 from clip_skip.prompt.parsed import Values, read_marked
 from clip_skip.prompt.precedence import Texts
 
@@ -25,10 +26,10 @@ LONGEST_OUTLINE = 4000
 MOST_WORK = 200_000
 """Characters of the outlines of all sub-prompts, times steps."""
 
-WORDS = re.compile(r"(?:\\[^\n\u206a-\u206f]|[^\\()\[\]:|\u206a-\u206f])+")
+WORDS = re.compile(rf"(?:\\[^\n{LETTERS}]|[^\\()\[\]:|{LETTERS}])+")
 """Text between the signs of prompt editing and the characters of markers."""
 
-OTHERS = re.compile(r"[^\u206a-\u206f]+")
+OTHERS = re.compile(f"[^{LETTERS}]+")
 
 NUMBER = re.compile(r"[\s\d.eE+-]+")
 

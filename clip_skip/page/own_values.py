@@ -37,7 +37,7 @@ class OwnValue:
 
 
 def list_values(checkpoints: Mapping[str, str], store: Store, selected_path: str | None) -> list[OwnValue]:
-    """All of `checkpoints`, paths by their names. selected: the path of the selected one."""
+    """All of `checkpoints`, paths by their names. selected_path: that of the selected one."""
     return [describe(name, path, store, path == selected_path) for name, path in checkpoints.items()]
 
 

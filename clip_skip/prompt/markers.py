@@ -15,7 +15,10 @@ from collections.abc import Mapping
 
 from clip_skip.skip import format_skip
 
-__all__ = ["find_values", "strip", "write_marker"]
+__all__ = ["LETTERS", "find_values", "strip", "write_marker"]
+
+LETTERS = r"\u206a-\u206f"
+"""The characters of markers, as a range in a regular expression."""
 
 _DIGITS = "\u206a\u206b\u206c\u206d\u206e"
 _END = "\u206f"

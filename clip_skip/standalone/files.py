@@ -153,11 +153,8 @@ class Batches:
 
     def __init__(self, folder: Path) -> None:
         """Recovers from an interruption: a complete batch is moved to its place, an incomplete one is removed."""
-        self._folder, self._unfinished_folder, self._finished_folder = (
-            folder,
-            folder / ".unfinished",
-            folder / ".finished",
-        )
+        self._folder = folder
+        self._unfinished_folder, self._finished_folder = folder / ".unfinished", folder / ".finished"
         shutil.rmtree(self._unfinished_folder, ignore_errors=True)
         self._move()
 

@@ -155,8 +155,9 @@ def complete(arguments: argparse.Namespace) -> argparse.Namespace:
     for name in LISTS:
         value = getattr(options, name)
         setattr(options, name, value if isinstance(value, list) else [value])
-    for name in (*TEXTS, *LISTS):
-        check_texts(name, getattr(options, name) if name in LISTS else [getattr(options, name)])
+        check_texts(name, getattr(options, name))
+    for name in TEXTS:
+        check_texts(name, [getattr(options, name)])
     for name in ("seeds", "skips", "cfg", "size"):
         setattr(options, name, as_typed(getattr(options, name)))
     for name in NUMBERS:
