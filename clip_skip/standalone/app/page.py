@@ -239,7 +239,6 @@ def main(page: Page, port: int | None = None, browser: bool = True, access: Acce
     app, address, _ = launch(server_port=port, share=False, prevent_thread_lock=True, quiet=True, **options)
     studio = page.studio
     add_routes(app, studio.checkpoints, studio.sweeps, page.voice.translate, studio.loading.loras)
-    gc.collect()
     gc.freeze()  # else each full collection goes through all of torch, and every answer waits for it
     if browser:
         webbrowser.open(address)
