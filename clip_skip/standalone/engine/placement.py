@@ -42,9 +42,8 @@ def free_memory(device: torch.device) -> float:
     """
     if device.type != "cuda":
         return math.inf
-    cached_bytes = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
-        device
-    )  # by torch, from earlier batches
+    # by torch, from earlier batches
+    cached_bytes = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     current = device if device.index is not None else None  # torch 2.1 takes no other
     return float(torch.cuda.mem_get_info(current)[0] + cached_bytes)
 
