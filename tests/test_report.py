@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,8 +61,18 @@ def test_a_constant_has_no_variation_and_single_lines_work(shape):
 def test_blocks_do_not_matter(monkeypatch):
     values = random.integers(0, 256, (3, 4, 1000), dtype=np.uint8)
     whole = report.split_variation(values)
-    monkeypatch.setattr(report, "_BLOCK", 7)
-    assert vars(report.split_variation(values)) == pytest.approx(vars(whole))
+    for few in (7, 50):  # less than one element of each picture, and four
+        monkeypatch.setattr(report, "_BLOCK", few)
+        assert vars(report.split_variation(values)) == pytest.approx(vars(whole))
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures():
+    values = np.zeros((100, 12, 64, 64, 3), dtype=np.uint8)
+    tracemalloc.start()
+    report.split_variation(values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
 
 
 def pictures():

@@ -62,7 +62,8 @@ STEPS_OVER_SEEDS = Template(
 )
 CHANGE = Template("{change} on a scale of 255 (95% interval {low} to {high})")
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 22
+"""Numbers that are in float64 at once, of all pictures together: 32 MB, and as much again for their squares."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,9 @@ def split_variation(values: np.ndarray) -> Shares:
     rows, columns = values.shape[:2]
     elements = values.reshape(rows, columns, -1)
     sums = np.zeros(3)
-    for start in range(0, elements.shape[2], _BLOCK):
-        block = elements[:, :, start : start + _BLOCK].astype(np.float64)
+    step = max(1, _BLOCK // (rows * columns))
+    for start in range(0, elements.shape[2], step):
+        block = elements[:, :, start : start + step].astype(np.float64)
         block -= block.mean((0, 1))
         by_row = block.mean(1, keepdims=True)
         by_column = block.mean(0, keepdims=True)

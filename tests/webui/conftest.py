@@ -62,10 +62,13 @@ class WebUI:
         answer["info"] = json.loads(answer["info"])
         return answer
 
-    def plot_inputs(self):
-        """The inputs of the host's X/Y/Z plot, which differ between the hosts in number and in order."""
+    def script_inputs(self, name):
+        """The inputs of a script of the host on txt2img; they differ between the hosts in number and in order."""
         scripts = self.call("/sdapi/v1/script-info")
-        return next(one["args"] for one in scripts if one["name"] == "x/y/z plot" and not one["is_img2img"])
+        return next(one["args"] for one in scripts if one["name"] == name and not one["is_img2img"])
+
+    def plot_inputs(self):
+        return self.script_inputs("x/y/z plot")
 
     def installed(self, name):
         """The folder of the extension that has `name` in its own, or None where none is on."""

@@ -88,8 +88,10 @@ def test_each_prompt_of_a_list_has_its_own(webui):
     """The host's script copies the processing object for each line."""
     both = f"--prompt '{PROMPT} <clipskip:5>' --negative_prompt '<clipskip:1>{NEGATIVE}'"
     lines = "\n".join((f"<clipskip:2> {PROMPT}", PROMPT, both))
-    script = {"script_name": "prompts from file or textbox", "script_args": [False, False, "start", lines]}
-    pictures = webui.pictures("", "", **script)
+    name = "prompts from file or textbox"
+    args = [False, False, "start", lines]
+    args += [one["value"] for one in webui.script_inputs(name)[len(args) :]]  # Forge's makes a picture of them all, too
+    pictures = webui.pictures("", "", script_name=name, script_args=args)
     assert len(pictures) == 3
     assert same(pictures[0], webui.at(2, PROMPT))
     assert same(pictures[1], webui.at(1, PROMPT))
