@@ -316,7 +316,11 @@ def make(page):
 
 
 def expect_slider(page, value):
-    sync_api.expect(slider(page)).to_have_value(str(value), timeout=60_000)
+    try:
+        sync_api.expect(slider(page)).to_have_value(str(value), timeout=60_000)
+    except AssertionError as error:
+        said = page.evaluate("clipSkip.fetch('remembered')")
+        raise AssertionError(f"{error}\nThe server says {said}") from error
 
 
 def fill(page, place, value):
