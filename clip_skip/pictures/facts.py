@@ -12,7 +12,7 @@ from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
-from clip_skip.pictures.numbering import convert
+from clip_skip.pictures.numbering import UNTRACEABLE, convert
 from clip_skip.pictures.reader import read_infotext
 from clip_skip.prompt.precedence import prompt_tag
 
@@ -118,7 +118,7 @@ def own_number(infotext: Infotext) -> str | None:
     if infotext.skips:
         return ", ".join(f"{part} {number or 'none'}" for part, number in infotext.skips)
     text = infotext.skip_text
-    return None if text is None else text.strip()[:LONGEST_NUMBER] or None
+    return None if text in (None, UNTRACEABLE) else str(text).strip()[:LONGEST_NUMBER] or None
 
 
 def lenient(infotext: Infotext, name: str) -> int | None:
