@@ -705,6 +705,25 @@ def test_easy_diffusion_draw_things_and_swarmui_in_jpeg(tmp_path):
     assert seen(path)[:2] == ("Fooocus", 3.0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "family"),
+    [("sdxl_txt2img", "SDXL"), ("flux_img2img", "Flux"), ("z_image_txt2img", "z_image"), ("inpaint", "")],
+)
+def test_invokeais_mode_names_the_model_where_nothing_else_does(mode, family):
+    values = {"positive_prompt": "a cat", "generation_mode": mode, "model": None}
+    info = PngImagePlugin.PngInfo()
+    info.add_text("invokeai_metadata", json.dumps(values))
+    with container.io.BytesIO() as file:
+        Image.new("1", (1, 1)).save(file, "PNG", pnginfo=info)
+        assert read_infotext(file.getvalue()).family == family
+
+
+@pytest.mark.parametrize("models", [5, "x", {"a": 1}, [5], [None]])
+def test_models_of_another_type_hide_nothing_else_of_swarmui(tmp_path, models):
+    values = {**json.loads(swarm(clipstopatlayer=-2)), "sui_models": models}
+    assert seen(png(tmp_path / "p.png", parameters=json.dumps(values)))[:2] == ("SwarmUI", 2.0)
+
+
 def test_draw_things_in_xmp(tmp_path):
     comment = json.dumps({**DRAW_THINGS, "clip_skip": 2}).replace('"', "&quot;")
     xmp = f'<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{comment}</rdf:li></rdf:Alt></exif:UserComment>'
@@ -820,13 +839,50 @@ def test_samplers_have_the_webuis_names(name, schedule, names):
     assert webui_names(name, schedule) == names
 
 
+def png_chunk(kind, data):
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("before", [{}, {"Software": "x"}, {"date:create": "2024-01-01", "Title": "y"}])
+def test_texts_may_come_after_the_pixels(tmp_path, before):
+    data = png(tmp_path / "p.png", **before).read_bytes()
+    text = b"parameters\0" + infotext(f"{WHOLE}, Clip skip: 2").encode()
+    late = data[:-12] + png_chunk(b"tEXt", text) + data[-12:]
+    for source in (late, late[:-12]):
+        assert read_facts(source).clip_skip == 2.0
+    (tmp_path / "p.png").write_bytes(late)
+    assert read_facts(tmp_path / "p.png").clip_skip == 2.0
+    data = data[:-12] + png_chunk(b"tEXt", b"prompt\0" + json.dumps(graph(-2)).encode()) + data[-12:]
+    assert seen_in(data) == ("ComfyUI", 2.0)
+
+
+def seen_in(data):
+    facts = read_facts(data)
+    return facts.tool, facts.clip_skip
+
+
+def test_comfyuis_animated_png_has_its_graph_in_chunks_of_its_own():
+    info = PngImagePlugin.PngInfo()
+    for name, text in (("prompt", json.dumps(graph(-2))), ("workflow", "{}")):
+        info.add(b"comf", name.encode() + b"\0" + text.encode(), after_idat=True)
+    frames = [Image.new("RGB", (64, 96), color) for color in ("red", "blue", "green")]
+    for count in (1, 3):
+        with container.io.BytesIO() as file:
+            frames[0].save(file, "PNG", pnginfo=info, save_all=True, append_images=frames[1:count])
+            data = file.getvalue()
+        assert seen_in(data) == ("ComfyUI", 2.0)
+        for end in range(8, len(data), 37):
+            try:
+                seen_in(data[:end])
+            except PictureError as error:
+                assert str(error)
+
+
 def hostile_files(folder):
     """Files that readers have stumbled over."""
     plain = b"\x89PNG\r\n\x1a\n"
 
-    def chunk(kind, data):
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
+    chunk = png_chunk
     head = chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\2\0\0\0")
     end = chunk(b"IDAT", zlib.compress(b"\0\0\0\0")) + chunk(b"IEND", b"")
     bomb = zlib.compress(b"a" * 100_000_000, 9)
