@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from clip_skip import skip
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS, Panel, restored
-from clip_skip.pictures.infotext import Infotext, skip_key
+from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.numbering import CLIP_SKIP_IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
-from clip_skip.skip import shorten
+from clip_skip.skip import shorten, skip_key
 from clip_skip.standalone.option_kinds import Choice, Number
 from clip_skip.standalone.options import OPTIONS, Option
 from clip_skip.standalone.pictures.checkpoint import find_checkpoint as checkpoint
