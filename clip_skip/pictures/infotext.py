@@ -17,7 +17,7 @@ from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.pictures.errors import PictureError
 from clip_skip.skip import shorten
 
-__all__ = ["Infotext", "compose", "parse_infotext", "split_settings"]
+__all__ = ["NEGATIVE", "Infotext", "compose", "parse_infotext", "parse_settings", "split_settings"]
 
 VALUE_NOT_A_NUMBER = Template("{value} is not a number")
 VALUE_NOT_WHOLE = Template("{value} is not a whole number")
