@@ -311,6 +311,69 @@ def test_a_switch_of_conditionings_passes_on_one_prompt(tmp_path):
     assert (facts.clip_skip, facts.prompt, facts.negative) == (3.0, "a dog", "dark")
 
 
+def sampler_of(node, **inputs):
+    return ("KSampler", {**graph()["5"]["inputs"], "positive": [node, 1], "negative": [node, 2], **inputs})
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "sampler"),
+    [
+        ("Context (rgthree)", ("positive", "negative"), sampler_of("8")),
+        ("easy pipeIn", ("pos", "neg"), ("easy kSampler", {"pipe": ["8", 0], "seed": 5, "steps": 20})),
+        ("ToBasicPipe", ("positive", "negative"), ("ImpactKSamplerBasicPipe", {"basic_pipe": ["8", 0], "seed": 5})),
+    ],
+)
+def test_a_node_that_carries_a_clip_beside_conditionings_has_not_encoded_them(tmp_path, kind, names, sampler):
+    carried = {"clip": SEVEN, names[0]: ["2", 0], names[1]: ["3", 0], "model": ["1", 0]}
+    nodes = graph(-2, **{"9": last_layer(-3, ["1", 1]), "3": encode("dark", NINE), "8": (kind, carried), "5": sampler})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes)))
+    assert facts.said == "prompt -2, negative prompt -3"
+    assert (facts.prompt, facts.negative) == ("a cat", "dark")
+
+
+def test_a_node_that_encodes_texts_from_elsewhere_is_an_encoder(tmp_path):
+    both = {"clip": SEVEN, "positive": ["8", 0], "negative": ["9", 0]}
+    texts = {"8": ("PrimitiveString", {"value": "a dog"}), "9": ("PrimitiveString", {"value": "bright"})}
+    nodes = graph(-2, **texts, **{"2": ("Encode Both", both), "5": sampler_of("2")})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes)))
+    assert (facts.clip_skip, facts.prompt, facts.negative) == (2.0, "a dog", "bright")
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("StringConcatenate", {"string_a": ["9", 0], "string_b": "far away", "delimiter": ", "}),
+        ("JoinStrings", {"delimiter": ", ", "string1": ["9", 0], "string2": "far away"}),
+        ("Text Concatenate", {"delimiter": ", ", "text_a": ["9", 0], "text_b": "far away", "text_c": ""}),
+        ("CR Text Concatenate", {"text1": ["9", 0], "text2": "far away", "separator": ", "}),
+        ("easy promptConcat", {"prompt1": ["9", 0], "prompt2": "far away", "separator": ", "}),
+    ],
+)
+def test_a_prompt_may_be_joined_of_several_texts(tmp_path, kind, inputs):
+    nodes = graph(
+        -2, **{"2": encode(["8", 0], SEVEN), "8": (kind, inputs), "9": ("PrimitiveString", {"value": "a cat"})}
+    )
+    assert read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes))).prompt == "a cat, far away"
+
+
+def test_joined_texts_end():
+    """Each text is the next one twice, and the last one is the first again."""
+    double = {
+        f"t{i}": ("StringConcatenate", {name: [f"t{i + 1}", 0] for name in ("string_a", "string_b")}) for i in range(99)
+    }
+    for last in ("x", ["t0", 0]):
+        texts = {**double, "t99": ("StringConcatenate", {"string_a": last, "string_b": last})}
+        facts = read_facts(json.dumps(graph(-2, **texts, **{"2": encode(["t0", 0], SEVEN)})).encode())
+        assert facts.clip_skip == 2.0 and len(facts.prompt) <= 100_000
+
+
+def test_a_size_that_is_no_number_is_the_pictures(tmp_path):
+    picker = ("SDXL Empty Latent Size Picker+", {"resolution": "832x1216 (0.68)"})
+    latent = ("EmptyLatentImage", {"width": ["8", 0], "height": ["8", 1]})
+    path = png(tmp_path / "p.png", prompt=json.dumps(graph(-2, **{"8": picker, "4": latent})))
+    assert read_facts(path).size == "64x96"
+
+
 def test_what_a_node_makes_zero_is_no_negative_prompt(tmp_path):
     zero = graph(-2, **{"3": ("ConditioningZeroOut", {"conditioning": ["2", 0]})})
     facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(zero)))

@@ -116,7 +116,7 @@ def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterato
 
 def size_of(graph: Graph, sampler: str) -> str | None:
     latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
-    numbers = [graph.find(latent, *names) for names in (WIDTHS, HEIGHTS)] if latent else []
+    numbers = [graph.find(latent, *names, kind=(int,)) for names in (WIDTHS, HEIGHTS)] if latent else []
     return "{}x{}".format(*numbers) if numbers and None not in numbers else None
 
 

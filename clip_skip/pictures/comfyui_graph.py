@@ -25,18 +25,24 @@ SELECTORS = ("select", "Input", "index", "switch", "boolean", "cond")
 ANSWERS = {True: ("on_true", "tt_value"), False: ("on_false", "ff_value")}
 """The inputs that a switch passes on for yes and no (ComfyUI, KJNodes, Crystools, Easy Use; Impact Pack)."""
 
-PIPES = ("guider", "pipe", "sdxl_tuple")
+PIPES = ("guider", "pipe", "basic_pipe", "sdxl_tuple")
 """Inputs that bring a sampler its conditionings, and often its model, with other things."""
 
-TEXT_INPUTS = ("text", "text_g", "prompt", "populated_text", "wildcard_text", "clip_l", "string")
+TEXT_INPUTS = ("text", "text_g", "text_l", "prompt", "populated_text", "wildcard_text", "clip_l", "string")
+PART_OF_TEXT = re.compile(r"(?:string|text|prompt)_?[a-d1-9]")
+"""The inputs of nodes that join texts (ComfyUI, KJNodes, WAS, Comfyroll, Easy Use)."""
+
 VALUE_INPUTS = ("value", "int", "Number", "number", "Value", "INT", "float", "seed", "noise_seed")
-CONDITIONINGS = ("positive", "negative", "conditioning", "cond1", "cond2", *PIPES)
+POSITIVE, NEGATIVE = ("positive", "pos"), ("negative", "neg")
+CONDITIONINGS = (*POSITIVE, *NEGATIVE, "conditioning", "cond1", "cond2", *PIPES)
 OF_SAMPLERS = ("sampler_name", "sampler", "sigmas", "steps", "latent_image", "noise_seed", "seed")
 NOT_CONDITIONING = {
     *("model", "vae", "image", "images", "pixels", "mask", "latent", "latent_image", "samples", "control_net", "noise"),
     *("clip_vision", "clip_vision_output", "style_model", "sampler", "sigmas", "init_image", "start_image"),
 }
 MODEL_INPUTS = ("ckpt_name", "unet_name", "model_name", "base_ckpt_name")
+
+LONGEST_TEXT = 100_000
 
 MOST_NODES, MOST_SAMPLERS, MOST_ENCODERS = 2000, 20, 20
 """Larger graphs aren't read: nobody builds one by hand, and every path through a graph is followed."""
@@ -53,6 +59,8 @@ class Graph:
     nodes: Mapping[str, Node]
     _links: dict[str, dict[str, str]] = field(default_factory=dict, init=False, compare=False, repr=False)
     _skips: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _encoders: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _joined: dict[str, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def linked(self, value: object) -> str | None:
         """The id of the node that `value` is a link to."""
@@ -110,13 +118,14 @@ class Graph:
 
     def encoders(self, sampler: str, negative: bool) -> list[str]:
         """The nodes that encode the prompt, or the negative prompt, of `sampler`."""
-        own = ("negative",) if negative else ("positive", "conditioning", "cond1", "cond2")
+        own = NEGATIVE if negative else (*POSITIVE, "conditioning", "cond1", "cond2")
 
         def step(node: str) -> Iterable[str]:
             if node != sampler and self.is_encoder(node):
                 return ()
             links = self.links(node, NOT_CONDITIONING)
-            if node == sampler or "guider" in self.nodes[node].kind.lower() or {"positive", "negative"} <= links.keys():
+            both = any(name in links for name in POSITIVE) and any(name in links for name in NEGATIVE)
+            if node == sampler or "guider" in self.nodes[node].kind.lower() or both:
                 prompt_sources = [links[name] for name in own if name in links]
                 return prompt_sources or [links[name] for name in PIPES if name in links]
             return () if "zeroout" in self.nodes[node].kind.lower() else links.values()
@@ -126,11 +135,24 @@ class Graph:
 
     def is_encoder(self, node: str) -> bool:
         """Whether `node` turns a text into a conditioning, where a search upstream ends."""
+        if node not in self._encoders:
+            self._encoders[node] = self._encodes(node)
+        return self._encoders[node]
+
+    def _encodes(self, node: str) -> bool:
         inputs = self.nodes[node].inputs
-        has_text = any(name in inputs for name in (*TEXT_INPUTS, "positive", "negative"))
-        if self.linked(inputs.get("clip")) is not None:
-            return has_text or not any(name in inputs for name in CONDITIONINGS)
-        return has_text and self.sets_skip(node)
+        has_text = any(name in inputs for name in TEXT_INPUTS)
+        if self.linked(inputs.get("clip")) is None:
+            return (has_text or any(name in inputs for name in (*POSITIVE, *NEGATIVE))) and self.sets_skip(node)
+        others = [other for name, other in self.links(node).items() if name in CONDITIONINGS]
+        if has_text or not others:
+            return True
+
+        def step(one: str) -> Iterable[str]:
+            return self.links(one, NOT_CONDITIONING).values()
+
+        before = (one for other in others for one in self.upstream(other, step))
+        return not any(self.linked(self.nodes[one].inputs.get("clip")) or self.sets_skip(one) for one in before)
 
     def sets_skip(self, node: str) -> bool:
         return any(name in self.nodes[node].inputs for name in SKIP_INPUTS)
@@ -176,11 +198,23 @@ class Graph:
                 return text
         return ""
 
-    def find(self, start: str, *names: str) -> object:
+    def joined(self, node: str) -> str | None:
+        """The text of a node that joins several; None for another node."""
+        if node not in self._joined:
+            self._joined[node] = None  # what it finds where the texts go round in a circle
+            inputs = self.nodes[node].inputs
+            names = sorted(name for name in inputs if PART_OF_TEXT.fullmatch(name))
+            delimiter = next((inputs[name] for name in ("delimiter", "separator") if name in inputs), "")
+            if len(names) > 1 and isinstance(delimiter, str):
+                texts = [self.resolve(inputs[name], str) for name in names]
+                self._joined[node] = delimiter.join(filter(None, texts))[:LONGEST_TEXT]
+        return self._joined[node]
+
+    def find(self, start: str, *names: str, kind: tuple[type, ...] = (int, float, str)) -> object:
         """The first value under one of `names` in `start` or above it."""
         for node in self.upstream(start, lambda node: self.links(node).values()):
             for name in names:
-                value = self.resolve(self.nodes[node].inputs.get(name), (int, float, str))
+                value = self.resolve(self.nodes[node].inputs.get(name), kind)
                 if value is not None:
                     return value
         return None
@@ -197,6 +231,8 @@ class Graph:
 
         for node in self.upstream(start, step):
             inputs = self.nodes[node].inputs
+            if kind is str and (text := self.joined(node)) is not None:
+                return text
             values = {name: one for name, one in inputs.items() if is_one(one, kind)}
             preferred_values = [values[name] for name in (*VALUE_INPUTS, *TEXT_INPUTS) if name in values]
             if preferred_values or len(values) == 1:
