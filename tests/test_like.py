@@ -382,6 +382,8 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
         assert error.value.message == checkpoints.NOT_THERE(name=f'"{name}"', hash=known, place="this folder")
     among_all = identify_infotext(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
     assert recipe.checkpoint(among_all, files, "this folder") == (files[2], None)
+    swarmui = Infotext("a", "", {"Model": "sub/m", "Model hash": "ab" * 32}, "SwarmUI")  # a hash of the tensors alone
+    assert recipe.checkpoint(swarmui, files, "this folder") == (files[1], None)
 
 
 def test_the_command_makes_a_picture_again(tmp_path, capsys):

@@ -781,6 +781,15 @@ def test_invokeais_mode_names_the_model_where_nothing_else_does(mode, family):
         assert read_infotext(file.getvalue()).family == family
 
 
+@pytest.mark.parametrize("prefix", ["", "comfyui"])
+def test_swarmuis_sampler_had_another_key_before(tmp_path, prefix):
+    values = json.loads(swarm(clipstopatlayer=-2))
+    params = {key: value for key, value in values["sui_image_params"].items() if key != "sampler"}
+    values["sui_image_params"] = {**params, f"{prefix}sampler": "dpmpp_2m", f"{prefix}scheduler": "karras"}
+    found = read_infotext(png(tmp_path / "p.png", parameters=json.dumps(values))).parameters
+    assert (found["Sampler"], found["Schedule type"]) == ("DPM++ 2M", "Karras")
+
+
 @pytest.mark.parametrize("models", [5, "x", {"a": 1}, [5], [None]])
 def test_models_of_another_type_hide_nothing_else_of_swarmui(tmp_path, models):
     values = {**json.loads(swarm(clipstopatlayer=-2)), "sui_models": models}

@@ -62,8 +62,8 @@ def read_swarmui(texts: PictureTexts) -> Infotext | None:
     main = next((one for one in models if member(one, "param") == "model"), None) if isinstance(models, list) else None
     values = {
         "Steps": member(params, "steps"),
-        "Sampler": member(params, "sampler") or "euler",
-        "Schedule type": member(params, "scheduler") or "normal",
+        "Sampler": member(params, "sampler", "comfyuisampler") or "euler",
+        "Schedule type": member(params, "scheduler", "comfyuischeduler") or "normal",
         "CFG scale": member(params, "cfgscale"),
         "Seed": member(params, "seed"),
         "Size": sized(member(params, "width"), member(params, "height")),
