@@ -781,6 +781,15 @@ def test_invokeais_mode_names_the_model_where_nothing_else_does(mode, family):
         assert read_infotext(file.getvalue()).family == family
 
 
+def test_fooocus_prompts_are_those_with_the_styles(tmp_path):
+    """As in its other scheme, which writes the prompts that were encoded."""
+    full = {"full_prompt": ["cinematic still a cat", "sharp"], "full_negative_prompt": ["anime", "dark"]}
+    facts = read_facts(png(tmp_path / "p.png", parameters=fooocus(clip_skip=2, **full)))
+    assert (facts.prompt, facts.negative) == ("cinematic still a cat, sharp", "anime, dark")
+    facts = read_facts(png(tmp_path / "p.png", parameters=fooocus(full_prompt=[], full_negative_prompt=5)))
+    assert (facts.prompt, facts.negative) == ("a cat", "dark")
+
+
 @pytest.mark.parametrize("prefix", ["", "comfyui"])
 def test_swarmuis_sampler_had_another_key_before(tmp_path, prefix):
     values = json.loads(swarm(clipstopatlayer=-2))
@@ -1187,6 +1196,15 @@ def test_the_command_inspects_pictures(tmp_path, capsys):
     assert main(["inspect", *files[:2]]) == 0
     out = capsys.readouterr().out
     assert str(fact_texts.MADE_AT_OWN(tool="ComfyUI", value="2", number="-2")) in out and "Seed: 5\n" in out
+
+
+@pytest.mark.parametrize("name", ["p.jfif", "p.jpe", "p.apng", "p.PNG", "p.JPEG"])
+def test_the_command_knows_a_picture_by_any_of_its_suffixes(tmp_path, capsys, name):
+    data = png(tmp_path / "made.png", parameters=infotext(f"{WHOLE}, Clip skip: 2")).read_bytes()
+    (tmp_path / name).write_bytes(data)
+    assert main(["inspect", "--json", str(tmp_path / name)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["picture"]["clip_skip"] == 2
 
 
 def test_the_command_takes_a_folder_of_pictures_and_shows_no_control_characters(tmp_path, capsys):

@@ -149,7 +149,7 @@ def in_brackets(both_prompts: str) -> tuple[str, str]:
 
 
 def read_fooocus(texts: PictureTexts) -> Infotext | None:
-    """The scheme "fooocus"; "a1111" is an infotext."""
+    """The scheme "fooocus"; "a1111" is an infotext. The full prompts have the styles in them, as in an infotext."""
     data = data_in(texts, *JSON_PLACES)
     if member(data, "base_model") is None or member(data, "guidance_scale", "sharpness", "performance") is None:
         return None
@@ -172,7 +172,7 @@ def read_fooocus(texts: PictureTexts) -> Infotext | None:
     prompt, negative = text(data, "prompt"), text(data, "negative_prompt")
     number, release = text_of(member(data, "clip_skip")), text(data, "version")
     return Infotext(
-        *(prompt or full, negative or full_negative, infotext_settings(values), "Fooocus", "SDXL", number),
+        *(full or prompt, full_negative or negative, infotext_settings(values), "Fooocus", "SDXL", number),
         release=release,
     )
 

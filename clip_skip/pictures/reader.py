@@ -18,7 +18,7 @@ __all__ = ["SUFFIXES", "read_infotext"]
 NO_INFOTEXT = Template("{file} has no infotext in it")
 NOT_UNDERSTOOD = Template("{file} has settings in it that cannot be read: {problem}")
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".txt", ".json"})
+SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".txt", ".json"})
 """Suffixes of files that may say how a picture was made."""
 
 INFOTEXT_PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "comment")
