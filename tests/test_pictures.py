@@ -630,6 +630,23 @@ def test_subgraphs_in_subgraphs_end():
         assert comfyui_workflow.from_workflow(workflow) is None or not read_facts(json.dumps(workflow).encode()).prompt
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"inputs": [{"name": "x"}] * 10_000},
+        {"links": [[1, -10, 0, -20, 0]] * 10_000},
+        {"nodes": [{"id": 1, "type": "X", "inputs": [{"name": "x"}] * 10_000}]},
+        {"nodes": [{"id": 1, "type": "X", "widgets_values": ["x"] * 10_000}]},
+    ],
+)
+def test_a_large_subgraph_that_is_used_often_is_not_read(content):
+    definition = {**subgraph([], []), **content}
+    uses = [editor_node(number, SUBGRAPH) for number in range(1000)]
+    workflow = {"nodes": uses, "links": [], "definitions": {"subgraphs": [definition]}}
+    assert comfyui_workflow.from_workflow(workflow) is None
+    assert comfyui_workflow.from_workflow({**workflow, "nodes": [*uses[:2], set_layer(9999, -2, None)]}) is not None
+
+
 def test_a_large_graph_is_walked_in_time_and_a_larger_one_not_at_all():
     """Every encoder hangs on a long chain of LoRAs, and every sampler on all encoders."""
 

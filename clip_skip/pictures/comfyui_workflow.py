@@ -38,19 +38,19 @@ MUTED, BYPASSED = 2, 4
 INPUTS, OUTPUTS = "-10", "-20"
 """The ids that stand for the inputs and outputs of a subgraph in its links."""
 
-MOST_LEVELS, MOST_LINKS = 20, 20 * MOST_NODES
-"""A subgraph counts as often as it is used."""
+MOST_LEVELS, MOST_ENTRIES = 20, 100 * MOST_NODES
+"""Of subgraphs in subgraphs; of links, inputs, outputs and values. A subgraph counts as often as it is used."""
 
 
 class TooLarge(Exception):
-    """A workflow of more nodes or links than are read."""
+    """A workflow of more than is read."""
 
 
 @dataclass
 class Flat:
     """The nodes of a workflow and its subgraphs. outputs: what an output of a subgraph is a link to.
 
-    counted: the nodes and the links that were read
+    counted: the nodes, and the entries of `MOST_ENTRIES`, that were read
     """
 
     definitions: Mapping[str, Mapping[str, Any]]
@@ -64,13 +64,14 @@ class Flat:
         prefix: of their ids; given: the values of its inputs by their numbers
         """
         sources: dict[str, Any] = {}
-        self.count(len(members(data, "nodes")), len(links_of(data)))
+        self.count(sized(data, "nodes"), sized(data, "links", "inputs"))
         for link, origin, slot, target, target_slot in links_in(data):
             value = (given or {}).get(slot) if origin == INPUTS else [prefix + origin, slot]
             sources[link] = value
             if target == OUTPUTS:
                 self.outputs[prefix.removesuffix(":"), target_slot] = value
         for node in members(data, "nodes"):
+            self.count(0, sized(node, "inputs", "outputs", "widgets_values"))
             if "id" not in node or node.get("mode") == MUTED:
                 continue
             name, inputs = f"{prefix}{node['id']}", inputs_of(node, sources)
@@ -83,9 +84,9 @@ class Flat:
                     definition, f"{name}:", {str(at): inputs.get(str(one.get("name"))) for at, one in enumerate(own)}
                 )
 
-    def count(self, nodes: int, links: int) -> None:
-        self.counted = [self.counted[0] + nodes, self.counted[1] + links]
-        if self.counted[0] > MOST_NODES or self.counted[1] > MOST_LINKS:
+    def count(self, nodes: int, entries: int) -> None:
+        self.counted = [self.counted[0] + nodes, self.counted[1] + entries]
+        if self.counted[0] > MOST_NODES or self.counted[1] > MOST_ENTRIES:
             raise TooLarge
 
     def graph(self) -> Graph:
@@ -123,21 +124,22 @@ def from_workflow(data: object) -> Graph | None:
     return flat.graph() if flat.nodes else None
 
 
+def sized(data: Mapping[str, Any], *names: str) -> int:
+    """How many entries `data` has under `names`."""
+    return sum(len(value) for name in names if isinstance(value := data.get(name), (list, dict)))
+
+
 def members(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """The objects in the list under `name`."""
     values = data.get(name)
     return [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
 
 
-def links_of(data: Mapping[str, Any]) -> list[Any]:
-    links = data.get("links")
-    return links if isinstance(links, list) else []
-
-
 def links_in(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Id, origin and its output, target and its input of each link, which is a list or, in subgraphs, an object."""
     names = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
-    for link in links_of(data):
+    links = data.get("links")
+    for link in links if isinstance(links, list) else ():
         if isinstance(link, list) and len(link) >= len(names):
             yield tuple(map(str, link[: len(names)]))
         elif isinstance(link, dict):
