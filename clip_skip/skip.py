@@ -22,6 +22,7 @@ __all__ = [
     "parse_skip",
     "shorten",
     "shorten_skip",
+    "skip_key",
 ]
 
 DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
@@ -69,6 +70,11 @@ def check(value: object) -> float:
 def format_skip(value: float) -> str:
     """The shortest text that `parse_skip` reads as `value`: 2.0 is "2", 1.5 is "1.5"."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def skip_key(name: str) -> bool:
+    """Whether `name` is one of the ways to write the key: `Clip skip`, `CLIP Skip`, `clipSkip`, `CLiP-skip`."""
+    return len(name) < 20 and "".join(filter(str.isalpha, name)).lower() == "clipskip"
 
 
 def shorten_skip(value: float) -> str:

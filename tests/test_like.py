@@ -12,7 +12,9 @@ from PIL import Image, PngImagePlugin
 from clip_skip.messages.message import FIELD_PROBLEM, Template, join
 from clip_skip.pictures import container, reader
 from clip_skip.pictures import infotext as infotexts
+from clip_skip.pictures.facts import parts_message
 from clip_skip.pictures.numbering import NEO_UNWRITTEN
+from clip_skip.standalone.cli.errors import ArgumentError
 from clip_skip.standalone.cli.like import fill_from_picture
 from clip_skip.standalone.cli.main import main
 from clip_skip.standalone.cli.sweep_arguments import NO_HIRES, NO_HIRES_ROWS, add_arguments, option_values
@@ -304,6 +306,14 @@ def test_a_picture_of_comfyui_is_made_again_with_its_own_values(tmp_path):
     assert found.warnings == () and found.clip_skip("SD1") == (3.0, [])
     parts = like(graph(-3, **{"8": last_layer(-4, ["1", 1]), "3": encode("dark", ["8", 0])}))
     assert (parts.options["prompt"], parts.options["negative"]) == ("<clipskip:3>a cat", "<clipskip:4>dark")
+    second = {"seed": 1, "steps": 2, "positive": ["9", 0], "negative": ["3", 0], "latent_image": ["5", 0]}
+    more = {"8": last_layer(-4, ["1", 1]), "9": encode("a dog", ["8", 0]), "10": ("KSampler", second)}
+    three = like(graph(-3, **more))
+    unknown = like(graph(-3, **{"8": last_layer(["gone", 0], ["1", 1]), "3": encode("dark", ["8", 0])}))
+    for parts in (three, unknown):
+        reason = parts_message(parts.source)
+        assert parts.clip_skip("SD1") == (1.0, [recipe.TAKEN(reason=reason, native="1")])
+        assert parts.options["prompt"] == "a cat" and "?" not in str(reason)
 
 
 def test_a_noise_that_is_given_is_not_spoken_of(tmp_path):
@@ -372,6 +382,8 @@ def test_the_checkpoint_is_found_by_name_and_hash(tmp_path):
         assert error.value.message == checkpoints.NOT_THERE(name=f'"{name}"', hash=known, place="this folder")
     among_all = identify_infotext(f'a\nSteps: 1, Seed: 1, Model: x, Hashes: {{"model": "{told[2]}"}}')
     assert recipe.checkpoint(among_all, files, "this folder") == (files[2], None)
+    swarmui = Infotext("a", "", {"Model": "sub/m", "Model hash": "ab" * 32}, "SwarmUI")  # a hash of the tensors alone
+    assert recipe.checkpoint(swarmui, files, "this folder") == (files[1], None)
 
 
 def test_the_command_makes_a_picture_again(tmp_path, capsys):
@@ -392,6 +404,27 @@ def test_the_command_makes_a_picture_again(tmp_path, capsys):
         assert again.parameters[name] == first.parameters[name]
     assert hires_of(recipe.of(again).options) == hires_of(recipe.of(first).options)
     assert again.parameters["RNG"] == "NV"
+
+
+@pytest.mark.parametrize(
+    ("setting", "option"),
+    [
+        ("Seed: 18446744073709551616", "--seed"),
+        ("Seed: -2", "--seed"),
+        ("Steps: 0", "--steps"),
+        ("Steps: 1e5", "--steps"),
+    ],
+)
+def test_what_the_picture_says_is_checked_unless_it_is_given(tmp_path, capsys, setting, option):
+    text = f"a\nSteps: 1, Seed: 2, Size: 64x64, Sampler: Euler, {setting}"
+    command = argparse.ArgumentParser()
+    add_arguments(command)
+    like = ["--like", str(png(tmp_path / "p.png", text)), "--model", "demo"]
+    with pytest.raises(ArgumentError) as error:
+        fill_from_picture(command.parse_args(like))
+    assert str(error.value).startswith("--like: ") and "is outside" in str(error.value)
+    options, _ = fill_from_picture(command.parse_args([*like, option, "3"]))
+    assert options["width"] == 64
 
 
 def test_what_is_given_on_the_command_line_wins(tmp_path, capsys):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, features
 
 from clip_skip.messages.message import Message, join
-from clip_skip.pictures import comfyui_graph, container, json_text, numbering, user_comment
+from clip_skip.pictures import comfyui_workflow, container, json_text, numbering, user_comment
 from clip_skip.pictures import facts as fact_texts
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.facts import facts_of, read_facts, sentences
@@ -209,7 +209,7 @@ SDXL = {"2": encode("a cat", ["7", 0], "CLIPTextEncodeSDXL"), "3": encode("dark"
         # one that reaches no sampler says nothing
         (graph(None, **{"9": last_layer(-4, ["1", 1]), "10": encode("x", ["9", 0])}), None, None, PUBLISHED),
         # the number cannot be found out
-        (graph(["gone", 0]), None, "?", numbering.CLIP_SKIP_NOT_A_NUMBER),
+        (graph(["gone", 0]), None, None, numbering.NOT_FOLLOWED),
         # conditionings in between, a guider, and a loader that encodes the prompts itself
         (
             graph(
@@ -259,6 +259,163 @@ def test_comfyuis_graph_tells_the_clip_skip_that_reaches_the_sampler(tmp_path, n
     else:
         path = png(tmp_path / "p.png", prompt=json.dumps(nodes), workflow="{}")
     assert seen(path) == ("ComfyUI", value, said, str(reason))
+
+
+def behind(kind, stop=None, **inputs):
+    """A graph whose encoders get their CLIP from a node of this `kind`, which can pass on -2 from 7, or -3 from 9."""
+    both = {"7": last_layer(-2, ["1", 1]), "9": last_layer(-3, ["1", 1]), "8": (kind, inputs)}
+    return graph(None, **both, **{"2": encode("a cat", ["8", 0]), "3": encode("dark", ["8", 0])})
+
+
+SEVEN, NINE = ["7", 0], ["9", 0]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        (behind("ImpactSwitch", select=1, sel_mode=False, input1=SEVEN, input2=NINE), "-2"),
+        (behind("ImpactSwitch", select=2, sel_mode=False, input1=SEVEN, input2=NINE), "-3"),
+        (behind("CR Clip Input Switch", Input=2, clip1=SEVEN, clip2=NINE), "-3"),
+        (behind("easy anythingIndexSwitch", index=0, value0=SEVEN, value1=NINE), "-2"),
+        (behind("Any Switch (rgthree)", any_01=NINE, any_02=SEVEN), "-3"),
+        (behind("ComfySwitchNode", switch=False, on_false=SEVEN, on_true=NINE), "-2"),
+        (behind("LazySwitchKJ", switch=True, on_false=SEVEN, on_true=NINE), "-3"),
+        (behind("Switch any [Crystools]", boolean=True, on_true=SEVEN, on_false=NINE), "-2"),
+        (behind("ImpactConditionalBranch", cond=False, tt_value=SEVEN, ff_value=NINE), "-3"),
+        (behind("CLIPMergeSimple", clip1=SEVEN, clip2=NINE, ratio=1.0), "-2"),
+        (behind("Context (rgthree)", base_ctx=SEVEN, model=["1", 0], vae=["1", 2]), "-2"),
+        # which one a switch passes on is not known, or it makes no difference
+        (behind("ImpactSwitch", select=["gone", 0], input1=SEVEN, input2=NINE), None),
+        (behind("CR Clip Input Switch", Input=["gone", 0], clip1=SEVEN, clip2=NINE), None),
+        (behind("Another Switch", one=SEVEN, other=NINE), None),
+        (behind("Another Switch", one=SEVEN, other=["1", 1]), None),
+        (behind("Another Switch", one=SEVEN, other=SEVEN), "-2"),
+        (behind("ImpactSwitch", select=["8", 0], input1=SEVEN, input2=SEVEN), "-2"),
+        # an encoder that is not known, and none at all
+        (graph(-2, **{"2": ("Some Encode", {"words": "a", "clip": SEVEN}), "3": encode("dark", SEVEN)}), "-2"),
+        (graph(-2, **{"2": ("Some Encode", {"words": "a"}), "3": ("Some Encode", {"words": "a"})}), None),
+        ({"1": {"class_type": "CLIPSetLastLayer", "inputs": {"stop_at_clip_layer": -2, "clip": ["0", 1]}}}, None),
+    ],
+)
+def test_a_switch_passes_on_the_clip_that_it_chooses(tmp_path, nodes, said):
+    path = png(tmp_path / "p.png", prompt=json.dumps(nodes))
+    value, reason = (-float(said), numbering.COMFYUI) if said else (None, numbering.NOT_FOLLOWED)
+    assert seen(path) == ("ComfyUI", value, said, str(reason))
+
+
+def test_a_switch_of_conditionings_passes_on_one_prompt(tmp_path):
+    inputs = {**graph()["5"]["inputs"], "positive": ["8", 0]}
+    switch = ("ImpactSwitch", {"select": 2, "input1": ["2", 0], "input2": ["10", 0]})
+    more = {"8": switch, "9": last_layer(-3, ["1", 1]), "10": encode("a dog", NINE), "5": ("KSampler", inputs)}
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(graph(None, **more, **{"3": encode("dark", NINE)}))))
+    assert (facts.clip_skip, facts.prompt, facts.negative) == (3.0, "a dog", "dark")
+
+
+def sampler_of(node, **inputs):
+    return ("KSampler", {**graph()["5"]["inputs"], "positive": [node, 1], "negative": [node, 2], **inputs})
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "sampler"),
+    [
+        ("Context (rgthree)", ("positive", "negative"), sampler_of("8")),
+        ("easy pipeIn", ("pos", "neg"), ("easy kSampler", {"pipe": ["8", 0], "seed": 5, "steps": 20})),
+        ("ToBasicPipe", ("positive", "negative"), ("ImpactKSamplerBasicPipe", {"basic_pipe": ["8", 0], "seed": 5})),
+    ],
+)
+def test_a_node_that_carries_a_clip_beside_conditionings_has_not_encoded_them(tmp_path, kind, names, sampler):
+    carried = {"clip": SEVEN, names[0]: ["2", 0], names[1]: ["3", 0], "model": ["1", 0]}
+    nodes = graph(-2, **{"9": last_layer(-3, ["1", 1]), "3": encode("dark", NINE), "8": (kind, carried), "5": sampler})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes)))
+    assert facts.said == "prompt -2, negative prompt -3"
+    assert (facts.prompt, facts.negative) == ("a cat", "dark")
+
+
+def test_a_node_that_encodes_texts_from_elsewhere_is_an_encoder(tmp_path):
+    both = {"clip": SEVEN, "positive": ["8", 0], "negative": ["9", 0]}
+    texts = {"8": ("PrimitiveString", {"value": "a dog"}), "9": ("PrimitiveString", {"value": "bright"})}
+    nodes = graph(-2, **texts, **{"2": ("Encode Both", both), "5": sampler_of("2")})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes)))
+    assert (facts.clip_skip, facts.prompt, facts.negative) == (2.0, "a dog", "bright")
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("StringConcatenate", {"string_a": ["9", 0], "string_b": "far away", "delimiter": ", "}),
+        ("JoinStrings", {"delimiter": ", ", "string1": ["9", 0], "string2": "far away"}),
+        ("Text Concatenate", {"delimiter": ", ", "text_a": ["9", 0], "text_b": "far away", "text_c": ""}),
+        ("CR Text Concatenate", {"text1": ["9", 0], "text2": "far away", "separator": ", "}),
+        ("easy promptConcat", {"prompt1": ["9", 0], "prompt2": "far away", "separator": ", "}),
+    ],
+)
+def test_a_prompt_may_be_joined_of_several_texts(tmp_path, kind, inputs):
+    nodes = graph(
+        -2, **{"2": encode(["8", 0], SEVEN), "8": (kind, inputs), "9": ("PrimitiveString", {"value": "a cat"})}
+    )
+    assert read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes))).prompt == "a cat, far away"
+
+
+def test_joined_texts_end():
+    """Each text is the next one twice, and the last one is the first again."""
+    double = {
+        f"t{i}": ("StringConcatenate", {name: [f"t{i + 1}", 0] for name in ("string_a", "string_b")}) for i in range(99)
+    }
+    for last in ("x", ["t0", 0]):
+        texts = {**double, "t99": ("StringConcatenate", {"string_a": last, "string_b": last})}
+        facts = read_facts(json.dumps(graph(-2, **texts, **{"2": encode(["t0", 0], SEVEN)})).encode())
+        assert facts.clip_skip == 2.0 and len(facts.prompt) <= 100_000
+
+
+def test_a_size_that_is_no_number_is_the_pictures(tmp_path):
+    picker = ("SDXL Empty Latent Size Picker+", {"resolution": "832x1216 (0.68)"})
+    latent = ("EmptyLatentImage", {"width": ["8", 0], "height": ["8", 1]})
+    path = png(tmp_path / "p.png", prompt=json.dumps(graph(-2, **{"8": picker, "4": latent})))
+    assert read_facts(path).size == "64x96"
+
+
+def test_what_a_node_makes_zero_is_no_negative_prompt(tmp_path):
+    zero = graph(-2, **{"3": ("ConditioningZeroOut", {"conditioning": ["2", 0]})})
+    facts = read_facts(png(tmp_path / "p.png", prompt=json.dumps(zero)))
+    assert (facts.clip_skip, facts.prompt, facts.negative) == (2.0, "a cat", "")
+
+
+def test_the_efficient_loader_of_sdxl(tmp_path):
+    prompts = {"positive": "a cat", "negative": "dark", "empty_latent_width": 832, "empty_latent_height": 1216}
+    loader = {"base_ckpt_name": "xl.safetensors", "base_clip_skip": -1, "refiner_clip_skip": -2, **prompts}
+    sampler = {"noise_seed": 5, "steps": 20, "cfg": 7.0, "sampler_name": "euler", "sdxl_tuple": ["1", 0]}
+    nodes = {
+        "1": {"class_type": "Eff. Loader SDXL", "inputs": loader},
+        "2": {"class_type": "KSampler SDXL (Eff.)", "inputs": {**sampler, "latent_image": ["1", 1]}},
+    }
+    path = png(tmp_path / "p.png", prompt=json.dumps(nodes))
+    assert seen(path) == ("ComfyUI", None, "-1", str(numbering.RAW_TOP))
+    facts = read_facts(path)
+    assert (facts.model, facts.size, facts.seed) == ("xl.safetensors", "832x1216", 5)
+    assert (facts.prompt, facts.negative) == ("a cat", "dark")
+
+
+@pytest.mark.parametrize(
+    ("loader", "kind", "stop", "reason"),
+    [
+        ("CLIPLoader", "qwen_image", -2, numbering.NO_CLIP_SKIP(family="Qwen-Image")),
+        ("CLIPLoader", "lumina2", -2, numbering.NO_CLIP_SKIP(family="Lumina 2")),
+        ("CLIPLoader", "a_new_one", -2, numbering.NO_CLIP_SKIP(family="a_new_one")),
+        ("DualCLIPLoader", "flux", None, numbering.WITHOUT_CLIP_SKIP(family="Flux")),
+        ("CLIPLoader", "stable_diffusion", -2, numbering.COMFYUI(value="-2", skip="2")),
+        ("DualCLIPLoader", "sdxl", -2, numbering.COMFYUI(value="-2", skip="2")),
+    ],
+)
+def test_the_loader_of_the_text_encoders_names_the_model(tmp_path, loader, kind, stop, reason):
+    more = {"8": (loader, {"clip_name": "x", "type": kind}), "7": last_layer(stop, ["8", 0])} if stop else {}
+    nodes = graph(stop, **{"8": (loader, {"clip_name": "x", "type": kind}), **more})
+    assert str(read_facts(png(tmp_path / "p.png", prompt=json.dumps(nodes))).reason) == str(reason)
+
+
+def test_a_node_that_writes_an_infotext_knows_what_the_graph_does_not_show(tmp_path):
+    nodes = json.dumps(behind("Another Switch", one=SEVEN, other=NINE))
+    path = png(tmp_path / "p.png", prompt=nodes, parameters=infotext(f"{WHOLE}, Clip skip: -3, Version: ComfyUI"))
+    assert seen(path)[:3] == ("ComfyUI", 3.0, "-3")
 
 
 def test_comfyuis_other_settings_are_read_exactly(tmp_path):
@@ -313,9 +470,181 @@ def test_the_editors_workflow_stands_in_for_a_prompt_that_is_missing(tmp_path):
     links = [[1, 1, 1, 2, 0, "CLIP"], [2, 2, 0, 3, 0, "CLIP"], [3, 3, 0, 4, 1, "CONDITIONING"]]
     path = png(tmp_path / "p.png", workflow=json.dumps({"nodes": nodes, "links": links}))
     assert seen(path) == ("ComfyUI", 2.0, "-2", str(numbering.COMFYUI)) and read_facts(path).seed == 5
-    nodes[1]["mode"] = comfyui_graph.BYPASSED
+    nodes[1]["mode"] = comfyui_workflow.BYPASSED
     path = png(tmp_path / "p.png", workflow=json.dumps({"nodes": nodes, "links": links}))
     assert seen(path) == ("ComfyUI", None, None, PUBLISHED)
+
+
+def editor_node(name, kind, values=(), links=(), outputs=(), mode=0):
+    """A node of the editor. links: name, type and link of each input."""
+    inputs = [{"name": name, "type": kind, "link": link} for name, kind, link in links]
+    outs = [{"name": kind, "type": kind} for kind in outputs]
+    return {"id": name, "type": kind, "mode": mode, "widgets_values": [*values], "inputs": inputs, "outputs": outs}
+
+
+def set_layer(name, stop, link, mode=0):
+    return editor_node(name, "CLIPSetLastLayer", [stop], [("clip", "CLIP", link)], ["CLIP"], mode)
+
+
+def encoder(name, text, link):
+    return editor_node(name, "CLIPTextEncode", [text], [("clip", "CLIP", link)], ["CONDITIONING"])
+
+
+def sampler(name, links, seed, mode=0):
+    named = zip(("positive", "negative", "latent_image"), ("CONDITIONING", "CONDITIONING", "LATENT"), links)
+    values = [seed, "fixed", 20, 7, "euler", "normal", 1]
+    return editor_node(name, "KSampler", values, [*named], ["LATENT"], mode)
+
+
+LOADER = editor_node(1, "CheckpointLoaderSimple", ["m.safetensors"], outputs=["MODEL", "CLIP", "VAE"])
+LATENT = editor_node(4, "EmptyLatentImage", [512, 768, 1], outputs=["LATENT"])
+ENDS = [[3, 2, 0, 5, 1, "CONDITIONING"], [4, 3, 0, 5, 2, "CONDITIONING"], [5, 4, 0, 5, 3, "LATENT"]]
+SUBGRAPH = "f2fdebf6-dfaf-43b6-9eb2-7f70613cfdc1"
+
+
+def editor(nodes, links, **more):
+    """A workflow of the loader, an empty latent, a sampler of nodes 2 and 3, and `nodes`."""
+    return {"nodes": [LOADER, LATENT, *nodes, sampler(5, (3, 4, 5), 5)], "links": [*ENDS, *links], **more}
+
+
+def subgraph(nodes, links, inputs=("clip",)):
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    links = [dict(zip(names, link)) for link in links]
+    return {"id": SUBGRAPH, "nodes": nodes, "links": links, "inputs": [{"name": name} for name in inputs]}
+
+
+TO_BOTH = [[1, 1, 1, 7, 0, "CLIP"], [2, 7, 0, 2, 0, "CLIP"], [6, 7, 0, 3, 0, "CLIP"]]
+"""From the loader through node 7 to the encoders 2 and 3."""
+
+BOTH = [encoder(2, "a cat", 2), encoder(3, "dark", 6)]
+WHOLE_EDITOR = editor([set_layer(7, -2, 1), *BOTH], TO_BOTH)
+
+
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        pytest.param(WHOLE_EDITOR, id="lists"),
+        pytest.param(
+            {**WHOLE_EDITOR, **subgraph(WHOLE_EDITOR["nodes"], WHOLE_EDITOR["links"])}, id="links are objects"
+        ),
+        pytest.param(
+            editor(
+                [
+                    *(set_layer(7, -2, 1), editor_node(8, "SetNode", ["my clip"], [("CLIP", "CLIP", 7)], ["*"])),
+                    *(editor_node(9, "GetNode", ["my clip"], outputs=["CLIP"]), *BOTH),
+                ],
+                [TO_BOTH[0], [7, 7, 0, 8, 0, "CLIP"], [2, 9, 0, 2, 0, "CLIP"], [6, 9, 0, 3, 0, "CLIP"]],
+            ),
+            id="Set and Get",
+        ),
+        pytest.param(
+            editor(
+                [editor_node(7, SUBGRAPH, (), [("clip", "CLIP", 1)], ["CLIP"]), *BOTH],
+                TO_BOTH,
+                definitions={"subgraphs": [subgraph([set_layer(1, -2, 1)], [[1, -10, 0, 1, 0], [2, 1, 0, -20, 0]])]},
+            ),
+            id="the node in a subgraph",
+        ),
+        pytest.param(
+            editor(
+                [set_layer(7, -2, 1), editor_node(9, SUBGRAPH, (), [("clip", "CLIP", 2)], ["CONDITIONING"] * 2)],
+                [TO_BOTH[0], [2, 7, 0, 9, 0, "CLIP"], [3, 9, 0, 5, 1, "CONDITIONING"], [4, 9, 1, 5, 2, "CONDITIONING"]],
+                definitions={
+                    "subgraphs": [
+                        subgraph(BOTH, [[2, -10, 0, 2, 0], [6, -10, 0, 3, 0], [7, 2, 0, -20, 0], [8, 3, 0, -20, 1]])
+                    ]
+                },
+            ),
+            id="the encoders in a subgraph",
+        ),
+        pytest.param(
+            {
+                "nodes": [editor_node(9, SUBGRAPH, outputs=["LATENT"])],
+                "links": [],
+                "definitions": {"subgraphs": [subgraph(WHOLE_EDITOR["nodes"], WHOLE_EDITOR["links"])]},
+            },
+            id="all in a subgraph",
+        ),
+        pytest.param(
+            editor(
+                [
+                    *(set_layer(7, -2, 1), *BOTH, set_layer(8, -4, 7), encoder(9, "bright", 8)),
+                    sampler(10, (9, 4, 10), 6, comfyui_workflow.BYPASSED),
+                ],
+                [
+                    *(*TO_BOTH, [7, 1, 1, 8, 0, "CLIP"], [8, 8, 0, 9, 0, "CLIP"]),
+                    *([9, 9, 0, 10, 1, "CONDITIONING"], [10, 5, 0, 10, 3, "LATENT"]),
+                ],
+            ),
+            id="a bypassed sampler of other prompts",
+        ),
+        pytest.param(
+            editor(
+                [
+                    *(set_layer(7, -2, 1), set_layer(8, -5, 7, comfyui_workflow.BYPASSED)),
+                    *(encoder(2, "a cat", 2), encoder(3, "dark", 6)),
+                ],
+                [TO_BOTH[0], [7, 7, 0, 8, 0, "CLIP"], [2, 8, 0, 2, 0, "CLIP"], [6, 8, 0, 3, 0, "CLIP"]],
+            ),
+            id="a bypassed node after it",
+        ),
+    ],
+)
+def test_what_only_the_editor_has_is_resolved(tmp_path, workflow):
+    path = png(tmp_path / "p.png", workflow=json.dumps(workflow))
+    assert seen(path) == ("ComfyUI", 2.0, "-2", str(numbering.COMFYUI))
+    facts = read_facts(path)
+    assert (facts.prompt, facts.negative, facts.seed, facts.size) == ("a cat", "dark", 5, "512x768")
+
+
+def test_values_in_the_editor_are_known_by_the_nodes_type_or_by_the_names_beside_them(tmp_path):
+    inputs = zip(("positive", "negative", "latent_image", "model"), "CCLM", (1, 2, 3, 4))
+    texts = ["a cat", "dark", "none", "comfy", 512, 768, 1]
+    loader = editor_node(1, "Efficient Loader", ["m", "Baked VAE", -3, "None", 1, 1, *texts])
+    links = [[number, 1, number, 2, number] for number in (1, 2, 3, 4)]
+    values = [5, None, 20, 7, "euler", "normal", 1, "auto"]
+    nodes = [loader, editor_node(2, "KSampler (Efficient)", values, inputs)]
+    facts = read_facts(json.dumps({"nodes": nodes, "links": links}).encode())
+    assert (facts.clip_skip, facts.said, facts.seed, facts.size) == (3.0, "-3", 5, "512x768")
+    assert (facts.prompt, facts.negative, facts.model) == ("a cat", "dark", "m")
+    named = editor_node(1, "A New Loader", ["m", 5, "randomize", -3, "a cat", "dark"])
+    names = ("ckpt_name", "seed", "clip_skip", "positive", "negative")
+    named["inputs"] = [{"name": name, "type": "X", "link": None, "widget": {"name": name}} for name in names]
+    facts = read_facts(json.dumps({"nodes": [named, nodes[1]], "links": links}).encode())
+    assert (facts.clip_skip, facts.prompt, facts.negative, facts.model) == (3.0, "a cat", "dark", "m")
+
+
+def test_what_the_editor_connects_without_links_is_not_taken_for_nothing(tmp_path):
+    everywhere = editor_node(8, "Anything Everywhere", (), [("anything", "CLIP", 2)])
+    nodes = [set_layer(7, -2, 1), everywhere, encoder(2, "a cat", None), encoder(3, "dark", None)]
+    workflow = editor(nodes, [TO_BOTH[0], [2, 7, 0, 8, 0, "CLIP"]])
+    assert seen(png(tmp_path / "p.png", workflow=json.dumps(workflow)))[1:] == (None, None, str(numbering.NOT_FOLLOWED))
+
+
+def test_subgraphs_in_subgraphs_end():
+    inside = [editor_node(number, SUBGRAPH) for number in range(100)]
+    endless = {"nodes": inside, "links": [], "definitions": {"subgraphs": [subgraph(inside, [])]}}
+    alone = {**endless, "definitions": {"subgraphs": [subgraph(inside[:1], [[1, 0, 0, -20, 0]] * 100)]}}
+    alone["links"] = [[1, 0, 0, 1, 0]]
+    for workflow in (endless, alone):
+        assert comfyui_workflow.from_workflow(workflow) is None or not read_facts(json.dumps(workflow).encode()).prompt
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"inputs": [{"name": "x"}] * 10_000},
+        {"links": [[1, -10, 0, -20, 0]] * 10_000},
+        {"nodes": [{"id": 1, "type": "X", "inputs": [{"name": "x"}] * 10_000}]},
+        {"nodes": [{"id": 1, "type": "X", "widgets_values": ["x"] * 10_000}]},
+    ],
+)
+def test_a_large_subgraph_that_is_used_often_is_not_read(content):
+    definition = {**subgraph([], []), **content}
+    uses = [editor_node(number, SUBGRAPH) for number in range(1000)]
+    workflow = {"nodes": uses, "links": [], "definitions": {"subgraphs": [definition]}}
+    assert comfyui_workflow.from_workflow(workflow) is None
+    assert comfyui_workflow.from_workflow({**workflow, "nodes": [*uses[:2], set_layer(9999, -2, None)]}) is not None
 
 
 def test_a_large_graph_is_walked_in_time_and_a_larger_one_not_at_all():
@@ -456,6 +785,43 @@ def test_easy_diffusion_draw_things_and_swarmui_in_jpeg(tmp_path):
     assert seen(path)[:2] == ("Fooocus", 3.0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "family"),
+    [("sdxl_txt2img", "SDXL"), ("flux_img2img", "Flux"), ("z_image_txt2img", "z_image"), ("inpaint", "")],
+)
+def test_invokeais_mode_names_the_model_where_nothing_else_does(mode, family):
+    values = {"positive_prompt": "a cat", "generation_mode": mode, "model": None}
+    info = PngImagePlugin.PngInfo()
+    info.add_text("invokeai_metadata", json.dumps(values))
+    with container.io.BytesIO() as file:
+        Image.new("1", (1, 1)).save(file, "PNG", pnginfo=info)
+        assert read_infotext(file.getvalue()).family == family
+
+
+def test_fooocus_prompts_are_those_with_the_styles(tmp_path):
+    """As in its other scheme, which writes the prompts that were encoded."""
+    full = {"full_prompt": ["cinematic still a cat", "sharp"], "full_negative_prompt": ["anime", "dark"]}
+    facts = read_facts(png(tmp_path / "p.png", parameters=fooocus(clip_skip=2, **full)))
+    assert (facts.prompt, facts.negative) == ("cinematic still a cat, sharp", "anime, dark")
+    facts = read_facts(png(tmp_path / "p.png", parameters=fooocus(full_prompt=[], full_negative_prompt=5)))
+    assert (facts.prompt, facts.negative) == ("a cat", "dark")
+
+
+@pytest.mark.parametrize("prefix", ["", "comfyui"])
+def test_swarmuis_sampler_had_another_key_before(tmp_path, prefix):
+    values = json.loads(swarm(clipstopatlayer=-2))
+    params = {key: value for key, value in values["sui_image_params"].items() if key != "sampler"}
+    values["sui_image_params"] = {**params, f"{prefix}sampler": "dpmpp_2m", f"{prefix}scheduler": "karras"}
+    found = read_infotext(png(tmp_path / "p.png", parameters=json.dumps(values))).parameters
+    assert (found["Sampler"], found["Schedule type"]) == ("DPM++ 2M", "Karras")
+
+
+@pytest.mark.parametrize("models", [5, "x", {"a": 1}, [5], [None]])
+def test_models_of_another_type_hide_nothing_else_of_swarmui(tmp_path, models):
+    values = {**json.loads(swarm(clipstopatlayer=-2)), "sui_models": models}
+    assert seen(png(tmp_path / "p.png", parameters=json.dumps(values)))[:2] == ("SwarmUI", 2.0)
+
+
 def test_draw_things_in_xmp(tmp_path):
     comment = json.dumps({**DRAW_THINGS, "clip_skip": 2}).replace('"', "&quot;")
     xmp = f'<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{comment}</rdf:li></rdf:Alt></exif:UserComment>'
@@ -571,13 +937,50 @@ def test_samplers_have_the_webuis_names(name, schedule, names):
     assert webui_names(name, schedule) == names
 
 
+def png_chunk(kind, data):
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("before", [{}, {"Software": "x"}, {"date:create": "2024-01-01", "Title": "y"}])
+def test_texts_may_come_after_the_pixels(tmp_path, before):
+    data = png(tmp_path / "p.png", **before).read_bytes()
+    text = b"parameters\0" + infotext(f"{WHOLE}, Clip skip: 2").encode()
+    late = data[:-12] + png_chunk(b"tEXt", text) + data[-12:]
+    for source in (late, late[:-12]):
+        assert read_facts(source).clip_skip == 2.0
+    (tmp_path / "p.png").write_bytes(late)
+    assert read_facts(tmp_path / "p.png").clip_skip == 2.0
+    data = data[:-12] + png_chunk(b"tEXt", b"prompt\0" + json.dumps(graph(-2)).encode()) + data[-12:]
+    assert seen_in(data) == ("ComfyUI", 2.0)
+
+
+def seen_in(data):
+    facts = read_facts(data)
+    return facts.tool, facts.clip_skip
+
+
+def test_comfyuis_animated_png_has_its_graph_in_chunks_of_its_own():
+    info = PngImagePlugin.PngInfo()
+    for name, text in (("prompt", json.dumps(graph(-2))), ("workflow", "{}")):
+        info.add(b"comf", name.encode() + b"\0" + text.encode(), after_idat=True)
+    frames = [Image.new("RGB", (64, 96), color) for color in ("red", "blue", "green")]
+    for count in (1, 3):
+        with container.io.BytesIO() as file:
+            frames[0].save(file, "PNG", pnginfo=info, save_all=True, append_images=frames[1:count])
+            data = file.getvalue()
+        assert seen_in(data) == ("ComfyUI", 2.0)
+        for end in range(8, len(data), 37):
+            try:
+                seen_in(data[:end])
+            except PictureError as error:
+                assert str(error)
+
+
 def hostile_files(folder):
     """Files that readers have stumbled over."""
     plain = b"\x89PNG\r\n\x1a\n"
 
-    def chunk(kind, data):
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
+    chunk = png_chunk
     head = chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\2\0\0\0")
     end = chunk(b"IDAT", zlib.compress(b"\0\0\0\0")) + chunk(b"IEND", b"")
     bomb = zlib.compress(b"a" * 100_000_000, 9)
@@ -810,6 +1213,15 @@ def test_the_command_inspects_pictures(tmp_path, capsys):
     assert main(["inspect", *files[:2]]) == 0
     out = capsys.readouterr().out
     assert str(fact_texts.MADE_AT_OWN(tool="ComfyUI", value="2", number="-2")) in out and "Seed: 5\n" in out
+
+
+@pytest.mark.parametrize("name", ["p.jfif", "p.jpe", "p.apng", "p.PNG", "p.JPEG"])
+def test_the_command_knows_a_picture_by_any_of_its_suffixes(tmp_path, capsys, name):
+    data = png(tmp_path / "made.png", parameters=infotext(f"{WHOLE}, Clip skip: 2")).read_bytes()
+    (tmp_path / name).write_bytes(data)
+    assert main(["inspect", "--json", str(tmp_path / name)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["picture"]["clip_skip"] == 2
 
 
 def test_the_command_takes_a_folder_of_pictures_and_shows_no_control_characters(tmp_path, capsys):

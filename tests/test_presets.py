@@ -111,6 +111,12 @@ def test_a_sweep_of_a_picture(standins):
     assert filled.startswith(SAID) and "Script: Clip skip sweep" in filled
     assert filled.endswith("Sweep clip skips: 1-12, Sweep CFG scales: 5.5, Sweep apply to: both")
     assert sweep_of({"infotext": filled})["infotext"] == filled
+    for said in (
+        f"{SAID}\nTemplate: a {{cow|dog}}\nSteps: 3\nNegative Template: x",
+        SAID.replace("\n", " "),
+        f"{SAID}\nx",
+    ):
+        assert sweep_of({"infotext": said})["infotext"] == filled
     for nothing in ("", None, "a cow", "Steps: many"):
         assert sweep_of({"infotext": nothing}) == {"error": "This picture has no settings in it."}
 

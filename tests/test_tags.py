@@ -357,6 +357,10 @@ def test_tags_that_all_have_an_effect_are_not_told():
         ("<clipskip:2＞", "<clipskip:2>"),
         ("＜clipskip：２>", "<clipskip:2>"),
         ("＜ＣｌｉｐＳｋｉｐ：ｌ＝２＞", "<ClipSkip:l=2>"),
+        ("《clipskip：２》", "<clipskip:2>"),
+        ("〈clipskip:2〉", "<clipskip:2>"),
+        ("‹clipskip:2>", "<clipskip:2>"),
+        ("﹤clipskip:2﹥", "<clipskip:2>"),
     ],
 )
 def test_full_width_signs_are_named(written, ascii):

@@ -15,6 +15,7 @@ from typing import Any
 from clip_skip.made_for.descriptions import mentioned
 from clip_skip.made_for.reading import Problem, Unreadable, load_json, read_json, remembered
 from clip_skip.made_for.recommendation import COUNTED_LAYERS, Recommendation
+from clip_skip.skip import skip_key
 
 __all__ = ["beside"]
 
@@ -139,7 +140,7 @@ def pictures(images: object, file: str) -> Recommendations:
     """The value of most example pictures, and at least of two. A picture at clip skip 1 may not have it written."""
     entries = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
     metas = [meta for image in entries if (meta := picture_settings(image))]
-    votes = Counter(whole(meta.get("Clip skip", meta.get("clipSkip"))) for meta in metas)
+    votes = Counter(next(filter(None, (whole(meta[key]) for key in meta if skip_key(key))), None) for meta in metas)
     value, count = votes.most_common(1)[0] if votes else (None, 0)
     if value and count >= 2 and count * 2 > len(metas):
         yield Recommendation(value, "images", file, "pictures", model="SD1")

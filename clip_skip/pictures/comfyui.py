@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from clip_skip.pictures.comfyui_graph import MODEL_INPUTS, Graph, from_prompt, from_workflow
+from clip_skip.pictures.comfyui_graph import MODEL_INPUTS, PIPES, Graph, from_prompt
+from clip_skip.pictures.comfyui_workflow import from_workflow
 from clip_skip.pictures.container import PictureTexts
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_text import loads
+from clip_skip.pictures.numbering import UNTRACEABLE
 from clip_skip.pictures.samplers import webui_names
 
 __all__ = ["graph_of", "read_comfyui_graph"]
@@ -17,7 +19,13 @@ GRAPH_PLACES = ("prompt", "Model", "ImageDescription", "UserComment", "parameter
 """PNG's chunks; Make and Model in WebP; UserComment in what Civitai serves; a file with the graph alone."""
 
 GRAPH_PREFIX = re.compile(r"\s*(?:prompt|workflow)\s*:\s*(?=[{\[])", re.IGNORECASE)
-LOADERS = {"sdxl": "SDXL", "flux": "Flux", "sd3": "SD3", "hunyuan_video": "Hunyuan Video"}
+LOADERS = {
+    **{"stable_diffusion": "", "sdxl": "SDXL", "sd3": "SD3", "flux": "Flux", "flux2": "Flux.2", "wan": "Wan"},
+    **{"chroma": "Chroma", "lumina2": "Lumina 2", "qwen_image": "Qwen-Image", "hunyuan_video": "Hunyuan Video"},
+}
+"""The families by the `type` of a loader of text encoders; any other type is a model that is not named here."""
+
+WIDTHS, HEIGHTS = ("width", "empty_latent_width"), ("height", "empty_latent_height")
 
 
 def graph_of(texts: PictureTexts) -> Graph | None:
@@ -42,13 +50,14 @@ def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
         return None
     samplers = graph.samplers()
     main = next((one for one in samplers if starts_from_nothing(graph, one)), samplers[0] if samplers else None)
+    unfollowed = UNTRACEABLE if any(graph.sets_skip(node) for node in graph.nodes) else None
     if main is None:
-        return Infotext("", "", {}, "ComfyUI", family_of(graph))
+        return Infotext("", "", {}, "ComfyUI", family_of(graph), unfollowed)
     prompt, negative = (prompt_of(graph, main, negative) for negative in (False, True))
     skips = list(dict.fromkeys(pair for one in samplers for pair in skips_of(graph, one)))
     numbers = dict.fromkeys(number for _, number in skips)
     several = len(numbers) > 1
-    text = None if several or not skips else skips[0][1] or None
+    text = unfollowed if not skips else None if several else skips[0][1] or None
     values = {name: str(value) for name, value in sampler_settings(graph, main, texts) if value is not None}
     if len(samplers) > 1:
         values["Other samplers"] = str(len(samplers) - 1)
@@ -58,7 +67,7 @@ def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
 def starts_from_nothing(graph: Graph, sampler: str) -> bool:
     """Whether it samples an empty latent, not the output of another sampler."""
     latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
-    return latent is not None and "width" in graph.nodes[latent].inputs
+    return latent is not None and any(name in graph.nodes[latent].inputs for name in WIDTHS)
 
 
 def prompt_of(graph: Graph, sampler: str, negative: bool) -> str:
@@ -97,7 +106,8 @@ def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterato
     yield "CFG scale", near("cfg")
     yield "Seed", near("seed", "noise_seed")
     yield "Size", size_of(graph, sampler) or (texts.size and "{}x{}".format(*texts.size))
-    model = graph.links(sampler).get("model") or graph.links(sampler).get("guider")
+    links = graph.links(sampler)
+    model = next((links[name] for name in ("model", *PIPES) if name in links), None)
     yield "Model", graph.find(model, *MODEL_INPUTS) if model else None
     yield "RNG", "CPU"
     strength = near("denoise")
@@ -106,18 +116,18 @@ def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterato
 
 def size_of(graph: Graph, sampler: str) -> str | None:
     latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
-    numbers = [graph.find(latent, name) for name in ("width", "height")] if latent else []
+    numbers = [graph.find(latent, *names, kind=(int,)) for names in (WIDTHS, HEIGHTS)] if latent else []
     return "{}x{}".format(*numbers) if numbers and None not in numbers else None
 
 
 def family_of(graph: Graph) -> str:
     """The model's family, as far as the nodes' types show it."""
     for node in graph.nodes.values():
-        if "CLIPTextEncodeSDXL" in node.kind:
+        if "CLIPTextEncodeSDXL" in node.kind or "base_clip_skip" in node.inputs:
             return "SDXL"
         if node.kind == "TripleCLIPLoader":
             return "SD3"
         kind = node.inputs.get("type") if "CLIPLoader" in node.kind else None
-        if isinstance(kind, str) and kind.lower() in LOADERS:
-            return LOADERS[kind.lower()]
+        if isinstance(kind, str) and (family := LOADERS.get(kind.lower(), kind[:40])):
+            return family
     return ""

@@ -32,6 +32,12 @@ MOST_BYTES = 8_000_000
 """Limit for a text file: ComfyUI's graphs are large."""
 
 MOST_XMP = 2_000_000
+
+PNG_HEAD, CHUNK_FRAME = 8, 12
+"""Bytes: a PNG's signature; a chunk's length, kind and checksum."""
+
+PNG_TEXTS, COMFYUI_CHUNK = {b"tEXt", b"zTXt", b"iTXt", b"eXIf"}, b"comf"
+MOST_CHUNKS = 100_000
 XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,200}?<rdf:li[^>]{0,200}>([^<]*)</rdf:li>", re.DOTALL)
 
 
@@ -82,8 +88,11 @@ def open_picture(data: Any) -> Image.Image | None:
 def in_picture(picture: Image.Image, name: str) -> PictureTexts:
     with picture:
         texts = {str(key): as_text(value) for key, value in picture.info.items() if is_text(key, value)}
-        if not texts and picture.format == "PNG":
-            texts = after_the_pixels(picture)
+        if picture.format == "PNG":
+            kinds, animated_texts = chunks_after_pixels(picture)
+            texts |= animated_texts
+            if kinds & PNG_TEXTS or not texts:
+                texts |= texts_after_pixels(picture)
         return PictureTexts(name, picture.size, {**texts, **in_exif(picture), **in_xmp(picture)})
 
 
@@ -95,8 +104,31 @@ def as_text(value: object) -> str:
     return str(value) if type(value).__module__ == "PIL.PngImagePlugin" else decode(value)
 
 
-def after_the_pixels(picture: Image.Image) -> dict[str, str]:
-    """PNG's text chunks that come last, for which Pillow reads the whole picture."""
+def chunks_after_pixels(picture: Image.Image) -> tuple[set[bytes], dict[str, str]]:
+    """The kinds of the PNG's chunks after the pixels, which aren't decoded here; and the texts of ComfyUI's animated
+    PNGs, which are in chunks of its own."""
+    file, kinds, texts = getattr(picture, "fp", None), set[bytes](), dict[str, str]()
+    if file is None:
+        return kinds, texts
+    before, position = file.tell(), PNG_HEAD
+    for _ in range(MOST_CHUNKS):
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        position += length + CHUNK_FRAME
+        if kind in (b"IDAT", b"fdAT") or kinds:
+            kinds.add(kind)
+        if kind == COMFYUI_CHUNK and length < MOST_BYTES:
+            name, _, text = file.read(length).partition(b"\0")
+            texts.setdefault(name.decode("latin-1"), text.decode("utf-8", errors="replace"))
+    file.seek(before)
+    return kinds, texts
+
+
+def texts_after_pixels(picture: Image.Image) -> dict[str, str]:
+    """All of a PNG's text chunks. For those that come last Pillow reads the whole picture."""
     texts = getattr(picture, "text", {})
     return {str(key): str(value) for key, value in texts.items()}
 

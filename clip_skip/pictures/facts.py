@@ -12,11 +12,11 @@ from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
-from clip_skip.pictures.numbering import convert
+from clip_skip.pictures.numbering import UNTRACEABLE, convert
 from clip_skip.pictures.reader import read_infotext
 from clip_skip.prompt.precedence import prompt_tag
 
-__all__ = ["PictureFacts", "facts_of", "read_facts", "sentences"]
+__all__ = ["PictureFacts", "facts_of", "parts_message", "read_facts", "sentences"]
 
 FROM_TAG = Template("The tag {tag} in the prompt sets it.")
 FROM_PANEL = Template("The panel of this extension set it.")
@@ -100,15 +100,19 @@ def clip_skip_of(infotext: Infotext) -> tuple[float | None, Message | Template |
         except ValueError:
             pass
     if infotext.skips:
-        parts = [part_message(infotext, part, number) for part, number in infotext.skips]
-        return None, SEVERAL(parts=join(parts, ", "))
+        return None, parts_message(infotext)
     return convert(infotext.tool, infotext.skip_text, infotext.family, infotext.release)
+
+
+def parts_message(infotext: Infotext) -> Message:
+    """The clip skips of the picture's parts, which differ."""
+    return SEVERAL(parts=join([part_message(infotext, part, number) for part, number in infotext.skips], ", "))
 
 
 def part_message(infotext: Infotext, part: str, number: str) -> Message:
     """The clip skip of a part of the picture, and the tool's own number for it."""
-    if not number:
-        return FIELD_PROBLEM(field=PARTS[part], problem=UNSET)
+    if not number or number == UNTRACEABLE:
+        return FIELD_PROBLEM(field=PARTS[part], problem=UNKNOWN if number else UNSET)
     value, _ = convert(infotext.tool, number, infotext.family, infotext.release)
     own = skip.format_skip(value) if value is not None else UNKNOWN
     return PART_FROM(part=PARTS[part], value=own, number=number, tool=infotext.tool)
@@ -118,7 +122,7 @@ def own_number(infotext: Infotext) -> str | None:
     if infotext.skips:
         return ", ".join(f"{part} {number or 'none'}" for part, number in infotext.skips)
     text = infotext.skip_text
-    return None if text is None else text.strip()[:LONGEST_NUMBER] or None
+    return None if text in (None, UNTRACEABLE) else str(text).strip()[:LONGEST_NUMBER] or None
 
 
 def lenient(infotext: Infotext, name: str) -> int | None:

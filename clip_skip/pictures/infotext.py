@@ -17,7 +17,7 @@ from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.pictures.errors import PictureError
 from clip_skip.skip import shorten
 
-__all__ = ["Infotext", "compose", "parse_infotext", "skip_key", "split_settings"]
+__all__ = ["NEGATIVE", "Infotext", "compose", "parse_infotext", "parse_settings", "split_settings"]
 
 VALUE_NOT_A_NUMBER = Template("{value} is not a number")
 VALUE_NOT_WHOLE = Template("{value} is not a whole number")
@@ -95,11 +95,6 @@ class Infotext:
         if match is None:
             raise PictureError(FIELD_PROBLEM(field=name, problem=VALUE_NOT_A_SIZE(value=shorten(text))))
         return int(match[1]), int(match[2])
-
-
-def skip_key(name: str) -> bool:
-    """Whether `name` is one of the ways to write the key: `Clip skip`, `CLIP Skip`, `clipSkip`, `CLiP-skip`."""
-    return len(name) < 20 and "".join(filter(str.isalpha, name)).lower() == "clipskip"
 
 
 def parse_infotext(text: str) -> Infotext:

@@ -21,6 +21,7 @@ WIDGET_SIZE = re.compile(r"[^0-9]*([0-9]{1,5})[^0-9]+([0-9]{1,5})[^0-9]*")
 JSON_PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "Comment")
 
 INVOKE_FAMILIES = {"sd-1": "SD1", "sd-2": "SD2", "sdxl": "SDXL", "sdxl-refiner": "SDXL", "flux": "Flux", "sd-3": "SD3"}
+INVOKE_MODE = re.compile(r"_?(?:txt2img|img2img|inpaint|outpaint)\Z")
 RANDOM_DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 SEED_MODES = {"Torch CPU Compatible": "CPU", "NVIDIA GPU Compatible": "NV"}
 DREAM = re.compile(r'"(.*)"([^"]*)', re.DOTALL)
@@ -58,11 +59,11 @@ def read_swarmui(texts: PictureTexts) -> Infotext | None:
     if not isinstance(params, dict):
         return None
     models = member(data_in(texts, *JSON_PLACES), "sui_models")
-    main = next((one for one in models or () if member(one, "param") == "model"), None) if models else None
+    main = next((one for one in models if member(one, "param") == "model"), None) if isinstance(models, list) else None
     values = {
         "Steps": member(params, "steps"),
-        "Sampler": member(params, "sampler") or "euler",
-        "Schedule type": member(params, "scheduler") or "normal",
+        "Sampler": member(params, "sampler", "comfyuisampler") or "euler",
+        "Schedule type": member(params, "scheduler", "comfyuischeduler") or "normal",
         "CFG scale": member(params, "cfgscale"),
         "Seed": member(params, "seed"),
         "Size": sized(member(params, "width"), member(params, "height")),
@@ -82,7 +83,7 @@ def read_invokeai(texts: PictureTexts) -> Infotext | None:
     if not isinstance(data, dict):
         return read_old_invokeai(texts)
     model = member(data, "model")
-    family = text(model, "base", "base_model") or text(data, "generation_mode").partition("_")[0]
+    family = text(model, "base", "base_model") or INVOKE_MODE.sub("", text(data, "generation_mode"))
     name = text(model, "name", "model_name") or (model if isinstance(model, str) else "")
     values = {
         "Steps": member(data, "steps"),
@@ -97,9 +98,7 @@ def read_invokeai(texts: PictureTexts) -> Infotext | None:
         "VAE": text(member(data, "vae"), "name", "model_name"),
     }
     number = text_of(member(data, "clip_skip"))
-    family_name = INVOKE_FAMILIES.get(
-        family, family if family not in ("txt2img", "img2img", "inpaint", "outpaint") else ""
-    )
+    family_name = INVOKE_FAMILIES.get(family, family)
     return Infotext(
         text(data, "positive_prompt"),
         text(data, "negative_prompt"),
@@ -150,7 +149,7 @@ def in_brackets(both_prompts: str) -> tuple[str, str]:
 
 
 def read_fooocus(texts: PictureTexts) -> Infotext | None:
-    """The scheme "fooocus"; "a1111" is an infotext."""
+    """The scheme "fooocus"; "a1111" is an infotext. The full prompts have the styles in them, as in an infotext."""
     data = data_in(texts, *JSON_PLACES)
     if member(data, "base_model") is None or member(data, "guidance_scale", "sharpness", "performance") is None:
         return None
@@ -173,7 +172,7 @@ def read_fooocus(texts: PictureTexts) -> Infotext | None:
     prompt, negative = text(data, "prompt"), text(data, "negative_prompt")
     number, release = text_of(member(data, "clip_skip")), text(data, "version")
     return Infotext(
-        *(prompt or full, negative or full_negative, infotext_settings(values), "Fooocus", "SDXL", number),
+        *(full or prompt, full_negative or negative, infotext_settings(values), "Fooocus", "SDXL", number),
         release=release,
     )
 

@@ -14,10 +14,13 @@ from clip_skip import skip
 from clip_skip.messages.message import Message, Template
 from clip_skip.skip import shorten
 
-__all__ = ["NATIVE", "convert", "number_in"]
+__all__ = ["NATIVE", "UNTRACEABLE", "convert", "number_in"]
 
 NATIVE: Mapping[str, float] = {"SD1": 1.0, "SD2": 2.0, "SDXL": 2.0}
 """The clip skip that each family was published with."""
+
+UNTRACEABLE = "?"
+"""In the place of a number that a picture has, but not in a way that can be followed."""
 
 DEEPEST_IN_PICTURES = 32
 SD1_LAYERS = 12
@@ -28,6 +31,8 @@ CLIP_SKIP_NOT_A_NUMBER = Template("The picture says clip skip {value}, which is 
 CLIP_SKIP_TOO_DEEP = Template("The picture says clip skip {value}, which is deeper than any text encoder.")
 UNKNOWN_TOOL = Template("It is not known how {tool} counts clip skip.")
 NO_CLIP_SKIP = Template("{family} has no clip skip, so the number in the picture has no meaning.")
+WITHOUT_CLIP_SKIP = Template("{family} has no clip skip.")
+NOT_FOLLOWED = Template("{tool}'s graph sets a clip skip, but it cannot be told which one the sampler gets.")
 AS_PUBLISHED = Template("Nothing in the picture sets a clip skip, so it is as published: 1 on SD1, 2 on SD2 and SDXL.")
 PUBLISHED_FOR = Template("Nothing in the picture sets a clip skip, so it is as published for {family}.")
 UNWRITTEN = Template("{tool} writes clip skip only above 1, so it was 1; SD2 and SDXL then stop at 2, as published.")
@@ -87,6 +92,8 @@ def convert(tool: str, text: str | None, family: str = "", release: str = "") ->
     """
     if tool == "Easy Diffusion":
         return easy_diffusion(text, family)
+    if text == UNTRACEABLE:
+        return None, NOT_FOLLOWED(tool=tool)
     try:
         value = number_in(text)
     except ValueError:
@@ -94,7 +101,7 @@ def convert(tool: str, text: str | None, family: str = "", release: str = "") ->
     if value is not None and not (math.isfinite(value) and abs(value) <= DEEPEST_IN_PICTURES):
         return None, CLIP_SKIP_TOO_DEEP(value=shorten(str(text)))
     if family and family not in NATIVE:
-        return None, NO_CLIP_SKIP(family=family)
+        return None, (WITHOUT_CLIP_SKIP if value is None else NO_CLIP_SKIP)(family=family)
     if tool == "NovelAI":
         return novelai(family, release)
     if tool == "Fooocus":

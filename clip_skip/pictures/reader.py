@@ -11,13 +11,14 @@ from clip_skip.pictures.container import PictureTexts, texts_of
 from clip_skip.pictures.errors import PictureError
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.json_tools import READERS
+from clip_skip.pictures.numbering import UNTRACEABLE
 
 __all__ = ["SUFFIXES", "read_infotext"]
 
 NO_INFOTEXT = Template("{file} has no infotext in it")
 NOT_UNDERSTOOD = Template("{file} has settings in it that cannot be read: {problem}")
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".txt", ".json"})
+SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".txt", ".json"})
 """Suffixes of files that may say how a picture was made."""
 
 INFOTEXT_PLACES = ("parameters", "UserComment", "XMP:UserComment", "ImageDescription", "comment")
@@ -52,7 +53,9 @@ def recognize(texts: PictureTexts) -> Infotext | None:
 
 
 def with_hash(graph: Infotext, infotext: Infotext) -> Infotext:
-    """`graph` completed from the infotext beside it: the model's hash, and settings missing in the graph."""
+    """`graph` completed from the infotext beside it: the model's hash, and what is missing in the graph."""
     extra = {name: infotext.parameters[name] for name in ("Model hash", "Model", "Seed") if name in infotext.parameters}
     prompt, negative = graph.prompt or infotext.prompt, graph.negative or infotext.negative
-    return replace(graph, prompt=prompt, negative=negative, parameters={**extra, **graph.parameters})
+    number = infotext.skip_text if graph.skip_text == UNTRACEABLE and infotext.skip_text else graph.skip_text
+    parameters = {**extra, **graph.parameters}
+    return replace(graph, prompt=prompt, negative=negative, parameters=parameters, skip_text=number)

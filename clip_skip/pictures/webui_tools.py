@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clip_skip.pictures.infotext import Infotext, parse_infotext, skip_key
+from clip_skip.pictures.infotext import Infotext, parse_infotext
 from clip_skip.pictures.json_text import loads, member
 from clip_skip.pictures.samplers import webui_names
+from clip_skip.skip import skip_key
 
 __all__ = ["identified", "read_webui_infotext"]
 

@@ -29,7 +29,8 @@ NETWORK = re.compile(r"<(\w+):([^>]+)>")
 TAG = re.compile(r"<\s*clipskip(?![\w-])([^<>]*)>", re.IGNORECASE)
 NEAR_MISS = re.compile(r"<\s*(clip([ _-]?)skip)(?![\w-])[^<>]*(>?)", re.IGNORECASE)
 FULL_WIDTH = {0xFF01 + index: 0x21 + index for index in range(94)} | {0x3000: 0x20}
-"""Full-width signs, letters and digits, and the space, to ASCII."""
+FULL_WIDTH |= str.maketrans("《〈﹤‹》〉﹥›", "<<<<>>>>")
+"""Full-width signs, letters and digits, the space, and the brackets that input methods write for < and >, to ASCII."""
 
 HOW_TO_WRITE = Template("a tag is written <clipskip:2>")
 TAG_NAMES = ("l", "g", "hires", *LANGUAGE_MODELS)

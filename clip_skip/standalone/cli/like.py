@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from clip_skip.standalone.cli import arguments as shared
 from clip_skip.standalone.demo.model import CHECKPOINT
 from clip_skip.standalone.models.header import CheckpointError, inspect
 from clip_skip.standalone.models.sizes import FAMILY_NATIVE
+from clip_skip.standalone.option_kinds import FieldError
 from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.checkpoint import model_name
@@ -35,11 +36,12 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
         picture_recipe = recipe.of(infotext)
         names = {option.name for option in OPTIONS if getattr(arguments, option.argument, None) is not None}
         warnings: list[Message | str] = list(picture_recipe.warnings_unless(names))
+        options = checked(picture_recipe.options, names | {"width", "height"} if arguments.size else names)
         if arguments.model is None:
             arguments.model, about_model = model(infotext, arguments.models)
             warnings += [about_model] if about_model else []
         family = inspect(shared.checkpoint(arguments.model)).family
-    except (InfotextError, CheckpointError, OSError) as error:
+    except (InfotextError, FieldError, CheckpointError, OSError) as error:
         raise shared.ArgumentError.of("--like", reason(error)) from error
     axes, about_skip = axes_of(picture_recipe, family)
     if arguments.skips is not None:
@@ -47,7 +49,13 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
     for name, value in axes.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    return picture_recipe.options, [*warnings, *about_skip]
+    return options, [*warnings, *about_skip]
+
+
+def checked(values: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """`values`, the picture's, of which those that are not `given` otherwise are checked. Raises `FieldError`."""
+    own = {one.name: one.check(values[one.name]) for one in OPTIONS if one.name in values and one.name not in given}
+    return {**values, **own}
 
 
 def model(infotext: Infotext, folder: Path | None) -> tuple[str, Message | None]:

@@ -32,7 +32,12 @@ def model_name(infotext: Infotext) -> PurePosixPath:
 
 
 def model_hash(infotext: Infotext) -> str:
-    """The hash in small letters: the beginning of a SHA-256, or a whole one; "" for none."""
+    """The hash in small letters: the beginning of a SHA-256, or a whole one; "" for none.
+
+    SwarmUI's is of the tensors alone, without the header, so it is no file's.
+    """
+    if infotext.tool == "SwarmUI":
+        return ""
     brackets = IN_BRACKETS.search(infotext.parameters.get("Model", ""))
     among_all = member(loads(infotext.parameters.get("Hashes", "")), "model")
     for text in (infotext.parameters.get("Model hash"), brackets and brackets[1], among_all):

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from clip_skip import skip
 from clip_skip.messages.message import FIELD_PROBLEM, Message, Template, join
 from clip_skip.panel import FIELDS, Panel, restored
-from clip_skip.pictures.infotext import Infotext, skip_key
+from clip_skip.pictures.facts import parts_message
+from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.numbering import CLIP_SKIP_IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
-from clip_skip.skip import shorten
+from clip_skip.skip import shorten, skip_key
 from clip_skip.standalone.option_kinds import Choice, Number
 from clip_skip.standalone.options import OPTIONS, Option
 from clip_skip.standalone.pictures.checkpoint import find_checkpoint as checkpoint
@@ -91,6 +92,9 @@ class Recipe:
         value = tag.at("l", False) if tag else None
         if value is not None:
             return value, []
+        if self.source.skips:  # not one for each of two texts, which are tags then
+            native = NATIVE.get(family, 1.0)
+            return native, [TAKEN(reason=parts_message(self.source), native=skip.format_skip(native))]
         value, reason = convert(self.source.tool, self.source.skip_text, family, self.source.release)
         native = NATIVE.get(family, 1.0)
         if value is None:

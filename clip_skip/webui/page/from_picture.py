@@ -11,6 +11,7 @@ from modules.infotext_utils import parse_generation_parameters, quote
 
 from clip_skip.messages.message import Template
 from clip_skip.messages.safe_text import well_formed
+from clip_skip.pictures.infotext import NEGATIVE, compose, parse_infotext, parse_settings
 from clip_skip.sweep.rows import CFG
 from clip_skip.sweep.settings import INFOTEXT, SWEEP_TITLE
 from clip_skip.webui import host_settings
@@ -28,7 +29,7 @@ def sweep_of(request: Mapping[str, Any]) -> dict[str, str]:
 
     A sweep's grid has its sweep already. "error" is the translated message that it has no settings.
     """
-    text = well_formed(str(request.get("infotext") or "")).strip()
+    text = settings_last(well_formed(str(request.get("infotext") or "")).strip())
     last = text.rpartition("\n")[2]
     if not re.search(r"\bSteps: \d+", last):
         return {"error": translate(NO_SETTINGS)}
@@ -40,6 +41,15 @@ def sweep_of(request: Mapping[str, Any]) -> dict[str, str]:
         settings = replace(settings, cfg_scales=scale[1])
     more = {"Script": SWEEP_TITLE, **settings.infotext()}
     return filled(", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items())]))
+
+
+def settings_last(text: str) -> str:
+    """`text` with its settings on the last line, where alone the host looks for them."""
+    infotext = parse_infotext(text)
+    if not infotext.parameters or parse_settings(text.rpartition("\n")[2]):
+        return text
+    negative = [f"{NEGATIVE} {infotext.negative}"] if infotext.negative else []
+    return "\n".join([infotext.prompt, *negative, compose(infotext.parameters)])
 
 
 def filled(infotext: str) -> dict[str, str]:
