@@ -281,6 +281,15 @@ def test_a_reused_cell_says_what_it_said(host, sweep):
     assert any("<clipskip:x>" in comment for comment in p.comments) and not any("cells" in m for m in warnings)
 
 
+def test_a_grid_of_reused_cells_alone_is_named_by_their_prompt(host, sweep):
+    from modules import images
+
+    sweep({"clip_skips": "1, 2", "rows": "prompt", "row_values": "cow, hen"})
+    images.saved.clear()
+    p, _ = sweep({"clip_skips": "1, 2", "cfg_scales": "7"}, prompt="a hen")
+    assert sizes(p) == [] and [settings["prompt"] for _, _, settings in images.saved] == ["a hen"]
+
+
 def test_cells_whose_texts_another_extension_has_changed_are_made_again(host, sweep):
     host.others_process = lambda p: p.__dict__.update(all_prompts=[f"{text} of the day" for text in p.all_prompts])
     arguments = {"clip_skips": "1, 2", "cfg_scales": "7"}
@@ -300,6 +309,7 @@ def test_reused_cells_are_saved_where_new_ones_would_be(host, sweep, tmp_path):
         (str(tmp_path), 5, "a cow")
     ] * 2
     assert [settings["info"] for _, _, settings in images.saved] == result.infotexts[1:]
+    assert all(settings["p"].all_seeds == [5, 5] for _, _, settings in images.saved)  # the host names files by it
     images.saved.clear()
     for number, picture in enumerate(result.images[1:]):
         picture.already_saved_as = str(tmp_path / f"{number}.png")
@@ -382,7 +392,7 @@ def test_a_sweep_that_failed_keeps_its_cells(host):
     assert sizes(p) == [2] and len(result.images) == 1 + 6
 
 
-def test_a_full_disk_costs_no_cell(host, tmp_path):
+def test_a_full_disk_costs_no_cell(host, tmp_path, caplog):
     """Pictures that cannot be saved are made again and shown, and it is said once."""
     p = job(host, outpath_grids=str(tmp_path))
     made = p.make
@@ -400,6 +410,7 @@ def test_a_full_disk_costs_no_cell(host, tmp_path):
     said = "The pictures could not be saved: [Errno 28] No space left on device"
     assert [message for message in json.loads(result.js())["clip_skip_warnings"] if "saved" in message] == [said]
     assert f"⚠ {said}" in p.comments
+    assert [record.exc_info[1].errno for record in caplog.records] == [28]  # the log has the traceback
 
 
 def test_a_grid_that_cannot_be_saved_is_shown(host, monkeypatch):
@@ -905,6 +916,7 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path):
     host.sweep_script.run(job(host, outpath_grids=str(tmp_path)), settings)
     page = (tmp_path / "clip_skip_sweep.html").read_text(encoding="utf8")
     assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
+    assert '"reference": 0' in page
 
 
 def test_cfg_scale_for_each_picture(standins):
