@@ -846,6 +846,8 @@ COMMENT = infotext(f"{WHOLE}, Clip skip: 2", "ünïcode 猫 cat", "тёмный"
         pytest.param(b"\0" * 8 + COMMENT.encode(), id="undefined"),
         pytest.param(COMMENT.encode(), id="no head"),
         pytest.param(unicode_be(COMMENT) + b"\0\0", id="zeros at the end"),
+        pytest.param(unicode_be(COMMENT) + b"\0", id="a zero at the end"),
+        pytest.param(b"UNICODE\0\xff\xfe" + COMMENT.encode("utf-16-le") + b"\0", id="mark LE, a zero at the end"),
     ],
 )
 def test_a_user_comment_is_decoded_by_what_makes_sense(tmp_path, raw, suffix):

@@ -28,9 +28,14 @@ def decode(raw: object) -> str:
     content = bytes(raw[HEAD:] if raw[:HEAD] in CHARACTER_CODES else raw)
     for mark, encoding in MARKS:
         if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace").strip("\0")
-    texts = [content.decode(encoding, errors="replace").strip("\0") for encoding in ENCODINGS]
-    return max(texts, key=likelihood)
+            return decode_as(content[len(mark) :], encoding)
+    return max((decode_as(content, encoding) for encoding in ENCODINGS), key=likelihood)
+
+
+def decode_as(content: bytes, encoding: str) -> str:
+    if encoding != "utf-8":
+        content = content[: len(content) // 2 * 2]  # some end with a lone zero
+    return content.decode(encoding, errors="replace").strip("\0")
 
 
 def likelihood(text: str) -> tuple[bool, int]:
