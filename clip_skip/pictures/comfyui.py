@@ -50,14 +50,14 @@ def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
         return None
     samplers = graph.samplers()
     main = next((one for one in samplers if starts_from_nothing(graph, one)), samplers[0] if samplers else None)
-    unfollowed = UNTRACEABLE if any(graph.sets_skip(node) for node in graph.nodes) else None
+    fallback = UNTRACEABLE if any(graph.sets_skip(node) for node in graph.nodes) else None
     if main is None:
-        return Infotext("", "", {}, "ComfyUI", family_of(graph), unfollowed)
+        return Infotext("", "", {}, "ComfyUI", family_of(graph), fallback)
     prompt, negative = (prompt_of(graph, main, negative) for negative in (False, True))
     skips = list(dict.fromkeys(pair for one in samplers for pair in skips_of(graph, one)))
     numbers = dict.fromkeys(number for _, number in skips)
     several = len(numbers) > 1
-    text = unfollowed if not skips else None if several else skips[0][1] or None
+    text = fallback if not skips else None if several else skips[0][1] or None
     values = {name: str(value) for name, value in sampler_settings(graph, main, texts) if value is not None}
     if len(samplers) > 1:
         values["Other samplers"] = str(len(samplers) - 1)

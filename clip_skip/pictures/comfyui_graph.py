@@ -60,7 +60,7 @@ class Graph:
     _links: dict[str, dict[str, str]] = field(default_factory=dict, init=False, compare=False, repr=False)
     _skips: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
     _encoders: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _joined: dict[str, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _joint_texts: dict[str, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def linked(self, value: object) -> str | None:
         """The id of the node that `value` is a link to."""
@@ -73,11 +73,11 @@ class Graph:
         if node not in self._links:
             pairs = ((name, self.linked(value)) for name, value in self.nodes[node].inputs.items())
             self._links[node] = {name: other for name, other in pairs if other is not None}
-            self._links[node] = self.passed_on(node, self._links[node])
+            self._links[node] = self.choose_links(node, self._links[node])
         links = self._links[node]
         return {name: other for name, other in links.items() if name not in but} if but else links
 
-    def passed_on(self, node: str, links: dict[str, str]) -> dict[str, str]:
+    def choose_links(self, node: str, links: dict[str, str]) -> dict[str, str]:
         """Of the `links` of a switch the one that it passes on, or all that it may; of another node all."""
         if links and all(name.startswith("any_") for name in links):  # rgthree's takes the first
             return dict([next(iter(links.items()))])
@@ -198,17 +198,17 @@ class Graph:
                 return text
         return ""
 
-    def joined(self, node: str) -> str | None:
+    def join_texts(self, node: str) -> str | None:
         """The text of a node that joins several; None for another node."""
-        if node not in self._joined:
-            self._joined[node] = None  # what it finds where the texts go round in a circle
+        if node not in self._joint_texts:
+            self._joint_texts[node] = None  # what it finds where the texts go round in a circle
             inputs = self.nodes[node].inputs
             names = sorted(name for name in inputs if PART_OF_TEXT.fullmatch(name))
             delimiter = next((inputs[name] for name in ("delimiter", "separator") if name in inputs), "")
             if len(names) > 1 and isinstance(delimiter, str):
                 texts = [self.resolve(inputs[name], str) for name in names]
-                self._joined[node] = delimiter.join(filter(None, texts))[:LONGEST_TEXT]
-        return self._joined[node]
+                self._joint_texts[node] = delimiter.join(filter(None, texts))[:LONGEST_TEXT]
+        return self._joint_texts[node]
 
     def find(self, start: str, *names: str, kind: tuple[type, ...] = (int, float, str)) -> object:
         """The first value under one of `names` in `start` or above it."""
@@ -223,7 +223,7 @@ class Graph:
         """`value`, or the value of the node that it links to: a primitive, also through reroutes."""
         start = self.linked(value)
         if start is None:
-            return value if is_one(value, kind) else None
+            return value if is_of_kind(value, kind) else None
 
         def step(node: str) -> Iterable[str]:
             links = self.links(node)
@@ -231,16 +231,16 @@ class Graph:
 
         for node in self.upstream(start, step):
             inputs = self.nodes[node].inputs
-            if kind is str and (text := self.joined(node)) is not None:
+            if kind is str and (text := self.join_texts(node)) is not None:
                 return text
-            values = {name: one for name, one in inputs.items() if is_one(one, kind)}
+            values = {name: one for name, one in inputs.items() if is_of_kind(one, kind)}
             preferred_values = [values[name] for name in (*VALUE_INPUTS, *TEXT_INPUTS) if name in values]
             if preferred_values or len(values) == 1:
                 return (preferred_values or list(values.values()))[0]
         return None
 
 
-def is_one(value: object, kind: type | tuple[type, ...]) -> bool:
+def is_of_kind(value: object, kind: type | tuple[type, ...]) -> bool:
     """Whether `value` is of this `kind`; True and False are no numbers."""
     kinds = kind if isinstance(kind, tuple) else (kind,)
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))

@@ -47,31 +47,33 @@ class TooLarge(Exception):
 
 
 @dataclass
-class Flat:
-    """The nodes of a workflow and its subgraphs. outputs: what an output of a subgraph is a link to.
+class FlatWorkflow:
+    """The nodes of a workflow and its subgraphs.
 
-    counted: the nodes, and the entries of `MOST_ENTRIES`, that were read
+    outputs:     what an output of a subgraph is a link to
+    entry_count: of what `MOST_ENTRIES` limits
     """
 
     definitions: Mapping[str, Mapping[str, Any]]
     nodes: dict[str, Node] = field(default_factory=dict)
     outputs: dict[tuple[str, str], Any] = field(default_factory=dict)
-    counted: list[int] = field(default_factory=lambda: [0, 0])
+    node_count: int = 0
+    entry_count: int = 0
 
-    def add(self, data: Mapping[str, Any], prefix: str = "", given: Mapping[str, Any] | None = None) -> None:
+    def add(self, data: Mapping[str, Any], prefix: str = "", input_values: Mapping[str, Any] | None = None) -> None:
         """Adds the nodes of the workflow or subgraph `data`.
 
-        prefix: of their ids; given: the values of its inputs by their numbers
+        prefix: of their ids; input_values: the values of its inputs by their numbers
         """
         sources: dict[str, Any] = {}
-        self.count(sized(data, "nodes"), sized(data, "links", "inputs"))
+        self.count(count_entries(data, "nodes"), count_entries(data, "links", "inputs"))
         for link, origin, slot, target, target_slot in links_in(data):
-            value = (given or {}).get(slot) if origin == INPUTS else [prefix + origin, slot]
+            value = (input_values or {}).get(slot) if origin == INPUTS else [prefix + origin, slot]
             sources[link] = value
             if target == OUTPUTS:
                 self.outputs[prefix.removesuffix(":"), target_slot] = value
-        for node in members(data, "nodes"):
-            self.count(0, sized(node, "inputs", "outputs", "widgets_values"))
+        for node in objects_in(data, "nodes"):
+            self.count(0, count_entries(node, "inputs", "outputs", "widgets_values"))
             if "id" not in node or node.get("mode") == MUTED:
                 continue
             name, inputs = f"{prefix}{node['id']}", inputs_of(node, sources)
@@ -79,14 +81,15 @@ class Flat:
             if definition is None or node.get("mode") == BYPASSED or name.count(":") >= MOST_LEVELS:
                 self.nodes[name] = Node(str(node.get("type")), inputs)
             else:
-                own = members(definition, "inputs")
+                own = objects_in(definition, "inputs")
                 self.add(
                     definition, f"{name}:", {str(at): inputs.get(str(one.get("name"))) for at, one in enumerate(own)}
                 )
 
     def count(self, nodes: int, entries: int) -> None:
-        self.counted = [self.counted[0] + nodes, self.counted[1] + entries]
-        if self.counted[0] > MOST_NODES or self.counted[1] > MOST_ENTRIES:
+        self.node_count += nodes
+        self.entry_count += entries
+        if self.node_count > MOST_NODES or self.entry_count > MOST_ENTRIES:
             raise TooLarge
 
     def graph(self) -> Graph:
@@ -95,13 +98,13 @@ class Flat:
         }
         nodes = {}
         for name, node in self.nodes.items():
-            inputs = {key: self.followed(value) for key, value in node.inputs.items()}
+            inputs = {key: self.follow_link(value) for key, value in node.inputs.items()}
             if node.kind.lower().endswith("getnode"):
                 inputs["source"] = [setters.get(str(inputs.pop("", None))), "0"]
             nodes[name] = Node(node.kind, inputs)
         return Graph(nodes)
 
-    def followed(self, value: Any) -> Any:
+    def follow_link(self, value: Any) -> Any:
         """`value`, or where it is a link to a subgraph, the link to what is in it."""
         for _ in range(MOST_LEVELS):
             if not isinstance(value, list) or len(value) != 2 or tuple(value) not in self.outputs:
@@ -115,8 +118,8 @@ def from_workflow(data: object) -> Graph | None:
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), list) or not isinstance(data.get("links"), list):
         return None
     definitions = data.get("definitions")
-    subgraphs = members(definitions, "subgraphs") if isinstance(definitions, dict) else []
-    flat = Flat({str(one.get("id")): one for one in subgraphs})
+    subgraphs = objects_in(definitions, "subgraphs") if isinstance(definitions, dict) else []
+    flat = FlatWorkflow({str(one.get("id")): one for one in subgraphs})
     try:
         flat.add(data)
     except TooLarge:
@@ -124,12 +127,12 @@ def from_workflow(data: object) -> Graph | None:
     return flat.graph() if flat.nodes else None
 
 
-def sized(data: Mapping[str, Any], *names: str) -> int:
+def count_entries(data: Mapping[str, Any], *names: str) -> int:
     """How many entries `data` has under `names`."""
     return sum(len(value) for name in names if isinstance(value := data.get(name), (list, dict)))
 
 
-def members(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def objects_in(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """The objects in the list under `name`."""
     values = data.get(name)
     return [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
@@ -148,11 +151,11 @@ def links_in(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def inputs_of(node: Mapping[str, Any], sources: Mapping[str, Any]) -> dict[str, Any]:
     """The values and links of a node; of a bypassed one the links that it passes on."""
-    slots = members(node, "inputs")
-    bypassed = node.get("mode") == BYPASSED
-    if bypassed and (types := {str(one.get("type")) for one in members(node, "outputs")}):
+    slots = objects_in(node, "inputs")
+    is_bypassed = node.get("mode") == BYPASSED
+    if is_bypassed and (types := {str(one.get("type")) for one in objects_in(node, "outputs")}):
         slots = [one for one in slots if str(one.get("type")) in types]
-    inputs = {} if bypassed else widgets_of(node)
+    inputs = {} if is_bypassed else widgets_of(node)
     for one in slots:
         if sources.get(str(one.get("link"))) is not None:
             inputs[str(one.get("name"))] = sources[str(one["link"])]
@@ -172,7 +175,7 @@ def widgets_of(node: Mapping[str, Any]) -> dict[str, Any]:
     if known:
         return {name: value for name, value in zip(known, values) if name}
     names = [
-        str(widget.get("name")) for one in members(node, "inputs") if isinstance(widget := one.get("widget"), dict)
+        str(widget.get("name")) for one in objects_in(node, "inputs") if isinstance(widget := one.get("widget"), dict)
     ]
     own = [value for value in values if value not in CONTROLS] if len(names) < len(values) else values
     return dict(zip(names, own)) if len(names) == len(own) else {}
