@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import sys
@@ -13,6 +14,10 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ["CLIP_SKIP_CACHE"] = tempfile.mkdtemp(prefix="clip-skip-tests-")
 """What is kept of files between commands: not the user's own."""
 
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Beside stand-ins the library is imported anew for each test, and must not be compiled anew each time."""
+
 try:
     import hypothesis
 except ModuleNotFoundError:  # the tests that need it say so
@@ -22,6 +27,10 @@ else:
     hypothesis.settings.load_profile("untimed")
 
 STANDINS = Path(__file__).parent / "standins"
+
+
+def pytest_collection_finish():
+    gc.freeze()  # collections between tests need not go through torch each time
 
 
 @pytest.fixture
