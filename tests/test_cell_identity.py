@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
 from types import SimpleNamespace
@@ -281,6 +282,8 @@ def test_the_panel_and_the_header_count_where_a_cell_follows_them(host):
     assert of(prompt, off) == of({"apply_to": "prompt"}, off)
     assert len({of(prompt, off), of(prompt, off, 5), of(prompt, on)}) == 3
     assert of(prompt, on) == of(prompt, on, 5)
+    slider_between = [True, 3, 0.4, 0, 0]  # comes to the slider's minimum
+    assert of(prompt, slider_between) == of(prompt, [True, 3, 0, 0, 0]) is not None
 
 
 def test_tags_that_a_cell_replaces_do_not_count_and_others_do(host):
@@ -339,12 +342,15 @@ def renew(file, text="trained again"):
     os.utime(file, ns=(1, file.stat().st_mtime_ns + 1_000_000_000))
 
 
+NAMED_FILES = ("lora", "hypernet", "mood.pt", "model", "vae", "upscaler", "other.pt", "named vae", "alias")
+
+
 def test_files_that_a_text_names_count_by_their_content(host, monkeypatch, tmp_path):
     from modules import sd_models
 
     from clip_skip.webui import models_in_use
 
-    files = {name: tmp_path / name for name in ("lora", "hypernet", "mood.pt", "model", "vae", "upscaler", "other.pt")}
+    files = {name: tmp_path / name for name in NAMED_FILES}
     for file in files.values():
         file.write_text("as it was")
     loras = lambda text: {"x": str(files["lora"])} if "<lora:x" in text else {}
@@ -361,7 +367,13 @@ def test_files_that_a_text_names_count_by_their_content(host, monkeypatch, tmp_p
     monkeypatch.setattr(shared, "prompt_styles", styles, raising=False)
     host.model.sd_checkpoint_info = SimpleNamespace(filename=str(files["model"]))
     sd_models.checkpoints_list["refiner"] = SimpleNamespace(name="refiner", filename=str(files["vae"]))
+    alias = SimpleNamespace(name="alias.safetensors", filename=str(files["alias"]))
+    monkeypatch.setattr(sd_models, "checkpoint_aliases", {"alias": alias}, raising=False)
+    vae = SimpleNamespace(loaded_vae_file=None, vae_dict={"named": str(files["named vae"])})
+    monkeypatch.setitem(sys.modules, "modules.sd_vae", vae)
     named = [
+        ("named vae", {"override_settings": {"sd_vae": "named"}}),
+        ("alias", {"refiner_checkpoint": "alias"}),
         ("lora", {"prompt": "a <lora:x:1> cow"}),
         ("lora", {"negative_prompt": "<lora:x:1>"}),
         ("lora", {"hr_prompt": "a <lora:x:1> hen"}),
@@ -389,8 +401,6 @@ def test_files_that_a_text_names_count_by_their_content(host, monkeypatch, tmp_p
 
 
 def test_the_loaded_vae_counts(host, monkeypatch, tmp_path):
-    import sys
-
     file = tmp_path / "vae"
     file.write_text("x")
     before = identity()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from clip_skip.made_for import remembered
 from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from clip_skip.sweep.plan import SweepPlan
 from clip_skip.sweep.rows import HIRES_PASS_NEEDED, NOTHING_TO_SEARCH, ROW_KINDS, Rows
@@ -917,6 +918,18 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path):
     page = (tmp_path / "clip_skip_sweep.html").read_text(encoding="utf8")
     assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
     assert '"reference": 0' in page
+
+
+def test_the_column_of_the_checkpoints_own_clip_skip_is_marked(host, tmp_path, monkeypatch):
+    from clip_skip.webui.sweep import results
+
+    remembered.remember(str(tmp_path / "own.safetensors"), 2)
+    host.model.sd_checkpoint_info = SimpleNamespace(model_name="own", filename=str(tmp_path / "own.safetensors"))
+    drawn, draw_grid = [], results.draw_grid
+    monkeypatch.setattr(results, "draw_grid", lambda *args, **kw: drawn.append((args, kw)) or draw_grid(*args, **kw))
+    host.sweep_script.run(job(host), {"clip_skips": "1, 2", "cfg_scales": "7"})
+    (((_, columns, _, _), texts),) = drawn
+    assert columns == ["1", "[2]"] and texts["title"][-1] == "Clip skip 2 is remembered for this checkpoint."
 
 
 def test_cfg_scale_for_each_picture(standins):
