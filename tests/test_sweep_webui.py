@@ -912,9 +912,14 @@ def test_the_pages_viewer_knows_which_columns_the_header_alone_makes(host, argum
     assert json.loads(host.sweep_script.run(job(host, is_api=True), {"clip_skips": "1"}).js()) == {}
 
 
-def test_the_viewer_beside_the_saved_grid(host, tmp_path):
+def test_the_viewer_beside_the_saved_grid(host, tmp_path, capsys):
+    from clip_skip.webui.sweep.results import COMPARE
+
     settings = {"clip_skips": "1, 2", "cfg_scales": "7", "save_cells": True}
-    host.sweep_script.run(job(host, outpath_grids=str(tmp_path)), settings)
+    p = job(host, outpath_grids=str(tmp_path))
+    host.sweep_script.run(p, settings)
+    assert str(COMPARE(file=(tmp_path / "clip_skip_sweep.html").as_posix())) in p.comments
+    assert capsys.readouterr().out == "Clip skip sweep: 2 pictures in 1 batch.\n"
     page = (tmp_path / "clip_skip_sweep.html").read_text(encoding="utf8")
     assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
     assert '"reference": 0' in page
