@@ -306,11 +306,12 @@ def test_the_hires_pass_counts_where_there_is_one(host):
 def test_a_request_whose_panel_cannot_be_used_is_comparable_with_none(host):
     def of(values, **more):
         p = StableDiffusionProcessing()
-        p.scripts_value, p.is_api = SimpleNamespace(alwayson_scripts=[script(TITLE, 0, 1)]), True
+        p.scripts_value, p.is_api = SimpleNamespace(alwayson_scripts=[script(TITLE, 0, len(values))]), True
         p.script_args_value = values
         return identity(p, settings=SweepSettings(clip_skips="2", cfg_scales="7", apply_to="prompt"), **more)
 
     assert of([{"clip_skip": 99}]) is None
+    assert of([True, 3, 0.4]) is None  # between 0 and 1 only the page's sliders are put right
     assert len({of([{"enabled": True, "clip_skip": skip}]) for skip in (3, 4)}) == 2
 
 
@@ -369,11 +370,13 @@ def test_files_that_a_text_names_count_by_their_content(host, monkeypatch, tmp_p
     sd_models.checkpoints_list["refiner"] = SimpleNamespace(name="refiner", filename=str(files["vae"]))
     alias = SimpleNamespace(name="alias.safetensors", filename=str(files["alias"]))
     monkeypatch.setattr(sd_models, "checkpoint_aliases", {"alias": alias}, raising=False)
+    monkeypatch.setattr(sd_models, "get_closet_checkpoint_match", lambda name: alias, raising=False)
     vae = SimpleNamespace(loaded_vae_file=None, vae_dict={"named": str(files["named vae"])})
     monkeypatch.setitem(sys.modules, "modules.sd_vae", vae)
     named = [
         ("named vae", {"override_settings": {"sd_vae": "named"}}),
         ("alias", {"refiner_checkpoint": "alias"}),
+        ("alias", {"override_settings": {"sd_model_checkpoint": "nearly the alias"}}),
         ("lora", {"prompt": "a <lora:x:1> cow"}),
         ("lora", {"negative_prompt": "<lora:x:1>"}),
         ("lora", {"hr_prompt": "a <lora:x:1> hen"}),

@@ -900,16 +900,19 @@ def test_saved_like_the_hosts_grids(host):
         ({}, [1, 12, None]),
         ({"apply_to": "prompt"}, [None] * 3),
         ({"rows": "negative", "row_values": "2"}, [None] * 3),
+        ({"rows": "hires", "row_values": "2"}, [None] * 3),
         ({"rows": "seed", "row_values": "5"}, [1, 12, None]),
     ],
 )
 def test_the_pages_viewer_knows_which_columns_the_header_alone_makes(host, arguments, values):
-    p = job(host)
+    p = job(host, enable_hr=arguments.get("rows") == "hires", hr_scale=1, hr_second_pass_steps=0)
     result = host.sweep_script.run(p, {"clip_skips": "1, 12, 1.5", "cfg_scales": "4, 7"} | arguments)
     (grid,) = json.loads(result.js())["clip_skip_cells"]
     assert grid["header_values"] == values and grid["size"] == 16 and grid["reference"] == 0
     assert grid["cells"] == [[index % 3, index // 3, 1 + index] for index in range(len(result.images) - 1)]
     assert json.loads(host.sweep_script.run(job(host, is_api=True), {"clip_skips": "1"}).js()) == {}
+    alone = host.sweep_script.run(job(host), {"clip_skips": "1", "include_cells": False})
+    assert "clip_skip_cells" not in json.loads(alone.js())
 
 
 def test_the_viewer_beside_the_saved_grid(host, tmp_path, capsys):
@@ -920,6 +923,8 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path, capsys):
     host.sweep_script.run(p, settings)
     assert str(COMPARE(file=(tmp_path / "clip_skip_sweep.html").as_posix())) in p.comments
     assert capsys.readouterr().out == "Clip skip sweep: 2 pictures in 1 batch.\n"
+    host.sweep_script.run(job(host, prompt="a hen"), {"clip_skips": "1", "cfg_scales": "7"})
+    assert capsys.readouterr().out == "Clip skip sweep: 1 picture in 1 batch.\n"
     page = (tmp_path / "clip_skip_sweep.html").read_text(encoding="utf8")
     assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
     assert '"reference": 0' in page
