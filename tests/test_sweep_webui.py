@@ -414,6 +414,26 @@ def test_a_full_disk_costs_no_cell(host, tmp_path, caplog):
     assert [record.exc_info[1].errno for record in caplog.records] == [28]  # the log has the traceback
 
 
+def test_reused_cells_that_cannot_be_saved_are_shown(host, sweep, monkeypatch):
+    from modules import images
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    arguments = {"clip_skips": "1-3", "cfg_scales": "7"}
+    sweep(arguments)
+    monkeypatch.setattr(images, "save_image", full)
+    p, result = sweep({**arguments, "save_cells": True}, do_not_save_grid=True)
+    assert sizes(p) == [] and len(result.images) == 1 + 3
+    assert any("could not be saved: [Errno 28]" in comment for comment in p.comments)
+
+
+@pytest.mark.parametrize("side", ["both", "prompt", "negative"])
+def test_a_tag_that_the_columns_replace_is_named(host, sweep, side):
+    p, _ = sweep({"clip_skips": "1, 2", "cfg_scales": "7", "apply_to": side}, prompt="<clipskip:3> a cow")
+    assert any("<clipskip:3>" in comment for comment in p.comments) == (side != "negative")
+
+
 def test_a_grid_that_cannot_be_saved_is_shown(host, monkeypatch):
     from modules import images
 
