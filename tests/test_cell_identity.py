@@ -351,14 +351,15 @@ def test_files_that_a_text_names_count_by_their_content(host, monkeypatch, tmp_p
 
     from clip_skip.webui import models_in_use
 
-    files = {name: tmp_path / name for name in NAMED_FILES}
+    files = {name: tmp_path / ("embeddings" if name.endswith(".pt") else "") / name for name in NAMED_FILES}
+    (tmp_path / "embeddings").mkdir()
     for file in files.values():
         file.write_text("as it was")
     loras = lambda text: {"x": str(files["lora"])} if "<lora:x" in text else {}
     monkeypatch.setattr(models_in_use, "loras", loras)
     shared = host.shared
     monkeypatch.setattr(shared, "hypernetworks", {"y": str(files["hypernet"])}, raising=False)
-    monkeypatch.setattr(shared, "cmd_opts", SimpleNamespace(embeddings_dir=str(tmp_path)), raising=False)
+    monkeypatch.setattr(shared, "cmd_opts", SimpleNamespace(embeddings_dir=str(tmp_path / "embeddings")), raising=False)
     upscaler = SimpleNamespace(name="4x", data_path=str(files["upscaler"]))
     monkeypatch.setattr(shared, "sd_upscalers", [upscaler], raising=False)
     styles = SimpleNamespace(

@@ -83,6 +83,7 @@ LOADED = Override(named_prompt=4, named_negative=4)  # of the loaded model, whos
         (Override(named_negative=5, tower="t5"), "a", "b AND c", "a", "b AND c <clipskip:t5=5>"),
         (LOADED, "cow", "bad", "cow <clipskip:qwen=4>", "bad"),
         (Override(named_prompt=4), "cow", "bad", "cow <clipskip:qwen=4>", "bad <clipskip:qwen=2>"),
+        (Override(2, 2), "<clipskip:5:t5=3>a AND b", "c", "a <clipskip:t5=3> AND b", "c"),
         (Override(2, 2), "a <clipskip:5:t5=3>", "b <clipskip:4:t5=2>", "a  <clipskip:t5=3>", "b  <clipskip:t5=2>"),
         (
             Override(2, 2, named_prompt=4, named_negative=4),

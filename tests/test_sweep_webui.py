@@ -790,6 +790,7 @@ def test_rows_in_one_batch(host, arguments, skips, negatives, seeds):
     p = job(host)
     host.stage.encoded.clear()
     result = host.sweep_script.run(p, {"clip_skips": "2, 3", **arguments})
+    assert f"Seed: {seeds[0]}," in result.infotexts[0] and result.seed == seeds[0]
     ((batch, done),) = p.make.made
     assert len(host.stage.encoded) == 2 and done.all_seeds == list(seeds) and batch.cfg_scale == 7.0
     assert batch.clip_skip_state.batch.cfg_scales is None and batch.prompt == "a cow" and batch.negative_prompt == "bad"
