@@ -106,8 +106,8 @@ def test_cells_in_one_batch_with_a_value_and_a_scale_each(host):
     assert batch.clip_skip_state.batch.cfg_scales == [4] * 12 + [7] * 12 and batch.cfg_scale == 4
     assert torch.equal(done.c[4][0][0], host.at(5, "a cow")) and torch.equal(done.uc[16][0], host.at(5, "bad"))
     assert len(result.images) == 25 and result.index_of_first_image == 1
-    assert result.infotexts[1] == "a cow\nCFG scale: 4, Seed: 1234"
-    assert result.infotexts[17] == "a cow\nCFG scale: 7, Seed: 1234, Clip skip: 5"
+    assert result.infotexts[1] == "a cow\nNegative prompt: bad\nCFG scale: 4, Seed: 1234"
+    assert result.infotexts[17] == "a cow\nNegative prompt: bad\nCFG scale: 7, Seed: 1234, Clip skip: 5"
     assert "Script: Clip skip sweep" in result.infotexts[0]
     assert "Sweep clip skips: 1-12, Sweep CFG scales: 4, 7, Sweep apply to: both" in result.infotexts[0]
     assert "CFG scale: 7.0" in result.infotexts[0]
@@ -816,6 +816,8 @@ def test_rows_of_replaced_text(host):
         *["a cow"] * 2,
         *["a hen"] * 2,
     ]
+    negatives = [re.search("Negative prompt: (.*)", text)[1] for text in result.infotexts]
+    assert negatives == ["no cow", "no cow", "no cow", "no hen", "no hen"]
 
 
 def test_rows_of_loras_have_a_batch_each(host):
@@ -948,7 +950,7 @@ def test_the_viewer_beside_the_saved_grid(host, tmp_path, capsys):
     assert capsys.readouterr().out == "Clip skip sweep: 1 picture in 1 batch.\n"
     page = (tmp_path / "clip_skip_sweep.html").read_text(encoding="utf8")
     assert page.count("data:image/png") == 2 and "Clip skip: 2" in page and "Seed: 1234" in page
-    assert '"reference": 0' in page
+    assert '"reference": 0' in page and '"column": 1, "row": 0' in page
 
 
 def test_the_column_of_the_checkpoints_own_clip_skip_is_marked(host, tmp_path, monkeypatch):

@@ -446,7 +446,7 @@ def test_warnings_reach_the_user_once_and_the_api(host, caplog):
     p = host.generate(["<clipskip:x>a<clipskip:99>"] * 2, ["bad"] * 2)
     assert len(p.comments) == 2
     assert '"<clipskip:x>" was ignored' in p.comments[0]
-    assert "99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used" in p.comments[1]
+    assert p.comments[1] == "⚠ Clip skip 99 is deeper than the 12 layers of CLIP ViT-L/14; 12 was used."
     assert [f"⚠ {record.getMessage()}" for record in caplog.records] == p.comments
     processed = SimpleNamespace(js=lambda: '{"seed": 1}')
     host.script.postprocess(p, processed)
@@ -466,7 +466,10 @@ def test_wrong_arguments_end_the_generation(host):
 
 def test_nothing_stays_on_the_model(host):
     before = dict(host.model.__dict__), dict(host.stage.__dict__)
-    host.generate(["<clipskip:2>a cow"])
+    assert "sample" not in vars(host.generate(["<clipskip:2>a cow"]))
+    own = lambda: "another extension's"
+    p = host.generate(["<clipskip:2>a cow"], sample=own)
+    assert p.sampled == own() and p.sample is own
     host.stage.wrapped.transformer.forward, forward = None, host.stage.wrapped.transformer.forward
     with pytest.raises(TypeError):
         host.generate(["<clipskip:2>a cow"])

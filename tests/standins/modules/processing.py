@@ -24,4 +24,5 @@ def create_infotext(p, prompts, seeds, subseeds, index=0):
     params.update(p.extra_generation_params)
     shown = {key: value[index] if isinstance(value, list) else value for key, value in params.items()}
     text = ", ".join(f"{key}: {value}" for key, value in shown.items() if value is not None)
-    return f"{prompts[index]}\n{text}"
+    negative = p.all_negative_prompts[index]
+    return "\n".join([prompts[index], *([f"Negative prompt: {negative}"] if negative else []), text])
