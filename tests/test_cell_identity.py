@@ -199,6 +199,12 @@ def test_a_field_that_nobody_knew_counts(host):
     assert identity(of_a_later_host=1) != identity(of_a_later_host=2) != identity()
 
 
+def test_sets_are_compared_by_what_is_in_them(host):
+    from clip_skip.webui.sweep.comparable import comparable
+
+    assert comparable({"a", "b"}) == comparable({"b", "a"}) != comparable({"a", "c"})
+
+
 def test_the_cells_own_values_count(host):
     cells = identities(settings=SweepSettings(clip_skips="2, 3", cfg_scales="4, 7"))
     assert len({*cells}) == 4

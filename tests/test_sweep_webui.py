@@ -802,6 +802,11 @@ def test_rows_in_one_batch(host, arguments, skips, negatives, seeds):
     assert "Sweep CFG scales" not in result.infotexts[0] and "CFG scale: 7.0" in result.infotexts[1]
 
 
+def test_a_grid_and_its_cells_say_the_variation_seed(host, sweep):
+    _, result = sweep({"clip_skips": "2, 3", "cfg_scales": "7"}, subseed_strength=0.5)
+    assert all("Variation seed: 7" in text for text in result.infotexts)
+
+
 def test_rows_of_replaced_text(host):
     p = job(host, prompt="<clipskip:9>a cow", negative_prompt="no cow")
     host.stage.encoded.clear()

@@ -458,6 +458,9 @@ def test_wrong_arguments_end_the_generation(host):
     with pytest.raises(ValueError, match="clip_skip") as error:
         host.generate(["a cow"], args=({"clip_skip": 33},))
     assert error.value.status_code == 422 and "clip_skip" in error.value.detail
+    with pytest.raises(ValueError, match="negative"):
+        host.generate(["a cow"], args=(True, 3, 0.4), is_api=True)
+    host.generate(["a cow"], args=(True, 3, 0.4))  # a slider between 0 and 1 stands at its minimum
     deep = ({"enabled": True, "hires": 13},)
     with pytest.raises(ValueError, match="hires: 13 is too deep: the loaded model has 12 layers") as error:
         host.generate(["a cow"], args=deep, is_api=True)

@@ -21,6 +21,8 @@ def process_images(p):
 def create_infotext(p, prompts, seeds, subseeds, index=0):
     """As the host: lists hold one value for each picture, None is left out."""
     params = {"CFG scale": p.cfg_scale, "Seed": seeds[index], "Clip skip": shared.opts.CLIP_stop_at_last_layers}
+    if getattr(p, "subseed_strength", 0):
+        params["Variation seed"] = subseeds[index]
     params.update(p.extra_generation_params)
     shown = {key: value[index] if isinstance(value, list) else value for key, value in params.items()}
     text = ", ".join(f"{key}: {value}" for key, value in shown.items() if value is not None)
