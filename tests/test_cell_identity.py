@@ -307,6 +307,7 @@ def test_the_hires_pass_counts_where_there_is_one(host):
     assert of("<clipskip:9:hires=3>") == of("<clipskip:9:hires=4>") == of("")
     assert len({of("", **hires), of("<clipskip:9:hires=3>", **hires), of("<clipskip:9:hires=4>", **hires)}) == 3
     assert len({of("", f"b AND <clipskip:{skip}>c", **hires) for skip in (3, 4)}) == 2
+    assert len({of(f"<clipskip:9:hires={skip}>", "b", **hires) for skip in (3, 4)}) == 2  # it follows the first's tag
 
 
 def test_a_request_whose_panel_cannot_be_used_is_comparable_with_none(host):
@@ -330,6 +331,17 @@ def test_sdxl_has_one_picture_for_1_and_2(host):
     assert one == two
     host.shared.sd_model = host.model
     assert len({*identities(settings=SweepSettings(clip_skips="1-3", cfg_scales="7"))}) == 3
+
+
+def test_clip_g_at_its_own_value_does_not_follow_clip_l(host):
+    host.shared.sd_model = MODELS["A1111 SDXL"]()
+    host.shared.opts.data["sdxl_clip_l_skip"] = True
+    settings = SweepSettings(clip_skips="3", cfg_scales="7", columns="clip_l")
+    found = []
+    for header in (1, 5):
+        host.shared.opts.data["CLIP_stop_at_last_layers"] = header
+        found.append(identities(settings=settings, towers={"l": 12, "g": 32}))
+    assert found[0] == found[1] != [None]
 
 
 def test_another_checkpoint_in_play_has_text_encoders_of_its_own(host):

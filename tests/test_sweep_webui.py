@@ -455,12 +455,18 @@ def test_the_report_comes_second(host):
 
 
 @pytest.mark.parametrize(("rows", "told"), [("4, 7", "% (95% interval "), ("7", "the change from clip skip 1 to 2 is")])
-def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told):
+def test_the_report_is_over_all_seeds_of_the_batch_count(host, rows, told, monkeypatch):
+    from clip_skip.sweep import over_seeds_figure
+    from clip_skip.webui.sweep import results
+
+    drawn, draw = [], over_seeds_figure.draw_over_seeds
+    monkeypatch.setattr(over_seeds_figure, "draw_over_seeds", lambda *args: drawn.append(args) or draw(*args))
     p = job(host, width=16, height=16, n_iter=3, seed=10)
     noise = np.random.default_rng(1)
     p.make.picture = lambda: Image.fromarray(noise.integers(0, 256, (16, 16, 3), dtype=np.uint8))
     result = host.sweep_script.run(p, {"clip_skips": "1, 2", "cfg_scales": rows, "report": True})
     assert result.index_of_first_image == 3 + 1  # three grids, one report
+    assert [args[-1] for args in drawn] == [results.translate] * ("," in rows)
     assert result.images[3].width > 500 and result.images[4].size == (16, 16)
     (said,) = [comment for comment in p.comments if "seeds" in comment]
     assert said.startswith("Over 3 seeds") and told in said
@@ -823,6 +829,9 @@ def test_rows_of_replaced_text(host):
     ]
     negatives = [re.search("Negative prompt: (.*)", text)[1] for text in result.infotexts]
     assert negatives == ["no cow", "no cow", "no cow", "no hen", "no hen"]
+    p = job(host, negative_prompt="no cow", seed=8)
+    arguments = {"clip_skips": "2, 3", "rows": "prompt", "row_values": "cow, hen", "cells_per_batch": 2}
+    assert "Negative prompt: no cow" in host.sweep_script.run(p, arguments).infotexts[0]
 
 
 def test_rows_of_loras_have_a_batch_each(host):
