@@ -977,6 +977,7 @@ def test_the_column_of_the_checkpoints_own_clip_skip_is_marked(host, tmp_path, m
     host.sweep_script.run(job(host), {"clip_skips": "1, 2", "cfg_scales": "7"})
     (((_, columns, _, _), texts),) = drawn
     assert columns == ["1", "[2]"] and texts["title"][-1] == "Clip skip 2 is remembered for this checkpoint."
+    assert any("own" in line.split(", ") for line in texts["title"])  # the checkpoint's name
 
 
 def test_cfg_scale_for_each_picture(standins):
