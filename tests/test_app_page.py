@@ -30,6 +30,7 @@ PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
 SLIDER = "#setting_CLIP_stop_at_last_layers input[type=number]"
 READOUT, WARNINGS, COMPLETION = "#clip_skip_readout", "#txt2img_clip_skip_warnings", "#clip_skip_completion"
 STEPS, CHECKPOINT = "#txt2img_steps input[type=number]", "#clip_skip_app_checkpoint input"
+WIDTH, HEIGHT = (f"#clip_skip_app_{side} input[type=number]" for side in ("width", "height"))
 GENERATE, SWEEP, SHOW = "#clip_skip_app_generate", "#clip_skip_app_sweep", "#clip_skip_app_show_layers"
 VIEWER = "iframe.clip-skip-viewer"
 LINKS, NOTES = "#clip_skip_app_links", "#clip_skip_app_notes"
@@ -509,7 +510,8 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     )
     assert page.get_by_text(english).count() == 0
     tab(page, sweep)
-    set_number(page, STEPS, 2)
+    for name, value in ((STEPS, 2), (WIDTH, 64), (HEIGHT, 64)):
+        set_number(page, name, value)
     page.locator(SWEEP).click()
     expect(page, "36", LINKS, seconds=120)
     tabs(page).nth(2).click()
