@@ -19,10 +19,10 @@ __all__ = [
     "Skip",
     "check",
     "format_skip",
+    "is_clip_skip_key",
     "parse_skip",
     "shorten",
     "shorten_skip",
-    "skip_key",
 ]
 
 DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
@@ -72,7 +72,7 @@ def format_skip(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-def skip_key(name: str) -> bool:
+def is_clip_skip_key(name: str) -> bool:
     """Whether `name` is one of the ways to write the key: `Clip skip`, `CLIP Skip`, `clipSkip`, `CLiP-skip`."""
     return len(name) < 20 and "".join(filter(str.isalpha, name)).lower() == "clipskip"
 

@@ -15,7 +15,7 @@ from typing import Any
 from clip_skip.made_for.descriptions import mentioned
 from clip_skip.made_for.reading import Problem, Unreadable, load_json, read_json, remembered
 from clip_skip.made_for.recommendation import COUNTED_LAYERS, Recommendation
-from clip_skip.skip import skip_key
+from clip_skip.skip import is_clip_skip_key
 
 __all__ = ["beside"]
 
@@ -136,11 +136,17 @@ def texts(data: object, keys: tuple[str, ...], file: str) -> Recommendations:
             yield Recommendation(value, key, file, model="SD1")
 
 
+def clip_skip_in(settings: Mapping[str, Any]) -> int | None:
+    """The whole clip skip in the settings of a picture, in whatever spelling its key is."""
+    values = (whole(settings[key]) for key in settings if is_clip_skip_key(key))
+    return next(filter(None, values), None)
+
+
 def pictures(images: object, file: str) -> Recommendations:
     """The value of most example pictures, and at least of two. A picture at clip skip 1 may not have it written."""
     entries = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
     metas = [meta for image in entries if (meta := picture_settings(image))]
-    votes = Counter(next(filter(None, (whole(meta[key]) for key in meta if skip_key(key))), None) for meta in metas)
+    votes = Counter(clip_skip_in(meta) for meta in metas)
     value, count = votes.most_common(1)[0] if votes else (None, 0)
     if value and count >= 2 and count * 2 > len(metas):
         yield Recommendation(value, "images", file, "pictures", model="SD1")

@@ -66,8 +66,14 @@ def read_comfyui_graph(texts: PictureTexts) -> Infotext | None:
 
 def starts_from_nothing(graph: Graph, sampler: str) -> bool:
     """Whether it samples an empty latent, not the output of another sampler."""
-    latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
+    latent = latent_of(graph, sampler)
     return latent is not None and any(name in graph.nodes[latent].inputs for name in WIDTHS)
+
+
+def latent_of(graph: Graph, sampler: str) -> str | None:
+    """The node whose latent it samples."""
+    links = graph.links(sampler)
+    return links.get("latent_image") or links.get("samples")
 
 
 def prompt_of(graph: Graph, sampler: str, negative: bool) -> str:
@@ -115,7 +121,7 @@ def sampler_settings(graph: Graph, sampler: str, texts: PictureTexts) -> Iterato
 
 
 def size_of(graph: Graph, sampler: str) -> str | None:
-    latent = graph.links(sampler).get("latent_image") or graph.links(sampler).get("samples")
+    latent = latent_of(graph, sampler)
     numbers = [graph.find(latent, *names, kind=(int,)) for names in (WIDTHS, HEIGHTS)] if latent else []
     return "{}x{}".format(*numbers) if numbers and None not in numbers else None
 

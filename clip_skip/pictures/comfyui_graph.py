@@ -72,8 +72,9 @@ class Graph:
         """The inputs of `node` that are links."""
         if node not in self._links:
             pairs = ((name, self.linked(value)) for name, value in self.nodes[node].inputs.items())
-            self._links[node] = {name: other for name, other in pairs if other is not None}
-            self._links[node] = self.choose_links(node, self._links[node])
+            links = {name: other for name, other in pairs if other is not None}
+            self._links[node] = links  # what is found where switches choose each other in a circle
+            self._links[node] = self.choose_links(node, links)
         links = self._links[node]
         return {name: other for name, other in links.items() if name not in but} if but else links
 
@@ -158,7 +159,7 @@ class Graph:
         return any(name in self.nodes[node].inputs for name in SKIP_INPUTS)
 
     def skip_of(self, encoder: str) -> object:
-        """The number set by the nearest node above `encoder`; None if no node sets one, "?" if it isn't known."""
+        """The number set by the nearest node above `encoder`: None if no node sets one, UNTRACEABLE if unknown."""
         if encoder not in self._skips:
             self._skips[encoder] = self._find_skip(encoder)
         return self._skips[encoder]

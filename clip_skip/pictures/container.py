@@ -92,7 +92,7 @@ def in_picture(picture: Image.Image, name: str) -> PictureTexts:
             kinds, animated_texts = chunks_after_pixels(picture)
             texts |= animated_texts
             if kinds & PNG_TEXTS or not texts:
-                texts |= texts_after_pixels(picture)
+                texts |= all_text_chunks(picture)
         return PictureTexts(name, picture.size, {**texts, **in_exif(picture), **in_xmp(picture)})
 
 
@@ -127,7 +127,7 @@ def chunks_after_pixels(picture: Image.Image) -> tuple[set[bytes], dict[str, str
     return kinds, texts
 
 
-def texts_after_pixels(picture: Image.Image) -> dict[str, str]:
+def all_text_chunks(picture: Image.Image) -> dict[str, str]:
     """All of a PNG's text chunks. For those that come last Pillow reads the whole picture."""
     texts = getattr(picture, "text", {})
     return {str(key): str(value) for key, value in texts.items()}

@@ -122,7 +122,7 @@ def own_number(infotext: Infotext) -> str | None:
     if infotext.skips:
         return ", ".join(f"{part} {number or 'none'}" for part, number in infotext.skips)
     text = infotext.skip_text
-    return None if text in (None, UNTRACEABLE) else str(text).strip()[:LONGEST_NUMBER] or None
+    return None if text is None or text == UNTRACEABLE else text.strip()[:LONGEST_NUMBER] or None
 
 
 def lenient(infotext: Infotext, name: str) -> int | None:

@@ -17,7 +17,7 @@ from clip_skip.messages.message import FIELD_PROBLEM, Template
 from clip_skip.pictures.errors import PictureError
 from clip_skip.skip import shorten
 
-__all__ = ["NEGATIVE", "Infotext", "compose", "parse_infotext", "parse_settings", "split_settings"]
+__all__ = ["Infotext", "compose", "parse_infotext", "parse_settings", "split_settings", "write_infotext"]
 
 VALUE_NOT_A_NUMBER = Template("{value} is not a number")
 VALUE_NOT_WHOLE = Template("{value} is not a whole number")
@@ -186,6 +186,11 @@ def unquote(value: str) -> str:
         return str(json.loads(value))
     except ValueError:
         return value
+
+
+def write_infotext(prompt: str, negative: str, settings: str) -> str:
+    """The infotext of these texts and the line `settings`."""
+    return "\n".join([prompt, *([f"{NEGATIVE} {negative}"] if negative else []), settings])
 
 
 def compose(values: Mapping[str, object]) -> str:

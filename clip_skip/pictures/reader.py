@@ -46,13 +46,13 @@ def recognize(texts: PictureTexts) -> Infotext | None:
     )
     graph = comfyui.read_comfyui_graph(texts)
     if graph is not None and (graph.parameters or infotext is None):
-        return with_hash(graph, infotext) if infotext else graph
+        return complete_graph(graph, infotext) if infotext else graph
     if infotext is None:
         infotext = next((result for read in READERS if (result := read(texts))), None)
     return infotext
 
 
-def with_hash(graph: Infotext, infotext: Infotext) -> Infotext:
+def complete_graph(graph: Infotext, infotext: Infotext) -> Infotext:
     """`graph` completed from the infotext beside it: the model's hash, and what is missing in the graph."""
     extra = {name: infotext.parameters[name] for name in ("Model hash", "Model", "Seed") if name in infotext.parameters}
     prompt, negative = graph.prompt or infotext.prompt, graph.negative or infotext.negative

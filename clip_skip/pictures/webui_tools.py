@@ -9,7 +9,7 @@ from dataclasses import replace
 from clip_skip.pictures.infotext import Infotext, parse_infotext
 from clip_skip.pictures.json_text import loads, member
 from clip_skip.pictures.samplers import webui_names
-from clip_skip.skip import skip_key
+from clip_skip.skip import is_clip_skip_key
 
 __all__ = ["identified", "read_webui_infotext"]
 
@@ -32,7 +32,7 @@ def identified(infotext: Infotext) -> Infotext:
     """`infotext` with its tool, its model's family and its number for clip skip."""
     settings = dict(infotext.parameters)
     tool = tool_of(settings)
-    name = next((one for one in settings if skip_key(one)), None)
+    name = next((one for one in settings if is_clip_skip_key(one)), None)
     text = None if name is None else settings[name]
     if "Scheduler" in settings and tool != "SD.Next":
         settings.setdefault("Schedule type", settings["Scheduler"])

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from clip_skip import skip
 from clip_skip.messages.message import Template, Value
+from clip_skip.pictures.infotext import write_infotext
 from clip_skip.prompt import tags
 from clip_skip.prompt.parsed import parse_negative, parse_prompt
 from clip_skip.prompt.precedence import prompt_tag, without_prompt_tag
@@ -67,13 +68,10 @@ class Settings(CommonSettings):
                 whole = shot_skip
             else:
                 prompt = f"<clipskip:{shot_skip}>{prompt}"
-        lines = [prompt]
         if shot.negative_clip_skip is not None:
-            lines.append(
-                f"Negative prompt: <clipskip:{skip.format_skip(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
-            )
-        elif negative := parse_negative(shot.negative).without_bad_tags.lstrip():
-            lines.append(f"Negative prompt: {negative}")
+            negative = f"<clipskip:{skip.format_skip(shot.negative_clip_skip)}>{tags.strip(shot.negative)}"
+        else:
+            negative = parse_negative(shot.negative).without_bad_tags.lstrip()
         sampler, schedule = in_two(self.sampler)
         values: dict[str, object] = {
             "Steps": self.steps,
@@ -93,7 +91,7 @@ class Settings(CommonSettings):
         if self.hires:
             values |= infotext.of_hires(self.hires)
         values["RNG"] = "CPU" if self.noise == "CPU" else "NV"  # a GPU's noise, on any device
-        return "\n".join([*lines, infotext.parameters(values)])
+        return write_infotext(prompt, negative, infotext.parameters(values))
 
 
 def build_settings(kind: type[S], values: Mapping[str, Any], hires_field: Value = "", **more: Any) -> S:

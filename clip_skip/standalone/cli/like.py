@@ -36,7 +36,7 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
         picture_recipe = recipe.of(infotext)
         names = {option.name for option in OPTIONS if getattr(arguments, option.argument, None) is not None}
         warnings: list[Message | str] = list(picture_recipe.warnings_unless(names))
-        options = checked(picture_recipe.options, names | {"width", "height"} if arguments.size else names)
+        options = check_options(picture_recipe.options, names | {"width", "height"} if arguments.size else names)
         if arguments.model is None:
             arguments.model, about_model = model(infotext, arguments.models)
             warnings += [about_model] if about_model else []
@@ -52,9 +52,11 @@ def fill_from_picture(arguments: argparse.Namespace) -> tuple[Mapping[str, Any],
     return options, [*warnings, *about_skip]
 
 
-def checked(values: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """`values`, the picture's, of which those that are not `given` otherwise are checked. Raises `FieldError`."""
-    own = {one.name: one.check(values[one.name]) for one in OPTIONS if one.name in values and one.name not in given}
+def check_options(values: Mapping[str, Any], given_names: Collection[str]) -> dict[str, Any]:
+    """`values`, the picture's, of which those not in `given_names` are checked. Raises `FieldError`."""
+    own = {
+        one.name: one.check(values[one.name]) for one in OPTIONS if one.name in values and one.name not in given_names
+    }
     return {**values, **own}
 
 

@@ -13,7 +13,7 @@ from clip_skip.pictures.facts import parts_message
 from clip_skip.pictures.infotext import Infotext
 from clip_skip.pictures.numbering import CLIP_SKIP_IGNORED, NATIVE, convert
 from clip_skip.prompt.precedence import prompt_tag
-from clip_skip.skip import shorten, skip_key
+from clip_skip.skip import is_clip_skip_key, shorten
 from clip_skip.standalone.option_kinds import Choice, Number
 from clip_skip.standalone.options import OPTIONS, Option
 from clip_skip.standalone.pictures.checkpoint import find_checkpoint as checkpoint
@@ -178,7 +178,9 @@ def left_out(infotext: Infotext) -> Iterator[Remark]:
     names = [
         name
         for name, value in infotext.parameters.items()
-        if not (name in USED_ENTRIES or name in IRRELEVANT_ENTRIES or skip_key(name) or (name, value) in HARMLESS)
+        if not (
+            name in USED_ENTRIES or name in IRRELEVANT_ENTRIES or is_clip_skip_key(name) or (name, value) in HARMLESS
+        )
         and not name.startswith(BEGINNINGS)
         and not name.lower().endswith(ENDINGS)
     ]

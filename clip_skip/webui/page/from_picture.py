@@ -11,7 +11,7 @@ from modules.infotext_utils import parse_generation_parameters, quote
 
 from clip_skip.messages.message import Template
 from clip_skip.messages.safe_text import well_formed
-from clip_skip.pictures.infotext import NEGATIVE, compose, parse_infotext, parse_settings
+from clip_skip.pictures.infotext import compose, parse_infotext, parse_settings, write_infotext
 from clip_skip.sweep.rows import CFG
 from clip_skip.sweep.settings import INFOTEXT, SWEEP_TITLE
 from clip_skip.webui import host_settings
@@ -48,8 +48,7 @@ def settings_last(text: str) -> str:
     infotext = parse_infotext(text)
     if not infotext.parameters or parse_settings(text.rpartition("\n")[2]):
         return text
-    negative = [f"{NEGATIVE} {infotext.negative}"] if infotext.negative else []
-    return "\n".join([infotext.prompt, *negative, compose(infotext.parameters)])
+    return write_infotext(infotext.prompt, infotext.negative, compose(infotext.parameters))
 
 
 def filled(infotext: str) -> dict[str, str]:
