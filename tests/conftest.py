@@ -1,4 +1,6 @@
 import gc
+import importlib.abc
+import importlib.util
 import os
 import shutil
 import sys
@@ -11,8 +13,12 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 """Small matrices are faster with one thread, and other tests may be running; torch, and what tests start, reads it."""
 
-os.environ["CLIP_SKIP_CACHE"] = tempfile.mkdtemp(prefix="clip-skip-tests-")
+CACHE = tempfile.TemporaryDirectory(prefix="clip-skip-tests-", ignore_cleanup_errors=True)
+os.environ["CLIP_SKIP_CACHE"] = CACHE.name
 """What is kept of files between commands: not the user's own."""
+
+os.environ["RAY_AUTH_MODE"] = "disabled"
+"""Where it is not set, a local Ray sets it, in this process and for good, and the next test's nodes have no token."""
 
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -29,25 +35,59 @@ else:
 STANDINS = Path(__file__).parent / "standins"
 
 
+def pytest_configure(config):
+    config.add_cleanup(CACHE.cleanup)
+
+
 def pytest_collection_finish():
     gc.freeze()  # collections between tests need not go through torch each time
 
 
+class HostFree(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives those modules of the library that import nothing of a host as they were first imported.
+
+    The script drops all of them, for Reload UI, and importing all of them anew for each test takes long.
+    """
+
+    def __init__(self):
+        self.modules = {}
+
+    def keep(self, modules):
+        for name, module in modules.items():
+            if name.split(".")[0] == "clip_skip" and not name.startswith("clip_skip.webui"):
+                self.modules.setdefault(name, (module, module.__spec__))
+
+    def find_spec(self, name, path=None, target=None):
+        return importlib.util.spec_from_loader(name, self) if name in self.modules else None
+
+    def create_module(self, spec):
+        return self.modules[spec.name][0]
+
+    def exec_module(self, module):
+        module.__spec__ = self.modules[module.__name__][1]  # importing has replaced it
+
+
+HOST_FREE = HostFree()
+
+
 @pytest.fixture
 def standins(monkeypatch):
-    """The host's modules, stood in for, fresh for each test; the library's, which the script drops, are put back."""
+    """The host's modules, stood in for, fresh for each test, and so is what of the library imports them."""
 
     def forget(*names):
         for name in list(sys.modules):
             if name.split(".")[0] in names or name.startswith("clip_skip.webui"):
                 del sys.modules[name]
 
+    gradio = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "gradio"}
     forget("modules", "gradio")
-    library = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "clip_skip"}
+    HOST_FREE.keep(sys.modules)
+    monkeypatch.setattr(sys, "meta_path", [HOST_FREE, *sys.meta_path])
     monkeypatch.syspath_prepend(str(STANDINS))
     yield
+    HOST_FREE.keep(sys.modules)
     forget("modules", "gradio", "clip_skip")
-    sys.modules.update(library)
+    sys.modules.update({name: module for name, (module, _) in HOST_FREE.modules.items()} | gradio)
 
 
 QUIET = ("background-networking", "component-update", "sync", "gpu", "quic")

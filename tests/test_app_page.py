@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 
 from clip_skip.pictures.facts import MADE_AT_OWN
 from clip_skip.standalone.app.reading import SEED_TOO_LARGE
+from clip_skip.standalone.demo.model import CHECKPOINT as DEMO
+from clip_skip.standalone.options import defaults
 from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from tests.random_model import SMALL_SDXL, random_weights
 
@@ -37,34 +39,48 @@ LINKS, NOTES = "#clip_skip_app_links", "#clip_skip_app_notes"
 
 
 @pytest.fixture(scope="module")
-def serve(browser, tmp_path_factory):
-    """Starts the command in a language, once for each; its address and its folder."""
-    served = {}
+def serve(tmp_path_factory):
+    """The address and the folder of the page as the command serves it; started once."""
+    out = tmp_path_factory.mktemp("app")
+    (out / "loras").mkdir()
+    (out / "models").mkdir()
+    save_file(dict(random_weights(SMALL_SDXL, 1)), out / "models" / "small-xl.safetensors", HEADS["SDXL"])
+    command = [sys.executable, "-m", "clip_skip", "app", "--no-browser", "--out", str(out)]
+    command += ["--loras", str(out / "loras"), "--models", str(out / "models")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if address := re.match(r"(http://\S+) \(Ctrl\+C ends it\)", line):
+            break
+    else:
+        pytest.fail(f"the command ended with {process.wait()}")
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop the server
+    yield address[1], out
+    process.terminate()
+    process.wait()
 
-    def serve(language=None):
-        if language not in served:
-            out = tmp_path_factory.mktemp("app")
-            (out / "loras").mkdir()
-            (out / "models").mkdir()
-            xl = dict(random_weights(SMALL_SDXL, 1))
-            save_file(xl, out / "models" / "small-xl.safetensors", HEADS["SDXL"])
-            command = [sys.executable, "-m", "clip_skip", "app", "--no-browser", "--out", str(out)]
-            command += ["--loras", str(out / "loras"), "--models", str(out / "models")]
-            command += ["--language", language] if language else []
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            for line in process.stdout:
-                if address := re.match(r"(http://\S+) \(Ctrl\+C ends it\)", line):
-                    break
-            else:
-                pytest.fail(f"the command ended with {process.wait()}")
-            threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop the server
-            served[language] = address[1], out, process
-        return served[language][:2]
 
-    yield serve
-    for _, _, process in served.values():
-        process.terminate()
-        process.wait()
+@pytest.fixture
+def serve_language(tmp_path):
+    """Serves the page in a language from this process, which need not import everything anew for each."""
+    from clip_skip.standalone.app import page as page_module
+    from clip_skip.standalone.app.studio import Studio
+
+    ended = threading.Event()
+    threads = []
+
+    def serve_language(language):
+        served = page_module.Page(Studio(DEMO, "cpu", tmp_path / "out"), defaults(demo=True), language)
+        started = threading.Event()
+        served.blocks.block_thread = lambda: (started.set(), ended.wait())
+        threads.append(threading.Thread(target=page_module.main, args=(served,), kwargs={"browser": False}))
+        threads[-1].start()
+        assert started.wait(60)
+        return served.blocks.local_url
+
+    yield serve_language
+    ended.set()
+    for thread in threads:
+        thread.join(60)
 
 
 @pytest.fixture
@@ -76,12 +92,12 @@ def open_page(browser, serve):
         if message.type == "error" and "://127.0.0.1" in message.location["url"]:  # gradio 3 asks other servers too
             errors.append(message.text)
 
-    def open_page(language=None, query="", **viewport):
+    def open_page(query="", address=None, **viewport):
         contexts.append(browser.new_context(viewport={"width": 1300, "height": 900, **viewport}))
         page = contexts[-1].new_page()
         page.on("console", on_console)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(serve(language)[0] + query)
+        page.goto((address or serve[0]) + query)
         page.wait_for_selector(READOUT, timeout=90_000)
         return page
 
@@ -105,6 +121,12 @@ def set_number(page, selector, value):
     number.fill(str(value))
     number.press("Enter")
     number.blur()
+
+
+def small(page, steps):
+    """A size at which pictures take a quarter of their usual time."""
+    for name, value in ((STEPS, steps), (WIDTH, 64), (HEIGHT, 64)):
+        set_number(page, name, value)
 
 
 def tabs(page):
@@ -228,7 +250,7 @@ def test_a_bad_tag_is_named_while_typing_and_under_the_picture(page):
 
 
 def test_a_picture_at_the_sliders_value_is_the_one_of_the_tag(page, serve):
-    out = serve()[1]
+    out = serve[1]
     set_number(page, STEPS, 4)
     set_number(page, SLIDER, 12)
     infotext = generate(page)
@@ -301,7 +323,7 @@ def test_interrupt_ends_only_what_its_own_window_has_started(open_page):
     first, second = open_page(), open_page()
     for page, skips in ((first, "1-12"), (second, "1, 2")):
         tab(page, "Sweep")
-        set_number(page, STEPS, 30)
+        small(page, steps=30)
         field(page, "Clip skips").fill(skips)
         field(page, "CFG scales").fill("5, 8")
     first.locator(SWEEP).click()
@@ -315,11 +337,11 @@ def test_interrupt_ends_only_what_its_own_window_has_started(open_page):
 
 def test_a_reload_finds_the_running_sweep_again(browser, serve, open_page):
     page = browser.new_page()  # gradio writes into the console that the reload has cut its connection
-    page.goto(serve()[0])
+    page.goto(serve[0])
     page.wait_for_selector(READOUT, timeout=60_000)
     tab(page, "Sweep")
     page.locator(PROMPT).fill("a blue star")
-    set_number(page, STEPS, 30)
+    small(page, steps=40)
     field(page, "CFG scales").fill("5, 6")
     page.locator(SWEEP).click()
     expect(page, "cell 1 to 12 of 24", "body", seconds=60)
@@ -350,14 +372,14 @@ def test_the_layers_in_the_pages_theme(open_page, serve, theme):
     sentences = page.locator("#clip_skip_app_sentences textarea")
     sync_api.expect(sentences).to_have_value(re.compile("biggest change"), timeout=60_000)
     sync_api.expect(page.locator("#clip_skip_app_layers img")).to_be_visible(timeout=30_000)
-    assert (newest(serve()[1], "layers.png").mean() > 150) == (theme == "light")
+    assert (newest(serve[1], "layers.png").mean() > 150) == (theme == "light")
 
 
 def test_what_loras_were_made_for(open_page, serve):
     pytest.importorskip("lycoris", reason="lycoris_lora is not installed: no LoRA to look at")
     from .trained import lycoris_adapter
 
-    folder = serve()[1] / "loras"
+    folder = serve[1] / "loras"
     for name, skip in (("ink", 2), ("crayon", 1)):
         save_file(lycoris_adapter("lora", skip), folder / f"{name}.safetensors")
     page = open_page()
@@ -428,10 +450,14 @@ in gradio 3 no main landmark and a viewport that cannot be zoomed."""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_whole_page_has_no_violations(open_page, violations, theme):
+def test_the_whole_page_has_no_violations(open_page, violations, contrast, theme):
     page = open_page(query=f"?__theme={theme}")
-    page.locator(PROMPT).fill("<clipskip:x> a circle")
+    page.locator(PROMPT).fill("")
+    page.locator(PROMPT).press_sequentially("<clipskip:x> <clipskip:")
+    page.wait_for_selector(COMPLETION)
     expect(page, "was ignored", WARNINGS)
+    assert [wrong for place in (READOUT, COMPLETION, WARNINGS) for wrong in contrast(page, place)] == []
+    page.locator(PROMPT).fill("<clipskip:x> a circle")
     for name in ("Sweep", "Layers", "Made for", "Picture"):
         tab(page, name)
         page.wait_for_timeout(500)  # gradio fades it in
@@ -439,9 +465,8 @@ def test_the_whole_page_has_no_violations(open_page, violations, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1400])
-def test_a_sweep_with_its_viewer_has_no_violations_and_is_as_wide_as_the_page(open_page, violations, theme, width):
-    page = open_page(query=f"?__theme={theme}", width=width)
+def test_a_sweep_with_its_viewer_has_no_violations_and_is_as_wide_as_the_page(open_page, violations, theme):
+    page = open_page(query=f"?__theme={theme}", width=1400)
     page.locator("#txt2img_hr-checkbox input").check()
     page.locator("#hires_prompt textarea").fill("<clipskip:x>")
     expect(page, "was ignored", "#hires_prompt")
@@ -454,40 +479,25 @@ def test_a_sweep_with_its_viewer_has_no_violations_and_is_as_wide_as_the_page(op
     viewer = page.frame_locator(VIEWER)
     sync_api.expect(viewer.locator("td img")).to_have_count(2, timeout=60_000)
     page.wait_for_timeout(1000)  # gradio fades it in
-    assert violations(page, f":not({GRADIOS})") == []
-    viewer.locator("td button").first.click()
-    page.wait_for_timeout(300)
-    assert violations(page, f":not({GRADIOS})") == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    box = page.locator(VIEWER).bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= width
-    assert viewer.locator("#view").evaluate("view => view.scrollWidth <= view.clientWidth")
     assert viewer.locator("html").get_attribute("data-theme") == theme
+    for width in (1400, 400):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        assert violations(page, f":not({GRADIOS})") == []
+        viewer.locator("td button").first.click()
+        page.wait_for_timeout(300)
+        assert violations(page, f":not({GRADIOS})") == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        box = page.locator(VIEWER).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+        assert viewer.locator("#view").evaluate("view => view.scrollWidth <= view.clientWidth")
+        viewer.locator("#view").press("Escape")
 
 
 def test_nothing_moves_for_those_who_ask_for_that(page, moving):
     page.locator(PROMPT).press_sequentially("<clipskip:")
     page.wait_for_selector(COMPLETION)
     assert moving(page) == []
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_contrast_of_what_is_ours(open_page, contrast, theme):
-    page = open_page(query=f"?__theme={theme}")
-    prompt = page.locator(PROMPT)
-    prompt.fill("")
-    prompt.press_sequentially("<clipskip:x> <clipskip:")
-    page.wait_for_selector(COMPLETION)
-    expect(page, "was ignored", WARNINGS)
-    found = [wrong for place in (READOUT, COMPLETION, WARNINGS) for wrong in contrast(page, place)]
-    prompt.fill("a circle")
-    tab(page, "Sweep")
-    set_number(page, STEPS, 2)
-    field(page, "Clip skips").fill("1")
-    page.locator(SWEEP).click()
-    expect(page, "sweeps/", LINKS, seconds=60)
-    page.wait_for_timeout(1000)  # gradio fades it in
-    assert found + contrast(page, LINKS) == []
 
 
 @pytest.mark.parametrize(
@@ -499,8 +509,8 @@ def test_contrast_of_what_is_ours(open_page, contrast, theme):
         ("zh_TW", "掃描", "在第 12 層（共 12 層）後停止", "被忽略"),
     ],
 )
-def test_in_another_language(open_page, language, sweep, stops, ignored):
-    page = open_page(language)
+def test_in_another_language(open_page, serve_language, language, sweep, stops, ignored):
+    page = open_page(address=serve_language(language))
     expect(page, stops)
     assert page.locator("html").get_attribute("lang") == language.replace("_", "-")
     page.locator(PROMPT).fill("<clipskip:x> a circle")
@@ -510,8 +520,7 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
     )
     assert page.get_by_text(english).count() == 0
     tab(page, sweep)
-    for name, value in ((STEPS, 2), (WIDTH, 64), (HEIGHT, 64)):
-        set_number(page, name, value)
+    small(page, steps=1)
     page.locator(SWEEP).click()
     expect(page, "36", LINKS, seconds=120)
     tabs(page).nth(2).click()
@@ -524,7 +533,7 @@ def test_in_another_language(open_page, language, sweep, stops, ignored):
 def test_rows_of_seeds(browser, serve):
     """Each kind of row has its own box, which keeps its text; a reload finds the sweep and its kind again."""
     page = browser.new_page()  # gradio writes into the console that the reload has cut its connection
-    page.goto(serve()[0])
+    page.goto(serve[0])
     page.wait_for_selector(READOUT, timeout=60_000)
     tab(page, "Sweep")
     set_number(page, STEPS, 2)
@@ -586,7 +595,7 @@ def test_another_checkpoint_without_a_restart(page):
 
 
 def test_a_lora_is_completed(open_page, serve):
-    save_file({"lora_x": torch.zeros(1)}, serve()[1] / "loras" / "my ink.safetensors")
+    save_file({"lora_x": torch.zeros(1)}, serve[1] / "loras" / "my ink.safetensors")
     page = open_page()
     prompt, items = page.locator(PROMPT), page.locator(f"{COMPLETION} li")
     prompt.fill("")
@@ -603,7 +612,7 @@ def test_a_lora_is_completed(open_page, serve):
 
 def test_a_dropped_picture_is_made_again(open_page, serve):
     """A picture with a hires pass, dropped on the prompt of another window."""
-    page, out = open_page(), serve()[1]
+    page, out = open_page(), serve[1]
     set_number(page, STEPS, 3)
     set_number(page, SLIDER, 4)
     page.locator(PROMPT).fill("a red circle AND a star <clipskip:6>")

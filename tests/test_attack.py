@@ -334,5 +334,5 @@ def test_one_hostile_request_among_many_holds_up_no_other(tmp_path):
     ask("a")
     usual = min(took([f"{prompt} {turn}" for prompt in ordinary]) for turn in range(3))
     for attack in hostile:
-        attacked = min(took([*(f"{prompt} {turn} {attack[:4]}" for prompt in ordinary), attack]) for turn in range(2))
-        assert attacked < 2 * usual, (attack[:20], attacked, usual)
+        turns = (took([*(f"{prompt} {turn} {attack[:4]}" for prompt in ordinary), attack]) for turn in range(2))
+        assert any(attacked < 2 * usual for attacked in turns), (attack[:20], usual)

@@ -182,6 +182,15 @@ def test_what_is_wrong_with_a_checkpoint_is_told_as_it_is(nodes, tmp_path):
     assert str(error.value) == "the file is broken"
 
 
+def test_a_process_that_is_connected_is_not_given_another_cluster(nodes):
+    with pytest.raises(ClusterError) as error, connection.connected("127.0.0.1:9"):
+        pass
+    assert error.value.message == connection.CONNECTED_ELSEWHERE(address="127.0.0.1:9", other=nodes.address)
+    with connection.connected(nodes.address) as cluster:
+        assert cluster.device == "cpu"
+    assert ray.is_initialized()
+
+
 def test_a_cluster_without_room_says_so(nodes, tmp_path):
     with pytest.raises(ClusterError) as error:
         run(tmp_path, Maker, cpus=64)
@@ -374,7 +383,8 @@ def test_a_ray_of_ones_own_asks_for_a_token(monkeypatch):
 def test_a_local_cluster_listens_to_this_machine_alone():
     pytest.importorskip("psutil", reason="psutil is not installed")
     root = Path(__file__).parents[1]
-    made = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, cwd=root)
+    unset = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    made = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, cwd=root, env=unset)
     assert made.returncode == 0, made.stderr
     asks_for_a_token, addresses = json.loads(made.stdout.splitlines()[-1])
     assert addresses and all(ipaddress.ip_address(a.removeprefix("::ffff:")).is_loopback for a in addresses), addresses

@@ -176,11 +176,15 @@ def test_the_figure_is_drawn_light_and_dark(tokens):
     layered = layers.Layers("t", words, layered.numbers, layered.clip_skips, layered.similarity, distance)
     light, dark = layers_figure.draw_layers(layered), layers_figure.draw_layers(layered, dark=True)
     assert light.size == dark.size and light.size[0] == 1430
-    with_sentences = layers_figure.draw_layers(layered, sentences=True)
-    assert with_sentences.height > light.height
-    others = layers_figure.draw_layers(layered, tokens=[0])
-    assert others.size == light.size and others.tobytes() != light.tobytes()
     assert light.getpixel((2, 2)) == (255, 255, 255) and max(dark.getpixel((2, 2))) < 40
+
+
+def test_the_figure_has_the_chosen_tokens_and_sentences_where_they_are_asked_for():
+    layered = made_up(*[0.9] * 11)
+    plain = layers_figure.draw_layers(layered)
+    assert layers_figure.draw_layers(layered, sentences=True).height > plain.height
+    one = layers_figure.draw_layers(layered, tokens=[0])
+    assert one.size == plain.size and one.tobytes() != plain.tobytes()
 
 
 def test_the_command_on_the_model_in_the_box(tmp_path, capsys):

@@ -62,17 +62,6 @@ def nodes():
     made.shutdown()
 
 
-@pytest.fixture(scope="module")
-def local():
-    with connection.connected(connection.LOCAL, limit_cpus=1):
-        yield
-
-
-def test_a_cluster_makes_the_same_table(alone, local, tmp_path):
-    assert main(command(tmp_path, tmp_path / "out", "--ray")) == 0
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "cells.parquet"), alone)
-
-
 def grid(out, *more):
     given = ["--skips", "1, 6", "--cfg", "4, 7", "--steps", "2", "--size", "64", "--batch", "1", "--device", "cpu"]
     assert main(["sweep", *given, "--hires", "1.5", "--report", "--out", str(out), *more]) == 0
@@ -84,15 +73,28 @@ def pixels(folder):
     return {file.relative_to(folder): Image.open(file).convert("RGB").tobytes() for file in files}
 
 
-def test_a_cluster_makes_the_cells_that_a_sweep_lacks(local, tmp_path):
-    here = grid(tmp_path / "here")
-    shutil.copytree(tmp_path / "here", tmp_path / "there")
-    for file in sorted((tmp_path / "there" / "cells").glob("*.png"))[1:]:
-        file.unlink()
-    there = grid(tmp_path / "there", "--ray")
-    assert (there["run"]["cells_made"], there["run"]["cells_kept"]) == (3, 1)
-    assert there["cells"] == here["cells"] and there["report"] == here["report"]
-    assert pixels(tmp_path / "there") == pixels(tmp_path / "here")
+@pytest.fixture(scope="class")
+def local():
+    with connection.connected(connection.LOCAL, limit_cpus=1):
+        yield
+
+
+class TestAClusterOfItsOwn:
+    """It ends before the tests of nodes begin: a process is connected to one cluster at a time."""
+
+    def test_a_cluster_makes_the_same_table(self, alone, local, tmp_path):
+        assert main(command(tmp_path, tmp_path / "out", "--ray")) == 0
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "cells.parquet"), alone)
+
+    def test_a_cluster_makes_the_cells_that_a_sweep_lacks(self, local, tmp_path):
+        here = grid(tmp_path / "here")
+        shutil.copytree(tmp_path / "here", tmp_path / "there")
+        for file in sorted((tmp_path / "there" / "cells").glob("*.png"))[1:]:
+            file.unlink()
+        there = grid(tmp_path / "there", "--ray")
+        assert (there["run"]["cells_made"], there["run"]["cells_kept"]) == (3, 1)
+        assert there["cells"] == here["cells"] and there["report"] == here["report"]
+        assert pixels(tmp_path / "there") == pixels(tmp_path / "here")
 
 
 def test_without_ray_it_says_how_to_get_it(tmp_path, monkeypatch, capsys):
@@ -102,8 +104,7 @@ def test_without_ray_it_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     assert "--ray needs Ray: pip install clip-skip[ray]" in capsys.readouterr().err
 
 
-def test_a_cluster_that_is_not_there_is_told(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # another test's cluster may be there still
+def test_a_cluster_that_is_not_there_is_told(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(command(tmp_path, tmp_path / "out", "--ray", "127.0.0.1:9"))
     assert "--ray: 127.0.0.1:9 cannot be reached: " in capsys.readouterr().err

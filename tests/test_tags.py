@@ -458,7 +458,7 @@ def test_time_is_linear(shape):
     """Ten times the text takes well under a hundred times the time, the mark of a quadratic parser."""
     gc.disable()  # its full collections are not linear
     try:
-        assert growth(everything, shape) < 4
+        assert growth(everything, shape, 5_000, 50_000) < 4
     finally:
         gc.enable()
 

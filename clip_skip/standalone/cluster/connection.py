@@ -33,6 +33,7 @@ LOCAL = "local"
 NO_ROOM = Template("--ray: no node has room for an actor, which takes {wanted}. The nodes have {nodes}")
 NEEDS_RAY = Template("--ray needs Ray: pip install clip-skip[ray]")
 UNREACHABLE = Template("--ray: {address} cannot be reached: {problem}")
+CONNECTED_ELSEWHERE = Template("--ray: this process is already connected to the cluster at {other}, not to {address}")
 
 C = TypeVar("C")
 
@@ -90,6 +91,12 @@ def check_reachable(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
+def check_is_connected_to(connected_to: str, address: str) -> None:
+    """ClusterError if `address` is another HOST:PORT than the one that this process is connected to."""
+    if address.rpartition(":")[2].isdecimal() and "//" not in address and address != connected_to:
+        raise ClusterError(CONNECTED_ELSEWHERE(address=address, other=connected_to))
+
+
 @contextmanager
 def private() -> Iterator[None]:
     """While open, a Ray that this process starts serves this machine alone, and requires a token.
@@ -118,8 +125,9 @@ def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | No
 
     actors, cpus: as `Cluster` has them
     limit_cpus:   how many CPUs a local one may use
-    A local one listens on 127.0.0.1 alone. ClusterError if Ray is not installed or cannot be reached. Nodes need the
-    requirements of `clip-skip[standalone]`; this package is sent to them.
+    A local one listens on 127.0.0.1 alone. If this process is already connected, that cluster is used, and stays
+    connected. ClusterError if Ray is not installed, cannot be reached, or if this process is connected to another
+    address. Nodes need the requirements of `clip-skip[standalone]`; this package is sent to them.
     """
     with private() if address == LOCAL else nullcontext():
         try:
@@ -135,6 +143,8 @@ def connected_by(ray: Any, address: str, actors: int, cpus: int, limit_cpus: int
 
     quiet = {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"}
     mine = not ray.is_initialized()
+    if not mine:
+        check_is_connected_to(ray.get_runtime_context().gcs_address, address)
     try:
         if not mine:
             pass
