@@ -31,6 +31,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 INSTALLED = VENV / "clip-skip-installed"
 BIOME = "@biomejs/biome@2.6.8"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
+QUICKLY = ("--quiet", "--no-compile")
+"""Most modules are never imported; those that are, Python compiles then."""
 
 STANDALONE = frozenset({"standalone"})
 WITHOUT_TESTS = frozenset({"standalone", "study", "app"})
@@ -48,7 +50,9 @@ def run(*command: object, folder: Path | None = ROOT) -> int:
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     program = shutil.which(str(command[0]), path=path) or str(command[0])
     arguments = [str(part) for part in command[1:]]
-    return subprocess.run([program, *arguments], cwd=folder, env={**os.environ, "PATH": path}).returncode
+    environment = {**os.environ, "PATH": path}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nothing was compiled when it was installed
+    return subprocess.run([program, *arguments], cwd=folder, env=environment).returncode
 
 
 def prepare(extras: frozenset[str]) -> None:
@@ -68,11 +72,11 @@ def prepare(extras: frozenset[str]) -> None:
     print(f"Installing what this needs into .venv, once: {SIZES}. This takes some minutes ...", flush=True)
     if platform.system() == "Linux" and not shutil.which("nvidia-smi") and not there:
         print("No NVIDIA GPU: trying PyTorch's own CPU build, which is much smaller.", flush=True)
-        quick = ("--retries", "0", "--timeout", "15", "--quiet", "--index-url", CPU_TORCH)
+        quick = (*QUICKLY, "--retries", "0", "--timeout", "15", "--index-url", CPU_TORCH)
         if run(*pip, "--isolated", "install", *quick, "torch", "torchvision"):
             print("It is not available here; the usual build will do.", flush=True)
     wanted = ",".join(sorted(extras | there))
-    if run(*pip, "install", "--quiet", "--editable", f".[{wanted}]"):
+    if run(*pip, "install", *QUICKLY, "--editable", f".[{wanted}]"):
         sys.exit("The installation failed; pip's message is above.")
     INSTALLED.write_text(f"{made_for}\n{wanted}", encoding="utf-8")
 

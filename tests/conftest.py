@@ -53,7 +53,7 @@ class HostFree(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.modules = {}
 
     def keep(self, modules):
-        for name, module in modules.items():
+        for name, module in modules.copy().items():  # a thread of an earlier test may be importing
             if name.split(".")[0] == "clip_skip" and not name.startswith("clip_skip.webui"):
                 self.modules.setdefault(name, (module, module.__spec__))
 
@@ -79,7 +79,7 @@ def standins(monkeypatch):
             if name.split(".")[0] in names or name.startswith("clip_skip.webui"):
                 del sys.modules[name]
 
-    gradio = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "gradio"}
+    gradio = {name: module for name, module in sys.modules.copy().items() if name.split(".")[0] == "gradio"}
     forget("modules", "gradio")
     HOST_FREE.keep(sys.modules)
     monkeypatch.setattr(sys, "meta_path", [HOST_FREE, *sys.meta_path])

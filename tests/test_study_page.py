@@ -36,19 +36,24 @@ def file(tmp_path_factory):
     return folder / "index.html"
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture
 def page(browser, file, request):
-    page = browser.new_page(color_scheme=request.param)
+    scheme = getattr(request, "param", "light")
+    page = browser.new_page(color_scheme=scheme)
     errors = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(file.as_uri())
-    page.scheme = request.param
+    page.scheme = scheme
     yield page
     page.close()
     assert errors == []
 
 
+in_both_schemes = pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+
+
+@in_both_schemes
 def test_it_says_the_sentence_and_shows_few_pictures_at_a_time(page):
     assert page.inner_text(".sentence") == "<i>A sentence</i> & more."
     assert page.locator("#most h3").first.inner_text() == PROMPTS[7]  # that on which it matters most
@@ -128,5 +133,6 @@ def test_nothing_is_wider_than_the_window(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@in_both_schemes
 def test_nothing_is_wrong_for_screen_readers_and_weak_eyes(page, violations):
     assert violations(page, "body, body *") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from tokenizers import Tokenizer
 
@@ -12,6 +13,7 @@ LONG_WORD = 64
 """Letters from which on a word is split by the tokenizers package: OpenCLIP's own way takes quadratic time."""
 
 
+@cache
 def open_clip_encode(bpe: Tokenizer) -> Callable[[str], list[int]]:
     """The function that gives a text's tokens, without start and end. bpe: CLIP's own, with the same vocabulary."""
     import open_clip  # slow, and not needed for SD1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def vocabulary_file() -> Path:
     return Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
 
 
+@cache
 def tokenizer(path: Path | None = None) -> Tokenizer:
     """CLIP's byte pair encoding, equal to transformers' `CLIPTokenizer`, from the file of merges at `path`.
 
