@@ -24,12 +24,11 @@ from page import FLAGS
 from playwright.sync_api import Browser, sync_playwright
 from tables import print_table
 
-SETTLE = 2.0
 RENDERER = "--type=renderer"
 ALL_THERE = "n => {const all = [...document.querySelectorAll('#grid img')]; return all.length === n && all[0].complete}"
 
 
-def open_page(browser: Browser, path: Path, pictures: int) -> tuple[float, float, float, float]:
+def open_page(browser: Browser, path: Path, pictures: int, settle: float) -> tuple[float, float, float, float]:
     """Seconds until it is there, seconds of work, and bytes of the script and of the tab."""
     tabs = renderers()
     page = browser.new_page()
@@ -39,7 +38,7 @@ def open_page(browser: Browser, path: Path, pictures: int) -> tuple[float, float
     page.goto(path.as_uri())
     page.wait_for_function(ALL_THERE, arg=pictures, timeout=120_000)
     loaded = time.perf_counter() - began
-    page.wait_for_timeout(SETTLE * 1000)
+    page.wait_for_timeout(settle * 1000)
     values = {one["name"]: one["value"] for one in metrics.send("Performance.getMetrics")["metrics"]}
     memory = max(process.memory_info().rss for process in renderers() - tabs)
     page.close()
@@ -59,15 +58,17 @@ def renderers() -> set[psutil.Process]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", nargs=3, type=int, default=(48, 504, 5040), metavar="N", help="twelve in a row")
-    sizes = parser.parse_args().pictures
+    parser.add_argument("--settle", type=float, default=2.0, metavar="SECONDS", help="until its memory is read")
+    arguments = parser.parse_args()
+    sizes, settle = arguments.pictures, arguments.settle
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         paths = {size: Path(folder, f"{size}.html") for size in sizes}
         for size, path in paths.items():
             path.write_text(str(page_of(size, path)()), encoding="utf-8")
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        open_page(browser, paths[sizes[0]], sizes[0])
-        measured = {size: open_page(browser, path, size) for size, path in paths.items()}
+        open_page(browser, paths[sizes[0]], sizes[0], settle)
+        measured = {size: open_page(browser, path, size, settle) for size, path in paths.items()}
         browser.close()
     rows = []
     for column, (what, unit) in enumerate(

@@ -58,7 +58,7 @@ def test_every_start_that_is_measured_runs(benchmark, tmp_path, monkeypatch):
 
 
 def test_the_page_of_many_pictures(browser):
-    command = [sys.executable, str(FOLDER / "viewer_page.py"), "--pictures", "12", "24"]
+    command = [sys.executable, str(FOLDER / "viewer_page.py"), "--pictures", "12", "24", "48", "--settle", "0.2"]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "its tab's memory" in printed.stdout, printed.stderr
 
