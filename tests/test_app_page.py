@@ -2,6 +2,7 @@
 
 import base64
 import json
+import queue
 import re
 import subprocess
 import sys
@@ -16,8 +17,7 @@ from safetensors.torch import save_file
 
 from clip_skip.pictures.facts import MADE_AT_OWN
 from clip_skip.standalone.app.reading import SEED_TOO_LARGE
-from clip_skip.standalone.demo.model import CHECKPOINT as DEMO
-from clip_skip.standalone.options import defaults
+from clip_skip.standalone.cli import main as cli
 from clip_skip.sweep.axis import COLUMN_TOO_DEEP
 from tests.random_model import SMALL_SDXL, random_weights
 
@@ -25,7 +25,7 @@ from .test_families import HEADS
 from .test_pictures import graph
 from .test_pictures import png as picture_of
 
-pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
+gradio = pytest.importorskip("gradio", reason="gradio is not installed: no page to test")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test with")
 
 PROMPT, NEGATIVE = "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea"
@@ -60,22 +60,17 @@ def serve(tmp_path_factory):
 
 
 @pytest.fixture
-def serve_language(tmp_path):
-    """Serves the page in a language from this process, which need not import everything anew for each."""
-    from clip_skip.standalone.app import page as page_module
-    from clip_skip.standalone.app.studio import Studio
-
-    ended = threading.Event()
+def serve_language(tmp_path, monkeypatch):
+    """Runs the command in this process, which need not import everything anew for each language; the page's address."""
+    addresses, ended = queue.Queue(), threading.Event()
+    monkeypatch.setattr(gradio.Blocks, "block_thread", lambda blocks: addresses.put(blocks.local_url) or ended.wait())
     threads = []
 
     def serve_language(language):
-        served = page_module.Page(Studio(DEMO, "cpu", tmp_path / "out"), defaults(demo=True), language)
-        started = threading.Event()
-        served.blocks.block_thread = lambda: (started.set(), ended.wait())
-        threads.append(threading.Thread(target=page_module.main, args=(served,), kwargs={"browser": False}))
+        command = ["app", "--no-browser", "--language", language, "--out", str(tmp_path / "out")]
+        threads.append(threading.Thread(target=cli.main, args=(command,)))
         threads[-1].start()
-        assert started.wait(60)
-        return served.blocks.local_url
+        return addresses.get(timeout=60)
 
     yield serve_language
     ended.set()

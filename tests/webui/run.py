@@ -99,6 +99,7 @@ def main() -> int:
     ):
         variables = {**os.environ, **names, "CLIP_SKIP_WEBUI_URL": with_it, "CLIP_SKIP_PLAIN_URL": without}
         variables["CLIP_SKIP_CONFIG"] = str(webui / "with-clip-skip-config.json")
+        variables |= {"CLIP_SKIP_WEBUI_FOLDER": str(webui), "CLIP_SKIP_WEBUI_PYTHON": python}
         tests = sys.argv[2:] or ["tests/webui"]
         return subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=ROOT, env=variables).returncode
 
