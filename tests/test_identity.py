@@ -113,12 +113,45 @@ def test_an_embedding_that_was_trained_again_makes_other_cells(sweep, tmp_path):
         save_file(vectors, tmp_path / "embeddings" / "wordy.safetensors")
 
     train(1)
+    for beside in ("wordy.txt", "wordy.preview.png", "wordy.yaml"):
+        (tmp_path / "embeddings" / beside).write_text("what other programs put beside it")
     hires = ("--hires", "1.5", "--hires-steps", "1", "--hires-negative", "wordy")
     naming = (*hires, "--embeddings", str(tmp_path / "embeddings"))
     assert sweep(*naming) == (1, 0)
     train(2)
     assert sweep(*naming) == (1, 0)
     assert sweep(*naming) == (0, 1)
+
+
+def identity_of(prompt, **loading):
+    settings = Settings(1, 64, 64, model="demo", prompt=prompt, seed=1)
+    return Identities(Loading(**loading), "cpu").of(CHECKPOINT, settings.batch((Shot(prompt, "", None, 7.0, 1),)))
+
+
+def test_two_loras_of_one_name_in_two_folders_both_count(tmp_path):
+    for folder, alias in (("a", "first"), ("b", "second")):
+        (tmp_path / folder).mkdir()
+        save_file({"x": torch.zeros(1)}, tmp_path / folder / "x.safetensors", {"ss_output_name": alias})
+    naming = "a cow <lora:first:1> <lora:second:1>"
+    before = identity_of(naming, loras=tmp_path)
+    for folder, alias in (("a", "first"), ("b", "second")):
+        save_file({"x": torch.ones(1)}, tmp_path / folder / "x.safetensors", {"ss_output_name": alias})
+        after = identity_of(naming, loras=tmp_path)
+        assert after != before
+        before = after
+
+
+def test_all_of_a_file_that_a_text_names_counts(tmp_path):
+    """A few of many weights are changed, as by a tool that edits one block."""
+    weights = torch.zeros(2_000_000)
+    save_file({"x": weights}, tmp_path / "a.safetensors")
+    before = identity_of("a cow <lora:a:1>", loras=tmp_path)
+    for place in (25_000, 1_975_000):
+        weights[place] = 1
+        save_file({"x": weights}, tmp_path / "a.safetensors")
+        after = identity_of("a cow <lora:a:1>", loras=tmp_path)
+        assert after != before
+        before = after
 
 
 # One field at a time, over all that there are

@@ -20,7 +20,8 @@ from clip_skip.standalone.engine.loading import Loading
 from clip_skip.standalone.engine.shots import Batch
 from clip_skip.standalone.models import header
 from clip_skip.standalone.models.lora_files import find_lora
-from clip_skip.standalone.prompts.networks import read_networks
+from clip_skip.standalone.pictures.hashes import content_hash
+from clip_skip.standalone.prompts.networks import embedding_files, read_networks
 
 __all__ = ["FORMAT", "NO_PART", "Identities"]
 
@@ -47,7 +48,7 @@ class Identities:
     def __init__(self, loading: Loading, device: str) -> None:
         self._loading, self._device = loading, device
         self._identities: dict[tuple[Path, Batch], str] = {}
-        self._digests: dict[Path, str] = {}
+        self._content_hashes: dict[Path, str] = {}
         self._loras: dict[str, Path] = {}
         self._checkpoints: dict[Path, dict[str, object]] = {}
 
@@ -77,18 +78,18 @@ class Identities:
         return {"format": FORMAT, **loading, "device": self._device.partition(":")[0]}
 
     def checkpoint(self, model: Path) -> dict[str, object]:
-        """A checkpoint's name, which is in the infotext, its content, and its .yaml."""
+        """A checkpoint's name, which is in the infotext, its content by samples (`header.digest`), and its .yaml."""
         if model not in self._checkpoints:
             sizes = asdict(header.inspect(model))
             self._checkpoints[model] = {"name": model.stem, "digest": header.digest(model), "sizes": sizes}
         return self._checkpoints[model]
 
-    def _files(self, named_in: list[str]) -> dict[str, str]:
-        """The content of every file that one of the texts names, by its kind and name."""
-        loras = {f"lora {path.stem}": path for path in map(self._lora, names_of_loras(named_in))}
+    def _files(self, named_in: list[str]) -> list[list[str]]:
+        """Every file that one of the texts names: its kind, its name, and the hash of its whole content."""
         lower = "\n".join(named_in).lower()
-        words = {f"embedding {path.stem}": path for path in self._embeddings if path.stem.lower() in lower}
-        return {name: self._digest(path) for name, path in {**loras, **words}.items()}
+        files = {("lora", path) for path in map(self._lora, names_of_loras(named_in))}
+        files |= {("embedding", path) for path in self._embeddings if path.stem.lower() in lower}
+        return sorted([kind, path.stem, self._content_hash(path)] for kind, path in files)
 
     def _lora(self, name: str) -> Path:
         """The file of a LoRA. The folder, which may hold thousands, is searched once for each name."""
@@ -99,12 +100,12 @@ class Identities:
     @cached_property
     def _embeddings(self) -> list[Path]:
         folder = self._loading.embeddings
-        return sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+        return embedding_files(folder) if folder else []
 
-    def _digest(self, path: Path) -> str:
-        if path not in self._digests:
-            self._digests[path] = header.digest(path)
-        return self._digests[path]
+    def _content_hash(self, path: Path) -> str:
+        if path not in self._content_hashes:
+            self._content_hashes[path] = content_hash(path)
+        return self._content_hashes[path]
 
 
 def names_of_loras(named_in: Iterable[str]) -> list[str]:

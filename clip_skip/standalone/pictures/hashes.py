@@ -1,5 +1,5 @@
-"""Hashes of checkpoints, as pictures name them. A file is read in full once at most, and not at all if a WebUI
-has hashed it.
+"""Hashes of checkpoints, as pictures name them, and of other files of weights. A file is read in full once at most, and
+not at all if a WebUI has hashed it.
 
 Hashes are kept in the user's cache folder (or in `CLIP_SKIP_CACHE`), by path, size and time of change.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from clip_skip.pictures.json_text import loads, member
 from clip_skip.standalone.files import write_text
 
-__all__ = ["Each", "first_that_fits"]
+__all__ = ["Each", "content_hash", "first_that_fits"]
 
 Each = Callable[[list[Path]], Iterable[Path]]
 """Iterates over files that are read in full, and shows the progress."""
@@ -54,6 +54,11 @@ def first_that_fits(files: Iterable[Path], digest: str, each: Each = list) -> Pa
     if match or not rest:
         return match
     return next((path for path in each(rest) if kept_hash(path).startswith(digest)), None)
+
+
+def content_hash(path: Path) -> str:
+    """The SHA-256 of a file, read in full unless it is known. "" where it cannot be read."""
+    return known_hash(path) or kept_hash(path)
 
 
 def known_hash(path: Path) -> str:

@@ -16,7 +16,7 @@ from clip_skip.messages.message import Message, Template
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.skip import shorten
 from clip_skip.standalone.prompts.chunks import Chunk, Find
-from clip_skip.standalone.prompts.networks import EmbeddingError
+from clip_skip.standalone.prompts.networks import EmbeddingError, embedding_files
 from clip_skip.standalone.prompts.tokens import CHUNK
 from clip_skip.standalone.prompts.tower import Tower
 
@@ -103,8 +103,7 @@ class Embeddings:
 
 def load_embeddings(folder: Path) -> list[Embedding]:
     """The textual inversions in and below `folder`. A file that is not one has a `problem`."""
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".safetensors", ".pt", ".bin"))
-    return [read_or_report(path) for path in files if path.is_file()]
+    return [read_or_report(path) for path in embedding_files(folder)]
 
 
 def read_or_report(path: Path) -> Embedding:

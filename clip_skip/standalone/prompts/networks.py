@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from clip_skip.messages.message import Message, MessageError, Template
 from clip_skip.prompt.comments import strip_comments
 from clip_skip.prompt.tags import find_networks, strip_networks
 from clip_skip.skip import shorten
 
-__all__ = ["EmbeddingError", "Lora", "LoraError", "network_warnings", "read_networks"]
+__all__ = ["EmbeddingError", "Lora", "LoraError", "embedding_files", "network_warnings", "read_networks"]
 
 LORA = ("lora", "lyco")
 """The names of networks that are LoRAs; the WebUI treats the second as a synonym of the first."""
+
+EMBEDDINGS = (".safetensors", ".pt", ".bin")
+"""The suffixes of textual inversions."""
 
 OWN_NAMES = ("te", "unet")
 """The names that a LoRA's weights may have."""
@@ -37,6 +41,11 @@ class EmbeddingError(MessageError):
 
 class LoraError(MessageError):
     """A LoRA that a prompt names cannot be used; the message says which and why."""
+
+
+def embedding_files(folder: Path) -> list[Path]:
+    """The files in and below `folder` that may be textual inversions."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in EMBEDDINGS and path.is_file())
 
 
 @dataclass(frozen=True)
