@@ -422,6 +422,26 @@ def test_files_that_a_text_names_count_by_their_content(host, monkeypatch, tmp_p
     assert [one == other for one, other in zip(before, after)] == [True, False]
 
 
+def test_networks_that_scripts_and_options_name_count_by_their_files(host, monkeypatch, tmp_path):
+    """ADetailer's own prompts, and the options that add a LoRA or a hypernetwork to each prompt."""
+    files = {name: tmp_path / name for name in ("face.safetensors", "always.safetensors", "hyper.pt", "mood.pt")}
+    for file in files.values():
+        file.write_text("as it was")
+    entries = {name: SimpleNamespace(filename=str(files[f"{name}.safetensors"])) for name in ("face", "always")}
+    networks = SimpleNamespace(available_network_aliases=entries, forbidden_network_aliases={})
+    monkeypatch.setitem(sys.modules, "networks", networks)
+    monkeypatch.setattr(host.shared, "hypernetworks", {"hyper": str(files["hyper.pt"])}, raising=False)
+    monkeypatch.setattr(host.shared, "cmd_opts", SimpleNamespace(embeddings_dir=str(tmp_path)), raising=False)
+    detailer = {"scripts_value": SimpleNamespace(alwayson_scripts=[script("ADetailer", 0, 2)])}
+    detailer["script_args_value"] = [True, {"ad_prompt": "<lora:face:0.8> in a mood"}]
+    host.shared.opts.data.update(sd_lora="always", sd_hypernetwork="hyper")
+    for file in files.values():
+        before = identity(**detailer)
+        assert before == identity(**detailer)
+        renew(file, "trained again")
+        assert identity(**detailer) != before, file.name
+
+
 def test_the_loaded_vae_counts(host, monkeypatch, tmp_path):
     file = tmp_path / "vae"
     file.write_text("x")

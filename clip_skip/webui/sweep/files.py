@@ -38,10 +38,12 @@ def names_a_checkpoint(texts: Iterable[str]) -> bool:
 
 
 def named_files(texts: Iterable[str]) -> list[str]:
-    """The files named by `texts`, the values of fields: by the host's name for a model, or by path."""
+    """The files named by `texts`, the values of fields: by the host's name for a model or a network, or by path."""
     files = {upscaler.name: upscaler.data_path for upscaler in getattr(shared, "sd_upscalers", [])}
     files |= getattr(sys.modules.get("modules.sd_vae"), "vae_dict", {})
-    files |= checkpoint_names()
+    files |= {**(getattr(shared, "hypernetworks", None) or {}), **checkpoint_names()}
+    texts = set(texts)
+    files |= {text: file for text in texts if (file := getattr(models_in_use.network(text), "filename", None))}
     paths = {files.get(text, text) for text in texts if text in files or os.path.isabs(text)}
     return sorted(file for file in paths if isinstance(file, str) and os.path.isfile(file))
 
@@ -49,7 +51,7 @@ def named_files(texts: Iterable[str]) -> list[str]:
 def files_of_texts(texts: Sequence[str]) -> list[str]:
     """The files that prompts name: LoRAs, hypernetworks and textual inversions."""
     files: set[str] = set()
-    for text in texts:
+    for text in (text for text in texts if "<" in text):
         files |= {*models_in_use.loras(text).values()}
         networks = extra_networks.parse_prompt(tags.strip(text))[1].get("hypernet", [])
         hypernetworks = getattr(shared, "hypernetworks", None) or {}

@@ -108,7 +108,9 @@ def describe_job(job: Processing) -> dict[str, object]:
         "model": [file_state(file) for file in model_files(job)],
     }
     description = {name: comparable(value) for name, value in description.items()}
-    return {**description, "files": [file_state(file) for file in named_files(strings(description))]}
+    texts = list(strings(description))  # other extensions' prompts are among them
+    files = sorted({*named_files(texts), *files_of_texts(texts)})
+    return {**description, "files": [file_state(file) for file in files]}
 
 
 def describe_cell(
