@@ -47,8 +47,12 @@ def test_the_way_back_leads_to_the_settings_before(standins, scripts):
     assert without_clip_skip(before) == before
 
 
-def test_a_slider_that_the_user_has_put_there_stays():
-    assert without_clip_skip({"quicksettings_list": [MODELS, SLIDER]}) == {"quicksettings_list": [MODELS, SLIDER]}
+def test_a_slider_and_a_script_that_the_user_has_put_there_stay(standins):
+    before = {SLIDER: 2, "quicksettings_list": [MODELS, SLIDER], "ad_script_names": "wildcards,clip_skip"}
+    assert without_clip_skip(before) == before
+    assert without_clip_skip(used(before)) == before
+    removed = {**used(before), "quicksettings_list": [MODELS], "ad_script_names": "wildcards"}
+    assert used(removed) == removed, "added again after the user has removed it"
 
 
 @given(st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists)))

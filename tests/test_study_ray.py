@@ -101,7 +101,7 @@ def test_without_ray_it_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SystemExit):
         main(command(tmp_path, tmp_path / "out", "--ray"))
-    assert "--ray needs Ray: pip install clip-skip[ray]" in capsys.readouterr().err
+    assert str(connection.NEEDS_RAY()) in capsys.readouterr().err
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path, capsys):

@@ -270,8 +270,9 @@ def test_an_extension_may_name_its_arguments(host):
         lambda: host.model.get_learned_conditioning(c=["a hen"]),
         lambda: host.model.get_learned_conditioning(["a hen"], True, scale=2.0),
         lambda: host.model.get_learned_conditioning(c=["a hen"], force=True, scale=2.0),
+        lambda: host.model.get_learned_conditioning(scale=2.0, force=True, c=["a hen"]),
     )
-    for way, arguments in zip(ways, ((False, 1.0), (True, 2.0), (True, 2.0))):
+    for way, arguments in zip(ways, ((False, 1.0), *[(True, 2.0)] * 3)):
         for prompt, skip in (("a cow", 1), ("<clipskip:3>a cow", 3)):
             made = host.generate([prompt], while_sampling=way).sampled
             assert torch.allclose(made[0], host.at(skip, "a hen"), atol=1e-5) and seen[-1] == arguments
@@ -279,6 +280,37 @@ def test_an_extension_may_name_its_arguments(host):
         host.generate(["<clipskip:3>a"], while_sampling=lambda: host.model.get_learned_conditioning(["a"], unknown=1))
     with pytest.raises(TypeError):
         host.generate(["<clipskip:3>a cow"], while_sampling=lambda: host.model.get_learned_conditioning())
+
+
+@pytest.mark.parametrize("args", [(False,), (True, "deep")])
+def test_an_extension_may_name_the_arguments_of_init(host, args):
+    """Ours is in the place of the host's where a request is rejected, and in a sweep."""
+    from clip_skip.prompt.override import Override
+    from clip_skip.webui.generation import ClipSkip
+    from clip_skip.webui.state import State
+
+    inits = []
+    p = Job(
+        is_api=True,
+        all_prompts=["a"],
+        all_negative_prompts=[""],
+        all_seeds=[1],
+        all_subseeds=[2],
+        main_prompt="a",
+        main_negative_prompt="",
+        extra_generation_params={},
+        setup_prompts=lambda: None,
+        init=lambda *arguments: inits.append(arguments),
+        clip_skip_state=State(overrides=(Override(),)),
+    )
+    host.script.process(p, *args)
+    named = lambda: p.init(all_prompts=p.all_prompts, all_seeds=p.all_seeds, all_subseeds=p.all_subseeds)
+    if args[0]:
+        with pytest.raises(ClipSkip):
+            named()
+    else:
+        named()
+        assert inits == [(["a"], [1], [2])]
 
 
 def test_an_encoder_is_run_with_all_its_arguments(host):

@@ -77,7 +77,7 @@ def begin(p: Processing, args: Sequence[Any]) -> bool:
 
 
 def reject(message: Message | str) -> Callable[..., None]:
-    def init(*_: Any) -> None:
+    def init(*_: Any, **_by_name: Any) -> None:
         raise ClipSkip(message)
 
     return init

@@ -1,7 +1,7 @@
 """The entries that this extension writes into the WebUI's saved settings (config.json), and their removal.
 
 It adds the host's own slider to the header, and itself to the scripts that ADetailer runs, each once, with a note that
-it was done; its own options all begin with `clip_skip_`. Pure: standard library only.
+says whether they were added; its own options all begin with `clip_skip_`. Pure: standard library only.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ def admit(opts: Options) -> None:
     Called after ADetailer's settings are registered and before the page is built.
     """
     names = opts.data.get(ADETAILER_SCRIPTS)
-    if not isinstance(names, str) or opts.data.get(ADDED_TO_ADETAILER):
+    if not isinstance(names, str) or ADDED_TO_ADETAILER in opts.data:
         return
-    opts.data[ADDED_TO_ADETAILER] = True
-    if SCRIPT not in [name.strip() for name in names.split(",")]:
+    opts.data[ADDED_TO_ADETAILER] = SCRIPT not in [name.strip() for name in names.split(",")]
+    if opts.data[ADDED_TO_ADETAILER]:
         opts.data[ADETAILER_SCRIPTS] = f"{names},{SCRIPT}"
 
 

@@ -31,7 +31,7 @@ LOCAL = "local"
 """The address that means a local Ray, which ends with the command."""
 
 NO_ROOM = Template("--ray: no node has room for an actor, which takes {wanted}. The nodes have {nodes}")
-NEEDS_RAY = Template("--ray needs Ray: pip install clip-skip[ray]")
+NEEDS_RAY = Template('--ray needs Ray. In the folder of Clip Skip run pip install ".[ray]"')
 UNREACHABLE = Template("--ray: {address} cannot be reached: {problem}")
 CONNECTED_ELSEWHERE = Template("--ray: this process is already connected to the cluster at {other}, not to {address}")
 
@@ -127,7 +127,7 @@ def connected(address: str, actors: int = 0, cpus: int = 1, limit_cpus: int | No
     limit_cpus:   how many CPUs a local one may use
     A local one listens on 127.0.0.1 alone. If this process is already connected, that cluster is used, and stays
     connected. ClusterError if Ray is not installed, cannot be reached, or if this process is connected to another
-    address. Nodes need the requirements of `clip-skip[standalone]`; this package is sent to them.
+    address. Nodes need the requirements of the extra `standalone`; this package is sent to them.
     """
     with private() if address == LOCAL else nullcontext():
         try:

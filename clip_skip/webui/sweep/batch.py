@@ -119,7 +119,7 @@ def prepare_generation(p: Processing) -> None:
         return
     init = p.init
 
-    def restore_and_init(*_: object) -> None:
+    def restore_and_init(*_: object, **_by_name: object) -> None:
         if state.batch:
             restore_texts(p, state.batch)
         generation.apply_sweep_values(p)

@@ -12,15 +12,16 @@ def add_slider(opts: Options, has_own: bool = False) -> None:
     """Adds the slider to the quick settings of `opts`, unless that was done before
     or the host has one in the header that is its own.
 
-    The note that it was done is saved with the host's settings whenever these
-    are saved, so it is not re-added once the user removes it. The list
-    is replaced, not changed: its default is one object shared by the whole host.
+    A note is saved with the host's settings whenever these are saved, so it is not
+    re-added once the user removes it: True if it was added, False if it was there
+    already. The list is replaced, not changed: its default is one object shared by
+    the whole host.
     """
     if SLIDER in opts.data_labels:
         # The host doesn't restore an overridden option that is missing from `opts.data`.
         opts.data.setdefault(SLIDER, opts.get_default(SLIDER))
-    if has_own or opts.data.get(ADDED_SLIDER) or SLIDER not in opts.data_labels:
+    if has_own or ADDED_SLIDER in opts.data or SLIDER not in opts.data_labels:
         return
-    opts.data[ADDED_SLIDER] = True
-    if SLIDER not in opts.quicksettings_list:
+    opts.data[ADDED_SLIDER] = SLIDER not in opts.quicksettings_list
+    if opts.data[ADDED_SLIDER]:
         opts.data[HEADER] = [*opts.quicksettings_list, SLIDER]
