@@ -24,8 +24,7 @@ from safetensors.torch import save_file
 from clip_skip.standalone.engine.engine import Engine
 from clip_skip.standalone.engine.shots import Batch, Shot
 from clip_skip.standalone.models import checkpoint
-from clip_skip.standalone.models.sizes import PUBLISHED_SIZES
-from tests.random_model import random_weights
+from tests.random_model import PUBLISHED_SIZES, random_weights
 
 
 def main() -> None:

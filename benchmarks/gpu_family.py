@@ -16,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from clip_skip.out_of_memory import is_out_of_memory
 from clip_skip.standalone.engine.engine import BatchOutput, Engine, fitting
 from clip_skip.standalone.engine.shots import Batch, Shot
-from clip_skip.standalone.models.sizes import PUBLISHED_SIZES, Sizes
+from clip_skip.standalone.models.sizes import Sizes
 from clip_skip.standalone.sampling.samplers import scheduler
-from tests.random_model import SMALL, SMALL_SDXL
+from tests.random_model import PUBLISHED_SIZES, SMALL, SMALL_SDXL
 
 SAMPLER = "DPM++ 2M Karras"
 SIZES = {"SD1": PUBLISHED_SIZES["SD1"], "SDXL": PUBLISHED_SIZES["SDXL"]}

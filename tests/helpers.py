@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from clip_skip.pictures.infotext import Infotext, parse_infotext
+from clip_skip.pictures.webui_tools import identified
 from clip_skip.prompt import markers, recent
 
 MARKER_LETTERS = re.compile("[\u206a-\u206f]")
@@ -26,6 +28,11 @@ def find_marker(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     found = MARKER_LETTERS.search(text)
     return found[0] if found else ""
+
+
+def identify_infotext(text: str) -> Infotext:
+    """The infotext in `text`, with the tool that wrote it, as they are read from a picture."""
+    return identified(parse_infotext(text))
 
 
 def growth(

@@ -13,6 +13,34 @@ from clip_skip.standalone.files import replacing
 from clip_skip.standalone.models.sizes import Shape, Sizes, TextSizes
 from tests.random_weights import shapes
 
+PUBLISHED_SIZES = {
+    "SD1": Sizes(),
+    "SD2": Sizes(
+        unet_heads=0,
+        head_channels=64,
+        linear=True,
+        text=1024,
+        text_inner=4096,
+        text_layers=24,
+        text_heads=16,
+        family="SD2",
+        prediction="",
+    ),
+    "SDXL": Sizes(
+        unet=(320, 640, 1280),
+        attention=(0, 2, 10),
+        unet_heads=0,
+        head_channels=64,
+        linear=True,
+        middle=10,
+        family="SDXL",
+        second=TextSizes(1280, 5120, 32, 20, projection=1280),
+        vector=1280 + 6 * 256,
+        vae_scale=0.13025,
+    ),
+}
+"""The sizes of the published models, by family."""
+
 SMALL = Sizes(
     unet=(32, 64, 64, 64),
     unet_depth=1,

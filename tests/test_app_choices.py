@@ -23,6 +23,7 @@ from clip_skip.sweep.rows import HIRES_PASS_NEEDED
 from clip_skip.sweep.settings import SweepSettings
 from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
 
+from .helpers import identify_infotext
 from .test_app import FIELDS
 from .test_families import HEADS
 
@@ -153,7 +154,7 @@ def test_a_dropped_picture_fills_the_fields_that_make_it_again(studio, fields):
 
 
 def test_a_picture_of_a_checkpoint_that_is_not_there(studio):
-    read = infotext.identify_infotext("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
+    read = identify_infotext("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     checkpoint, said = studio.checkpoints.like(read, "two")
     assert checkpoint.name == "two"
     missing = NOT_THERE(name='"other"', hash="0123456789", place=OF_THIS_PAGE)
@@ -184,10 +185,10 @@ def test_what_cannot_be_made_again_is_told_in_the_pages_language(studio, languag
     last = (
         "Steps: 2, Sampler: PLMS, Seed: 1, Clip skip: 3, Model: two, Model hash: 0000000000, Hires upscale: 2, VAE: x"
     )
-    read = infotext.identify_infotext(f"a\n{last}, Hires upscaler: ESRGAN")
+    read = identify_infotext(f"a\n{last}, Hires upscaler: ESRGAN")
     wanted = recipe.of(read)
     said = [*wanted.warnings, studio.checkpoints.like(read, "two")[1], *reading.fields_of(wanted, "SD2")[1]]
-    other = infotext.identify_infotext("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
+    other = identify_infotext("a\nSteps: 2, Sampler: Euler, Seed: 1, Model: other, Model hash: 0123456789")
     said.append(studio.checkpoints.like(other, "two")[1])
     for fields in ({"scale": 0.5}, {"upscaler": "ESRGAN"}, {"width": 4096, "scale": 4}):
         with pytest.raises(FieldError) as wrong:

@@ -15,11 +15,11 @@ from clip_skip.standalone.engine.engine import Engine  # noqa: E402
 from clip_skip.standalone.engine.shots import Hires, SamplingOptions, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.pictures import recipe  # noqa: E402
-from clip_skip.standalone.pictures.infotext import identify_infotext  # noqa: E402
 from clip_skip.standalone.sampling.noise import Noise  # noqa: E402
 from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.sampling.stochastic import BrownianTree  # noqa: E402
 from clip_skip.standalone.settings import Settings  # noqa: E402
+from tests.helpers import identify_infotext  # noqa: E402
 from tests.random_model import random_model  # noqa: E402
 
 STEPS, SHAPE = 6, (4, 8, 8)

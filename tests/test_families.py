@@ -25,11 +25,11 @@ from clip_skip.standalone.sampling.samplers import scheduler  # noqa: E402
 from clip_skip.standalone.settings import CommonSettings  # noqa: E402
 from clip_skip.standalone.study.job import StudyJob  # noqa: E402
 from clip_skip.study.plan import StudyPlan  # noqa: E402
-from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
+from tests.random_model import PUBLISHED_SIZES, SMALL_SD2, SMALL_SDXL, random_weights  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 from tests.webui import checkpoints  # noqa: E402
 
-SD2, SDXL = sizes.PUBLISHED_SIZES["SD2"], sizes.PUBLISHED_SIZES["SDXL"]
+SD2, SDXL = PUBLISHED_SIZES["SD2"], PUBLISHED_SIZES["SDXL"]
 
 HEADS = {
     "SD2": {"clip_skip.unet_head_channels": "16", "clip_skip.text_heads": "4"},

@@ -24,10 +24,9 @@ from clip_skip.standalone.engine.placement import Placement, bytes_of, is_short_
 from clip_skip.standalone.engine.shots import Batch, Hires, Shot  # noqa: E402
 from clip_skip.standalone.models import checkpoint  # noqa: E402
 from clip_skip.standalone.models.configs import unet_config, vae_config  # noqa: E402
-from clip_skip.standalone.models.sizes import PUBLISHED_SIZES  # noqa: E402
 from clip_skip.standalone.option_kinds import FieldError  # noqa: E402
 from tests.counted_device import DEVICE, CountedDevice, OnDevice  # noqa: E402
-from tests.random_model import SMALL_SDXL, random_weights  # noqa: E402
+from tests.random_model import PUBLISHED_SIZES, SMALL_SDXL, random_weights  # noqa: E402
 from tests.random_weights import shapes  # noqa: E402
 
 SIZES = replace(SMALL_SDXL, unet=(32, 128, 256))

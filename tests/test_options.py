@@ -18,8 +18,9 @@ from clip_skip.standalone.engine.shots import Batch, Hires, SamplingOptions, Sho
 from clip_skip.standalone.option_kinds import Choice, FieldError, Number, Switch, Text
 from clip_skip.standalone.options import OPTIONS, STUDY, defaults
 from clip_skip.standalone.pictures import recipe
-from clip_skip.standalone.pictures.infotext import identify_infotext
 from clip_skip.standalone.settings import SIZE_TOO_LARGE, CommonSettings, Settings, build_settings
+
+from .helpers import identify_infotext
 
 NO_OPTION = {"model", "family"}
 BY_NAME = {option.name: option for option in OPTIONS}

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from clip_skip.standalone.demo.model import CHECKPOINT, write_encoder
 from clip_skip.standalone.models.header import inspect
-from clip_skip.standalone.models.sizes import PUBLISHED_SIZES, TEXT_PREFIXES, Sizes
-from tests.random_model import SMALL_SD2, SMALL_SDXL, random_weights
+from clip_skip.standalone.models.sizes import TEXT_PREFIXES, Sizes
+from tests.random_model import PUBLISHED_SIZES, SMALL_SD2, SMALL_SDXL, random_weights
 
 RANK = 4
 

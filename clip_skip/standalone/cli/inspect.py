@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_skip.made_for import remembered
 from clip_skip.made_for.reading import Problem
+from clip_skip.messages.lines import columns
 from clip_skip.messages.message import FIELD_PROBLEM, MessageError, Template, reason
 from clip_skip.messages.safe_text import json_text, printable
 from clip_skip.pictures.errors import PictureError
@@ -150,11 +150,6 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
     for line, finding in zip(lines[1:], findings):
         yield line.rstrip()
         yield f"    {finding.verdict.reason}"
-
-
-def columns(text: str) -> int:
-    """The width of `text` in columns of a terminal; East Asian letters take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def finding_row(finding: Finding) -> tuple[str, ...]:

@@ -90,35 +90,6 @@ class Sizes:
         return sum(text.width for text in self.texts)
 
 
-PUBLISHED_SIZES = {
-    "SD1": Sizes(),
-    "SD2": Sizes(
-        unet_heads=0,
-        head_channels=64,
-        linear=True,
-        text=1024,
-        text_inner=4096,
-        text_layers=24,
-        text_heads=16,
-        family="SD2",
-        prediction="",
-    ),
-    "SDXL": Sizes(
-        unet=(320, 640, 1280),
-        attention=(0, 2, 10),
-        unet_heads=0,
-        head_channels=64,
-        linear=True,
-        middle=10,
-        family="SDXL",
-        second=TextSizes(1280, 5120, 32, 20, projection=1280),
-        vector=1280 + 6 * 256,
-        vae_scale=0.13025,
-    ),
-}
-"""The sizes of the published models, by family."""
-
-
 MOST_LEVELS = 8
 """Limit for the levels of a UNet or a VAE; published ones have 3 or 4."""
 

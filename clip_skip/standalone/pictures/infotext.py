@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from clip_skip.pictures.errors import PictureError as InfotextError
 from clip_skip.pictures.infotext import Infotext, compose
-from clip_skip.pictures.infotext import parse_infotext as parse_text
 from clip_skip.pictures.reader import read_infotext as read
-from clip_skip.pictures.webui_tools import identified
 from clip_skip.standalone.engine.shots import Hires
 from clip_skip.standalone.options import OPTIONS
 from clip_skip.standalone.sampling.samplers import in_two
 
-__all__ = ["Infotext", "InfotextError", "identify_infotext", "of_hires", "parameters", "read"]
+__all__ = ["Infotext", "InfotextError", "of_hires", "parameters", "read"]
 
 parameters = compose
 """The last line of an infotext."""
-
-
-def identify_infotext(text: str) -> Infotext:
-    """The infotext in `text`, with the tool that wrote it. Any text is one."""
-    return identified(parse_text(text))
 
 
 def of_hires(hires: Hires) -> dict[str, object]:
