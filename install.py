@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         print(f"{arguments[1]}: {error}", file=sys.stderr)
         return 1
-    print("\n".join(["Taken back:", *changed] if changed else ["There is nothing of Clip Skip in it."]))
+    print("\n".join(["Removed:", *changed] if changed else ["No Clip Skip settings found."]))
     return 0
 
 

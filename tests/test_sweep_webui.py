@@ -488,7 +488,7 @@ def test_the_report_leaves_out_seeds_that_lack_cells(host):
         )
         grids.append((one, dict.fromkeys(cells[: 4 - number % 2], (picture, ""))))
     assert sweep_results.draw_figure(p, SweepPlan((1, 2), Rows((4, 7))), grids) is not None
-    assert "The report is of 2 of 3 seeds: the others lack cells." in p.comments
+    assert str(sweep_results.REPORT_OF_SEEDS(made=2, wanted=3)) in p.comments
     assert sweep_results.draw_figure(p, SweepPlan((1, 2), Rows((4, 7))), grids[1:2]) is None
 
 
@@ -604,11 +604,13 @@ def test_the_masks_between_the_hosts_pictures_are_no_cells(host, shown):
 
 
 def test_samplers_across_the_batch_go_one_at_a_time(host):
+    from clip_skip.webui.sweep import batch_size
+
     arguments = {"clip_skips": "1, 2", "cfg_scales": "7"}
     p = job(host, sampler_name="DPM adaptive")
     host.sweep_script.run(p, arguments)
     assert [batch.batch_size for batch, _ in p.make.made] == [1, 1]
-    assert "DPM adaptive looks across the batch" in next(iter(p.comments))
+    assert str(batch_size.ONE_AT_A_TIME(sampler="DPM adaptive")) in p.comments
     for asked in ({"cells_per_batch": 1}, {"clip_skips": "3"}):
         p = job(host, sampler_name="DPM adaptive", seed=6)
         host.sweep_script.run(p, {**arguments, **asked})

@@ -14,7 +14,7 @@ __all__ = ["HEADS", "OwnValue", "list_values", "preview", "table", "to_remember"
 
 HEADS = ("Checkpoint", "Remembered", "Said by its files", "Where", "Loaded")
 
-NOTHING_TO_REMEMBER = Template("No file recommends a value that is not remembered already.")
+NOTHING_TO_REMEMBER = Template("All recommended values are already remembered.")
 WOULD_REMEMBER = Template("To be remembered, beside each checkpoint:")
 LINE = Template("{name}: {value} ({file})")
 LOADED = Template("loaded")

@@ -79,7 +79,7 @@ class Graph:
         return {name: other for name, other in links.items() if name not in but} if but else links
 
     def choose_links(self, node: str, links: dict[str, str]) -> dict[str, str]:
-        """Of the `links` of a switch the one that it passes on, or all that it may; of another node all."""
+        """The `links` that a switch passes on, all of them if several are possible; for other nodes, all links."""
         if links and all(name.startswith("any_") for name in links):  # rgthree's takes the first
             return dict([next(iter(links.items()))])
         selector = self.selector(node)

@@ -32,7 +32,7 @@ CLIP_SKIP_TOO_DEEP = Template("The picture says clip skip {value}, which is deep
 UNKNOWN_TOOL = Template("It is not known how {tool} counts clip skip.")
 NO_CLIP_SKIP = Template("{family} has no clip skip, so the number in the picture has no meaning.")
 WITHOUT_CLIP_SKIP = Template("{family} has no clip skip.")
-NOT_FOLLOWED = Template("{tool}'s graph sets a clip skip, but it cannot be told which one the sampler gets.")
+NOT_FOLLOWED = Template("{tool}'s graph sets a clip skip, but it is unclear which value reaches the sampler.")
 AS_PUBLISHED = Template("Nothing in the picture sets a clip skip, so it is as published: 1 on SD1, 2 on SD2 and SDXL.")
 PUBLISHED_FOR = Template("Nothing in the picture sets a clip skip, so it is as published for {family}.")
 UNWRITTEN = Template("{tool} writes clip skip only above 1, so it was 1; SD2 and SDXL then stop at 2, as published.")
@@ -44,7 +44,7 @@ ZERO = Template("{tool} treats 0 as 1.")
 NEO_UNWRITTEN = Template(
     "Forge Neo writes clip skip for SD1 models only, and its default is 2, so it is not known for this picture."
 )
-ONE_LESS = Template("{tool} counts clip skip on {family} from one less: {value} there is {skip} here.")
+ONE_LESS = Template("{tool}'s clip skip is one lower on {family}: {value} there is {skip} here.")
 SDNEXT_UNKNOWN = Template("This is for SD1. For SDXL, SD.Next's {value} would be {skip} here.")
 COMFYUI = Template("ComfyUI's stop_at_clip_layer {value} is clip skip {skip}.")
 RAW_TOP = Template(

@@ -228,7 +228,7 @@ OPTIONS = (
     Option(
         *("noise", Template("Noise from"), Choice(NOISES), NOISES[0]),
         flag="--noise",
-        help="whose: the CPU's, or an NVIDIA GPU's, as most WebUIs have it",
+        help="noise source: CPU, or GPU as on an NVIDIA card, which most WebUIs use",
         metavar=f"{{{','.join(NOISES)}}}",
         row="emphasis",
         in_study=True,

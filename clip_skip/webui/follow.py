@@ -1,4 +1,4 @@
-"""The header follows the checkpoint: what a person has had remembered for one becomes the header's value.
+"""The header's slider is set to the value remembered for the loaded checkpoint.
 
 There is one truth, the host's own option, which the slider shows. `Header.follow` moves it when another checkpoint is
 loaded or, in the Forge family, selected: to the value remembered for that one, else back to what the user had set. It
@@ -40,7 +40,7 @@ Setting = tuple[str, str, Any]
 
 @dataclass(frozen=True)
 class Standing:
-    """What the header stands at, and why.
+    """The header's value, and where it came from.
 
     path:     the checkpoint's
     value:    what was remembered for it

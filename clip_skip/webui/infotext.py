@@ -75,8 +75,8 @@ def note_header(p: Processing, value: object) -> None:
 
 
 def header_text(values: Iterable[Values], model: ModelEncoders) -> str | None:
-    """The host's value that is equal to `values`. If there is none, the one it is set to, if any text is encoded at
-    that; else None, because it would be untrue."""
+    """The host's value that is equivalent to `values`; otherwise the current one, if any text is encoded at it; else
+    None, because any value would be wrong."""
     all_values = list(values)
     if not any(host.encoder.tower in one for one in all_values for host in model.hosts):
         return hosts_own()

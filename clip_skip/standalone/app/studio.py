@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 CLIP_SKIP_FIELD = Template("Clip skip")
 INTERRUPTED = Template("Interrupted.")
 INTERRUPTED_SWEEP = Template("Interrupted. Run the same sweep again with its seed to finish the rest.")
-NO_REPORT = Template("No report yet: it needs every cell.")
+NO_REPORT = Template("No report yet: some cells are missing.")
 OUT_OF_MEMORY = Template("Out of memory: the sweep went on with {size} cells per batch.")
 
 

@@ -54,7 +54,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--listen",
         metavar="ADDRESS",
-        help="who else may use the page: an address or name of this machine, 0.0.0.0 is all",
+        help="address to listen on, for other machines (0.0.0.0: all interfaces)",
     )
     add("--auth", metavar="USER:PASSWORD", help="the login that a browser needs; required with --listen")
     add("--no-auth", action="store_true", help="with --listen: everyone who can reach the address may use the page")
@@ -69,8 +69,8 @@ NOT_AN_ACCOUNT = Template("it has to be a name and a password with a colon betwe
 NOT_BOTH = Template("it cannot be used together with --auth")
 NEEDS_LISTEN = Template("it needs --listen")
 WORKING_FOLDER = Template(
-    "{path} is the folder in which the command runs, or one around it; the page needs a folder of its own, because "
-    "whoever uses the page can read what is in it"
+    "{path} is the current folder or one of its parents; the page needs a folder of its own, because anyone who uses "
+    "the page can read its files"
 )
 OPEN_TO_ALL = Template("Whoever reaches {address} can use this page and read what is in {folder}.")
 

@@ -73,7 +73,7 @@ NO_STUDY_FILE = Template("there is no such file")
 NO_STUDY_FILE_AT = Template("{path}: there is no such file")
 NOT_TOML = Template("it is not a TOML file: {reason}")
 NO_PROMPT = Template("there is no prompt in it")
-PROMPTS_NEEDED = Template("it is needed with a model of your own")
+PROMPTS_NEEDED = Template("required with your own model")
 TWO_ALIKE = Template("two of them are called {name}")
 TOO_MANY = Template(
     "this study would have {count} pictures, more than {most}: give fewer prompts, --seeds, --cfg or --skips"
@@ -88,14 +88,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--models", "--model", nargs="+", metavar="FILE", help="SD1, SD2 or SDXL checkpoints, or demo; default: demo")
     add("--loras", type=Path, metavar="DIR", help="LoRAs that prompts may name: <lora:name:0.8>")
     add_loading(command)
-    add("--prompts", metavar="FILE", help="a prompt a line; default, with the demo alone: 24 captions of its own")
+    add("--prompts", metavar="FILE", help="one prompt per line; default for the demo model: its 24 captions")
     add("--seeds", help="as in the X/Y/Z plot; default: 1-8")
     add("--skips", help="clip skips, in the same syntax; default: 1 to the checkpoint's layers")
     add("--cfg", help="CFG scales, in the same syntax; default: 7")
     add_options(command, STUDY)
     add("--size", help="512, or 512x768 (width, height); default: 512, for the demo alone 128")
     add(
-        "--score", nargs="+", metavar="NAME", help="right (the demo's captions), clip, difference; the first one counts"
+        "--score",
+        nargs="+",
+        metavar="NAME",
+        help="right (the demo's captions), clip, difference; the first one decides",
     )
     add("--clip", metavar="MODEL:FILE", help="for --score clip: an open_clip model and its weights, ViT-L-14:FILE")
     add("--batch", type=int, help="cells per batch; default: chosen to fit the device")

@@ -37,9 +37,9 @@ from clip_skip.sweep.settings import COLUMNS, SweepSettings
 
 __all__ = ["add_arguments", "job_of"]
 
-PROMPT_NEEDED = Template("it is needed with a model of your own")
+PROMPT_NEEDED = Template("required with your own model")
 NO_HIRES = Template("there is no hires pass without --hires")
-NO_HIRES_ROWS = Template("without a hires pass (--hires) its clip skip cannot be the rows")
+NO_HIRES_ROWS = Template("--rows hires requires --hires")
 NO_SCALE = Template("{value} is neither a number nor a size")
 ONE_CFG = Template("with --rows {rows} all pictures have one CFG scale, not {count}")
 VALUES_NEEDED = Template("--rows prompt needs it: the text to replace, then its replacements, as in cow, horse, hen")
@@ -63,13 +63,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     columns = f"{{{','.join(COLUMNS)}}}"
     add("--columns", default="clip_skip", metavar=columns, help="clip_l: CLIP-L's alone (SDXL)")
     add("--size", help="512, or 512x768 (width, height); default: 512, for the demo 128")
-    add("--hires", metavar="SCALE", help="a hires pass, so much larger: 1.5, or to a size: 1024x1536; 0 is none")
+    add("--hires", metavar="SCALE", help="hires pass: an upscale factor (1.5) or a size (1024x1536); 0 disables it")
     add_options(command, OPTIONS)
     add("--batch", type=int, default=0, help="cells per batch; default: chosen to fit the device")
     add("--device", help="cpu, cuda (or gpu), cuda:1; default: cuda if there is one")
     add("--out", type=Path, metavar="DIR", help="default: a folder of its own for each sweep, in sweeps/")
-    add("--replace", action="store_true", help="take the folder even if another sweep is in it")
-    add("--report", action="store_true", help="also measure what changes with what (report.png)")
+    add("--replace", action="store_true", help="overwrite a folder that contains another sweep")
+    add("--report", action="store_true", help="also write report.png: how much each axis changes the picture")
     add_cluster(command)
 
 

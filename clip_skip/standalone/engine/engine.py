@@ -232,7 +232,7 @@ class Engine:
 def passes(steps: int, sampler: str, hires: Hires | None) -> list[tuple[int, int, Hires | None]]:
     """For each pass the calls of the UNet, those of the pass before, and `hires` if it is the hires pass.
 
-    By these the WebUI counts where prompts change, whatever part of its steps a hires pass makes.
+    The WebUI schedules prompt editing by these counts, even if the hires pass runs only some of its steps.
     """
     first = steps * find_sampler(sampler)[0].calls
     all_passes: list[tuple[int, int, Hires | None]] = [(first, 0, None)]

@@ -30,7 +30,7 @@ class Task:
 
 
 class Supply(Generic[C]):
-    """Cells that wait to be made, handed out in order. What is handed out at once has one checkpoint."""
+    """Cells that wait to be made, handed out in order. Each batch uses a single checkpoint."""
 
     def __init__(self, cells: Sequence[C], model: Callable[[C], Path], task: Callable[[tuple[C, ...]], Task]) -> None:
         self._waiting = deque(cells)

@@ -107,9 +107,8 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class Shot:
-    """What one picture is made of. With `clip_skip` None the tags in the prompt say it, else it stands in for the
-    prompt's tag, all but what that says of the hires pass; tags of other sub-prompts, in brackets and in the negative
-    prompt stay.
+    """What one picture is made of. If `clip_skip` is None, the prompt's tags apply; otherwise it replaces the prompt's
+    tag, except for its hires value. Tags of other sub-prompts, in brackets and in the negative prompt are kept.
 
     clip_skip_g: for SDXL's second encoder, where it is another one
     negative_clip_skip: where the negative prompt does not follow the prompt; its own tags win

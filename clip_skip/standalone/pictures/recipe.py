@@ -25,7 +25,7 @@ NO_RNG = Template("The picture does not say RNG: CPU, so its noise is taken to b
 NO_RNG_OF = Template("{tool} does not say where its noise is from, so it is taken to be an NVIDIA GPU's.")
 NOT_RUN = Template("{field}: {text} is not supported here; {other} is used instead.")
 NOT_MADE = Template("{field}: {text} is not available here; {other} is used instead.")
-LEFT_OUT = Template("Left out, because it cannot be made again here: {settings}.")
+LEFT_OUT = Template("Ignored, because it is not supported here: {settings}.")
 TAKEN = Template("{reason} {native} is used, as published.")
 
 USED_ENTRIES = {

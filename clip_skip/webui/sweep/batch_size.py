@@ -11,7 +11,7 @@ from clip_skip.webui.host_types import Processing
 
 __all__ = ["batch_limit"]
 
-ONE_AT_A_TIME = Template("{sampler} looks across the batch, so the cells were made one at a time.")
+ONE_AT_A_TIME = Template("The steps of {sampler} depend on the whole batch, so the cells were made one at a time.")
 
 ACROSS_THE_BATCH = {"DPM adaptive"}
 """Samplers whose steps depend on the whole batch."""

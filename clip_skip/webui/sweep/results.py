@@ -48,8 +48,8 @@ RUN_AGAIN_WITH_SEEDS = Template(
 REUSED = Template("{count} of {wanted} cells were finished before and are used again.")
 SAME_PICTURE = Template("Clip skips {values} give the same picture on this model, so it was made once.")
 COMPARE = Template("Compare the pictures: {file}")
-NO_REPORT = Template("No report yet: it needs every cell.")
-REPORT_OF_SEEDS = Template("The report is of {made} of {wanted} seeds: the others lack cells.")
+NO_REPORT = Template("No report yet: some cells are missing.")
+REPORT_OF_SEEDS = Template("The report covers {made} of {wanted} seeds: the others are incomplete.")
 
 log = logging.getLogger("clip_skip")
 
