@@ -32,14 +32,15 @@ def inputs(webui):
 
 @pytest.fixture
 def extension(tmp_path):
-    """A clone of this repository, in a folder of data of its own, at the last commit of the version before."""
+    """A clone of this repository, in a folder of data of its own, at the version before."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is not a git repository, so the version before is not here")
     folder = tmp_path / "extensions" / "clip-skip"
-    git("clone", "--quiet", str(ROOT), str(folder))
-    new_version = git("log", "-1", "--format=%H", "-G", "^version = ", "--", "pyproject.toml")
-    if subprocess.run(["git", "checkout", "--quiet", f"{new_version}^"], cwd=folder, capture_output=True).returncode:
+    versions = git("log", "--format=%H", "-G", "^version = ", "--", "pyproject.toml").split()
+    if len(versions) < 2:
         pytest.skip("the version before is not here: a shallow clone")
+    git("clone", "--quiet", str(ROOT), str(folder))
+    git("checkout", "--quiet", "-B", "main", versions[1], folder=folder)
     return folder
 
 
@@ -53,7 +54,7 @@ def test_reload_ui_after_an_update_runs_the_new_version(webui, browser, extensio
         assert not same(*stock) and same(host.picture(f"<clipskip:3>{PROMPT}", NEGATIVE), stock[1])
         old, new = inputs(host), inputs(webui)
         assert old and old != new, "the versions cannot be told apart by their inputs"
-        git("checkout", "--quiet", git("rev-parse", "HEAD"), folder=extension)
+        git("reset", "--quiet", "--hard", git("rev-parse", "HEAD"), folder=extension)
         page = browser.new_page()
         page.goto(url)
         page.wait_for_selector("#clip_skip_readout", timeout=90_000)
