@@ -57,7 +57,7 @@ def test_reload_ui_after_an_update_runs_the_new_version(webui, browser, extensio
         git("reset", "--quiet", "--hard", git("rev-parse", "HEAD"), folder=extension)
         page = browser.new_page()
         page.goto(url)
-        page.wait_for_selector("#clip_skip_readout", timeout=90_000)
+        page.wait_for_selector("#txt2img_generate", timeout=90_000)
         page.locator("#tabs button", has_text="Settings").first.click()
         with page.expect_navigation(timeout=300_000):
             page.locator("#settings_restart_gradio").click()
