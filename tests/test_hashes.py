@@ -8,6 +8,8 @@ import pytest
 
 from clip_skip.standalone.pictures import checkpoint, hashes, infotext
 
+from .helpers import identify_infotext
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -32,7 +34,7 @@ def sha256(path):
 
 
 def find(folder, model, digest, each=list):
-    text = infotext.identify_infotext(f"x\nSteps: 1, Seed: 1, Size: 8x8, Model hash: {digest}, Model: {model}")
+    text = identify_infotext(f"x\nSteps: 1, Seed: 1, Size: 8x8, Model hash: {digest}, Model: {model}")
     return checkpoint.find_checkpoint(text, sorted(folder.glob("*.safetensors")), "here", each)
 
 

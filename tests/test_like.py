@@ -24,7 +24,6 @@ from clip_skip.standalone.pictures import recipe
 from clip_skip.standalone.pictures.infotext import (
     Infotext,
     InfotextError,
-    identify_infotext,
     of_hires,
     parameters,
     read,
@@ -36,6 +35,7 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("open_clip")
 
+from tests.helpers import identify_infotext
 from tests.random_model import random_model
 from tests.test_pictures import encode, graph, last_layer
 
