@@ -1,4 +1,4 @@
-"""The extension's files that are not in the package: localizations, javascript, style.css.
+"""The extension's files that are not Python: localizations, javascript, style.css, and the parts of pages.
 
 Pure: standard library only.
 """
@@ -10,7 +10,7 @@ import sysconfig
 from functools import cache
 from pathlib import Path
 
-__all__ = ["extension_folder"]
+__all__ = ["extension_folder", "page_part"]
 
 
 @cache
@@ -20,3 +20,8 @@ def extension_folder() -> Path:
     bases = (sysconfig.get_path("data"), site.getuserbase(), str(extension))
     places = [extension, *(Path(base) / "share" / "clip-skip" for base in bases)]
     return next((place for place in places if (place / "javascript" / "clip_skip.js").is_file()), extension)
+
+
+def page_part(module: str, ending: str) -> str:
+    """A part of a page: the text of the file with this ending beside the module at `module` that has its name."""
+    return Path(module).with_suffix(ending).read_text(encoding="utf-8")

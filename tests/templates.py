@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import clip_skip
+from clip_skip.extension_files import page_part
 from clip_skip.messages.message import Template
 from clip_skip.sweep import viewer
 
@@ -64,9 +65,9 @@ def templates_in(value: Any, depth: int = 5) -> Iterator[Template]:
 def words_of_scripts() -> set[str]:
     """What the scripts of the pages show: the texts that are given to `tr`, and the words in the viewer's page."""
     files = [*(ROOT / "javascript").glob("*.js"), *(ROOT / "clip_skip" / "standalone" / "app").glob("*.js")]
-    texts = [viewer.viewer_source(".js"), *(file.read_text(encoding="utf8") for file in files)]
+    texts = [page_part(viewer.__file__, ".js"), *(file.read_text(encoding="utf8") for file in files)]
     return {word for text in texts for word in TRANSLATED_WORD.findall(text)} | {
-        *viewer.PLACE.findall(viewer.viewer_source(".html"))
+        *viewer.PLACE.findall(page_part(viewer.__file__, ".html"))
     }
 
 

@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 
 import pandas as pd
 
+from clip_skip.extension_files import page_part
 from clip_skip.messages.message import Message, Template
 from clip_skip.study import statistics
 from clip_skip.study.plan import StudyPlan
@@ -57,16 +57,11 @@ def study_page(
         "<!--SENTENCES-->": "".join(f"<p class=sentence>{escape(str(sentence))}</p>" for sentence in sentences),
         "<!--PLOTS-->": "".join(section(cells, measure, list(some)) for measure, some in comparisons.items() if some),
         "<!--SETTINGS-->": settings_list(plan, settings),
-        "/*STYLE*/": source(".css"),
-        "/*SCRIPT*/": source(".js"),
+        "/*STYLE*/": page_part(__file__, ".css"),
+        "/*SCRIPT*/": page_part(__file__, ".js"),
         "/*DATA*/": json.dumps({**data(cells, comparisons, plan), "viewer": viewer}).replace("<", "\\u003c"),
     }
-    return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], source(".html"))
-
-
-def source(ending: str) -> str:
-    """A part of the page: the file beside this one that has the same name."""
-    return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
+    return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], page_part(__file__, ".html"))
 
 
 def section(cells: pd.DataFrame, measure: Measure, comparisons: list[Comparison]) -> str:

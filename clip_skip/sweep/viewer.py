@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from PIL import Image
 
+from clip_skip.extension_files import page_part
 from clip_skip.messages.message import Translate
 from clip_skip.sweep.axis import Axis
 
@@ -61,7 +61,7 @@ def viewer_page(
     header_values: for each column, the header's value that by itself gives the same cells, or None; by default taken
     from the infotexts.
     """
-    script = viewer_source(".js")
+    script = page_part(__file__, ".js")
     data = {
         "title": translate(title),
         "about": about,
@@ -76,15 +76,10 @@ def viewer_page(
     }
     # "<" only occurs inside strings, where JSON may write it so that no text can end the script element.
     safe = json.dumps(data).replace("<", "\\u003c")
-    frame = PLACE.sub(lambda place: html.escape(translate(place[1])), viewer_source(".html"))
-    parts = {"/*STYLE*/": viewer_source(".css"), "/*SCRIPT*/": script, "/*DATA*/": safe}
+    frame = PLACE.sub(lambda place: html.escape(translate(place[1])), page_part(__file__, ".html"))
+    parts = {"/*STYLE*/": page_part(__file__, ".css"), "/*SCRIPT*/": script, "/*DATA*/": safe}
     parts |= {"/*LANGUAGE*/": html.escape(language.replace("_", "-")), "/*THEME*/": html.escape(theme)}
     return re.sub("|".join(map(re.escape, parts)), lambda place: parts[place[0]], frame)
-
-
-def viewer_source(ending: str) -> str:
-    """A part of the page: the file beside this one that has the same name."""
-    return Path(__file__).with_suffix(ending).read_text(encoding="utf-8")
 
 
 def is_viewer_page(page: str) -> bool:
@@ -103,10 +98,12 @@ def content_policy() -> str:
 
 def inline_parts() -> tuple[str, str]:
     """The contents of a page's style element and of its script element."""
-    frame = viewer_source(".html")
+    frame = page_part(__file__, ".html")
     places = (frame.split(f"<{tag}>")[1].split(f"</{tag}>")[0] for tag in ("style", "script"))
     style, script = places
-    return style.replace("/*STYLE*/", viewer_source(".css")), script.replace("/*SCRIPT*/", viewer_source(".js"))
+    return style.replace("/*STYLE*/", page_part(__file__, ".css")), script.replace(
+        "/*SCRIPT*/", page_part(__file__, ".js")
+    )
 
 
 def picture_embedder(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:
