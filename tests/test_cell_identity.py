@@ -442,6 +442,28 @@ def test_networks_that_scripts_and_options_name_count_by_their_files(host, monke
         assert identity(**detailer) != before, file.name
 
 
+def test_files_of_one_name_all_count(host, monkeypatch, tmp_path):
+    """A checkpoint, a hypernetwork, an upscaler and a LoRA may be called the same."""
+    from modules import sd_models
+
+    files = {name: tmp_path / name for name in ("checkpoint", "hypernetwork", "upscaler", "lora")}
+    for file in files.values():
+        file.write_text("as it was")
+    entry = SimpleNamespace(filename=str(files["lora"]))
+    networks = SimpleNamespace(available_network_aliases={"x": entry}, forbidden_network_aliases={})
+    monkeypatch.setitem(sys.modules, "networks", networks)
+    monkeypatch.setattr(host.shared, "hypernetworks", {"x": str(files["hypernetwork"])}, raising=False)
+    upscaler = SimpleNamespace(name="x", data_path=str(files["upscaler"]))
+    monkeypatch.setattr(host.shared, "sd_upscalers", [upscaler], raising=False)
+    checkpoint = SimpleNamespace(name="x", filename=str(files["checkpoint"]))
+    monkeypatch.setattr(sd_models, "checkpoint_aliases", {"x": checkpoint}, raising=False)
+    host.shared.opts.data["sd_lora"] = "x"
+    for name, file in files.items():
+        before = identity()
+        renew(file, "another")
+        assert identity() != before, name
+
+
 def test_the_loaded_vae_counts(host, monkeypatch, tmp_path):
     file = tmp_path / "vae"
     file.write_text("x")

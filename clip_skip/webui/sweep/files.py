@@ -33,28 +33,34 @@ def checkpoint_names() -> dict[str, str]:
     return {name: info.filename for one in lists for name, info in list(one.items())}
 
 
+def hypernetwork_files() -> dict[str, str]:
+    """The files of all hypernetworks by their names; some hosts have none."""
+    return getattr(shared, "hypernetworks", None) or {}
+
+
 def names_a_checkpoint(texts: Iterable[str]) -> bool:
     return bool(checkpoint_names().keys() & set(texts))
 
 
 def named_files(texts: Iterable[str]) -> list[str]:
     """The files named by `texts`, the values of fields: by the host's name for a model or a network, or by path."""
-    files = {upscaler.name: upscaler.data_path for upscaler in getattr(shared, "sd_upscalers", [])}
-    files |= getattr(sys.modules.get("modules.sd_vae"), "vae_dict", {})
-    files |= {**(getattr(shared, "hypernetworks", None) or {}), **checkpoint_names()}
     texts = set(texts)
-    files |= {text: file for text in texts if (file := getattr(models_in_use.network(text), "filename", None))}
-    paths = {files.get(text, text) for text in texts if text in files or os.path.isabs(text)}
+    upscalers = {upscaler.name: upscaler.data_path for upscaler in getattr(shared, "sd_upscalers", [])}
+    vaes = getattr(sys.modules.get("modules.sd_vae"), "vae_dict", {})
+    loras = {text: getattr(models_in_use.network(text), "filename", None) for text in texts}
+    tables = (upscalers, vaes, loras, hypernetwork_files(), checkpoint_names())
+    paths = {table[text] for table in tables for text in texts if text in table}  # several may be called the same
+    paths |= {text for text in texts if os.path.isabs(text)}
     return sorted(file for file in paths if isinstance(file, str) and os.path.isfile(file))
 
 
 def files_of_texts(texts: Sequence[str]) -> list[str]:
     """The files that prompts name: LoRAs, hypernetworks and textual inversions."""
     files: set[str] = set()
+    hypernetworks = hypernetwork_files()
     for text in (text for text in texts if "<" in text):
         files |= {*models_in_use.loras(text).values()}
         networks = extra_networks.parse_prompt(tags.strip(text))[1].get("hypernet", [])
-        hypernetworks = getattr(shared, "hypernetworks", None) or {}
         files |= {hypernetworks[one.items[0]] for one in networks if one.items and one.items[0] in hypernetworks}
     every = "\n".join(texts).lower()
     folder = getattr(getattr(shared, "cmd_opts", None), "embeddings_dir", None)
