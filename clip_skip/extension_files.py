@@ -23,5 +23,5 @@ def extension_folder() -> Path:
 
 
 def page_part(module: str, ending: str) -> str:
-    """A part of a page: the text of the file with this ending beside the module at `module` that has its name."""
+    """A part of a page: the text of the file that differs from `module`, the path of a module, only in its ending."""
     return Path(module).with_suffix(ending).read_text(encoding="utf-8")

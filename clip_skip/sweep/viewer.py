@@ -101,9 +101,8 @@ def inline_parts() -> tuple[str, str]:
     frame = page_part(__file__, ".html")
     places = (frame.split(f"<{tag}>")[1].split(f"</{tag}>")[0] for tag in ("style", "script"))
     style, script = places
-    return style.replace("/*STYLE*/", page_part(__file__, ".css")), script.replace(
-        "/*SCRIPT*/", page_part(__file__, ".js")
-    )
+    css, js = page_part(__file__, ".css"), page_part(__file__, ".js")
+    return style.replace("/*STYLE*/", css), script.replace("/*SCRIPT*/", js)
 
 
 def picture_embedder(count: int, size: tuple[int, int]) -> Callable[[Image.Image], str]:

@@ -3,7 +3,7 @@
 The path of a prompt, in the order of the host's calls (in `scripts/clip_skip.py`):
 
     generation.begin          parses the panel's arguments, or rejects them (errors.py), and begins the state (state.py)
-    prepare_generation        gives a sweep's batch its seeds and texts after the other extensions
+    batch.prepare_generation  gives a sweep's batch its seeds and texts after the other extensions
     generation.apply_sweep_values    replaces panel and tags by the values of a sweep or an axis (overrides.py)
     generation.mark_prompts   parses the batch's texts (prompt/parsed.py); tags become markers; writes the infotext
     conditioning.follow       until the pictures are made, unmarked pieces follow the batch's prompts

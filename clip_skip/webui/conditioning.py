@@ -168,12 +168,12 @@ def replaced(module: object, name: str, function: Callable[..., object], *first:
     keyword; the other arguments are passed on unchanged."""
     instance_attribute = module.__dict__.get(name)
     original = getattr(module, name)
-    parameter = next(iter(inspect.signature(original).parameters), None)
 
     def shadow(*args: object, **kwargs: object) -> object:
         if args or not kwargs:
             return function(*first, original, *args, **kwargs)
-        keyword = parameter if parameter in kwargs else next(iter(kwargs))
+        named = (name for name in inspect.signature(original).parameters if name in kwargs)
+        keyword = next(named, next(iter(kwargs)))
         value = kwargs.pop(keyword)
         by_keyword: Callable[..., object] = lambda value, **others: original(**{keyword: value}, **others)
         return function(*first, by_keyword, value, **kwargs)
